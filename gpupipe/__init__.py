@@ -1,0 +1,1 @@
+"""gpupipe: pipelines for tables."""

@@ -1,0 +1,93 @@
+"""What a decoded piece of a table is: columns of values and validity, and the rows they belong to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.errors import ColumnNotFoundError, nearest
+from gpupipe.schema import DType, String
+
+Values = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One column of one partition.
+
+    Attributes:
+        dtype: the logical type.
+        values: 1-D array of ``dtype.storage``; for String a ``pa.StringArray`` (plain) or a ``pa.DictionaryArray``
+            of int32 indices over a ``pa.StringArray`` (a dictionary may hold entries no row uses). For a wide
+            column 2-D, shape (width, rows), so that each component is contiguous.
+        valid: bool array of shape (rows,), True where there is a value; None where every row has one. Values
+            under an invalid row are arbitrary but defined. For strings the Arrow array carries no nulls of its own
+            that `valid` does not state.
+    """
+
+    dtype: DType
+    values: Any
+    valid: Values | None = None
+
+    def __len__(self) -> int:
+        return int(self.values.shape[-1]) if isinstance(self.values, np.ndarray) else len(self.values)
+
+    @property
+    def null_count(self) -> int:
+        """How many rows are null."""
+        return 0 if self.valid is None else int(len(self.valid) - np.count_nonzero(self.valid))
+
+    @property
+    def is_dictionary(self) -> bool:
+        return self.dtype == String and isinstance(self.values, pa.DictionaryArray)
+
+    def take(self, rows: Values) -> "Column":
+        """The given rows (int64 positions or a bool mask), in the order given.
+
+        >>> from gpupipe.schema import Int64
+        >>> Column(Int64, np.array([5, 6, 7])).take(np.array([2, 0])).values
+        array([7, 5])
+        """
+        valid = None if self.valid is None else self.valid[rows]
+        if isinstance(self.values, np.ndarray):
+            return Column(self.dtype, self.values[..., rows], valid)
+        chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return Column(self.dtype, self.values.take(pa.array(chosen)), valid)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """Columns of equal length, with the identity of each row.
+
+    Attributes:
+        columns: name to column.
+        n_rows: the number of rows.
+        row_ids: uint64 array of shape (rows,): each row's identity, its position in the whole source as listed
+            (before any filter), or the hash of its key. Folds, splits and random numbers come from it.
+    """
+
+    columns: Mapping[str, Column]
+    n_rows: int
+    row_ids: Values = field(repr=False)
+
+    def __getitem__(self, name: str) -> Column:
+        try:
+            return self.columns[name]
+        except KeyError:
+            raise ColumnNotFoundError(f"There is no column {name!r}. {nearest(name, self.columns)}") from None
+
+    def take(self, rows: Values) -> "Frame":
+        """The given rows (positions or a bool mask)."""
+        columns = {name: column.take(rows) for name, column in self.columns.items()}
+        row_ids = self.row_ids[rows]
+        return Frame(columns, len(row_ids), row_ids)
+
+    def select(self, names: Sequence[str]) -> "Frame":
+        """The named columns, in the order asked."""
+        return Frame({name: self[name] for name in names}, self.n_rows, self.row_ids)
+
+    def with_columns(self, columns: Mapping[str, Column]) -> "Frame":
+        """This frame with columns added or replaced."""
+        return Frame({**self.columns, **columns}, self.n_rows, self.row_ids)

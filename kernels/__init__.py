@@ -1,0 +1,4 @@
+"""Arrays in, arrays out: the hand-written kernels. They know no column, plan or task."""
+
+if __name__ != "gpupipe.kernels":
+    raise ImportError(f"This folder is installed as 'gpupipe.kernels'; it was imported as {__name__!r}.")

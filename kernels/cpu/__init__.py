@@ -1,0 +1,1 @@
+"""The same kernels in Numba: same names, same signatures, same bits."""
