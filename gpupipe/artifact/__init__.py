@@ -1,0 +1,3 @@
+from gpupipe.artifact.format import FORMAT, VERSION, Contents, read, write
+
+__all__ = ["FORMAT", "VERSION", "Contents", "read", "write"]
