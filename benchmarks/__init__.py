@@ -1,0 +1,1 @@
+"""Measurements of gpupipe. Nothing in the package imports this folder."""

@@ -1,0 +1,1 @@
+"""What a GPU does with the ideas the GPU backend will stand on: run ``python -m benchmarks.gpu``."""
