@@ -58,13 +58,15 @@ def _elementwise(read: Callable[[Array], Array], function: Callable[..., Array])
 
 
 def maximum(x: Array, y: Array) -> Array:
-    """x where x > y or x is NaN, else y: unlike numpy.maximum also fixed for 0.0 beside -0.0."""
-    return np.where((x > y) | (x != x), x, y)
+    """x where x > y or x is NaN, else y: numpy.maximum leaves open which of 0.0 and -0.0 it gives."""
+    best = np.maximum(x, y)
+    return np.where((x > y) | (x != x), x, y) if (best == 0).any() else best
 
 
 def minimum(x: Array, y: Array) -> Array:
     """x where x < y or x is NaN, else y."""
-    return np.where((x < y) | (x != x), x, y)
+    best = np.minimum(x, y)
+    return np.where((x < y) | (x != x), x, y) if (best == 0).any() else best
 
 
 def to_float32(x: Array) -> Array:

@@ -1,0 +1,119 @@
+"""The tile interpreter in Numba: one kernel, compiled once for all pipelines.
+
+A tile of rows is outermost, then the expressions, then the steps of each; a step is a small loop that LLVM vectorises,
+over registers that stay in cache. Same names, signatures and bits as `gpupipe.kernels.reference.interpreter`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..opcodes import Op
+from ..table import INT_OVERFLOW, Array, Buffer, Table, fresh_status
+from .jit import kernel
+from .steps import SLOT, compute_step, const_step, load_step, store_step
+from .transfer import SPACING, STAGE, TILE, flush, size_of
+
+
+#: Slots beside the registers: the spare, one for stores, one for bytes.
+_EXTRA = 3
+
+
+def run(table: Table, inputs: Sequence[Buffer], outputs: Sequence[Buffer], start: int, stop: int) -> Array:
+    """Evaluate every expression of `table` for rows `start` to `stop`, the GIL released.
+
+    Arguments, result and errors are those of the reference. Each call has scratch of its own, so threads may
+    run ranges of one table side by side; their statuses are joined by ``table.merge_status``.
+    """
+    table.needs.check(inputs, outputs, start, stop)
+    status = fresh_status(len(table))
+    sources = [_whole_steps(values, valid) for values, valid in inputs]
+    scratch = np.empty(_scratch_bytes(table), dtype=np.uint8)
+    _run_tiles(
+        _flat_programs(table), table.row_program, table.columns, table.column_start,
+        table.parameters.view(np.int64), table.parameter_valid, table.parameter_start, table.outputs,
+        table.output_start, _addresses(sources), _addresses(outputs), start, stop, scratch, status,
+    )  # fmt: skip
+    return status
+
+
+def _whole_steps(values: Array, valid: Array | None) -> Buffer:
+    """The buffer, copied where its stride is no multiple of its item (a field of a packed record)."""
+    return (np.ascontiguousarray(values) if values.strides[0] % values.itemsize else values), valid
+
+
+def _addresses(buffers: Sequence[Buffer]) -> Array:
+    """int64 (buffers, 4): address and stride in bytes of the values, then of the validity, 0 where there is none."""
+    rows = []
+    for values, valid in buffers:
+        row = [values.__array_interface__["data"][0], values.strides[0], 0, 0]
+        if valid is not None:
+            row[2:] = [valid.__array_interface__["data"][0], valid.strides[0]]
+        rows.append(row)
+    return np.array(rows, dtype=np.int64).reshape(-1, 4)
+
+
+def _flat_programs(table: Table) -> tuple[Array, Array]:
+    """All steps, and where each program's begin."""
+    if "_flat" not in table.__dict__:
+        steps = [program.steps for program in table.programs] or [np.zeros((0, 5), dtype=np.int64)]
+        starts = np.cumsum([0, *(len(part) for part in steps)], dtype=np.int64)
+        table.__dict__["_flat"] = np.ascontiguousarray(np.concatenate(steps)), starts
+    flat: tuple[Array, Array] = table.__dict__["_flat"]
+    return flat
+
+
+def _scratch_bytes(table: Table) -> int:
+    registers = max((program.n_registers for program in table.programs), default=0)
+    return 64 + (registers + _EXTRA) * SLOT + STAGE * SPACING
+
+
+@kernel
+def _run_tiles(
+    programs, row_program, columns, column_start, parameters, parameter_valid, parameter_start, outputs, output_start,
+    sources, targets, start, stop, scratch, status,
+):  # fmt: skip
+    steps, program_start = programs
+    n_slots = (scratch.size - 64 - STAGE * SPACING) // SLOT
+    base = (scratch.ctypes.data + 63) // 64 * 64
+    stage = base + n_slots * SLOT
+    suspect, clean, spare_at = n_slots - 1, n_slots - 2, n_slots - 3
+    slots = np.empty(n_slots, np.int64)  # where each register is now: a step writes to the spare slot, which then is
+    masked = np.empty(n_slots, np.bool_)  # the register, so that no loop reads what it writes
+    pending = np.empty((3, STAGE), np.int64)
+    for first in range(start, stop, TILE):
+        w = min(TILE, stop - first)
+        count = 0
+        for e in range(row_program.size):
+            for k in range(n_slots):
+                slots[k] = k
+            program = row_program[e]
+            for s in range(program_start[program], program_start[program + 1]):
+                op, out, a = steps[s, 0], steps[s, 1], steps[s, 2]
+                row, code = -1, INT_OVERFLOW
+                if op <= Op.LOAD_F8:
+                    row = load_step(op, base, slots[out], masked, sources[columns[column_start[e] + a]], first, w)
+                elif op <= Op.CONST_I:
+                    at = parameter_start[e] + a
+                    const_step(base, slots[out], masked, parameters[at], parameter_valid[at], w)
+                elif op <= Op.STORE_F8:
+                    target, size = targets[outputs[output_start[e] + out]], size_of(op)
+                    begin = target[0] + first * target[1]
+                    staged = target[1] != size
+                    tile = stage + count * SPACING if staged else begin
+                    row, code = store_step(op, base, slots[a], masked, clean, target, first, tile, w)
+                    if staged:
+                        pending[0, count], pending[1, count], pending[2, count] = begin, target[1], size
+                        count += 1
+                        if count == STAGE:
+                            flush(stage, count, pending[0], pending[1], pending[2], w)
+                            count = 0
+                else:
+                    b, c, spare = slots[steps[s, 3]], slots[steps[s, 4]], slots[spare_at]
+                    row, code = compute_step(op, base, spare, slots[a], b, c, masked, suspect, w)
+                    slots[spare_at], slots[out] = slots[out], spare
+                if row >= 0 and (status[e, 0] == 0 or first + row < status[e, 1]):
+                    status[e, 0], status[e, 1] = code, first + row
+        if count > 0:
+            flush(stage, count, pending[0], pending[1], pending[2], w)

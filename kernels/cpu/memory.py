@@ -1,0 +1,43 @@
+"""Typed pointers from addresses, and the bits of numbers. A tile of a register is an address inside the kernels: passing
+it costs one word where an array costs seven, and Numba adds neither reference counts nor negative indexes.
+"""
+
+from typing import Any
+
+from ... import optional
+
+types = optional.load("numba.core.types")
+intrinsic = optional.load("numba.extending").intrinsic
+
+
+def _pointer(element: Any) -> Any:
+    @intrinsic
+    def pointer(typing_context, address):  # type: ignore[no-untyped-def]
+        signature = types.CPointer(element)(types.int64)
+
+        def generate(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+            return builder.inttoptr(arguments[0], context.get_value_type(sig.return_type))
+
+        return signature, generate
+
+    return pointer
+
+
+i1, i2, i4, i8 = (_pointer(element) for element in (types.int8, types.int16, types.int32, types.int64))
+u1, u2, u4, u8 = (_pointer(element) for element in (types.uint8, types.uint16, types.uint32, types.uint64))
+f4, f8 = _pointer(types.float32), _pointer(types.float64)
+
+
+def _bitcast(source: Any, target: Any) -> Any:
+    @intrinsic
+    def cast(typing_context, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+            return builder.bitcast(arguments[0], context.get_value_type(sig.return_type))
+
+        return target(source), generate
+
+    return cast
+
+
+#: The 8 bytes of a float64 as int64, and back.
+bits_of, float_of = _bitcast(types.float64, types.int64), _bitcast(types.int64, types.float64)
