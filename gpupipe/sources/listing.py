@@ -1,0 +1,74 @@
+"""From anything `scan` takes to a listing: which reader, and whether it has the columns asked for."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gpupipe.errors import ParameterError, SchemaMismatchError
+from gpupipe.schema import DType, Field, Schema
+from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
+from gpupipe.sources.memory import list_table, table_of
+from gpupipe.sources.parquet import list_parquet
+from gpupipe.sources.partition import DEFAULT_PARTITION_BYTES, Listing, same_types
+
+Wanted = Mapping[str, DType]
+_READERS: dict[str, Callable[[list[str], Wanted, int | None, int], Listing]] = {
+    PARQUET: lambda paths, wanted, count, size: list_parquet(paths, count, size),
+}
+
+
+def list_rows(
+    data: Any,
+    schema: Schema | Mapping[str, DType] | None = None,
+    partitions: int | None = None,
+    partition_bytes: int | None = None,
+) -> Listing:
+    """What is known of `data` without reading rows (CSV is the exception: read once for types and counts).
+
+    Raises:
+        ParameterError: `partitions` or `partition_bytes` below 1, or both given.
+        SchemaMismatchError: `schema` asks for a column or type that typed data do not have.
+    """
+    if partitions is not None and partition_bytes is not None:
+        raise ParameterError("Give partitions or partition_bytes, not both.")
+    for name, value in (("partitions", partitions), ("partition_bytes", partition_bytes)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ParameterError(f"{name}={value!r} is no count. It takes an integer of at least 1.")
+    wanted = {name: _dtype_of(field) for name, field in (schema or {}).items()}
+    size = DEFAULT_PARTITION_BYTES if partition_bytes is None else partition_bytes
+    listing = _read(data, wanted, partitions, size)
+    _check(listing, wanted)
+    return listing
+
+
+def _dtype_of(field: Field | DType) -> DType:
+    return field.dtype if isinstance(field, Field) else field
+
+
+def is_paths(data: Any) -> bool:
+    """Whether `data` names files.
+
+    >>> is_paths("a.csv"), is_paths(["a.csv"]), is_paths({"a": [1]})
+    (True, True, False)
+    """
+    if isinstance(data, list | tuple):
+        return all(isinstance(item, str | os.PathLike) for item in data)
+    return isinstance(data, str | os.PathLike)
+
+
+def _read(data: Any, wanted: Wanted, partitions: int | None, size: int) -> Listing:
+    if is_paths(data):
+        paths = find_files(data)
+        return _READERS[format_of(paths)](paths, wanted, partitions, size)
+    table, refused = table_of(data)
+    return list_table(table, partitions, size, refused)
+
+
+def _check(listing: Listing, wanted: Wanted) -> None:
+    difference = same_types(listing.schema, wanted)
+    if difference:
+        refusal = next((listing.refused[name] for name in wanted if name in listing.refused), "")
+        raise SchemaMismatchError(
+            f"{listing.label} does not have the schema asked for: {difference}. {refusal} Typed data are read "
+            "as they are: correct schema=, or cast in an expression."
+        )

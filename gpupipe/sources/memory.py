@@ -1,0 +1,205 @@
+"""Tables in memory: pyarrow, pandas, Polars, dicts of arrays, NumPy arrays, and any exporter of an Arrow stream.
+
+Everything becomes a ``pa.Table`` once, without a copy where the layouts agree; partitions are slices of it.
+A float NaN from pandas or NumPy is a missing value and becomes null; from Arrow and Polars it stays NaN.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpupipe.errors import DuplicateNameError, ParameterError, SchemaMismatchError, TypeMismatchError
+from gpupipe.schema import Field, Schema
+from gpupipe.sources.border import refused_columns, schema_of
+from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of
+
+
+@dataclass(frozen=True, eq=False)
+class TablePartition(Partition):
+    """A slice of a table in memory."""
+
+    table: pa.Table = field(repr=False)
+
+    def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
+        return Reading(frame_of(self.table, columns, self.row_ids()), self.column_bytes(columns))
+
+    def column_bytes(self, columns: Sequence[str]) -> int:
+        return sum(self.table.column(name).nbytes for name in columns)
+
+
+def list_table(
+    table: pa.Table, partitions: int | None, partition_bytes: int, refused: Mapping[str, str]
+) -> Listing:
+    """Slices of a table as partitions: exactly `partitions` (never more than rows), or by size.
+
+    >>> [p.n_rows for p in list_table(pa.table({"a": [1, 2, 3]}), 2, 0, {}).partitions]
+    [2, 1]
+    """
+    schema = with_nulls_seen(schema_of(table.schema), table)
+    wanted = partitions or -(-table.nbytes // max(partition_bytes, 1))
+    bounds = slice_bounds(table.num_rows, max(1, min(wanted, table.num_rows)))
+    return Listing(
+        schema,
+        tuple(_slice(table, first, last) for first, last in bounds),
+        {**refused_columns(table.schema), **refused},
+        f"a table in memory of {table.num_rows:,} rows",
+    )
+
+
+def _slice(table: pa.Table, first: int, last: int) -> TablePartition:
+    part = table.slice(first, last - first)
+    return TablePartition(first, last - first, part.nbytes, part)
+
+
+def slice_bounds(n_rows: int, parts: int) -> list[tuple[int, int]]:
+    """`parts` consecutive stretches of nearly equal length.
+
+    >>> slice_bounds(5, 2)
+    [(0, 3), (3, 5)]
+    """
+    edges = [-(-n_rows * k // parts) for k in range(parts + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def with_nulls_seen(schema: Schema, table: pa.Table) -> Schema:
+    """The schema with `nullable` as it truly is in `table`.
+
+    >>> with_nulls_seen(schema_of(pa.schema([("a", pa.int8())])), pa.table({"a": [1]}))
+    Schema(a: Int8)
+    """
+    return Schema((name, Field(field.dtype, has_nulls(table.column(name)))) for name, field in schema.items())
+
+
+def has_nulls(column: pa.ChunkedArray) -> bool:
+    """Whether any row is null, counting nulls that stand inside a dictionary.
+
+    >>> has_nulls(pa.chunked_array([[1, None]]))
+    True
+    """
+    inside = (chunk.dictionary for chunk in column.chunks if isinstance(chunk, pa.DictionaryArray))
+    return bool(column.null_count) or any(array.null_count for array in inside) or column.type == pa.null()
+
+
+# -- one table out of anything ----------------------------------------------------------------------------
+def table_of(data: Any) -> tuple[pa.Table, dict[str, str]]:
+    """An Arrow table of `data`, and the columns that could not be converted, with the reason.
+
+    Raises:
+        TypeMismatchError: `data` is nothing a table can be made of.
+        SchemaMismatchError: arrays of different lengths.
+        DuplicateNameError: two columns have one name.
+
+    >>> table_of(np.array([[1.0, np.nan]]))[0].to_pydict()
+    {'x0': [1.0], 'x1': [None]}
+    """
+    if isinstance(data, pa.Table):
+        return data, {}
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data]), {}
+    if isinstance(data, np.ndarray):
+        return _from_arrays(_array_columns(data))
+    if isinstance(data, Mapping):
+        return _from_arrays({str(name): values for name, values in data.items()})
+    if _is_from(data, "pandas") and hasattr(data, "columns"):
+        return _from_arrays(
+            _distinct((str(label), data.iloc[:, at]) for at, label in enumerate(data.columns))
+        )
+    table = _from_stream(data) if hasattr(data, "__arrow_c_stream__") else None
+    if table is None:
+        raise TypeMismatchError(
+            f"scan cannot read a {type(data).__module__}.{type(data).__qualname__}. It takes a path, a glob, "
+            "a folder, a list of paths, a Source, a pyarrow, pandas or Polars table, a dict of arrays, or a "
+            "NumPy array. (Of a Polars LazyFrame, give .collect(); of a single column, {'name': column}.)"
+        )
+    return table, {}
+
+
+def _from_stream(data: Any) -> pa.Table | None:
+    """The table an Arrow stream holds; None for a stream of a single column."""
+    try:
+        return pa.RecordBatchReader.from_stream(data).read_all()
+    except pa.ArrowInvalid:
+        return None
+
+
+def _is_from(data: Any, package: str) -> bool:
+    """Whether the type comes from `package`, found without importing it."""
+    return type(data).__module__.partition(".")[0] == package
+
+
+def _distinct(pairs: Any) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for name, values in pairs:
+        if name in named:
+            raise DuplicateNameError(f"Two columns are named {name!r}. Rename one of them at the source.")
+        named[name] = values
+    return named
+
+
+def _array_columns(array: np.ndarray[Any, Any]) -> dict[str, Any]:
+    if array.dtype.names:
+        return {name: array[name] for name in array.dtype.names}
+    if array.ndim != 2:
+        raise ParameterError(
+            f"An array of shape {array.shape} is no table: it takes rows and columns. "
+            "For one column write {'name': array}."
+        )
+    return {f"x{at}": array[:, at] for at in range(array.shape[1])}
+
+
+def _from_arrays(columns: Mapping[str, Any]) -> tuple[pa.Table, dict[str, str]]:
+    arrays: dict[str, pa.Array | pa.ChunkedArray] = {}
+    refused: dict[str, str] = {}
+    for name, values in columns.items():
+        try:
+            arrays[name] = _arrow_array(values)
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            reason = str(error).partition("\n")[0]
+            refused[name] = (
+                f"Column {name!r} cannot be used: its values have no one type Arrow can hold ({reason})."
+            )
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise SchemaMismatchError(f"The columns of a table need equal lengths. There are {told}.")
+    return pa.table(arrays), refused
+
+
+def _arrow_array(values: Any) -> pa.Array | pa.ChunkedArray:
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{values!r} is one value; write [{values!r}] for a column of one row")
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if _is_from(values, "polars"):
+        return pa.chunked_array(values)
+    if isinstance(values, np.ndarray):
+        return _from_numpy(values)
+    return _nan_to_null(pa.array(values, from_pandas=True))
+
+
+def _from_numpy(values: np.ndarray[Any, Any]) -> pa.Array | pa.ChunkedArray:
+    if values.ndim != 1:
+        raise ValueError(f"an array of shape {values.shape}, where a column has one dimension")
+    if values.dtype.kind in "Mm" and np.datetime_data(values.dtype)[0] in (
+        "h",
+        "m",
+        "W",
+        "M",
+        "Y",
+        "generic",
+    ):
+        values = values.astype(f"{values.dtype.kind}8[s]")
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    return pa.array(values, from_pandas=True)
+
+
+def _nan_to_null(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """pandas' nullable and Arrow-backed floats keep a NaN through the conversion; it means missing too."""
+    if not pa.types.is_floating(array.type) or not pc.any(pc.is_nan(array)).as_py():
+        return array
+    return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)

@@ -1,0 +1,155 @@
+"""What every reader produces: partitions, small recipes of a stretch of rows, and what reading one costs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.columns import Frame, Values
+from gpupipe.errors import DataError
+from gpupipe.schema import DType, Schema
+from gpupipe.sources.border import to_column
+
+DEFAULT_PARTITION_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``column op value``: a test that a reader's statistics may answer for many rows at once.
+
+    Attributes:
+        column: a column of the file.
+        op: ``eq``, ``lt``, ``le``, ``gt`` or ``ge``.
+        value: a bool, int, float or str; days for a Date, microseconds for a Datetime or Duration.
+    """
+
+    column: str
+    op: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What loading cost. Reports add up over partitions.
+
+    Attributes:
+        rows_listed: rows of the partition, before anything is dropped.
+        rows_read: rows decoded (row groups that statistics rule out are not).
+        rows_kept: rows of the frame.
+        bytes_read: bytes of the column chunks read, as stored (compressed); in memory, bytes of the columns.
+        rows_filtered: for each filter and inner join, as text, the rows it dropped (not splits, not `head`).
+
+    >>> LoadReport(2, 2, 1, 16, {"(x > 1)": 1}) + LoadReport(3, 3, 3, 24, {"(x > 1)": 0})
+    LoadReport(rows_listed=5, rows_read=5, rows_kept=4, bytes_read=40, rows_filtered={'(x > 1)': 1})
+    """
+
+    rows_listed: int = 0
+    rows_read: int = 0
+    rows_kept: int = 0
+    bytes_read: int = 0
+    rows_filtered: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "LoadReport") -> "LoadReport":
+        names = [
+            *self.rows_filtered,
+            *(name for name in other.rows_filtered if name not in self.rows_filtered),
+        ]
+        return LoadReport(
+            self.rows_listed + other.rows_listed,
+            self.rows_read + other.rows_read,
+            self.rows_kept + other.rows_kept,
+            self.bytes_read + other.bytes_read,
+            {name: self.rows_filtered.get(name, 0) + other.rows_filtered.get(name, 0) for name in names},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A partition's rows as read: `frame` lacks the rows that a reader's statistics ruled out."""
+
+    frame: Frame
+    bytes_read: int
+
+
+@dataclass(frozen=True, eq=False)
+class Partition(ABC):
+    """A stretch of a source's rows; knows how to read them, holds none of them (unless they are in memory).
+
+    Attributes:
+        first_row: position of its first row in the whole source: the identity of rows.
+        n_rows: its rows, before any filter.
+        n_bytes: its size decoded, as far as metadata tell.
+    """
+
+    first_row: int
+    n_rows: int
+    n_bytes: int
+
+    @abstractmethod
+    def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
+        """The named columns. Rows that cannot satisfy every comparison in `where` may be left out."""
+
+    @abstractmethod
+    def column_bytes(self, columns: Sequence[str]) -> int:
+        """Bytes of the named columns, decoded, as far as metadata tell."""
+
+    def load(self, columns: Sequence[str]) -> Frame:
+        """The named columns of all rows, in order, as a frame."""
+        return self.read(columns).frame
+
+    def row_ids(self) -> Values:
+        """The position of each row in the whole source, uint64."""
+        return np.arange(self.first_row, self.first_row + self.n_rows, dtype=np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """What a reader found out without reading rows.
+
+    Attributes:
+        schema: the columns that can be used; nullable where metadata do not rule nulls out.
+        partitions: recipes, in row order.
+        refused: columns that cannot be used, with the reason.
+        label: where the rows come from, for messages.
+    """
+
+    schema: Schema
+    partitions: tuple[Partition, ...]
+    refused: Mapping[str, str]
+    label: str
+
+    @property
+    def n_rows(self) -> int:
+        """Rows listed, before any filter."""
+        return sum(partition.n_rows for partition in self.partitions)
+
+
+def frame_of(table: pa.Table, columns: Sequence[str], row_ids: Values, origin: str = "") -> Frame:
+    """A frame of the named columns of an Arrow table; errors name `origin`.
+
+    >>> frame_of(pa.table({"a": [1, 2]}), ["a"], np.arange(2, dtype=np.uint64)).n_rows
+    2
+    """
+    try:
+        found = {name: to_column(table.column(name), None, name) for name in columns}
+    except DataError as error:
+        raise (type(error)(f"{origin}: {error}") if origin else error) from error
+    return Frame(found, len(row_ids), row_ids)
+
+
+def same_types(schema: Schema, wanted: Mapping[str, DType]) -> str | None:
+    """The first column whose type differs between a schema and what is wanted, in words; None if none does.
+
+    >>> from gpupipe.schema import Int64, String
+    >>> same_types(Schema({"a": Int64}), {"a": String})
+    "column 'a' is Int64, not String"
+    """
+    for name, dtype in wanted.items():
+        if name not in schema:
+            return f"column {name!r} ({dtype}) is missing"
+        if schema[name].dtype != dtype:
+            return f"column {name!r} is {schema[name].dtype}, not {dtype}"
+    return None

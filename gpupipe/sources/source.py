@@ -1,0 +1,255 @@
+"""`Source`: rows that can be read piece by piece, and what is done to them on the way."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from gpupipe.columns import Frame
+from gpupipe.errors import ColumnNotFoundError, ParameterError, TypeMismatchError, nearest
+from gpupipe.expr.selectors import Selector, select_names
+from gpupipe.schema import DType, Null, Schema
+from gpupipe.sources.listing import list_rows
+from gpupipe.sources.partition import Comparison, Listing, LoadReport, Partition
+from gpupipe.sources.predicates import comparisons, predicate
+from gpupipe.sources.steps import Filter, Head, Identify, Select, Split, Step
+
+
+def scan(
+    data: Any,
+    *,
+    schema: Schema | Mapping[str, DType] | None = None,
+    partitions: int | None = None,
+    partition_bytes: int | None = None,
+) -> "Source":
+    """A source of rows: only metadata are read (and, for CSV, one pass for types and row counts).
+
+    Args:
+        data: a path, glob, folder or list of paths to Parquet, CSV or Arrow IPC files; a pyarrow Table or
+            RecordBatch, a pandas or Polars frame, anything that exports an Arrow stream; a dict of arrays; a
+            structured or 2-D NumPy array (columns x0, x1, …); or a Source, given back as it is.
+        schema: types by name. CSV is read as these types; of typed data it is checked.
+        partitions: into how many pieces: exact in memory, about so many for files.
+        partition_bytes: or how large pieces are, decoded; 128 MiB if neither is given.
+
+    Raises:
+        SourceNotFoundError: no such file.
+        FileFormatError: a file that cannot be decoded.
+        SchemaMismatchError: files or `schema` that do not fit together.
+        TypeMismatchError: `data` is nothing that can be read.
+        ParameterError: an option outside its range.
+
+    >>> scan({"age": [31, 17], "city": ["Rome", None]}).schema
+    Schema(age: Int64, city: String?)
+    """
+    if not isinstance(data, Source):
+        return Source(list_rows(data, schema, partitions, partition_bytes))
+    if schema is not None or partitions is not None or partition_bytes is not None:
+        raise ParameterError(
+            "A Source has its schema and partitions already. Give those options to its own scan."
+        )
+    return data
+
+
+class Source:
+    """Rows, listed as partitions, with steps (filter, join, split, …) that each partition goes through.
+
+    Immutable: every method gives a new one. A row's identity is its position in the whole source as listed,
+    counted before any filter, or the hash of a key (:meth:`with_key`).
+
+    >>> from gpupipe.expr import col
+    >>> source = scan({"x": [1, 2, 3, None]}).filter(col("x") > 1)
+    >>> source.load(0).row_ids
+    array([1, 2], dtype=uint64)
+    """
+
+    def __init__(self, listing: Listing, steps: tuple[Step, ...] = ()) -> None:
+        self._listing = listing
+        self._steps = steps
+
+    # -- what it is ---------------------------------------------------------------------------------------
+    @cached_property
+    def schema(self) -> Schema:
+        """The columns that can be asked for, after all steps."""
+        schema = self._listing.schema
+        for step in self._steps:
+            schema = step.schema(schema)
+        return schema
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Columns that exist and cannot be used, with the reason."""
+        return {name: why for name, why in self._listing.refused.items() if name not in self.schema}
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        """The recipes of its pieces, in row order, before any step."""
+        return self._listing.partitions
+
+    @property
+    def n_rows(self) -> int | None:
+        """Rows listed, known from metadata, before filters, splits and `head`."""
+        return self._listing.n_rows
+
+    def nbytes(self, columns: Iterable[str] | None = None) -> int:
+        """Bytes that loading the columns decodes (with those that steps need), as far as metadata tell."""
+        needed = self._needed(self._known(columns))[0]
+        joined = sum(step.nbytes for step in self._steps)
+        return joined + sum(partition.column_bytes(needed) for partition in self.partitions)
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{name}: {field.dtype}" for name, field in list(self.schema.items())[:8])
+        more = ", …" if len(self.schema) > 8 else ""
+        size = f"{self._listing.n_rows:,} rows in {len(self.partitions)} partitions"
+        steps = "".join(f"\n  {step}" for step in self._steps)
+        return f"Source({self._listing.label}; {size}; {len(self.schema)} columns: {names}{more}){steps}"
+
+    # -- what can be done to it ---------------------------------------------------------------------------
+    def select(self, *names: str | Selector | Sequence[str]) -> "Source":
+        """Only the named or selected columns, in the order asked.
+
+        >>> list(scan({"a": [1], "b": [2]}).select("b").schema)
+        ['b']
+        """
+        chosen: list[str] = []
+        for item in names:
+            chosen += [name for name in self._names(item) if name not in chosen]
+        return self._with(Select(tuple(chosen)))
+
+    def filter(self, *expressions: Any) -> "Source":
+        """Only the rows where every expression is true; a null is not true.
+
+        Raises:
+            ColumnNotFoundError, TypeMismatchError, ParameterError: see `sources.predicates.predicate`.
+        """
+        source = self
+        for expression in expressions:
+            source = source._with(Filter(predicate(expression, source.schema)))
+        return source
+
+    def with_key(self, name: str) -> "Source":
+        """The same rows, their identity the hash of a column: rows with equal keys share folds and splits."""
+        return self._with(Identify(self._key(name)))
+
+    def split(self, test: float = 0.2, seed: int = 0, key: str | None = None) -> tuple["Source", "Source"]:
+        """Two sources, train and test; each row's side depends on `seed` and its identity (or `key`) alone.
+
+        Args:
+            test: the share of rows (or keys) in the second, between 0 and 1.
+            seed: another seed gives another split.
+            key: a column; rows with equal values go to the same side.
+        """
+        if not isinstance(test, float) or not 0 < test < 1:
+            raise ParameterError(
+                f"test={test!r} is no share of rows. Give a number between 0 and 1, such as 0.2."
+            )
+        if not isinstance(seed, int) or not 0 <= seed < 2**64:
+            raise ParameterError(f"seed={seed!r} is no seed. Give an integer from 0 to 2**64 - 1.")
+        named = None if key is None else self._key(key)
+        return self._with(Split(test, seed, named, False)), self._with(Split(test, seed, named, True))
+
+    def head(self, n: int = 5) -> "Source":
+        """The first `n` rows after the steps so far; reads filter columns where rows must be counted."""
+        if not isinstance(n, int) or n < 0:
+            raise ParameterError(f"head({n!r}): give a number of rows of at least 0.")
+        limits: list[int] = []
+        for index in range(len(self.partitions)):
+            if limits and n <= 0:
+                break
+            limits.append(min(n, self._rows_kept(index)))
+            n -= limits[-1]
+        kept = Listing(
+            self._listing.schema, self.partitions[: len(limits)], self._listing.refused, self._listing.label
+        )
+        return Source(kept, (*self._steps, Head(tuple(limits))))
+
+    # -- rows ---------------------------------------------------------------------------------------------
+    def load(self, partition: int, columns: Iterable[str] | None = None) -> Frame:
+        """The frame of one partition after all steps, with the named columns (None: all of the schema)."""
+        return self.load_with_report(partition, columns)[0]
+
+    def load_with_report(
+        self, partition: int, columns: Iterable[str] | None = None
+    ) -> tuple[Frame, LoadReport]:
+        """Like :meth:`load`, with what it cost and how many rows each filter dropped."""
+        wanted = self._known(columns)
+        needed = self._needed(wanted)
+        recipe = self.partitions[partition]
+        reading = recipe.read(needed[0], self._where())
+        frame = reading.frame
+        dropped: dict[str, int] = {}
+        pruned = recipe.n_rows - frame.n_rows
+        for step, keep in zip(self._steps, needed[1:], strict=True):
+            before = frame.n_rows + (pruned if step.drops_rows else 0)
+            frame = step.apply(frame, partition, keep)
+            if step.drops_rows:
+                pruned = 0
+            if step.counted_as is not None:
+                dropped[step.counted_as] = dropped.get(step.counted_as, 0) + before - frame.n_rows
+        report = LoadReport(recipe.n_rows, reading.frame.n_rows, frame.n_rows, reading.bytes_read, dropped)
+        return frame.select(wanted), report
+
+    def counts(self) -> LoadReport:
+        """The rows that all partitions keep and each filter drops; reads filters' and joins' columns only."""
+        total = LoadReport()
+        for index in range(len(self.partitions)):
+            total = total + self.load_with_report(index, ())[1]
+        return total
+
+    def count(self) -> int:
+        """The number of rows after all steps."""
+        return sum(self._rows_kept(index) for index in range(len(self.partitions)))
+
+    def _rows_kept(self, index: int) -> int:
+        if not any(step.drops_rows for step in self._steps):
+            return self.partitions[index].n_rows
+        return self.load(index, ()).n_rows
+
+    # -- inside -------------------------------------------------------------------------------------------
+    def _with(self, step: Step) -> "Source":
+        return Source(self._listing, (*self._steps, step))
+
+    def _names(self, item: str | Selector | Sequence[str]) -> list[str]:
+        if isinstance(item, Selector):
+            return select_names(item._node, self.schema, frozenset())
+        names = [item] if isinstance(item, str) else list(item)
+        for name in names:
+            self._require(name)
+        return names
+
+    def _require(self, name: str) -> None:
+        if name in self.schema:
+            return
+        if name in self._listing.refused:
+            raise TypeMismatchError(self._listing.refused[name])
+        raise ColumnNotFoundError(f"There is no column {name!r}. {nearest(str(name), self.schema)}")
+
+    def _known(self, columns: Iterable[str] | None) -> list[str]:
+        return list(self.schema) if columns is None else self._names(list(columns))
+
+    def _key(self, name: str) -> str:
+        self._require(name)
+        if self.schema[name].dtype == Null:
+            raise TypeMismatchError(f"Column {name!r} holds no value at all, so it cannot be a key.")
+        return name
+
+    def _needed(self, wanted: Sequence[str]) -> list[list[str]]:
+        """The columns needed from the reader, then after each step, each list in a fixed order."""
+        levels = [set(wanted)]
+        for step in reversed(self._steps):
+            levels.append(step.needs(levels[-1]))
+        return [sorted(level) for level in reversed(levels)]
+
+    def _where(self) -> tuple[Comparison, ...]:
+        """What the reader may leave rows out by: the first filter's tests, if no step drops rows before it.
+
+        Only the first: so each filter's count of dropped rows is the same whatever statistics a file has.
+        """
+        joined: set[str] = set()
+        for step in self._steps:
+            if isinstance(step, Filter):
+                tests = comparisons(step.node, self._listing.schema)
+                return tuple(test for test in tests if test.column not in joined)
+            if step.drops_rows:
+                break
+            joined |= step.adds
+        return ()

@@ -1,0 +1,112 @@
+"""What happens to rows between a reader and a frame: steps, each over one partition, in the order written."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpupipe.columns import Frame, Values
+from gpupipe.expr.node import Node, show
+from gpupipe.schema import Schema
+from gpupipe.sources.identity import chosen, key_hash
+from gpupipe.sources.predicates import columns_of, satisfied
+
+
+class Step(ABC):
+    """One step. It knows which columns it needs, and what the schema is after it."""
+
+    drops_rows: bool = False
+    counted_as: str | None = None  # under which text the rows it drops are reported
+    adds: frozenset[str] = frozenset()  # columns that come from elsewhere
+    nbytes: int = 0  # bytes read from elsewhere
+
+    def schema(self, before: Schema) -> Schema:
+        """The schema after the step."""
+        return before
+
+    def needs(self, wanted: set[str]) -> set[str]:
+        """The columns needed before the step for those wanted after it."""
+        return wanted
+
+    @abstractmethod
+    def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
+        """The frame after the step, with (at least) the columns `keep`."""
+
+
+def _kept(frame: Frame, mask: Values, keep: Sequence[str]) -> Frame:
+    needed = frame.select(keep)
+    return needed if mask.all() else needed.take(mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Select(Step):
+    """Fewer columns, in another order."""
+
+    names: tuple[str, ...]
+
+    def schema(self, before: Schema) -> Schema:
+        return before.select(self.names)
+
+    def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
+        return frame
+
+
+@dataclass(frozen=True, eq=False)
+class Identify(Step):
+    """Row identity becomes the hash of a key column."""
+
+    name: str
+
+    def needs(self, wanted: set[str]) -> set[str]:
+        return wanted | {self.name}
+
+    def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
+        return Frame(frame.columns, frame.n_rows, key_hash(frame[self.name]))
+
+
+@dataclass(frozen=True, eq=False)
+class Filter(Step):
+    """Only rows where a Boolean expression is true."""
+
+    node: Node
+    drops_rows = True
+
+    @property
+    def counted_as(self) -> str:  # type: ignore[override]
+        return show(self.node)
+
+    def needs(self, wanted: set[str]) -> set[str]:
+        return wanted | set(columns_of(self.node))
+
+    def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
+        return _kept(frame, satisfied(self.node, frame), keep)
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Step):
+    """One side of a split: the rows whose random number falls below `share`, or the others."""
+
+    share: float
+    seed: int
+    key: str | None
+    inside: bool
+    drops_rows = True
+
+    def needs(self, wanted: set[str]) -> set[str]:
+        return wanted if self.key is None else wanted | {self.key}
+
+    def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
+        identities = frame.row_ids if self.key is None else key_hash(frame[self.key])
+        return _kept(frame, chosen(identities, self.share, self.seed) == self.inside, keep)
+
+
+@dataclass(frozen=True, eq=False)
+class Head(Step):
+    """The first rows of each partition."""
+
+    limits: tuple[int, ...]
+    drops_rows = True
+
+    def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
+        return _kept(frame, np.arange(frame.n_rows) < self.limits[partition], keep)
