@@ -82,8 +82,8 @@ def nesting(data: bytes) -> int:
 
 
 def _encode(value: Any, where: str, depth: int) -> Any:
-    if depth > MAX_DEPTH - 8:  # room for what the manifest wraps around a document
-        raise ParameterError(f"The document is nested too deep (more than {MAX_DEPTH - 8}) at {where[:200]}…")
+    if depth >= MAX_DEPTH:
+        raise ParameterError(f"The document is nested deeper than {MAX_DEPTH} at {where[:200]}…")
     if isinstance(value, dict):
         return _encode_object(value, where, depth)
     if isinstance(value, list | tuple):
