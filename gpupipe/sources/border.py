@@ -108,9 +108,7 @@ def schema_of(arrow: pa.Schema) -> Schema:
             raise DuplicateNameError(f"Two columns are named {name!r}. Rename one of them at the source.")
     refused = refused_columns(arrow)
     return Schema(
-        (field.name, Field(normalise_type(field.type), field.nullable))
-        for field in arrow
-        if field.name not in refused
+        (field.name, Field(normalise_type(field.type), field.nullable)) for field in arrow if field.name not in refused
     )
 
 
@@ -152,9 +150,7 @@ def to_column(array: ArrowArray, dtype: DType | None = None, name: str = "") -> 
     if found == String:
         return _text(whole)
     valid = validity(whole)
-    values = (
-        np.zeros(len(whole), np.bool_) if found == Null else fixed_width(whole, found.storage, valid, name)
-    )
+    values = np.zeros(len(whole), np.bool_) if found == Null else fixed_width(whole, found.storage, valid, name)
     if not values.flags.aligned:
         values = values.copy()
     return Column(found, values, np.zeros(len(whole), np.bool_) if found == Null else valid)
@@ -175,9 +171,7 @@ def to_arrow(column: Column) -> pa.Array:
     if column.dtype == String:
         return _text_to_arrow(column, mask)
     if column.values.ndim != 1:
-        raise ParameterError(
-            f"A column of shape {column.values.shape} is wide; take its components one by one."
-        )
+        raise ParameterError(f"A column of shape {column.values.shape} is wide; take its components one by one.")
     return pa.array(np.ascontiguousarray(column.values), type=arrow_type(column.dtype), mask=mask)
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from gpupipe.columns import Column, Values
 from gpupipe.errors import TypeMismatchError
-from gpupipe.sources._until import hashing
+from gpupipe.kernels.reference import hashing
 from gpupipe.schema import Null, String
 
 NULL_HASH = 0x6E75_6C6C_6E75_6C6C  # "nullnull": one identity for all rows whose key is null
@@ -39,11 +39,7 @@ def _text_hash(column: Column) -> Values:
 
 def _array_hash(texts: pa.StringArray) -> Values:
     _, offsets, data = texts.buffers()
-    edges = (
-        np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
-        if offsets
-        else np.zeros(1, np.int32)
-    )
+    edges = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset) if offsets else np.zeros(1, np.int32)
     bytes_ = np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8)
     return hashing.hash_strings(bytes_, edges.astype(np.int64), 0)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from gpupipe.errors import ParameterError, SchemaMismatchError
 from gpupipe.schema import DType, Field, Schema
+from gpupipe.sources.csv import list_csv
 from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
+from gpupipe.sources.ipc import list_ipc
 from gpupipe.sources.memory import list_table, table_of
 from gpupipe.sources.parquet import list_parquet
 from gpupipe.sources.partition import DEFAULT_PARTITION_BYTES, Listing, same_types
@@ -14,6 +16,8 @@ from gpupipe.sources.partition import DEFAULT_PARTITION_BYTES, Listing, same_typ
 Wanted = Mapping[str, DType]
 _READERS: dict[str, Callable[[list[str], Wanted, int | None, int], Listing]] = {
     PARQUET: lambda paths, wanted, count, size: list_parquet(paths, count, size),
+    CSV: list_csv,
+    IPC: lambda paths, wanted, count, size: list_ipc(paths, count, size),
 }
 
 
@@ -69,6 +73,6 @@ def _check(listing: Listing, wanted: Wanted) -> None:
     if difference:
         refusal = next((listing.refused[name] for name in wanted if name in listing.refused), "")
         raise SchemaMismatchError(
-            f"{listing.label} does not have the schema asked for: {difference}. {refusal} Typed data are read "
-            "as they are: correct schema=, or cast in an expression."
+            f"{listing.label} does not have the schema asked for: {difference}. {refusal} Typed data are "
+            "read as they are: correct schema=, or cast in an expression."
         )

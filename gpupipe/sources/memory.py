@@ -1,4 +1,4 @@
-"""Tables in memory: pyarrow, pandas, Polars, dicts of arrays, NumPy arrays, and any exporter of an Arrow stream.
+"""Tables in memory: pyarrow, pandas, Polars, dicts of arrays, NumPy arrays, exporters of Arrow streams.
 
 Everything becomes a ``pa.Table`` once, without a copy where the layouts agree; partitions are slices of it.
 A float NaN from pandas or NumPy is a missing value and becomes null; from Arrow and Polars it stays NaN.
@@ -6,6 +6,7 @@ A float NaN from pandas or NumPy is a missing value and becomes null; from Arrow
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,7 @@ class TablePartition(Partition):
         return sum(self.table.column(name).nbytes for name in columns)
 
 
-def list_table(
-    table: pa.Table, partitions: int | None, partition_bytes: int, refused: Mapping[str, str]
-) -> Listing:
+def list_table(table: pa.Table, partitions: int | None, partition_bytes: int, refused: Mapping[str, str]) -> Listing:
     """Slices of a table as partitions: exactly `partitions` (never more than rows), or by size.
 
     >>> [p.n_rows for p in list_table(pa.table({"a": [1, 2, 3]}), 2, 0, {}).partitions]
@@ -62,7 +61,7 @@ def slice_bounds(n_rows: int, parts: int) -> list[tuple[int, int]]:
     [(0, 3), (3, 5)]
     """
     edges = [-(-n_rows * k // parts) for k in range(parts + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def with_nulls_seen(schema: Schema, table: pa.Table) -> Schema:
@@ -105,9 +104,7 @@ def table_of(data: Any) -> tuple[pa.Table, dict[str, str]]:
     if isinstance(data, Mapping):
         return _from_arrays({str(name): values for name, values in data.items()})
     if _is_from(data, "pandas") and hasattr(data, "columns"):
-        return _from_arrays(
-            _distinct((str(label), data.iloc[:, at]) for at, label in enumerate(data.columns))
-        )
+        return _from_arrays(_distinct((str(label), data.iloc[:, at]) for at, label in enumerate(data.columns)))
     table = _from_stream(data) if hasattr(data, "__arrow_c_stream__") else None
     if table is None:
         raise TypeMismatchError(
@@ -159,9 +156,7 @@ def _from_arrays(columns: Mapping[str, Any]) -> tuple[pa.Table, dict[str, str]]:
             arrays[name] = _arrow_array(values)
         except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
             reason = str(error).partition("\n")[0]
-            refused[name] = (
-                f"Column {name!r} cannot be used: its values have no one type Arrow can hold ({reason})."
-            )
+            refused[name] = f"Column {name!r} cannot be used: its values have no one type Arrow can hold ({reason})."
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name}: {length}" for name, length in lengths.items())

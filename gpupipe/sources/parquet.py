@@ -46,9 +46,7 @@ class ParquetPartition(Partition):
         metadata = footer(self.path)
         self._check_unchanged(metadata)
         places = _places(self.leaves, columns)
-        kept = [
-            not rules_out(metadata.row_group(group.number), self.leaves, where) for group in self.row_groups
-        ]
+        kept = [not rules_out(metadata.row_group(group.number), self.leaves, where) for group in self.row_groups]
         groups = [group for group, keep in zip(self.row_groups, kept, strict=True) if keep]
         table = self._decode(metadata, [group.number for group in groups], columns)
         frame = frame_of(table, columns, self._row_ids_of(kept), self.path)
@@ -62,16 +60,12 @@ class ParquetPartition(Partition):
     def _check_unchanged(self, metadata: pq.FileMetaData) -> None:
         found = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
         if any(g.number >= len(found) or found[g.number] != g.n_rows for g in self.row_groups):
-            raise FileFormatError(
-                f"{self.path} has other row groups than when it was scanned. Scan it again."
-            )
+            raise FileFormatError(f"{self.path} has other row groups than when it was scanned. Scan it again.")
 
     def _decode(self, metadata: pq.FileMetaData, groups: list[int], columns: Sequence[str]) -> pa.Table:
         dictionaries = [name for name in columns if _is_dictionary(metadata, self.leaves, groups, name)]
         try:
-            with pq.ParquetFile(
-                self.path, metadata=metadata, read_dictionary=dictionaries, pre_buffer=False
-            ) as file:
+            with pq.ParquetFile(self.path, metadata=metadata, read_dictionary=dictionaries, pre_buffer=False) as file:
                 return file.read_row_groups(groups, columns=list(columns))
         except (pa.ArrowException, OSError) as error:
             raise FileFormatError(f"{self.path} cannot be decoded: {_first_line(error)}") from error
@@ -133,19 +127,18 @@ def list_parquet(paths: Sequence[str], partitions: int | None, partition_bytes: 
     arrow = footers[0][1].schema.to_arrow_schema()
     schema = schema_of(arrow)
     for path, metadata in footers[1:]:
-        _check_equal(paths[0], schema, path, schema_of(metadata.schema.to_arrow_schema()))
+        check_equal(paths[0], schema, path, schema_of(metadata.schema.to_arrow_schema()))
     total = sum(group.n_bytes for _, metadata in footers for group in _row_groups(metadata))
     limit = -(-total // partitions) if partitions else partition_bytes
     return Listing(
         _with_nulls_ruled_out(schema, [metadata for _, metadata in footers]),
-        tuple(_partitions(footers, limit))
-        or (ParquetPartition(0, 0, 0, paths[0], (), _leaves(footers[0][1])),),
+        tuple(_partitions(footers, limit)) or (ParquetPartition(0, 0, 0, paths[0], (), _leaves(footers[0][1])),),
         refused_columns(arrow),
         paths[0] if len(paths) == 1 else f"{len(paths)} Parquet files, {paths[0]} first",
     )
 
 
-def _check_equal(first_path: str, first: Schema, path: str, schema: Schema) -> None:
+def check_equal(first_path: str, first: Schema, path: str, schema: Schema) -> None:
     difference = same_types(schema, {name: field.dtype for name, field in first.items()})
     extra = [name for name in schema if name not in first]
     if difference is None and extra:

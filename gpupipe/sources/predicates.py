@@ -1,11 +1,13 @@
 """Filters as expressions: their type before a row is read, their columns, their tests, their rows."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.backends.reference import evaluate
+from gpupipe.columns import Frame, Values
 from gpupipe.compiler.typing import Typer
 from gpupipe.errors import ParameterError, TypeMismatchError
 from gpupipe.expr.expr import Expr
@@ -13,14 +15,24 @@ from gpupipe.expr.node import Node, show, walk
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.expr.selectors import SELECTORS
 from gpupipe.schema import Boolean, DType, Schema, parse_dtype
-from gpupipe.sources._until import evaluate as _evaluate
 from gpupipe.sources.partition import Comparison
 
 _FLIPPED = {"eq": "eq", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 
 
-def predicate(expression: Any, schema: Schema) -> Node:
-    """The node of a filter over columns of `schema`.
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A filter: as the user wrote it, and as core nodes that a backend evaluates."""
+
+    node: Node
+    core: Node
+
+    def __str__(self) -> str:
+        return show(self.node)
+
+
+def predicate(expression: Any, schema: Schema) -> Predicate:
+    """A filter over columns of `schema`.
 
     Raises:
         ColumnNotFoundError: it names a column that the schema lacks.
@@ -29,8 +41,8 @@ def predicate(expression: Any, schema: Schema) -> Node:
 
     >>> from gpupipe.expr import col
     >>> from gpupipe.schema import Int64
-    >>> predicate(col("age") > 17, Schema({"age": Int64}))
-    (age > 17)
+    >>> str(predicate(col("age") > 17, Schema({"age": Int64})))
+    '(age > 17)'
     """
     if not isinstance(expression, Expr | Node):
         raise TypeMismatchError(
@@ -39,12 +51,13 @@ def predicate(expression: Any, schema: Schema) -> Node:
     node = expression if isinstance(expression, Node) else expression._node
     _refuse_what_needs_more_than_a_row(node)
     typer = Typer(schema)
-    dtype = typer.info[typer.core(node)].dtype
+    core = typer.core(node)
+    dtype = typer.info[core].dtype
     if dtype != Boolean:
         raise TypeMismatchError(
             f"filter takes a Boolean expression; {show(node)} is {dtype}. Compare it with something."
         )
-    return node
+    return Predicate(node, core)
 
 
 def _refuse_what_needs_more_than_a_row(node: Node) -> None:
@@ -56,13 +69,9 @@ def _refuse_what_needs_more_than_a_row(node: Node) -> None:
                 "and compare with the number."
             )
         if op in SELECTORS:
-            raise ParameterError(
-                f"A filter keeps or drops a row: {show(node)} would be several. Name one column."
-            )
+            raise ParameterError(f"A filter keeps or drops a row: {show(node)} would be several. Name one column.")
     if "col" not in ops:
-        raise ParameterError(
-            f"The filter {show(node)} depends on no column: it would keep or drop every row."
-        )
+        raise ParameterError(f"The filter {show(node)} depends on no column: it would keep or drop every row.")
 
 
 def columns_of(node: Node) -> list[str]:
@@ -75,9 +84,9 @@ def columns_of(node: Node) -> list[str]:
     return [part["name"] for part in walk(node) if part.op == "col"]
 
 
-def satisfied(node: Node, frame: Frame) -> Values:
+def satisfied(filter: Predicate, frame: Frame) -> Values:
     """The rows of a frame where a filter is true, as a bool mask; a null is not true."""
-    column = _evaluate(node, frame)
+    column = evaluate(filter.core, frame)
     values = np.asarray(column.values, dtype=np.bool_)
     return values if column.valid is None else values & column.valid
 

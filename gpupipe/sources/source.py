@@ -8,6 +8,7 @@ from gpupipe.columns import Frame
 from gpupipe.errors import ColumnNotFoundError, ParameterError, TypeMismatchError, nearest
 from gpupipe.expr.selectors import Selector, select_names
 from gpupipe.schema import DType, Null, Schema
+from gpupipe.sources.join import plan_join
 from gpupipe.sources.listing import list_rows
 from gpupipe.sources.partition import Comparison, Listing, LoadReport, Partition
 from gpupipe.sources.predicates import comparisons, predicate
@@ -44,9 +45,7 @@ def scan(
     if not isinstance(data, Source):
         return Source(list_rows(data, schema, partitions, partition_bytes))
     if schema is not None or partitions is not None or partition_bytes is not None:
-        raise ParameterError(
-            "A Source has its schema and partitions already. Give those options to its own scan."
-        )
+        raise ParameterError("A Source has its schema and partitions already. Give those options to its own scan.")
     return data
 
 
@@ -79,6 +78,11 @@ class Source:
     def refused(self) -> Mapping[str, str]:
         """Columns that exist and cannot be used, with the reason."""
         return {name: why for name, why in self._listing.refused.items() if name not in self.schema}
+
+    @property
+    def label(self) -> str:
+        """Where the rows come from, for messages."""
+        return self._listing.label
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -126,6 +130,34 @@ class Source:
             source = source._with(Filter(predicate(expression, source.schema)))
         return source
 
+    def join(
+        self,
+        dim: Any,
+        on: str | Sequence[str] | None = None,
+        *,
+        left_on: str | Sequence[str] | None = None,
+        right_on: str | Sequence[str] | None = None,
+        how: str = "left",
+        suffix: str = "_right",
+    ) -> "Source":
+        """Columns of `dim` beside each row, many-to-one; row order and identity stay. Null never matches.
+
+        Args:
+            dim: anything `scan` takes; held in memory, each key at most once (else loading raises).
+            on: key columns of both; or `left_on` and `right_on`, of the same length, if names differ.
+            how: ``left`` keeps rows without a match, with nulls; ``inner`` drops and counts them.
+            suffix: added to names of `dim` that are taken.
+
+        Raises:
+            ParameterError, TypeMismatchError, DuplicateNameError: see `sources.join.plan_join`.
+        """
+        other = scan(dim)
+        if (on is None) == (left_on is None and right_on is None):
+            raise ParameterError("A join takes on=, or left_on= and right_on=, and not both.")
+        left = self._names(_one_or_more(left_on if on is None else on))
+        right = other._names(_one_or_more(right_on if on is None else on))
+        return self._with(plan_join(self.schema, other, left, right, how, suffix))
+
     def with_key(self, name: str) -> "Source":
         """The same rows, their identity the hash of a column: rows with equal keys share folds and splits."""
         return self._with(Identify(self._key(name)))
@@ -139,9 +171,7 @@ class Source:
             key: a column; rows with equal values go to the same side.
         """
         if not isinstance(test, float) or not 0 < test < 1:
-            raise ParameterError(
-                f"test={test!r} is no share of rows. Give a number between 0 and 1, such as 0.2."
-            )
+            raise ParameterError(f"test={test!r} is no share of rows. Give a number between 0 and 1, such as 0.2.")
         if not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise ParameterError(f"seed={seed!r} is no seed. Give an integer from 0 to 2**64 - 1.")
         named = None if key is None else self._key(key)
@@ -157,9 +187,7 @@ class Source:
                 break
             limits.append(min(n, self._rows_kept(index)))
             n -= limits[-1]
-        kept = Listing(
-            self._listing.schema, self.partitions[: len(limits)], self._listing.refused, self._listing.label
-        )
+        kept = Listing(self._listing.schema, self.partitions[: len(limits)], self._listing.refused, self._listing.label)
         return Source(kept, (*self._steps, Head(tuple(limits))))
 
     # -- rows ---------------------------------------------------------------------------------------------
@@ -167,9 +195,7 @@ class Source:
         """The frame of one partition after all steps, with the named columns (None: all of the schema)."""
         return self.load_with_report(partition, columns)[0]
 
-    def load_with_report(
-        self, partition: int, columns: Iterable[str] | None = None
-    ) -> tuple[Frame, LoadReport]:
+    def load_with_report(self, partition: int, columns: Iterable[str] | None = None) -> tuple[Frame, LoadReport]:
         """Like :meth:`load`, with what it cost and how many rows each filter dropped."""
         wanted = self._known(columns)
         needed = self._needed(wanted)
@@ -247,9 +273,13 @@ class Source:
         joined: set[str] = set()
         for step in self._steps:
             if isinstance(step, Filter):
-                tests = comparisons(step.node, self._listing.schema)
+                tests = comparisons(step.predicate.node, self._listing.schema)
                 return tuple(test for test in tests if test.column not in joined)
             if step.drops_rows:
                 break
             joined |= step.adds
         return ()
+
+
+def _one_or_more(names: str | Sequence[str] | None) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or ())

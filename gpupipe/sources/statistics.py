@@ -27,9 +27,7 @@ _NONE_SATISFIES: dict[str, Callable[[Any, Any, Any], bool]] = {
 def rules_out(group: pq.RowGroupMetaData, leaves: Sequence[str], where: Sequence[Comparison]) -> bool:
     """Whether statistics prove that no row of the group satisfies every comparison (a null never does)."""
     return any(
-        _chunk_rules_out(group.column(leaves.index(test.column)), test)
-        for test in where
-        if test.column in leaves
+        _chunk_rules_out(group.column(leaves.index(test.column)), test) for test in where if test.column in leaves
     )
 
 

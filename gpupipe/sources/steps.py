@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpupipe.columns import Frame, Values
-from gpupipe.expr.node import Node, show
 from gpupipe.schema import Schema
 from gpupipe.sources.identity import chosen, key_hash
-from gpupipe.sources.predicates import columns_of, satisfied
+from gpupipe.sources.predicates import Predicate, columns_of, satisfied
 
 
 class Step(ABC):
@@ -20,6 +19,9 @@ class Step(ABC):
     counted_as: str | None = None  # under which text the rows it drops are reported
     adds: frozenset[str] = frozenset()  # columns that come from elsewhere
     nbytes: int = 0  # bytes read from elsewhere
+
+    def __str__(self) -> str:
+        return type(self).__name__.lower()
 
     def schema(self, before: Schema) -> Schema:
         """The schema after the step."""
@@ -45,6 +47,9 @@ class Select(Step):
 
     names: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"select {', '.join(self.names)}"
+
     def schema(self, before: Schema) -> Schema:
         return before.select(self.names)
 
@@ -58,6 +63,9 @@ class Identify(Step):
 
     name: str
 
+    def __str__(self) -> str:
+        return f"identified by {self.name}"
+
     def needs(self, wanted: set[str]) -> set[str]:
         return wanted | {self.name}
 
@@ -69,18 +77,21 @@ class Identify(Step):
 class Filter(Step):
     """Only rows where a Boolean expression is true."""
 
-    node: Node
+    predicate: Predicate
     drops_rows = True
 
     @property
     def counted_as(self) -> str:  # type: ignore[override]
-        return show(self.node)
+        return str(self.predicate)
+
+    def __str__(self) -> str:
+        return f"filter {self.predicate}"
 
     def needs(self, wanted: set[str]) -> set[str]:
-        return wanted | set(columns_of(self.node))
+        return wanted | set(columns_of(self.predicate.core))
 
     def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
-        return _kept(frame, satisfied(self.node, frame), keep)
+        return _kept(frame, satisfied(self.predicate, frame), keep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +103,10 @@ class Split(Step):
     key: str | None
     inside: bool
     drops_rows = True
+
+    def __str__(self) -> str:
+        by = "" if self.key is None else f" by {self.key}"
+        return f"{'test' if self.inside else 'train'} side of split {self.share:g}{by}, seed {self.seed}"
 
     def needs(self, wanted: set[str]) -> set[str]:
         return wanted if self.key is None else wanted | {self.key}
@@ -107,6 +122,9 @@ class Head(Step):
 
     limits: tuple[int, ...]
     drops_rows = True
+
+    def __str__(self) -> str:
+        return f"first {sum(self.limits)} rows"
 
     def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
         return _kept(frame, np.arange(frame.n_rows) < self.limits[partition], keep)
