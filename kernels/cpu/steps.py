@@ -8,7 +8,7 @@ import numpy as np
 
 from ..opcodes import Op
 from ..table import CAST_FAILED, INT_OVERFLOW, NULL_IN_OUTPUT
-from . import arithmetic, nulls, transfer
+from . import arithmetic, math, nulls, transfer
 from .jit import part
 from .memory import f8, i8, u1
 from .transfer import SPACING, TILE
@@ -105,14 +105,16 @@ def compute_step(op, base, out, a, b, c, masked, suspect, w):
     one |= op == Op.IS_NAN or op == Op.IS_FINITE
     ok_b = 0 if one else ok_of(base, b, masked)
     masked[out] = nulls.both_valid(valid_of(base, out), ok_of(base, a, masked), ok_b, w)
-    if op <= Op.ARCTAN:
+    if op <= Op.F_TO_F32:
         arithmetic.float_unary(op, o, x, w)
+    elif op <= Op.ARCTAN:
+        math.unary(op, o, x, w)
     elif op <= Op.MIN_F:
         arithmetic.float_binary(op, o, x, y, w)
     elif op <= Op.MOD_F:
         arithmetic.float_divmod(op, o, x, y, w)
-    elif op <= Op.POWER:
-        pass
+    elif op == Op.POWER:
+        math.binary(o, x, y, w)
     elif op <= Op.GE_F:
         arithmetic.compare(op - Op.EQ_F, i8(o), f8(x), f8(y), w)
     elif op <= Op.GE_I:

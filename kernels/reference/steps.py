@@ -11,7 +11,7 @@ import numpy as np
 
 from ..opcodes import Op
 from ..table import CAST_FAILED, INT_OVERFLOW
-from . import calendar
+from . import calendar, math
 
 Array = np.ndarray[Any, Any]
 Valid = Array | None
@@ -216,11 +216,14 @@ def _i_to_f(x: Array) -> Array:
 def _table() -> dict[Op, Step]:
     one_float = {
         Op.NEG_F: np.negative, Op.ABS_F: np.abs, Op.SIGN_F: np.sign, Op.SQRT: np.sqrt, Op.FLOOR: np.floor,
-        Op.CEIL: np.ceil, Op.TRUNC: np.trunc, Op.RINT: np.rint, Op.F_TO_F32: to_float32, Op.IS_NAN: np.isnan, Op.IS_FINITE: np.isfinite,
+        Op.CEIL: np.ceil, Op.TRUNC: np.trunc, Op.RINT: np.rint, Op.F_TO_F32: to_float32, Op.LOG: math.log,
+        Op.LOG1P: math.log1p, Op.EXP: math.exp, Op.EXPM1: math.expm1, Op.SIN: math.sin, Op.COS: math.cos,
+        Op.TANH: math.tanh, Op.SIGMOID: math.sigmoid, Op.ARCSIN: math.arcsin, Op.ARCTAN: math.arctan,
+        Op.IS_NAN: np.isnan, Op.IS_FINITE: np.isfinite,
     }  # fmt: skip
     two_floats = {
         Op.ADD_F: np.add, Op.SUB_F: np.subtract, Op.MUL_F: np.multiply, Op.DIV_F: np.divide, Op.MAX_F: maximum,
-        Op.MIN_F: minimum, Op.FLOORDIV_F: np.floor_divide, Op.MOD_F: np.remainder,
+        Op.MIN_F: minimum, Op.FLOORDIV_F: np.floor_divide, Op.MOD_F: np.remainder, Op.POWER: math.power,
         Op.EQ_F: np.equal, Op.NE_F: np.not_equal, Op.LT_F: np.less, Op.LE_F: np.less_equal, Op.GT_F: np.greater,
         Op.GE_F: np.greater_equal,
     }  # fmt: skip
