@@ -13,7 +13,6 @@ BRINGS: dict[str, tuple[str, str]] = {
     "numba": ("numba", "compiled kernels on all cores; without it the same bits from NumPy, slower"),
     "sklearn": ("scikit-learn", "training of every estimator but XGBoost's; not needed for scoring"),
     "scipy": ("scipy", "comes with scikit-learn"),
-    "rich": ("rich", "a progress bar"),
     "xgboost": ("xgboost-cpu", "XGBClassifier and XGBRegressor: training and scoring"),
     "pandas": ("pandas", "pandas frames in and out"),
     "polars": ("polars", "Polars frames in and out"),

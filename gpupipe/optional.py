@@ -14,7 +14,6 @@ EXTRAS: dict[str, str] = {
     "numba": "cpu",
     "sklearn": "cpu",
     "scipy": "cpu",
-    "rich": "cpu",
     "xgboost": "xgboost",
     "pandas": "frames",
     "polars": "frames",

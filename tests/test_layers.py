@@ -50,7 +50,6 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.backends": {"numba"},  # that is, gpupipe.kernels.cpu
     "gpupipe.sources": {"pandas", "polars"},
     "gpupipe.pipeline": {"pandas", "polars"},
-    "gpupipe.runtime": {"rich"},
     "gpupipe.doctor": {"*"},
 }
 
