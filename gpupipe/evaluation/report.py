@@ -1,0 +1,168 @@
+"""What an evaluation found, as numbers, as text and as HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+
+# The measures a table of slices shows; all of them are in the slice itself.
+_SHOWN = {"classifier": ("accuracy", "log_loss", "roc_auc", "pr_auc"), "regressor": ("rmse", "mae", "r2")}
+_MANY = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A measure with its 95 % interval.
+
+    Attributes:
+        value: the measure; None where it is undefined, and then `reason` says why.
+        low, high: the interval; None where there is none (a baseline, or an undefined measure).
+        reason: why there is no value.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"value", "low", "high"}, and "reason" if there is no value."""
+        found: dict[str, Any] = {"value": self.value, "low": self.low, "high": self.high}
+        return found if self.reason is None else {**found, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The measures of the rows that share a label."""
+
+    n_rows: int
+    metrics: dict[str, Metric]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Evaluation:
+    """What a model's outputs are worth on some rows.
+
+    Attributes:
+        kind: "classifier" or "regressor".
+        n_rows: the rows evaluated.
+        metrics: name to measure with interval.
+        baseline: the same measures, without intervals, of a model that knows no feature: it always gives the
+            shares of the classes, or the mean.
+        slices: column to label to :class:`Slice`; the label of null is None.
+        classes: the labels, or None.
+        confusion_matrix: float64 (classes, classes), weight by true (row) and predicted (column) class, or
+            None.
+    """
+
+    kind: str
+    n_rows: int
+    metrics: dict[str, Metric]
+    baseline: dict[str, Metric]
+    slices: dict[str, dict[Any, Slice]] = field(default_factory=dict)
+    classes: list[Any] | None = None
+    confusion_matrix: np.ndarray[Any, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values; ``["metrics"]["roc_auc"]`` is ``{"value", "low", "high"}``."""
+        found: dict[str, Any] = {
+            "kind": self.kind,
+            "n_rows": self.n_rows,
+            "metrics": _dicts(self.metrics),
+            "baseline": _dicts(self.baseline),
+            "slices": {name: _slice_dicts(group) for name, group in self.slices.items()},
+        }
+        if self.confusion_matrix is not None:
+            found["confusion_matrix"] = {"classes": self.classes, "rows": self.confusion_matrix.tolist()}
+        return found
+
+    def __repr__(self) -> str:
+        parts = [self._title(), *(_text(caption, table) for caption, table in self._tables())]
+        return "\n\n".join([*parts, *self._notes()])
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p><b>{escape(self._title())}</b></p>"]
+        parts += [_html(caption, table) for caption, table in self._tables()]
+        return "\n".join([*parts, *(f"<p>{escape(note)}</p>" for note in self._notes())])
+
+    def _title(self) -> str:
+        positive = f", positive class {self.classes[1]!r}" if self.classes and len(self.classes) == 2 else ""
+        return f"Evaluation of a {self.kind} on {self.n_rows:,} rows{positive}"
+
+    def _tables(self) -> list[tuple[str, list[list[str]]]]:
+        tables = [("", self._metric_table())]
+        if self.confusion_matrix is not None and self.classes and len(self.classes) <= _MANY:
+            tables.append(("true (rows) by predicted", self._confusion_table()))
+        return tables + [(f"by {name}", self._slice_table(group)) for name, group in self.slices.items()]
+
+    def _metric_table(self) -> list[list[str]]:
+        rows = [["", "value", "95 % interval", "baseline"]]
+        for name, metric in self.metrics.items():
+            rows.append([name, _number(metric.value), _interval(metric), _number(self.baseline[name].value)])
+        return rows
+
+    def _confusion_table(self) -> list[list[str]]:
+        assert self.classes is not None and self.confusion_matrix is not None
+        rows = [["", *map(str, self.classes)]]
+        for label, counts in zip(self.classes, self.confusion_matrix.tolist(), strict=True):
+            rows.append([str(label), *(f"{count:,.10g}" for count in counts)])
+        return rows
+
+    def _slice_table(self, group: Mapping[Any, Slice]) -> list[list[str]]:
+        shown = _SHOWN[self.kind]
+        rows = [["", "rows", *shown]]
+        for label, part in group.items():
+            values = [_number(part.metrics[name].value) for name in shown]
+            rows.append(["(null)" if label is None else str(label), f"{part.n_rows:,}", *values])
+        return rows
+
+    def _notes(self) -> list[str]:
+        notes = [f"{name}: {metric.reason}" for name, metric in self.metrics.items() if metric.reason]
+        for name, group in self.slices.items():
+            reasons = {m.reason for part in group.values() for m in part.metrics.values() if m.reason}
+            notes += [f"– by {name}: {'; '.join(sorted(reasons))}"] if reasons else []
+        return ["\n".join(notes)] if notes else []
+
+
+def _dicts(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    return {name: metric.to_dict() for name, metric in metrics.items()}
+
+
+def _slice_dicts(group: Mapping[Any, Slice]) -> list[dict[str, Any]]:
+    return [
+        {"label": label, "n_rows": part.n_rows, "metrics": _dicts(part.metrics)}
+        for label, part in group.items()
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.5g}"
+
+
+def _interval(metric: Metric) -> str:
+    return "–" if metric.low is None else f"{_number(metric.low)} … {_number(metric.high)}"
+
+
+def _text(caption: str, table: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines = ["  ".join(_aligned(row, widths)).rstrip() for row in table]
+    return "\n".join([caption, *lines] if caption else lines)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [
+        cell.ljust(width) if i == 0 else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+
+
+def _html(caption: str, table: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in table[0])
+    body = "".join(
+        f"<tr><th>{escape(row[0])}</th>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:]) + "</tr>"
+        for row in table[1:]
+    )
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
