@@ -47,31 +47,32 @@ extern "C" __global__ void __launch_bounds__(256)
     const Column column = columns[blockIdx.y];
     const float scale = scales[blockIdx.y];
     i64 begin = blockIdx.x * chunk, end = begin + chunk < n ? begin + chunk : n;
-    i64 sums[7] = {0, 0, 0, 0, 0, 0, 0};
-    int rows = 0, outside = 0;
+    i64 hh = 0, hl = 0, ll = 0;
+    int rows = 0, outside = 0, sum_h = 0, sum_l = 0;  // at most 1,023 values a thread: chunk < 2^18
     for (i64 row = begin + threadIdx.x * 4; row < end; row += 1024) {
         float x[4];
         load(x, column.data, row, end);
         u32 valid = load_valid(column.valid, row) & within(row, end);
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            float y = x[j] * scale;
+            bool take = valid >> j & 1;
+            float y = take ? x[j] * scale : 0.0f;
             int h = __float2int_rz(y);
             float t = (y - (float)h) * 2097152.0f;
             int l = __float2int_rz(t);
-            bool ok = fabsf(y) < 1048576.0f && t == (float)l && (y != 0.0f || x[j] == 0.0f);
-            bool take = valid >> j & 1;
-            rows += take;
-            outside += take && !ok;
-            if (!(take && ok)) h = 0, l = 0;
-            sums[1] += h;
-            sums[2] += l;
-            sums[3] += (i64)h * h;
-            sums[4] += (i64)h * l;
-            sums[5] += (i64)l * l;
+            bool bad = !(fabsf(y) < 1048576.0f) || t != (float)l || (y == 0.0f && x[j] != 0.0f && take);
+            outside += bad;
+            h = bad ? 0 : h;
+            l = bad ? 0 : l;
+            sum_h += h;
+            sum_l += l;
+            hh += (i64)h * h;
+            hl += (i64)h * l;
+            ll += (i64)l * l;
         }
+        rows += __popc(valid);
     }
-    sums[0] = rows, sums[6] = outside;
+    i64 sums[7] = {rows, sum_h, sum_l, hh, hl, ll, outside};
     block_sum(sums, 7, partial + ((i64)blockIdx.y * gridDim.x + blockIdx.x) * 7);
 }
 

@@ -2,7 +2,7 @@
 // #defines in front: ROWS (of a tile), NUMERIC and CODED (columns), LD (row length of the output), THREADS, VEC
 // (rows a lane loads at once), LANES (lanes of a warp along the rows), PITCH (row length of the tile in shared
 // memory), ROTATED, STREAM, and the chain: LOG (0 none, 1 table, 2 short, 3 division), FOLDED, DIVIDE, EXACT32,
-// SHARED_TABLE. Row indices are 64 bits wide. Compile with --fmad=false: NumPy contracts nothing either.
+// SHARED_TABLE, GUARDED, BRANCHLESS; BLOCKS a multiprocessor bounds registers. Row indices are 64 bits wide. Compile with --fmad=false: NumPy contracts nothing either.
 typedef unsigned int u32;
 typedef long long i64;
 
@@ -14,6 +14,12 @@ struct Numeric {
     float low_out, high_out, null_out;  // the whole chain of low, high and fill, worked out by the host
     u32 pad;
 };
+// Every field into a register now: left to itself the compiler loads parameters where they are used.
+__device__ __forceinline__ Numeric parameters_of(const Numeric* from) {
+    return {from->data, from->valid, __ldg(&from->low), __ldg(&from->high), __ldg(&from->shift), __ldg(&from->scale),
+            __ldg(&from->fill), __ldg(&from->low_cut), __ldg(&from->high_cut), __ldg(&from->low_out),
+            __ldg(&from->high_out), __ldg(&from->null_out), 0u};
+}
 struct Coded {
     const int* data;
     const u32* valid;
@@ -27,11 +33,17 @@ struct Coded {
 #define CHUNKS (LD / 4)
 
 #if LOG == 1 || LOG == 2
-__device__ const double2 LOG_TABLE[256] = {LOG_TABLE_VALUES};
+__device__ const u32 LOG_INVERSE[256] = {LOG_INVERSE_VALUES};  // leading halves of 1/c; the others are zero
+__device__ const double LOG_OF[256] = {LOG_OF_VALUES};
+__constant__ double K[] = {S0, S1, S2, S3, S4, LN2_HIGH, LN2_LOW, 4503601774854144.0};
 #endif
+struct Tables {
+    const u32* inverse;
+    const double* log_c;
+};
 
 // log(1 + x), x in float64; mirrors twin.py step by step. EXACT32: x came from float32, so 1 + x is exact but for
-// rare x, and what was lost is looked at only for those: the same bits with fewer float64 instructions.
+// tiny x, where all that is left is x itself: the same bits with fewer float64 instructions.
 __device__ __forceinline__ double log1p_special(double x, double y) {
     if (!(x > -1.0 && x < __longlong_as_double(0x7ff0000000000000LL))) {
         if (x == -1.0) return __longlong_as_double(0xfff0000000000000LL);
@@ -43,44 +55,48 @@ __device__ __forceinline__ double rounded_away(double x, double u) {
     return x > 1.0 ? 1.0 - (u - x) : x - (u - 1.0);
 }
 #if LOG == 1 || LOG == 2
-__device__ __forceinline__ double log1p_own(double x, bool exact, const double2* table) {
+template <bool EXACT>
+__device__ __forceinline__ double log1p_own(double x, float narrow, const Tables& t) {
     double u = 1.0 + x;
-    i64 bits = __double_as_longlong(u);
-    i64 offset = bits - LOG_OFFSET;
-    int exponent = (int)(offset >> 52);
-    double2 pair = table[(int)(offset >> 44) & 255];
-    i64 reduced = bits - ((i64)exponent << 52);
-    double high = __longlong_as_double(reduced & 0xffffffff00000000LL);
-    double low = __longlong_as_double(reduced) - high;
-    double first = high * pair.x - 1.0, second = low * pair.x;
-    double whole_r = first + second, r = whole_r, error = 0.0;
+    int top = __double2hiint(u), bottom = __double2loint(u);
+    int offset = top - LOG_OFFSET;
+    int exponent = offset >> 20, bin = offset >> 12 & 255;
+    double inverse = __hiloint2double(t.inverse[bin], 0), log_c = t.log_c[bin];
+    int reduced = top - (offset & 0xfff00000);
+    double high = __hiloint2double(reduced, 0);
+    double low = __hiloint2double(reduced, bottom) - high;
+    double first = high * inverse - 1.0, second = low * inverse;
+    double exact = first + second, r, error = 0.0;
 #if LOG == 1
-    error = second - (whole_r - first);
+    error = second - (exact - first);
 #endif
-    if (!exact) {
-        int k = exponent < 1000 ? exponent : 1000;
-        double lost = rounded_away(x, u) * __longlong_as_double(__double_as_longlong(pair.x) - ((i64)k << 52));
-        r = whole_r + lost;
+    if (EXACT) {
+        r = fabsf(narrow) < 1.862645149230957e-09f ? x : exact;
+    } else {
+        double lost = rounded_away(x, u) * __hiloint2double(__double2hiint(inverse) - (exponent << 20), 0);
+        lost = x > FAR ? 0.0 : lost;
+        r = exact + lost;
 #if LOG == 1
-        error = error + (lost - (r - whole_r));
+        error = error + (lost - (r - exact));
 #endif
     }
     // the exponent as a float64, without the slow conversion: exact for |exponent| < 2^31
-    double k = __hiloint2double(0x43300000, exponent ^ 0x80000000) - 4503601774854144.0;
-    double tail = (r * r) * (S0 + r * (S1 + r * (S2 + r * (S3 + r * S4))));
-    tail = tail + k * LN2_LOW;
-    double whole = k * LN2_HIGH, head = whole + pair.y;
+    double k = __hiloint2double(0x43300000, exponent ^ 0x80000000) - K[7];
+    double tail = (r * r) * (K[0] + r * (K[1] + r * (K[2] + r * (K[3] + r * K[4]))));
+    tail = tail + k * K[6];
+    double whole = k * K[5], head = whole + log_c;
 #if LOG == 2
-    return log1p_special(x, head + (r + tail));
+    return head + (r + tail);
 #else
     double total = head + r;
     tail = tail + error;
-    tail = tail + (pair.y - (head - whole));
-    return log1p_special(x, total + (tail + (r - (total - head))));
+    tail = tail + (log_c - (head - whole));
+    return total + (tail + (r - (total - head)));
 #endif
 }
 #elif LOG == 3
-__device__ __forceinline__ double log1p_own(double x, bool exact, const double2*) {
+template <bool EXACT>
+__device__ __forceinline__ double log1p_own(double x, float, const Tables&) {
     double u = 1.0 + x;
     i64 bits = __double_as_longlong(u);
     i64 exponent = (bits - 0x3fe6a09e667f3bcdLL) >> 52;
@@ -90,13 +106,15 @@ __device__ __forceinline__ double log1p_own(double x, bool exact, const double2*
     double p = P0 + z * (P1 + z * (P2 + z * (P3 + z * (P4 + z * (P5 + z * P6)))));
     double half = 0.5 * f * f, k = (double)exponent;
     double low = s * (half + z * p) + (k * LN2_LOW + f_low * (1.0 - s));
-    return log1p_special(x, k * LN2_HIGH - ((half - low) - f));
+    return k * LN2_HIGH - ((half - low) - f);
 }
 #endif
 
-__device__ __forceinline__ double after_clip(double v, bool exact, const Numeric& p, const double2* table) {
+template <bool EXACT>
+__device__ __forceinline__ double after_clip(double v, float narrow, const Numeric& p, const Tables& t) {
 #if LOG
-    v = log1p_own(v, exact, table);
+    double y = log1p_own<EXACT>(v, narrow, t);
+    v = GUARDED ? y : log1p_special(v, y);
 #endif
 #if DIVIDE
     return (v - p.shift) / p.scale;
@@ -105,16 +123,32 @@ __device__ __forceinline__ double after_clip(double v, bool exact, const Numeric
 #endif
 }
 
-__device__ __forceinline__ float value(float x, bool valid, const Numeric& p, const double2* table) {
+// A selection the compiler cannot turn into a branch around the chain.
+__device__ __forceinline__ float chosen(bool first, float a, float b) {
+#if defined(__CUDA_ARCH__) && BRANCHLESS
+    float r;
+    asm("{.reg .pred p; setp.ne.u32 p, %3, 0; selp.f32 %0, %1, %2, p;}" : "=f"(r) : "f"(a), "f"(b), "r"((u32)first));
+    return r;
+#else
+    return first ? a : b;
+#endif
+}
+
+// GUARDED: the generator knows that the clip keeps what log1p sees inside its domain, so only NaN is left to mind.
+__device__ __forceinline__ float value(float x, bool valid, const Numeric& p, const Tables& t) {
 #if FOLDED
-    bool exact = EXACT32 && (x == 0.0f || (fabsf(x) >= 1.862645149230957e-09f && x <= 4503599627370496.0f));
-    float y = (float)after_clip((double)x, exact, p, table);
-    y = x < p.low_cut ? p.low_out : x > p.high_cut ? p.high_out : y;
-    return valid ? y : p.null_out;
+    // Whatever the clip or a null decides is a constant of the column; NaN stays. Only the others need the chain.
+    bool keep = valid && x >= p.low_cut && x <= p.high_cut;
+    float low = p.low_out, high = p.high_out, null = p.null_out;  // not `? p.a : p.b`: that selects addresses
+    float fixed = x < p.low_cut ? low : x > p.high_cut ? high : x;
+    fixed = valid ? fixed : null;
+    return chosen(keep, (float)after_clip<EXACT32>((double)x, x, p, t), fixed);
 #else
     double v = valid ? (double)x : p.fill;
     v = v < p.low ? p.low : v > p.high ? p.high : v;
-    return (float)after_clip(v, false, p, table);
+    float y = (float)after_clip<false>(v, 0.0f, p, t);
+    if (LOG && GUARDED) y = v == v ? y : (float)v;
+    return y;
 #endif
 }
 
@@ -122,15 +156,15 @@ template <typename T, typename V>
 __device__ __forceinline__ void load(T* to, const T* from, i64 row, i64 n) {
 #if VEC == 4
     if (row + 4 <= n) {
-        V v = STREAM ? __ldcs((const V*)(from + row)) : *(const V*)(from + row);
+        V v = STREAM ? __ldcs((const V*)(from + row)) : __ldg((const V*)(from + row));
         to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
         return;
     }
 #endif
-    for (int j = 0; j < VEC; j++) to[j] = row + j < n ? from[row + j] : T(0);
+    for (int j = 0; j < VEC; j++) to[j] = row + j < n ? __ldg(from + row + j) : T(0);
 }
 __device__ __forceinline__ u32 load_valid(const u32* valid, i64 row, i64 n) {
-    return valid && row < n ? valid[row >> 5] >> (row & 31) : 0xffffffffu;
+    return valid && row < n ? __ldg(valid + (row >> 5)) >> (row & 31) : 0xffffffffu;
 }
 
 __device__ __forceinline__ int place(int r, int c) {
@@ -143,11 +177,11 @@ __device__ __forceinline__ int place(int r, int c) {
 
 // Rows [row0, row0 + ROWS) of all columns into the tile.
 __device__ __forceinline__ void fill_tile(float* tile, const Numeric* numeric, const Coded* coded, i64 row0, i64 n,
-                                          const double2* table) {
+                                          const Tables& table) {
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
     const int along = lane % LANES, across = lane / LANES;
     for (int c = warp * (32 / LANES) + across; c < NUMERIC; c += WARPS * (32 / LANES)) {
-        const Numeric p = numeric[c];
+        const Numeric p = parameters_of(numeric + c);
         float x[STEPS][VEC];
         u32 valid[STEPS];
 #pragma unroll
@@ -205,20 +239,20 @@ __device__ __forceinline__ void copy_out(const float* tile, float* out, i64 row0
 #endif
 }
 
-#if LOG == 1 || LOG == 2
-#define WANT_TABLE const double2* table = LOG_TABLE
-#if SHARED_TABLE
-#undef WANT_TABLE
-#define WANT_TABLE                                                                    \
-    __shared__ double2 table[256];                                                    \
-    for (int e = threadIdx.x; e < 256; e += THREADS) table[e] = LOG_TABLE[e];         \
-    __syncthreads()
-#endif
+#if (LOG == 1 || LOG == 2) && SHARED_TABLE
+#define WANT_TABLE                                                                            \
+    __shared__ u32 inverse[256];                                                              \
+    __shared__ double log_c[256];                                                             \
+    for (int e = threadIdx.x; e < 256; e += THREADS) inverse[e] = LOG_INVERSE[e], log_c[e] = LOG_OF[e]; \
+    __syncthreads();                                                                          \
+    const Tables table = {inverse, log_c}
+#elif LOG == 1 || LOG == 2
+#define WANT_TABLE const Tables table = {LOG_INVERSE, LOG_OF}
 #else
-#define WANT_TABLE const double2* table = 0
+#define WANT_TABLE const Tables table = {0, 0}
 #endif
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     row_major(const Numeric* numeric, const Coded* coded, float* out, i64 n) {
     extern __shared__ __align__(16) float tile[];
     WANT_TABLE;
@@ -231,7 +265,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 }
 
 // No tile: a thread a row, writes of a warp LD * 4 bytes apart.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     direct(const Numeric* numeric, const Coded* coded, float* out, i64 n) {
     WANT_TABLE;
     i64 row = (i64)blockIdx.x * THREADS + threadIdx.x;
@@ -256,25 +290,25 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Column-major: nothing to transpose; 16 bytes in, 16 bytes out. stride is a multiple of 4.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     column_major(const Numeric* numeric, const Coded* coded, float* out, i64 n, i64 stride) {
     WANT_TABLE;
-    const Numeric p = numeric[blockIdx.y];
+    const Numeric p = parameters_of(numeric + blockIdx.y);
     for (i64 row = ((i64)blockIdx.x * THREADS + threadIdx.x) * 4; row < n; row += (i64)gridDim.x * THREADS * 4) {
         u32 valid = load_valid(p.valid, row, n);
         float* to = out + blockIdx.y * stride + row;
         if (row + 4 <= n) {
-            float4 x = *(const float4*)(p.data + row);
+            float4 x = __ldg((const float4*)(p.data + row));
             *(float4*)to = make_float4(value(x.x, valid & 1, p, table), value(x.y, valid >> 1 & 1, p, table),
                                        value(x.z, valid >> 2 & 1, p, table), value(x.w, valid >> 3 & 1, p, table));
         } else
-            for (int j = 0; row + j < n; j++) to[j] = value(p.data[row + j], valid >> j & 1, p, table);
+            for (int j = 0; row + j < n; j++) to[j] = value(__ldg(p.data + row + j), valid >> j & 1, p, table);
     }
 }
 
 #if __CUDA_ARCH__ >= 900 && !ROTATED && PITCH == LD
 // Two tiles in turn, each written by the copy engine (cp.async.bulk) while the next one is worked out.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     bulk(const Numeric* numeric, const Coded* coded, float* out, i64 n) {
     extern __shared__ __align__(128) float tiles[];
     WANT_TABLE;

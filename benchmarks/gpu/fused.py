@@ -15,69 +15,72 @@ from .report import Record, device_seconds, load
 
 POISON = 0xFFBADBAD  # a NaN no kernel here makes: an element that was not written shows
 SAMPLE = 6_000
-BEST = Variant(rows=64, rotated=True)
+BEST = Variant(rows=64)
+ODD_SIZES = (
+    Variant("column_major", persistent=8),
+    Variant("direct"),
+    Variant("square"),
+    Variant(rows=64, log="table", shared_table=True),
+    Variant(rows=64, rotated=True),
+    Variant("bulk", rows=32, lanes=8, pitch=100, persistent=6),
+)
 
 
 def layouts() -> list[Variant]:
     """Ways to bring columns into rows, all with clip and standardize."""
-    odd = [Variant(rows=r, vec=1, lanes=32) for r in (32, 64, 128)]
-    vector = [Variant(rows=r) for r in (32, 64, 128, 256)]
-    turned = [Variant(rows=r, rotated=True) for r in (32, 64, 128)]
-    shapes = [
-        Variant(rows=64, rotated=True, threads=128),
-        Variant(rows=64, rotated=True, threads=416),
-        Variant(rows=128, rotated=True, threads=512),
+    return [
+        *(Variant("column_major", persistent=p) for p in (0, 8)),
+        Variant("direct"),
+        Variant("square"),
+        *(Variant(rows=r, vec=1, lanes=32) for r in (64, 128)),
+        *(Variant(rows=r) for r in (32, 64, 128)),
+        Variant(rows=64, branchless=False),
+        *(Variant(rows=64, blocks=b) for b in (5, 6, 8)),
+        *(Variant(rows=64, threads=t) for t in (128, 320, 448)),
+        *(Variant(rows=64, lanes=16, blocks=b) for b in (1, 6)),
+        *(Variant(rows=128, lanes=n, blocks=b) for n, b in ((16, 4), (32, 4), (32, 5))),
+        *(Variant(rows=r, rotated=True, blocks=b) for r, b in ((32, 1), (64, 1), (64, 5), (128, 4))),
         Variant(rows=64, rotated=True, stream=True),
-        Variant(rows=128, rotated=True, stream=True),
-        Variant(rows=32, rotated=True, persistent=12),
-        Variant(rows=64, rotated=True, persistent=6),
-        Variant(rows=128, rotated=True, persistent=4),
-    ]
-    bulk = [
-        Variant("bulk", rows=32, lanes=2, pitch=100, persistent=6),
-        Variant("bulk", rows=32, lanes=8, pitch=100, persistent=6),
-        Variant("bulk", rows=64, lanes=2, pitch=100, persistent=4),
+        *(Variant(rows=64, persistent=p, blocks=p) for p in (5, 8)),
+        *(Variant("bulk", rows=32, lanes=n, pitch=100, persistent=p) for n, p in ((8, 6), (8, 8), (4, 8))),
         Variant("bulk", rows=64, lanes=8, pitch=100, persistent=4),
-        Variant("bulk", rows=64, lanes=8, pitch=100, persistent=3, threads=416),
     ]
-    plain = [Variant("column_major"), Variant("direct"), Variant("square")]
-    return plain + odd + vector + turned + shapes + bulk
 
 
 def chains(best: Variant) -> list[Variant]:
-    """Other chains over the best layout and over no transposition at all."""
+    """Other chains over the best layout and over no transposition at all, then ways to fit log1p."""
+    change = dataclasses.replace
     result = []
     for base in (best, Variant("column_major")):
-        change = dataclasses.replace
+        table = change(base, log="table")
         result += [
             change(base, folded=False),
             change(base, folded=False, divide=True),
-            change(base, log="table"),
-            change(base, log="table", exact32=False),
-            change(base, log="table", folded=False),
+            table,
+            change(table, branchless=False),
+            change(table, guarded=False),
+            change(table, exact32=False),
+            change(table, folded=False),
             change(base, log="short"),
             change(base, log="division"),
         ]
-    rows64 = Variant(rows=64, rotated=True, log="table")
-    rows128 = Variant(rows=128, rotated=True, log="table")
-    result += [rows64, rows128, Variant(rows=64, rotated=True, log="table", threads=416)]
-    result += [Variant(rows=32, rotated=True, log="table"), Variant(rows=64, log="table")]
-    result += [dataclasses.replace(rows64, persistent=p, shared_table=True) for p in (4, 6)]
+    shared = Variant(rows=64, log="table", shared_table=True)
+    result += [change(shared, lanes=n, blocks=b) for n in (8, 16) for b in (1, 4, 5, 6)]
+    result += [change(shared, rows=128, lanes=n, blocks=b) for n in (16, 32) for b in (3, 4)]
+    result += [change(shared, threads=t, blocks=b) for t, b in ((128, 8), (128, 10), (320, 4), (448, 3))]
+    result += [change(shared, log="short", blocks=b) for b in (4, 5)]
+    result += [change(shared, persistent=p, blocks=p) for p in (4, 5)]
+    result += [change(shared, kernel="column_major", persistent=8, blocks=b) for b in (1, 5, 6)]
     return [v for i, v in enumerate(result) if v not in result[:i]]
 
 
 def with_codes() -> list[Variant]:
     """100 numeric columns and 26 code columns in one launch."""
-    narrow = {"coded": 26, "ld": 126, "pitch": 127}
-    wide = {"coded": 26, "ld": 128, "rotated": True}
-    return [
-        Variant(rows=64, **narrow),
-        Variant(rows=128, **narrow),
-        Variant(rows=32, **wide),
-        Variant(rows=64, **wide),
-        Variant(rows=128, **wide),
-        Variant(rows=64, log="table", **wide),
-    ]
+    narrow, wide = Variant(rows=64, coded=26, ld=126, pitch=127), Variant(coded=26, ld=128, rotated=True)
+    change = dataclasses.replace
+    result = [change(narrow, rows=r, blocks=b) for r, b in ((64, 1), (64, 5), (128, 3))]
+    result += [change(wide, rows=r, blocks=b) for r, b in ((32, 6), (64, 1), (64, 5), (128, 3))]
+    return [*result, change(narrow, log="table", shared_table=True, blocks=5)]
 
 
 def compiled(variant: Variant) -> Any:
@@ -108,7 +111,7 @@ class Launch:
         if v.kernel == "square":
             return (-(-rows // 32), -(-v.numeric // 32))
         if v.kernel == "column_major":
-            return (-(-rows // (4 * v.threads)), v.numeric)
+            return (-(-rows // (4 * v.threads * max(1, v.persistent))), v.numeric)
         tiles = -(-rows // v.rows)
         processors = load("cupy").cuda.Device().attributes["MultiProcessorCount"]
         return (min(tiles, v.persistent * processors) if v.persistent else tiles,)
@@ -201,7 +204,7 @@ def run(record: Record, rows: int) -> None:
     def one(variant: Variant) -> Any:
         return record.attempt(variant.name, lambda: measure(variant, table, out, check, ceiling))
 
-    record.attempt("odd sizes", lambda: odd_sizes(layouts()[:3] + [BEST, layouts()[-1]]))
+    record.attempt("odd sizes", lambda: odd_sizes(ODD_SIZES))
     found = {v: one(v) for v in layouts()}
     usable = {v: f["GB/s"] for v, f in found.items() if f and not f["wrong bits"] and v.kernel == "row_major"}
     best = max(usable, key=lambda v: usable[v]) if usable else BEST
@@ -217,7 +220,7 @@ def run(record: Record, rows: int) -> None:
     record.put("seconds in all", round(time.perf_counter() - from_start, 1))
 
 
-def odd_sizes(variants: list[Variant]) -> dict[str, int]:
+def odd_sizes(variants: tuple[Variant, ...]) -> dict[str, int]:
     """Wrong bits over whole small tables whose sizes fit no tile."""
     result = {}
     for rows in (1, 31, 65, 1003):

@@ -38,6 +38,9 @@ class Variant:
     divide: bool = False
     exact32: bool = True
     shared_table: bool = False
+    guarded: bool = True
+    branchless: bool = True
+    blocks: int = 1  # blocks that must fit a multiprocessor: bounds the registers
     numeric: int = 100
     coded: int = 0
     ld: int = 100
@@ -48,12 +51,13 @@ class Variant:
         words = [self.kernel]
         if self.kernel in ("row_major", "bulk"):
             words += [f"{self.rows}x{self.ld}", f"t{self.threads}", f"{4 * self.vec}B"]
-            words += [f"lanes{self.lanes}" if self.vec == 4 else ""]
+            words += [f"lanes{self.lanes}"] * (self.vec == 4)
             words += ["rotated" if self.rotated else f"pitch{self.pitch}"]
         words += ["stream"] * self.stream + [f"persistent{self.persistent}"] * bool(self.persistent)
         words += [f"log1p-{self.log}"] * bool(self.log) + ["divide"] * self.divide
         words += ["stepwise"] * (not self.folded) + ["general"] * (bool(self.log) and not self.exact32)
-        words += ["shared-table"] * self.shared_table + [f"codes{self.coded}"] * bool(self.coded)
+        words += ["unguarded"] * (bool(self.log) and not self.guarded) + [f"min{self.blocks}"] * (self.blocks > 1)
+        words += ["shared-table"] * self.shared_table + ["branches"] * (not self.branchless) + [f"codes{self.coded}"] * bool(self.coded)
         return " ".join(word for word in words if word)
 
     @property
@@ -87,6 +91,9 @@ class Variant:
             "DIVIDE": int(self.divide),
             "EXACT32": int(self.exact32),
             "SHARED_TABLE": int(self.shared_table),
+            "GUARDED": int(self.guarded),
+            "BRANCHLESS": int(self.branchless),
+            "BLOCKS": self.blocks,
         }
         return "".join(f"#define {k} {v}\n" for k, v in values.items()) + constants(self.log)
 
@@ -98,10 +105,12 @@ def constants(log: str | None) -> str:
     lines = [f"#define LN2_HIGH {twin.LN2_HIGH!r}", f"#define LN2_LOW {twin.LN2_LOW!r}"]
     lines += [f"#define S{i} ({c!r})" for i, c in enumerate(twin.SERIES)]
     lines += [f"#define P{i} ({c!r})" for i, c in enumerate(twin.FDLIBM)]
-    lines.append(f"#define LOG_OFFSET {twin.OFFSET:#x}LL")
+    lines += [f"#define LOG_OFFSET {twin.OFFSET >> 32:#x}", f"#define FAR {twin.FAR!r}"]
     if log != "division":
-        pairs = ",".join(f"{{{float(a)!r},{float(b)!r}}}" for a, b in twin.log_table())
-        lines.append(f"#define LOG_TABLE_VALUES {pairs}")
+        inverse, log_c = twin.log_table().T
+        tops = (np.ascontiguousarray(inverse).view(np.uint64) >> np.uint64(32)).tolist()
+        lines.append(f"#define LOG_INVERSE_VALUES {','.join(map(hex, tops))}")
+        lines.append(f"#define LOG_OF_VALUES {','.join(repr(float(v)) for v in log_c)}")
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,7 @@ OFFSET = 0x3FE6000000000000 - (1 << (51 - TABLE_BITS))  # 1.0 lies in the middle
 MANTISSA = (1 << 52) - 1
 EXPONENT = ~MANTISSA
 LN2_HIGH = float.fromhex("0x1.62e42fefa3800p-1")  # 42 bits: times any exponent it is exact
+FAR = float(2**30)
 LN2_LOW = float.fromhex("0x1.ef35793c76730p-45")
 SERIES = (-1 / 2, 1 / 3, -1 / 4, 1 / 5, -1 / 6)  # log(1 + r) = r + r^2 * series(r), |r| < 2^-8.9
 FDLIBM = (
@@ -30,7 +31,7 @@ FDLIBM = (
 def log_table() -> NDArray[np.float64]:
     """Pairs (1/c, log c), one for each bin of the mantissa, shape (2 ** TABLE_BITS, 2).
 
-    1/c has at most 21 bits, so that its products with half a mantissa are exact; among the 64 candidates nearest
+    1/c has at most 20 bits after the point, so that its products with half a mantissa are exact; among the 64 candidates nearest
     to the bin's middle the one whose log c lies closest to a float64 is taken (Gal's accurate tables).
     """
     size = 1 << TABLE_BITS
@@ -57,11 +58,10 @@ def _best_pair(inverse: float) -> tuple[float, float]:
 def log1p_table(x: F64, compensated: bool = True) -> F64:
     """log(1 + x) by a table of 256 pairs and a polynomial of degree six; plain + and x only.
 
-    Compensated it carries the rounding errors of the larger sums (39 float64 operations, 0.6 ulp); without, it is
-    shorter (28 operations, 1.4 ulp).
+    Compensated it carries the rounding errors of the larger sums along: at most 0.6 ulp of float64; without, it has
+    nine float64 operations less and at most 1.4 ulp (both measured over some ten million values of all sizes).
     """
     u = 1.0 + x
-    lost = np.where(x > 1.0, 1.0 - (u - x), x - (u - 1.0))  # what 1 + x rounded away, exactly
     bits = u.view(np.int64)
     offset = bits - OFFSET
     exponent = offset >> 52
@@ -71,8 +71,9 @@ def log1p_table(x: F64, compensated: bool = True) -> F64:
     high = (reduced & ~np.int64(0xFFFFFFFF)).view(np.float64)
     low = reduced.view(np.float64) - high
     first, second = high * inverse - 1.0, low * inverse  # both exact
-    lost = lost * (inverse.view(np.int64) - (np.minimum(exponent, 1000) << 52)).view(np.float64)
     exact = first + second
+    lost = rounded_away(x, u) * (inverse.view(np.int64) - (exponent << 52)).view(np.float64)
+    lost = np.where(x > FAR, 0.0, lost)  # beyond, it is far below the result's last bit
     r = exact + lost
     k = exponent.astype(np.float64)
     s0, s1, s2, s3, s4 = SERIES
@@ -93,10 +94,15 @@ def log1p_short(x: F64) -> F64:
     return log1p_table(x, compensated=False)
 
 
+def rounded_away(x: F64, u: F64) -> F64:
+    """What u = 1 + x lost by rounding, exactly."""
+    return np.where(x > 1.0, 1.0 - (u - x), x - (u - 1.0))
+
+
 def log1p_division(x: F64) -> F64:
     """log(1 + x) without a table: fdlibm's polynomial in s = f / (2 + f), with one division."""
     u = 1.0 + x
-    lost = np.where(x > 1.0, 1.0 - (u - x), x - (u - 1.0))
+    lost = rounded_away(x, u)
     bits = u.view(np.int64)
     exponent = (bits - 0x3FE6A09E667F3BCD) >> 52
     scale = ((1023 - exponent) << 52).view(np.float64)
