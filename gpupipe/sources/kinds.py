@@ -1,0 +1,81 @@
+"""Results in the kind that came in: NumPy, pandas, Polars, or Arrow."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe import optional
+from gpupipe.columns import Column, Values
+from gpupipe.errors import ParameterError, nearest
+from gpupipe.sources.border import to_arrow
+
+KINDS = ("arrow", "numpy", "pandas", "polars")
+
+
+def kind_of(data: Any) -> str:
+    """The kind results leave in for such input.
+
+    >>> kind_of(np.zeros((2, 2))), kind_of({"a": [1]})
+    ('numpy', 'arrow')
+    """
+    if isinstance(data, np.ndarray):
+        return "numpy"
+    root = type(data).__module__.partition(".")[0]
+    return root if root in ("pandas", "polars") else "arrow"
+
+
+def checked_kind(kind: str) -> str:
+    """`kind` if there is such an output.
+
+    Raises:
+        ParameterError: there is not.
+    """
+    if kind not in KINDS:
+        raise ParameterError(f"There is no output {kind!r}. {nearest(str(kind), KINDS)}")
+    return kind
+
+
+def columns_as(kind: str, names: Sequence[str], columns: Sequence[Column], index: Any = None) -> Any:
+    """Columns as a table of `kind`; a NumPy matrix has one dtype and NaN for null."""
+    if kind == "numpy":
+        return matrix_of(columns)
+    table = pa.table([to_arrow(column) for column in columns], names=list(names))
+    if kind == "pandas":
+        frame = table.to_pandas()
+        return frame if index is None else frame.set_axis(index, axis=0)
+    return optional.load("polars").from_arrow(table) if kind == "polars" else table
+
+
+def matrix_of(columns: Sequence[Column]) -> Values:
+    """A matrix of shape (rows, columns): float32 if all are numbers, else objects."""
+    if not columns:
+        return np.zeros((0, 0), np.float32)
+    numbers = all(isinstance(c.values, np.ndarray) and not c.dtype.is_temporal for c in columns)
+    wide = any(c.dtype.name in ("Float64", "Int64", "UInt64", "Int32", "UInt32") for c in columns)
+    out = np.empty((len(columns[0]), len(columns)), (np.float64 if wide else np.float32) if numbers else object)
+    for at, column in enumerate(columns):
+        out[:, at] = column.values if numbers else to_arrow(column).to_pandas()
+        if numbers and column.valid is not None:
+            out[~column.valid, at] = np.nan
+    return out
+
+
+def array_as(kind: str, name: str, values: Values, index: Any = None) -> Any:
+    """A 1-D result: an array, a pandas or Polars Series, or an Arrow table of one column."""
+    if kind == "numpy":
+        return values
+    if kind == "pandas":
+        return optional.load("pandas").Series(values, index=index, name=name)
+    if kind == "polars":
+        return optional.load("polars").Series(name, values.tolist() if values.dtype == object else values)
+    return pa.table({name: pa.array(values.tolist() if values.dtype == object else values)})
+
+
+def matrix_as(kind: str, names: Sequence[str], values: Values) -> Any:
+    """A 2-D result: an array (for pandas too, as scikit-learn's scorers index it), or a table of named columns."""
+    if kind in ("numpy", "pandas"):
+        return values
+    table = pa.table([np.ascontiguousarray(values[:, at]) for at in range(values.shape[1])], names=list(names))
+    return optional.load("polars").from_arrow(table) if kind == "polars" else table
