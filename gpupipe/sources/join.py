@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +15,24 @@ from gpupipe.schema import DType, Field, Schema, String, UInt64
 from gpupipe.sources.border import to_arrow, to_column
 from gpupipe.sources.steps import Step
 
-if TYPE_CHECKING:
-    from gpupipe.sources.source import Source
-
 _WIDEST = 2**62  # combined codes stay below it
+
+
+class Rows(Protocol):
+    """What a dimension is read from: a Source, which stands above this module."""
+
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def partitions(self) -> tuple[Any, ...]: ...
+
+    def nbytes(self) -> int: ...
+
+    def load(self, partition: int, columns: Sequence[str], /) -> Frame: ...
 
 
 class KeyIndex:
@@ -121,7 +135,7 @@ def _plain(array: pa.Array) -> pa.Array:
 class Dimension:
     """The table joined: read once, when the first partition asks, and kept."""
 
-    def __init__(self, source: "Source", keys: Sequence[str]) -> None:
+    def __init__(self, source: Rows, keys: Sequence[str]) -> None:
         self.source = source
         self.keys = tuple(keys)
         self._columns: dict[str, Column] = {}
@@ -144,7 +158,7 @@ class Dimension:
             return self._index, {name: self._columns[name] for name in names}
 
 
-def _whole(source: "Source", names: Sequence[str]) -> dict[str, Column]:
+def _whole(source: Rows, names: Sequence[str]) -> dict[str, Column]:
     frames = [source.load(index, names) for index in range(len(source.partitions))]
     return {name: _as_dictionary(concat([frame[name] for frame in frames])) for name in names}
 
@@ -239,7 +253,7 @@ def _one_null(dtype: DType) -> Column:
 
 # -- planning ---------------------------------------------------------------------------------------------
 def plan_join(
-    before: Schema, source: "Source", left_on: Sequence[str], right_on: Sequence[str], how: str, suffix: str
+    before: Schema, source: Rows, left_on: Sequence[str], right_on: Sequence[str], how: str, suffix: str
 ) -> Join:
     """The step that joins `source` to rows of schema `before`: names settled, types of keys checked.
 

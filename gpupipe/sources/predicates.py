@@ -86,6 +86,8 @@ def columns_of(node: Node) -> list[str]:
 
 def satisfied(filter: Predicate, frame: Frame) -> Values:
     """The rows of a frame where a filter is true, as a bool mask; a null is not true."""
+    if frame.n_rows == 0:
+        return np.zeros(0, np.bool_)
     column = evaluate(filter.core, frame)
     values = np.asarray(column.values, dtype=np.bool_)
     return values if column.valid is None else values & column.valid

@@ -167,7 +167,8 @@ class Source:
 
         Args:
             test: the share of rows (or keys) in the second, between 0 and 1.
-            seed: another seed gives another split.
+            seed: another seed gives another split. To split a side once more, use another seed: the same
+                numbers would decide again.
             key: a column; rows with equal values go to the same side.
         """
         if not isinstance(test, float) or not 0 < test < 1:

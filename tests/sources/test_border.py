@@ -163,7 +163,11 @@ def test_indices_under_nulls_are_put_in_range():
 
 
 def test_other_dictionaries_become_values():
-    assert to_arrow(to_column(dictionary([0, 1, None], [5, None], value_type=pa.int64()))).to_pylist() == [5, None, None]
+    assert to_arrow(to_column(dictionary([0, 1, None], [5, None], value_type=pa.int64()))).to_pylist() == [
+        5,
+        None,
+        None,
+    ]
     days = dictionary([0, 0, 1], [DAY, None], value_type=pa.date32())
     assert to_column(days).dtype == Date and to_arrow(to_column(days)).to_pylist() == [DAY, DAY, None]
 
@@ -188,7 +192,7 @@ def test_nested_columns_stay_out_and_say_why():
     refused = refused_columns(arrow)
     assert list(refused) == ["l", "s"]
     assert "Column 'l' cannot be used. Arrow's type list<" in refused["l"] and "Flatten" in refused["l"]
-    with pytest.raises(TypeMismatchError, match="list<element: int8>|list<item: int8>"):
+    with pytest.raises(TypeMismatchError, match=r"list<element: int8>|list<item: int8>"):
         to_column(pa.array([[1]], pa.list_(pa.int8())), name="l")
 
 

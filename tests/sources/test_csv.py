@@ -96,7 +96,9 @@ def test_a_typical_file(tmp_path):
 
 
 def test_null_spellings(tmp_path):
-    path = write(tmp_path / "a.csv", 'n,s\n1,x\n,\nNA,"NA"\nN/A,N/A\nnull,null\nNULL,NULL\nNaN,NaN\nnan,nan\n"","None"\n')
+    path = write(
+        tmp_path / "a.csv", 'n,s\n1,x\n,\nNA,"NA"\nN/A,N/A\nnull,null\nNULL,NULL\nNaN,NaN\nnan,nan\n"","None"\n'
+    )
     assert rows_of(scan(path)) == {
         "n": [1] + [None] * 8, "s": ["x"] + [None] * 7 + ["None"], "row_ids": list(range(9)),
     }  # fmt: skip
@@ -119,7 +121,7 @@ def test_values_that_the_schema_refuses(tmp_path):
     source = scan(path, schema={"a": Int8, "b": Date})
     with pytest.raises(CastError, match=r"a\.csv: column 'a' cannot be read as int8: invalid value '300'"):
         source.load(0, ["a"])
-    with pytest.raises(CastError, match="column 'b' cannot be read as date32.*'x'"):
+    with pytest.raises(CastError, match=r"column 'b' cannot be read as date32.*'x'"):
         source.load(0, ["b"])
 
 
@@ -166,7 +168,9 @@ def test_several_files_share_types_and_row_ids(tmp_path):
     assert rows_of(scan(tmp_path)) == {"a": [1.0, 2.0, 2.5], "b": ["x", "y", "z"], "row_ids": [0, 1, 2]}
     assert rows_of(scan([tmp_path / "2.csv", tmp_path / "1.csv"]))["a"] == [2.5, 1.0, 2.0]
     write(tmp_path / "3.csv", "a,c\n1,2\n")
-    with pytest.raises(SchemaMismatchError, match=r"3\.csv does not have the columns of the first file: 'b' is missing"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"3\.csv does not have the columns of the first file: 'b' is missing"
+    ):
         scan(tmp_path)
 
 
@@ -184,7 +188,11 @@ def test_compressed_files(tmp_path):
         archive.writestr("2.csv", text)
     with pytest.raises(FileFormatError, match=r"two\.csv\.zip holds 2 files \(1\.csv, 2\.csv\)"):
         scan(tmp_path / "two.csv.zip")
-    for name, content in [("bad.csv.gz", b"no gzip"), ("bad.csv.zip", b"no zip"), ("cut.csv.gz", gzip.compress(text)[:-9])]:
+    for name, content in [
+        ("bad.csv.gz", b"no gzip"),
+        ("bad.csv.zip", b"no zip"),
+        ("cut.csv.gz", gzip.compress(text)[:-9]),
+    ]:
         with pytest.raises(FileFormatError, match=f"{name} cannot be decompressed"):
             scan(write(tmp_path / name, content))
 

@@ -63,5 +63,7 @@ def test_broken_and_unequal_files(tmp_path):
         with pytest.raises(FileFormatError, match=r"bad\.arrow cannot be read as Arrow IPC"):
             scan(tmp_path / "bad.arrow")
     write(tmp_path / "b.arrow", pa.table({"a": ["x"]}))
-    with pytest.raises(SchemaMismatchError, match=r"b\.arrow does not match .*a\.arrow: column 'a' is String, not Int64"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"b\.arrow does not match .*a\.arrow: column 'a' is String, not Int64"
+    ):
         scan([tmp_path / "a.arrow", tmp_path / "b.arrow"])

@@ -47,7 +47,11 @@ def test_pandas_nan_is_null_whatever_holds_it():
 
 
 def test_polars_and_arrow_nan_stays():
-    for data in (pl.DataFrame({"x": [1.0, NAN, None]}), pa.table({"x": [1.0, NAN, None]}), {"x": pa.array([1.0, NAN, None])}):
+    for data in (
+        pl.DataFrame({"x": [1.0, NAN, None]}),
+        pa.table({"x": [1.0, NAN, None]}),
+        {"x": pa.array([1.0, NAN, None])},
+    ):
         column = scan(data).load(0)["x"]
         assert np.isnan(column.values[1]) and column.valid.tolist() == [True, True, False]
 
@@ -138,8 +142,8 @@ def test_refusals(data, error, message):
 
 
 def test_columns_that_cannot_be_used_are_refused_only_when_asked_for():
-    source = scan({"ok": [1], "mixed": [1, "x"][:1] + [], "odd": np.array([1j]), "one": "abc", "nested": [[1]]})
-    assert list(source.schema) == ["ok", "mixed"]
+    source = scan({"ok": [1], "second": [2], "odd": np.array([1j]), "one": "abc", "nested": [[1]]})
+    assert list(source.schema) == ["ok", "second"]
     for name, message in [("odd", "no one type Arrow can hold"), ("one", r"write \['abc'\]"), ("nested", "list<")]:
         with pytest.raises(TypeMismatchError, match=f"Column '{name}' cannot be used.*{message}"):
             source.select(name)
@@ -151,7 +155,7 @@ def test_options():
     with pytest.raises(ParameterError, match="Give partitions or partition_bytes, not both"):
         scan({"a": [1]}, partitions=1, partition_bytes=1)
     for bad in (0, -1, 1.5, True):
-        with pytest.raises(ParameterError, match="partitions=.* is no count"):
+        with pytest.raises(ParameterError, match=r"partitions=.* is no count"):
             scan({"a": [1]}, partitions=bad)
     with pytest.raises(SchemaMismatchError, match="column 'a' is Int64, not String"):
         scan({"a": [1]}, schema={"a": String})

@@ -219,7 +219,7 @@ def test_nested_columns_do_not_disturb_their_neighbours(tmp_path):
     source = scan(write(tmp_path / "a.parquet", table))
     assert list(source.schema) == ["q", "x"] and not source.schema["q"].nullable
     assert rows_of(source.filter(col("q") > 1)) == {"q": [2, 3], "x": ["b", None], "row_ids": [1, 2]}
-    with pytest.raises(TypeMismatchError, match="Column 'p' cannot be used.*struct"):
+    with pytest.raises(TypeMismatchError, match=r"Column 'p' cannot be used.*struct"):
         source.load(0, ["p"])
 
 
