@@ -1,0 +1,118 @@
+"""From raw scores to what is reported: probabilities, decisions, means.
+
+Every function works a row at a time in a fixed order of columns, with the exponential of our own kernels, so
+that one row and a batch give the same bytes. Raw scores are float64 arrays of shape (rows, outputs); a binary
+classifier has one output, the score of its second class.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpupipe.kernels.reference.math import exp
+from gpupipe.kernels.reference.math import sigmoid as logistic
+
+Floats = NDArray[np.float64]
+
+
+def _pair(second: Floats) -> Floats:
+    return np.stack([1.0 - second, second], axis=1)
+
+
+def _shares(parts: Floats, empty: float | None = None) -> Floats:
+    """Each row divided by its sum, added in column order; where the sum is 0, the same share for all."""
+    total = parts[:, 0].copy()
+    for column in range(1, parts.shape[1]):
+        total += parts[:, column]
+    if empty is not None:
+        nothing = total == 0.0
+        parts[nothing] = empty
+        total[nothing] = empty * parts.shape[1]
+    return parts / total[:, None]
+
+
+def sigmoid(raw: Floats) -> Floats:
+    """Probabilities of a binary classifier from its score: 1 / (1 + exp(-score))."""
+    return _pair(logistic(np.ascontiguousarray(raw[:, 0])))
+
+
+def softmax(raw: Floats) -> Floats:
+    """exp(score) / sum of exp(scores), the largest score taken off first."""
+    with np.errstate(invalid="ignore"):  # all scores -inf gives NaN, as in scikit-learn
+        shifted = raw - raw.max(axis=1, keepdims=True)
+    return _shares(exp(shifted))
+
+
+def one_vs_rest(raw: Floats) -> Floats:
+    """A sigmoid a class, divided by their sum (scikit-learn's ``_predict_proba_lr``)."""
+    return _shares(logistic(np.ascontiguousarray(raw)), empty=1.0)
+
+
+def modified_huber(raw: Floats) -> Floats:
+    """(clip(score, -1, 1) + 1) / 2 (Zadrozny and Elkan 2002, as SGDClassifier has it)."""
+    parts = (np.clip(raw, -1.0, 1.0) + 1.0) / 2.0
+    return _pair(parts[:, 0]) if raw.shape[1] == 1 else _shares(parts, empty=1.0)
+
+
+def given(raw: Floats) -> Floats:
+    """The raw values are probabilities already."""
+    return _pair(raw[:, 0]) if raw.shape[1] == 1 else raw
+
+
+def exponential(raw: Floats) -> Floats:
+    """The mean under a log link."""
+    return exp(raw)
+
+
+def identity(raw: Floats) -> Floats:
+    """The raw values as they are."""
+    return raw
+
+
+@dataclass(frozen=True)
+class Link:
+    """What the raw scores of a model mean.
+
+    Attributes:
+        kinds: of the models it is for.
+        outputs: the fewest and the most raw outputs it can be given; 0 as most: any number.
+        probabilities: raw scores to class probabilities of shape (rows, classes); None where there are none.
+        mean: raw scores to a regression's prediction; None for classifiers.
+        threshold: a binary score above it decides for the second class.
+        scores: whether the raw values are what scikit-learn calls a decision function.
+    """
+
+    kinds: tuple[str, ...]
+    outputs: tuple[int, int]
+    probabilities: Callable[[Floats], Floats] | None = None
+    mean: Callable[[Floats], Floats] | None = None
+    threshold: float = 0.0
+    scores: bool = True
+
+    def decide(self, raw: Floats) -> NDArray[Any]:
+        """The index of the class decided for in each row; ties go to the first class, as in scikit-learn.
+
+        >>> LINKS["sigmoid"].decide(np.array([[0.0], [2.0]])).tolist()
+        [0, 1]
+        """
+        if raw.shape[1] == 1:
+            return (raw[:, 0] > self.threshold).astype(np.intp)
+        return raw.argmax(axis=1)
+
+
+_CLASSIFIER = ("classifier",)
+
+LINKS: dict[str, Link] = {
+    "sigmoid": Link(_CLASSIFIER, (1, 1), sigmoid),
+    "softmax": Link(_CLASSIFIER, (2, 0), softmax),
+    "one_vs_rest": Link(_CLASSIFIER, (2, 0), one_vs_rest),
+    "modified_huber": Link(_CLASSIFIER, (1, 0), modified_huber),
+    "margin": Link(_CLASSIFIER, (1, 0)),  # no probabilities: a linear support vector machine
+    "given": Link(_CLASSIFIER, (1, 0), given, threshold=0.5, scores=False),
+    "identity": Link(("regressor",), (1, 1), mean=identity),
+    "exp": Link(("regressor",), (1, 1), mean=exponential),
+    "none": Link(("clusterer", "transformer"), (1, 0), scores=False),
+}

@@ -1,0 +1,151 @@
+"""Every estimator of the table, small, with data it can learn from."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import (
+    ElasticNet,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    SGDClassifier,
+    SGDRegressor,
+)
+from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
+from xgboost import XGBClassifier, XGBRegressor
+
+from gpupipe.models.model import Model, train
+
+N_ROWS, N_FEATURES = 400, 7
+NAMES = [f"f{index}" for index in range(N_FEATURES)]
+LABELS = {2: np.array(["no", "yes"]), 3: np.array(["a", "b", "ü"])}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An estimator, and what it is trained on."""
+
+    estimator: Any
+    n_classes: int = 0  # 0: no classifier
+    missing: bool = False
+    counts: bool = False
+    target: bool = True
+
+    @property
+    def X(self) -> NDArray[np.float32]:
+        return matrix(self.missing, self.counts)
+
+    @property
+    def codes(self) -> Any:
+        if not self.target:
+            return None
+        return target(self.counts, self.n_classes)
+
+    @property
+    def y(self) -> Any:
+        return LABELS[self.n_classes][self.codes] if self.n_classes else self.codes
+
+
+@functools.cache
+def matrix(missing: bool, counts: bool) -> NDArray[np.float32]:
+    rng = np.random.default_rng(3)
+    if counts:
+        return rng.poisson(1.5, (N_ROWS, N_FEATURES)).astype(np.float32)
+    X = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
+    X[:, 3] = np.round(X[:, 3] * 2)  # ties and thresholds on values that occur
+    if missing:
+        X[rng.random(X.shape) < 0.1] = np.nan
+    return X
+
+
+@functools.cache
+def target(counts: bool, n_classes: int) -> NDArray[Any]:
+    X = matrix(False, counts).astype(np.float64)
+    score = X[:, 0] + X[:, 1] * X[:, 2] + np.abs(X[:, 3]) + np.random.default_rng(4).normal(size=N_ROWS) / 3
+    if not n_classes:
+        return np.abs(score) + 0.1
+    return np.searchsorted(np.quantile(score, np.arange(1, n_classes) / n_classes), score)
+
+
+FEW: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
+HIST: dict[str, Any] = {"max_iter": 15, "random_state": 0, "min_samples_leaf": 5}
+XGB: dict[str, Any] = {"n_estimators": 12, "max_depth": 4, "n_jobs": 1}
+
+CASES: dict[str, Case] = {
+    "LinearRegression": Case(LinearRegression()),
+    "LinearRegression no intercept": Case(LinearRegression(fit_intercept=False)),
+    "Ridge": Case(Ridge()),
+    "Lasso": Case(Lasso(alpha=0.05)),
+    "ElasticNet": Case(ElasticNet(alpha=0.05)),
+    "SGDRegressor": Case(SGDRegressor(random_state=0)),
+    "LogisticRegression": Case(LogisticRegression(), 2),
+    "LogisticRegression 3": Case(LogisticRegression(), 3),
+    "LogisticRegression liblinear": Case(LogisticRegression(solver="liblinear"), 2),
+    "SGDClassifier hinge": Case(SGDClassifier(random_state=0), 2),
+    "SGDClassifier hinge 3": Case(SGDClassifier(random_state=0), 3),
+    "SGDClassifier log_loss": Case(SGDClassifier(loss="log_loss", random_state=0), 2),
+    "SGDClassifier log_loss 3": Case(SGDClassifier(loss="log_loss", random_state=0), 3),
+    "SGDClassifier huber": Case(SGDClassifier(loss="modified_huber", random_state=0), 2),
+    "SGDClassifier huber 3": Case(SGDClassifier(loss="modified_huber", random_state=0), 3),
+    "RandomForestClassifier": Case(RandomForestClassifier(**FEW), 2, missing=True),
+    "RandomForestClassifier 3": Case(RandomForestClassifier(**FEW, max_leaf_nodes=20), 3),
+    "RandomForestRegressor": Case(RandomForestRegressor(**FEW), missing=True),
+    "ExtraTreesClassifier": Case(ExtraTreesClassifier(**FEW), 3, missing=True),
+    "ExtraTreesRegressor": Case(ExtraTreesRegressor(**FEW), missing=True),
+    "HistGradientBoostingClassifier": Case(HistGradientBoostingClassifier(**HIST), 2, missing=True),
+    "HistGradientBoostingClassifier 3": Case(HistGradientBoostingClassifier(**HIST), 3, missing=True),
+    "HistGradientBoostingRegressor": Case(HistGradientBoostingRegressor(**HIST), missing=True),
+    "HistGradientBoostingRegressor gamma": Case(HistGradientBoostingRegressor(**HIST, loss="gamma")),
+    "GaussianNB": Case(GaussianNB(), 2),
+    "GaussianNB 3": Case(GaussianNB(), 3),
+    "MultinomialNB": Case(MultinomialNB(), 3, counts=True),
+    "BernoulliNB": Case(BernoulliNB(binarize=0.1), 2),
+    "KMeans": Case(KMeans(4, n_init=1, random_state=0), target=False),
+    "MiniBatchKMeans": Case(MiniBatchKMeans(4, n_init=1, random_state=0), target=False),
+    "PCA": Case(PCA(3), target=False),
+    "PCA whiten": Case(PCA(3, whiten=True), target=False),
+    "XGBClassifier": Case(XGBClassifier(**XGB), 2, missing=True),
+    "XGBClassifier 3": Case(XGBClassifier(**XGB), 3, missing=True),
+    "XGBRegressor": Case(XGBRegressor(**XGB), missing=True),
+    "XGBRegressor dart": Case(XGBRegressor(**XGB, booster="dart", rate_drop=0.3), missing=True),
+}
+
+
+@functools.cache
+def ours(name: str) -> Model:
+    case = CASES[name]
+    return train(case.estimator, case.X, case.y, feature_names=NAMES)
+
+
+@functools.cache
+def theirs(name: str) -> Any:
+    """The library's own, trained on codes and float64 (XGBoost refuses labels that are not codes)."""
+    case = CASES[name]
+    fitted = clone(case.estimator)
+    return fitted.fit(case.X.astype(np.float64), *(() if case.codes is None else (case.codes,)))
+
+
+def outputs(model: Model, X: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """What every method the model has says of `X`."""
+    found = {}
+    for method in ("predict", "predict_proba", "decision_function", "transform"):
+        try:
+            found[method] = getattr(model, method)(X)
+        except Exception as error:
+            assert f"no {method}" in str(error)
+    return found
