@@ -91,3 +91,19 @@ class Frame:
     def with_columns(self, columns: Mapping[str, Column]) -> "Frame":
         """This frame with columns added or replaced."""
         return Frame({**self.columns, **columns}, self.n_rows, self.row_ids)
+
+
+def concat(columns: Sequence[Column]) -> Column:
+    """The columns one below the other; of one type. Dictionaries are decoded.
+
+    >>> from gpupipe.schema import Int64
+    >>> concat([Column(Int64, np.array([1])), Column(Int64, np.array([2]))]).values
+    array([1, 2])
+    """
+    valid = None
+    if any(column.valid is not None for column in columns):
+        valid = np.concatenate([np.ones(len(c), bool) if c.valid is None else c.valid for c in columns])
+    if columns[0].dtype != String:
+        return Column(columns[0].dtype, np.concatenate([column.values for column in columns], axis=-1), valid)
+    plain = [c.values.dictionary_decode() if c.is_dictionary else c.values for c in columns]
+    return Column(String, pa.concat_arrays(plain), valid)

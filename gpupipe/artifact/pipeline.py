@@ -1,0 +1,151 @@
+"""A fitted pipeline as an artifact, and back."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.artifact import format as artifact
+from gpupipe.backends.backend import backend_for
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.backends.rows import frame_of_rows
+from gpupipe.columns import Frame, Values
+from gpupipe.compiler.document import fitted_document, load_fitted, load_plan, plan_document, state_digest
+from gpupipe.errors import ArtifactCorruptError
+from gpupipe.expr.node import Node
+from gpupipe.models.fitted import Model
+from gpupipe.models.scoring import model_output, takes_nan
+from gpupipe.sources.border import to_arrow
+
+KIND = "gpupipe.pipeline"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """All of a fitted pipeline that outlives the run.
+
+    Attributes:
+        features: the fitted features.
+        model: the model; None for a pipeline that only transforms.
+        target, weights: their expressions, or None.
+        task: ``"classification"``, ``"regression"`` or None.
+        probe: a few training rows, scored when saved and again when loaded; None: none.
+        notes: lineage and evaluation, plain JSON, for people.
+    """
+
+    features: FittedFeatures
+    model: Model | None
+    target: Node | None
+    weights: Node | None
+    task: str | None
+    probe: Frame | None
+    notes: Mapping[str, Any]
+
+    def digest(self) -> str:
+        """SHA-256 of the feature state: expressions, schema and learned values. The model has its own."""
+        shapes, arrays = fitted_document(self.features.fitted)
+        return state_digest(self._plan(), shapes, arrays)
+
+    def _plan(self) -> dict[str, Any]:
+        return plan_document(self.features.plan, self.target, self.weights, self.task)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
+        """Publish it at `path` in one step; gives the artifact's digest.
+
+        Raises:
+            ArtifactExistsError: something stands there.
+        """
+        shapes, state = fitted_document(self.features.fitted)
+        document: dict[str, Any] = {
+            "kind": KIND,
+            "plan": self._plan(),
+            "statistics": shapes,
+            "model": None,
+            "outputs": self.features.names,
+            "state_digest": state_digest(self._plan(), shapes, state),
+            "notes": dict(self.notes),
+        }
+        arrays: dict[str, Mapping[str, Any]] = {"state": state} if state else {}
+        blobs: dict[str, bytes] = {}
+        if self.model is not None:
+            document["model"], model_arrays, parts = self.model.to_parts()
+            document["model_digest"] = self.model.digest()
+            blobs = {f"model.{name}": data for name, data in parts.items()}
+            if model_arrays:
+                arrays["model"] = model_arrays
+        tables = {} if self.probe is None else {"probe": self._probe_table(self.probe)}
+        return artifact.write(
+            path, document=document, arrays=arrays, blobs=blobs, tables=tables, overwrite=overwrite
+        )
+
+    def _probe_table(self, probe: Frame) -> pa.Table:
+        inputs = {f"in.{name}": to_arrow(probe[name]) for name in self.features.plan.columns}
+        outputs = {f"out.{name}": pa.array(v) for name, v in _probe_output(self.features, self.model, probe).items()}
+        return pa.table({**inputs, **outputs})
+
+
+def _probe_output(features: FittedFeatures, model: Model | None, frame: Frame) -> dict[str, Values]:
+    """What probe rows give: every feature that is a number, and the sum of the model's outputs."""
+    columns = features.columns(frame)
+    numbers = [(at, c) for at, c in enumerate(columns) if isinstance(c.values, np.ndarray)]
+    found = {f"f{at}": np.where(True if c.valid is None else c.valid, c.values, 0) for at, c in numbers}
+    if model is not None:
+        matrix = features.matrix(frame)
+        if takes_nan(model) or np.isfinite(matrix).all():
+            found["model"] = model_output(model, matrix).sum(axis=1)
+    return found
+
+
+def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
+    """The fitted pipeline at `path`: every byte verified, every reference looked up, the probe rows scored again.
+
+    Raises:
+        ArtifactError: any of its kinds.
+    """
+    contents = artifact.read(path)
+    document = contents.document
+    if document.get("kind") != KIND:
+        raise ArtifactCorruptError(f"{os.fspath(path)} is an artifact, but not of a gpupipe pipeline.")
+    backend = backend_for(device)
+    try:
+        plan, target, weights = load_plan(document["plan"])
+        fitted = load_fitted(document["statistics"], contents.arrays.get("state", {}), plan)
+        model = _model(document["model"], contents)
+        notes, task = dict(document["notes"]), document["plan"]["task"]
+        probe = _probe(contents.tables.get("probe"), plan.columns, plan.schema)
+    except (KeyError, TypeError, AttributeError, pa.ArrowInvalid) as error:
+        raise ArtifactCorruptError(f"The artifact {os.fspath(path)} cannot be read: {error!r}.") from error
+    features = FittedFeatures(plan, fitted, backend)
+    fit = Fit(features, model, target, weights, task, probe, {**notes, "digest": contents.digest})
+    _check(fit, document, contents.tables.get("probe"))
+    return fit
+
+
+def _model(document: Any, contents: artifact.Contents) -> Model | None:
+    if document is None:
+        return None
+    blobs = {name.partition(".")[2]: data for name, data in contents.blobs.items()}
+    return Model.from_parts(document, contents.arrays.get("model", {}), blobs)
+
+
+def _probe(table: pa.Table | None, columns: list[str], schema: Any) -> Frame | None:
+    if table is None:
+        return None
+    return frame_of_rows({name: table.column(f"in.{name}") for name in columns}, schema, columns)
+
+
+def _check(fit: Fit, document: Mapping[str, Any], table: pa.Table | None) -> None:
+    if fit.features.names != document["outputs"]:
+        raise ArtifactCorruptError("The artifact's features are not those that its plan gives.")
+    if fit.probe is None or table is None:
+        return
+    for name, values in _probe_output(fit.features, fit.model, fit.probe).items():
+        stored = table.column(f"out.{name}").to_numpy()
+        if not np.array_equal(stored, values, equal_nan=values.dtype.kind == "f"):
+            raise ArtifactCorruptError(
+                f"The artifact's probe rows score otherwise here than when it was saved (output {name}). Its files are "
+                "whole: this machine or a library computes differently. Please report it."
+            )

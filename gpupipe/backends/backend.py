@@ -1,0 +1,53 @@
+"""What a device can do, and which one to use."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from gpupipe.backends.categories import Tables
+from gpupipe.backends.cpu import CpuBackend
+from gpupipe.backends.reference import ReferenceBackend
+from gpupipe.columns import Column, Frame, Values
+from gpupipe.compiler.bind import Output
+from gpupipe.compiler.info import Info
+from gpupipe.errors import ParameterError, nearest
+from gpupipe.expr.node import Node
+
+
+class Prepared(Protocol):
+    """Bound outputs, ready to run on any number of frames, from any number of threads."""
+
+    def columns(self, frame: Frame) -> list[Column]:
+        """Each output over the rows of `frame`, in the type it leaves in."""
+
+    def matrix(self, frame: Frame, out: Values) -> None:
+        """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN."""
+
+
+class Backend(Protocol):
+    """One device."""
+
+    @property
+    def name(self) -> str:
+        """``cpu`` or ``reference``."""
+
+    def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> Prepared:
+        """Make `outputs` ready to run."""
+
+
+DEVICES = ("auto", "cpu", "reference")
+
+
+def backend_for(device: str) -> Backend:
+    """The backend of a device's name.
+
+    Raises:
+        ParameterError: there is no such device here.
+
+    >>> backend_for("auto").name
+    'cpu'
+    """
+    if device == "gpu":
+        raise ParameterError("device='gpu' was asked for; this version of gpupipe computes on the CPU. Use 'auto'.")
+    if device not in DEVICES:
+        raise ParameterError(f"There is no device {device!r}. {nearest(str(device), DEVICES)}")
+    return ReferenceBackend() if device == "reference" else CpuBackend()

@@ -1,0 +1,170 @@
+"""The whole-column functions of categories and keys, by the names of their rows in ``expr/columnwise.py``."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.backends.keys import KeyIndex, ValueIndex
+from gpupipe.backends.strings import as_length, over_strings
+from gpupipe.backends.text import hash_strings
+from gpupipe.columns import Column, Values
+from gpupipe.compiler.fitted import Fitted, Learned
+from gpupipe.errors import DataError
+from gpupipe.expr.node import Node, show
+from gpupipe.kernels.reference import hashing
+from gpupipe.schema import Boolean, Float64, Int32, Int64, String, parse_dtype
+
+# What null hashes to, whatever the seed: "null" as ASCII, twice.
+NULL_HASH = np.uint64(0x6E756C6C_6E756C6C)
+
+
+class Tables:
+    """The learned tables of a pipeline, with their indexes, each built once when first asked for."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        self.fitted = fitted
+        self._values: dict[Any, ValueIndex] = {}
+        self._keys: dict[tuple[int, bool], KeyIndex] = {}
+
+    def learned(self, node: Node) -> Learned:
+        """What a state, table or lookup node refers to."""
+        entry = self.fitted.slots[node["slot"]][node.get("component", 0)]
+        if node.get("by_fold", False):
+            if entry.by_fold is None:
+                raise DataError("Out-of-fold values exist only while fitting.")
+            return entry.by_fold
+        return entry
+
+    def entries(self, table: Node) -> ValueIndex:
+        """The index of a vocabulary."""
+        slot = table["slot"]
+        if slot not in self._values:
+            self._values[slot] = ValueIndex(self.learned(table).value)
+        return self._values[slot]
+
+    def listed(self, node: Node, name: str) -> ValueIndex:
+        """The index of values that stand in a node's parameter."""
+        if node not in self._values:
+            self._values[node] = ValueIndex(_literals(node[name], node["dtype"]))
+        return self._values[node]
+
+    def groups(self, lookup: Node) -> KeyIndex:
+        """The index of a lookup's keys: one for all components."""
+        key = (lookup["slot"], lookup["by_fold"])
+        if key not in self._keys:
+            self._keys[key] = KeyIndex(self.learned(lookup).keys)
+        return self._keys[key]
+
+
+def _literals(values: tuple[Any, ...], dtype: str) -> Column:
+    kind = parse_dtype(dtype)
+    if kind == String:
+        return Column(String, pa.array(values, pa.string()))
+    return Column(kind, np.array(values, kind.storage))
+
+
+def codes(tables: Tables, node: Node, x: Column) -> Column:
+    """0 null, 1 … B other, then the vocabulary."""
+    table, buckets = node.args[1], node["other_buckets"]
+    found = tables.entries(table).find(Column(x.dtype, x.values))
+    other: Values | int = 1
+    if buckets > 1:
+        other = 1 + (hash_column(Column(x.dtype, x.values), 0) % np.uint64(buckets)).astype(np.int64)
+    result = np.where(found < 0, other, found + 1 + buckets)
+    if x.valid is not None:
+        result = np.where(x.valid, result, 0)
+    return Column(Int32, result.astype(np.int32))
+
+
+def lookup(tables: Tables, node: Node, *keys: Column) -> Column:
+    """The learned value of each row's group; null where the group was not seen."""
+    size = max(len(key) for key in keys)
+    at = tables.groups(node).find([_sized(key, size) for key in keys])
+    value = tables.learned(node).value
+    seen = at >= 0
+    if len(value) == 0:
+        return _all_null(value, size)
+    found = value.take(np.where(seen, at, 0))
+    valid = seen if found.valid is None else seen & found.valid
+    return Column(found.dtype, found.values, None if valid.all() else valid)
+
+
+def _all_null(value: Column, size: int) -> Column:
+    valid = np.zeros(size, bool)
+    if value.dtype == String:
+        return Column(String, pa.array([""] * size, pa.string()), valid)
+    return Column(value.dtype, np.zeros(size, value.values.dtype), valid)
+
+
+def _sized(column: Column, size: int) -> Column:
+    if len(column) == size:
+        return column
+    if column.dtype == String:
+        return as_length(column, size)
+    valid = None if column.valid is None else np.broadcast_to(column.valid, size)
+    return Column(column.dtype, np.broadcast_to(column.values, size), valid)
+
+
+def is_in(tables: Tables, node: Node, x: Column) -> Column:
+    """Whether the value is listed; null stays null."""
+    index = tables.listed(node, "values")
+    return Column(Boolean, index.find(Column(x.dtype, _comparable(node, x))) >= 0, x.valid)
+
+
+def _comparable(node: Node, x: Column) -> Any:
+    if node["dtype"] == str(Float64) and x.dtype.is_integer:
+        return x.values.astype(np.float64)
+    if node["dtype"] == str(Int64) and x.dtype.is_float:
+        whole = np.isfinite(x.values) & (x.values == np.floor(x.values)) & (np.abs(x.values) < 2.0**63)
+        return np.where(whole, x.values, np.iinfo(np.int64).min).astype(np.int64)
+    return x.values
+
+
+def ordinal(tables: Tables, node: Node, x: Column) -> Column:
+    """The position in the given order."""
+    found = tables.listed(node, "order").find(Column(x.dtype, _comparable(node, x)))
+    missing = found < 0 if x.valid is None else (found < 0) & x.valid
+    if missing.any() and node["unknown"] == "error":
+        row = int(np.flatnonzero(missing)[0])
+        shown = x.take(np.array([row])).values[0]
+        value = shown.as_py() if hasattr(shown, "as_py") else shown.item()
+        raise DataError(
+            f"{value!r} in row {row} is not among the {len(node['order'])} values of {show(node)}. "
+            "List it, or give ordinal(…, unknown='null')."
+        )
+    valid = x.valid if not missing.any() else (found >= 0) & (True if x.valid is None else x.valid)
+    return Column(Int32, np.maximum(found, 0).astype(np.int32), valid)
+
+
+def hash_bucket(tables: Tables, node: Node, *columns: Column) -> Column:
+    """XXH64 of the values, mixed in order, modulo the number of buckets."""
+    size = max(len(column) for column in columns)
+    first, *others = (hash_column(_sized(column, size), node["seed"]) for column in columns)
+    for other in others:
+        first = hashing.mix(first, other)
+    return Column(Int32, (first % np.uint64(node["buckets"])).astype(np.int32))
+
+
+def hash_column(column: Column, seed: int) -> Values:
+    """uint64 of shape (rows,): XXH64 of each value; null has a value of its own."""
+    if column.dtype == String:
+        hashes = over_strings(
+            Column(String, column.values, column.valid), Int64, lambda s: hash_strings(s, seed)
+        ).values
+    elif column.dtype.is_float:
+        hashes = hashing.hash_float64(column.values.astype(np.float64), seed)
+    else:
+        hashes = hashing.hash_int64(column.values.astype(np.int64), seed)
+    if column.valid is None:
+        return np.asarray(hashes)
+    return np.where(column.valid, hashes, NULL_HASH)
+
+
+CATEGORIES = {
+    "codes": codes,
+    "lookup": lookup,
+    "is_in": is_in,
+    "ordinal": ordinal,
+    "hash_bucket": hash_bucket,
+}

@@ -1,0 +1,105 @@
+"""Fitted features: the plan and what was learned, ready to compute on one device. What an artifact holds and scores."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from gpupipe.backends.backend import Backend, Prepared
+from gpupipe.backends.categories import Tables
+from gpupipe.backends.reference import evaluate_all
+from gpupipe.columns import Column, Frame, Values
+from gpupipe.compiler.bind import Binder, Output, bind_outputs
+from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.plan import Plan
+from gpupipe.errors import TypeMismatchError
+from gpupipe.expr.node import Node, walk
+
+
+@dataclass(eq=False)
+class FittedFeatures:
+    """The features of a plan over what its scans learned.
+
+    Attributes:
+        plan: the plan.
+        fitted: what was learned.
+        backend: the device that computes.
+        training: whether rows are those of the fit, so that out-of-fold values apply.
+    """
+
+    plan: Plan
+    fitted: Fitted
+    backend: Backend = field(repr=False)
+    training: bool = False
+
+    @cached_property
+    def _binder(self) -> Binder:
+        return Binder(self.plan.slots, self.fitted, self.plan.info, training=self.training)
+
+    @cached_property
+    def outputs(self) -> list[Output]:
+        """Every output column: its name, bound node and type."""
+        return bind_outputs(self._binder, [(f.name, f.node, f.dtype) for f in self.plan.features])
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        outputs = self.outputs
+        return self.backend.prepare(outputs, self._binder.info, Tables(self.fitted))
+
+    @property
+    def names(self) -> list[str]:
+        """The outputs' names, in order."""
+        return [output.name for output in self.outputs]
+
+    @property
+    def nullable(self) -> list[str]:
+        """The features that may hold nulls in training, by the schema alone."""
+        return [feature.name for feature in self.plan.features if feature.info.nullable]
+
+    def columns(self, frame: Frame) -> list[Column]:
+        """The outputs over the rows of `frame`, each in its type."""
+        return self._prepared.columns(frame)
+
+    def matrix(self, frame: Frame, out: Values | None = None) -> Values:
+        """The outputs as a C-ordered float32 matrix of shape (rows, outputs); null as NaN.
+
+        Raises:
+            TypeMismatchError: an output is text or a time.
+        """
+        self._refuse_text()
+        if out is None:
+            out = np.empty((frame.n_rows, len(self.outputs)), np.float32)
+        self._prepared.matrix(frame, out)
+        return out
+
+    def _refuse_text(self) -> None:
+        for output in self.outputs:
+            if not (output.dtype.is_numeric or output.dtype.name in ("Boolean", "Null")):
+                raise TypeMismatchError(
+                    f"The feature {output.name!r} is {output.dtype}; a matrix holds numbers. "
+                    "For text: .codes(), .one_hot() or .target_mean(); for times: .dt parts."
+                )
+
+    def constant_divisors(self) -> tuple[str, ...]:
+        """Outputs that divide by a statistic which is exactly 0, and so by 1 (see the operator nonzero)."""
+        tables = Tables(self.fitted)
+        frame = Frame({}, 1, np.zeros(1, np.uint64))
+        return tuple(output.name for output in self.outputs if self._divides_by_zero(output.node, frame, tables))
+
+    def _divides_by_zero(self, root: Node, frame: Frame, tables: Tables) -> bool:
+        info = self._binder.info
+        guards = [n.args[0] for n in walk(root) if n.op == "select" and info[n].scalar and n.args[0].op == "eq"]
+        found = evaluate_all(guards, frame, tables)
+        return any(bool(found[guard].values[0]) for guard in guards)
+
+    def for_training(self) -> "FittedFeatures":
+        """The same for the rows of the fit: out-of-fold values where an operator keeps folds."""
+        return FittedFeatures(self.plan, self.fitted, self.backend, training=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.names[:6]) + (", …" if len(self.names) > 6 else "")
+        return f"FittedFeatures({len(self.names)} columns: {shown})"

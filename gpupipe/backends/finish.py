@@ -1,0 +1,148 @@
+"""From a merged state to a reduction's values. One function a reduction, of its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.backends.states import State
+from gpupipe.columns import Column, Values
+from gpupipe.expr.node import Node
+from gpupipe.schema import Boolean, DType, Float64, Int64, String
+
+
+def _column(dtype: DType, values: Values, valid: Values) -> Column:
+    if dtype == Boolean:
+        values = values.astype(bool)
+    return Column(dtype, values, None if valid.all() else valid)
+
+
+def count(state: State, node: Node, dtype: DType) -> Column:
+    return Column(Int64, state.arrays["n"].astype(np.int64))
+
+
+def null_count(state: State, node: Node, dtype: DType) -> Column:
+    return Column(Int64, state.rows - state.arrays["n"].astype(np.int64))
+
+
+def total(state: State, node: Node, dtype: DType) -> Column:
+    return Column(dtype, state.arrays["sum"].astype(dtype.storage))
+
+
+def mean(state: State, node: Node, dtype: DType) -> Column:
+    return _column(Float64, state.arrays["mean"], state.arrays["n"] > 0)
+
+
+def var(state: State, node: Node, dtype: DType) -> Column:
+    divisor = state.arrays["n"] - node["ddof"]
+    values = state.arrays["m2"] / np.maximum(divisor, 1)
+    return _column(Float64, values, divisor > 0)
+
+
+def std(state: State, node: Node, dtype: DType) -> Column:
+    variance = var(state, node, dtype)
+    return Column(Float64, np.sqrt(variance.values), variance.valid)
+
+
+def least(state: State, node: Node, dtype: DType) -> Column:
+    return _column(dtype, state.arrays["min"].astype(_register(dtype)), state.arrays["n"] > 0)
+
+
+def greatest(state: State, node: Node, dtype: DType) -> Column:
+    return _column(dtype, state.arrays["max"].astype(_register(dtype)), state.arrays["n"] > 0)
+
+
+def _register(dtype: DType) -> Any:
+    return np.float64 if dtype.is_float else np.int64
+
+
+def _entries(state: State) -> tuple[Column, Values, Values]:
+    if state.entries is None or state.entry_group is None or state.entry_count is None:
+        raise AssertionError("a state of values without entries")
+    return state.entries, state.entry_group, state.entry_count
+
+
+def _counts(state: State) -> Values:
+    _, groups, counts = _entries(state)
+    return np.bincount(groups, weights=counts, minlength=state.n_groups).astype(np.int64)
+
+
+def quantile(state: State, node: Node, dtype: DType) -> Column:
+    """Hyndman and Fan 1996, type 7, interpolated as numpy.quantile interpolates."""
+    entries, _, counts = _entries(state)
+    n = _counts(state)
+    q = float(node.get("q", 0.5))
+    # Ranks are looked up among all entries: those of earlier groups count as below.
+    running = np.cumsum(counts)
+    before = np.concatenate([[0], np.cumsum(n)[:-1]])
+    place = (n - 1) * q
+    lower = np.floor(place).astype(np.int64)
+    fraction = place - lower
+    values = entries.values.astype(np.float64)
+    if len(values) == 0:
+        return _column(Float64, np.zeros(state.n_groups), n > 0)
+    low = values[_entry_at(running, before + np.maximum(lower, 0))]
+    high = values[_entry_at(running, before + np.clip(lower + 1, 0, np.maximum(n - 1, 0)))]
+    return _column(Float64, interpolated(low, high, fraction), n > 0)
+
+
+def _entry_at(running: Values, rank: Values) -> Values:
+    return np.minimum(np.searchsorted(running, rank, side="right"), len(running) - 1)
+
+
+def interpolated(low: Values, high: Values, fraction: Values) -> Values:
+    """Between two order statistics, from the nearer end, as NumPy does, so that equal ends give themselves."""
+    with np.errstate(invalid="ignore"):
+        gap = high - low
+        near_low, near_high = low + gap * fraction, high - gap * (1 - fraction)
+    return np.where(low == high, low, np.where(fraction >= 0.5, near_high, near_low))
+
+
+def mode(state: State, node: Node, dtype: DType) -> Column:
+    entries, groups, counts = _entries(state)
+    best = np.zeros(state.n_groups, np.int64)
+    np.maximum.at(best, groups, counts)
+    chosen = np.full(state.n_groups, -1, np.int64)
+    winners = np.flatnonzero(counts == best[groups])
+    chosen[groups[winners[::-1]]] = winners[::-1]  # the first, and so the least, of those that tie
+    valid = chosen >= 0
+    if entries.dtype == String:
+        strings = entries.values.take(pa.array(chosen, mask=~valid)).fill_null("")
+        return Column(String, strings, None if valid.all() else valid)
+    padded = np.append(entries.values, entries.values.dtype.type(0))
+    return _column(dtype, padded[chosen], valid)
+
+
+def n_unique(state: State, node: Node, dtype: DType) -> Column:
+    _, groups, _ = _entries(state)
+    return Column(Int64, np.bincount(groups, minlength=state.n_groups).astype(np.int64))
+
+
+def vocabulary(state: State, node: Node, dtype: DType) -> tuple[Column, Values]:
+    """The entries kept and their counts: by count descending, ties by value; or by value where asked."""
+    entries, _, counts = _entries(state)
+    by_count = np.lexsort((np.arange(len(counts)), -counts))
+    kept = by_count[counts[by_count] >= node["min_count"]][: node["max_size"]]
+    if node["order"] == "value":
+        kept = np.sort(kept)
+    column = entries.take(kept)
+    if dtype == Boolean:
+        column = Column(Boolean, column.values.astype(bool))
+    return Column(dtype, column.values), counts[kept]
+
+
+FINISH: dict[str, Callable[[State, Node, DType], Column]] = {
+    "count": count,
+    "null_count": null_count,
+    "sum": total,
+    "mean": mean,
+    "std": std,
+    "var": var,
+    "min": least,
+    "max": greatest,
+    "median": quantile,
+    "quantile": quantile,
+    "mode": mode,
+    "n_unique": n_unique,
+}

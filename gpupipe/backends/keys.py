@@ -1,0 +1,198 @@
+"""Keys: rows into groups, and values back to their groups. -0.0 equals 0.0, null is a key of its own, NaN is none."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpupipe.columns import Column, Values
+from gpupipe.schema import Int64, String
+
+_FEW_ROWS = 64  # up to here a dictionary of Python values is quicker than building hash tables
+_SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
+
+
+def ordered_bits(column: Column) -> Values:
+    """int64 per row, ordered as the values are; equal values (0.0 and -0.0) have equal bits."""
+    values = column.values
+    if values.dtype.kind == "f":
+        bits = (values.astype(np.float64) + 0.0).view(np.int64)
+        return np.asarray(bits ^ ((bits >> 63) & _SIGN))
+    return np.asarray(values.astype(np.int64))
+
+
+def is_nan(column: Column) -> Values | None:
+    """Where a float column is NaN; None for other types."""
+    if isinstance(column.values, np.ndarray) and column.values.dtype.kind == "f":
+        missing = np.isnan(column.values)
+        return missing if missing.any() else None
+    return None
+
+
+def dense_ranks(bits: Values) -> tuple[Values, Values]:
+    """(rank of each value among the distinct ones, position of one occurrence of each distinct value)."""
+    if len(bits) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    low = int(bits.min())
+    span = int(bits.max()) - low + 1
+    if span <= 4 * len(bits) + 1024:
+        return _ranks_by_counting(bits - low, span)
+    _, first, ranks = np.unique(bits, return_index=True, return_inverse=True)
+    return ranks.astype(np.int64), first.astype(np.int64)
+
+
+def _ranks_by_counting(offsets: Values, span: int) -> tuple[Values, Values]:
+    last = np.full(span, -1, np.int64)
+    last[offsets] = np.arange(len(offsets))
+    present = last >= 0
+    ranks = np.cumsum(present) - 1
+    return ranks[offsets], last[present]
+
+
+def _string_ranks(column: Column) -> tuple[Values, Column]:
+    """Ranks among the distinct strings that rows use, and those strings, sorted by their UTF-8 bytes."""
+    encoded = column.values if column.is_dictionary else column.values.dictionary_encode()
+    indices = np.asarray(encoded.indices.fill_null(0)).astype(np.int64)
+    seen = indices if column.valid is None else indices[column.valid]
+    entries = len(encoded.dictionary)
+    used = np.flatnonzero(np.bincount(seen, minlength=entries)) if entries else np.zeros(0, np.int64)
+    strings = encoded.dictionary.take(pa.array(used))
+    order = np.asarray(pc.sort_indices(strings)).astype(np.int64)
+    rank_of = np.zeros(max(entries, 1), np.int64)
+    rank_of[used[order]] = np.arange(len(used))
+    return rank_of[indices], Column(String, strings.take(pa.array(order)))
+
+
+def _column_ranks(column: Column) -> tuple[Values, Column]:
+    """Ranks with nulls after all values and -1 for NaN, and the distinct keys, a null last if there is one."""
+    nan = is_nan(column)
+    valid = np.ones(len(column), bool) if column.valid is None else column.valid
+    usable = valid if nan is None else valid & ~nan
+    ranks = np.full(len(column), -1, np.int64)
+    if column.dtype == String:
+        ranks[:], uniques = _string_ranks(column)
+    else:
+        chosen = np.flatnonzero(usable)
+        inner, first = dense_ranks(ordered_bits(column)[chosen])
+        ranks[chosen] = inner
+        uniques = Column(column.dtype, column.values[chosen[first]] + column.values.dtype.type(0))
+    if usable is not valid:
+        ranks[~usable] = -1
+    if not valid.all():
+        ranks[~valid] = len(uniques)
+        uniques = with_null(uniques)
+    return ranks, uniques
+
+
+def with_null(column: Column) -> Column:
+    """The column with a null row after its last."""
+    valid = np.append(np.ones(len(column), bool) if column.valid is None else column.valid, False)
+    if column.dtype == String:
+        return Column(String, pa.concat_arrays([column.values, pa.array([""], pa.string())]), valid)
+    return Column(column.dtype, np.append(column.values, column.values.dtype.type(0)), valid)
+
+
+def factorize(columns: Sequence[Column]) -> tuple[Values, list[Column]]:
+    """Rows into groups.
+
+    Returns:
+        The group of each row (int64; -1 where a key is NaN) and the keys of each group, sorted, nulls last.
+    """
+    ranks, uniques = _column_ranks(columns[0])
+    keys = [uniques]
+    for column in columns[1:]:
+        inner, distinct = _column_ranks(column)
+        usable = (ranks >= 0) & (inner >= 0)
+        combined = ranks * max(len(distinct), 1) + inner
+        chosen = np.flatnonzero(usable)
+        dense, first = dense_ranks(combined[chosen])
+        at = chosen[first]
+        keys = [key.take(ranks[at]) for key in keys] + [distinct.take(inner[at])]
+        ranks = np.full(len(ranks), -1, np.int64)
+        ranks[chosen] = dense
+    return ranks, keys
+
+
+class ValueIndex:
+    """From values to their positions in a list of distinct values."""
+
+    def __init__(self, entries: Column) -> None:
+        self._entries = entries
+        valid = np.ones(len(entries), bool) if entries.valid is None else entries.valid
+        nulls = np.flatnonzero(~valid)
+        self._null = int(nulls[0]) if len(nulls) else -1
+        self._at = np.flatnonzero(valid)
+        self._by_value: dict[Any, int] | None = None
+        if entries.dtype == String:
+            self._strings = entries.values.take(pa.array(self._at)) if len(nulls) else entries.values
+        else:
+            bits = ordered_bits(entries)[self._at]
+            order = np.argsort(bits, kind="stable")
+            self._bits, self._at = bits[order], self._at[order]
+
+    def find(self, column: Column) -> Values:
+        """int64 position of each row's value; -1 where it is not listed (NaN never is)."""
+        found = self._strings_at(column) if self._entries.dtype == String else self._numbers_at(column)
+        if column.valid is not None:
+            found = np.where(column.valid, found, self._null)
+        return found
+
+    def _numbers_at(self, column: Column) -> Values:
+        bits = ordered_bits(column)
+        if len(self._bits) == 0:
+            return np.full(len(column), -1, np.int64)
+        place = np.minimum(np.searchsorted(self._bits, bits), len(self._bits) - 1)
+        found = np.where(self._bits[place] == bits, self._at[place], -1)
+        nan = is_nan(column)
+        return found if nan is None else np.where(nan, -1, found)
+
+    def _strings_at(self, column: Column) -> Values:
+        if column.is_dictionary:
+            if len(column) < len(column.values.dictionary):
+                return self._plain_at(column.values.dictionary_decode())
+            of_entry = np.append(self._plain_at(column.values.dictionary), -1)
+            indices = column.values.indices
+            return of_entry[np.asarray(indices.fill_null(len(of_entry) - 1) if indices.null_count else indices)]
+        return self._plain_at(column.values)
+
+    def _plain_at(self, strings: Any) -> Values:
+        if len(strings) <= _FEW_ROWS:
+            if self._by_value is None:
+                self._by_value = dict(zip(self._strings.to_pylist(), self._at.tolist(), strict=True))
+            return np.array([self._by_value.get(text, -1) for text in strings.to_pylist()], np.int64)
+        found = np.asarray(pc.index_in(strings, value_set=self._strings).fill_null(-1)).astype(np.int64)
+        return np.append(self._at, -1)[found]
+
+
+class KeyIndex:
+    """From the keys of rows to the position of their group in a table of sorted keys."""
+
+    def __init__(self, keys: Sequence[Column]) -> None:
+        self._columns = []
+        combined = np.zeros(len(keys[0]), np.int64)
+        for key in keys:
+            ranks, uniques = _column_ranks(key)
+            self._columns.append((ValueIndex(uniques), max(len(uniques), 1)))
+            combined = combined * max(len(uniques), 1) + ranks
+        self._order = np.argsort(combined, kind="stable")
+        self._combined = combined[self._order]
+
+    def find(self, columns: Sequence[Column]) -> Values:
+        """int64 position of each row's group; -1 where there is none."""
+        combined: Values = np.zeros(len(columns[0]), np.int64)
+        missing: Values = np.zeros(len(columns[0]), bool)
+        for column, (index, size) in zip(columns, self._columns, strict=True):
+            at = index.find(column)
+            missing = missing | (at < 0)
+            combined = combined * size + at
+        if len(self._combined) == 0:
+            return np.full(len(combined), -1, np.int64)
+        place = np.minimum(np.searchsorted(self._combined, combined), len(self._combined) - 1)
+        return np.where(~missing & (self._combined[place] == combined), self._order[place], -1)
+
+
+def fold_column(folds: Values) -> Column:
+    """Fold numbers as a key column."""
+    return Column(Int64, folds)

@@ -1,0 +1,76 @@
+"""Between columns as stored and columns as computed: float64, int64 and bool inside, one rounding on leaving."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.backends.strings import as_length
+from gpupipe.columns import Column, Values
+from gpupipe.errors import CastError, IntegerOverflowError
+from gpupipe.kernels.reference import hashing
+from gpupipe.schema import Boolean, DType, String
+
+FOLDS = 1  # what the counter-based numbers are for, so that folds and splits are independent
+
+
+def loaded(column: Column, name: str) -> Column:
+    """The column in the type it is computed in; its logical type stays."""
+    if column.dtype == String:
+        return column
+    kind = column.values.dtype.kind
+    if kind == "u" and column.values.dtype.itemsize == 8 and len(column) and column.values.max() > 2**63 - 1:
+        raise IntegerOverflowError(f"Column {name!r} holds values of 2^63 and more. Cast it to Float64 at the source.")
+    if kind == "b":
+        return column
+    wanted = np.float64 if kind == "f" else np.int64
+    return Column(column.dtype, column.values.astype(wanted, copy=False), column.valid)
+
+
+def literal_column(value: Any, dtype: DType) -> Column:
+    """A constant as a column of one row."""
+    valid = np.zeros(1, bool) if value is None else None
+    if dtype == String:
+        return Column(String, pa.array(["" if value is None else value], pa.string()), valid)
+    kind = {"f": np.float64, "b": np.bool_}.get(dtype.storage.kind, np.int64)
+    return Column(dtype, np.array([0 if value is None else value], kind), valid)
+
+
+def spread(column: Column, size: int) -> Column:
+    """The column with one row repeated to `size` rows (without a copy)."""
+    if len(column) == size:
+        return column
+    if column.dtype == String:
+        return as_length(column, size)
+    valid = None if column.valid is None else np.broadcast_to(column.valid, size)
+    return Column(column.dtype, np.broadcast_to(column.values, size), valid)
+
+
+def leaving(column: Column, dtype: DType, size: int) -> Column:
+    """The column in the type it leaves in: the one rounding.
+
+    Raises:
+        CastError: a value outside a narrower integer type.
+    """
+    full = spread(column, size)
+    if dtype == String:
+        return full
+    storage = np.dtype(bool) if dtype == Boolean else dtype.storage
+    if storage.kind in "iu" and full.values.dtype.kind == "i" and storage.itemsize < 8:
+        _refuse_outside(full, storage)
+    with np.errstate(all="ignore"):
+        return Column(dtype, full.values.astype(storage), full.valid)
+
+
+def _refuse_outside(column: Column, storage: np.dtype[Any]) -> None:
+    bounds = np.iinfo(storage)
+    outside = (column.values < bounds.min) | (column.values > bounds.max)
+    if column.valid is not None:
+        outside = outside & column.valid
+    if outside.any():
+        raise CastError(f"The value {column.values[outside][0]} does not fit {storage}. Cast to a wider type.")
+
+
+def fold_numbers(row_ids: Values, folds: int) -> Values:
+    """int64 fold of each row, from its identity alone."""
+    return np.asarray(hashing.counter_uniform(0, FOLDS, row_ids) % np.uint64(folds)).astype(np.int64)

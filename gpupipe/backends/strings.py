@@ -1,0 +1,136 @@
+"""Text columns as Arrow arrays: a function of strings runs once for each distinct value that some row uses."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpupipe.columns import Column, Values
+from gpupipe.schema import Boolean, DType, String
+
+Strings = Any  # a pa.StringArray
+
+
+def decoded(column: Column) -> Strings:
+    """The plain strings, one a row; null where and only where the column is."""
+    strings = column.values.dictionary_decode() if column.is_dictionary else column.values
+    if column.valid is None or strings.null_count == column.null_count:
+        return strings
+    return pc.if_else(pa.array(column.valid), strings, pa.scalar(None, pa.string()))
+
+
+def text_column(strings: Strings) -> Column:
+    """The column of an Arrow array of strings."""
+    plain = strings.combine_chunks() if isinstance(strings, pa.ChunkedArray) else strings
+    valid = np.asarray(plain.is_valid()) if plain.null_count else None
+    return Column(String, plain, valid)
+
+
+def distinct(column: Column) -> tuple[Strings, Values | None]:
+    """(strings to work on, row -> their position or None where they are one a row).
+
+    A dictionary gives its entries that rows use; plain strings are taken as they are.
+    """
+    if not column.is_dictionary:
+        return column.values, None
+    indices = np.asarray(column.values.indices.fill_null(0)).astype(np.int64)
+    entries = len(column.values.dictionary)
+    if entries == 0:
+        return pa.array([""], pa.string()), np.zeros(len(indices), np.int64)
+    seen = indices if column.valid is None else indices[column.valid]
+    used = np.bincount(seen, minlength=entries) > 0
+    if used.all():
+        return column.values.dictionary, indices
+    place = np.maximum(np.cumsum(used) - 1, 0)
+    strings = column.values.dictionary.take(pa.array(np.flatnonzero(used)))
+    if len(strings) == 0:
+        strings = pa.array([""], pa.string())
+    return strings, place[indices]
+
+
+def over_strings(column: Column, dtype: DType, function: Callable[[Strings], Any]) -> Column:
+    """`function` (strings to an Arrow or NumPy array of equal length) over each distinct string; null stays null."""
+    strings, place = distinct(column)
+    result = function(strings)
+    if dtype == String:
+        texts = result if place is None else result.take(pa.array(place))
+        return Column(String, texts, column.valid)
+    values, valid = _numbers(result, dtype)
+    if place is not None:
+        values = values[..., place]
+        valid = None if valid is None else valid[place]
+    return Column(dtype, values, _both(column.valid, valid))
+
+
+def _numbers(result: Any, dtype: DType) -> tuple[Values, Values | None]:
+    if isinstance(result, np.ndarray):
+        return result, None
+    array = result.combine_chunks() if isinstance(result, pa.ChunkedArray) else result
+    valid = np.asarray(array.is_valid()) if array.null_count else None
+    if array.null_count:
+        array = array.fill_null(False if dtype == Boolean else 0)
+    if dtype.is_temporal:
+        array = array.cast(pa.int32() if dtype.name == "Date" else pa.int64())
+    return np.asarray(array).astype(dtype.storage, copy=False), valid
+
+
+def _both(a: Values | None, b: Values | None) -> Values | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a & b
+
+
+_COMPARE = {
+    "eq": pc.equal,
+    "ne": pc.not_equal,
+    "lt": pc.less,
+    "le": pc.less_equal,
+    "gt": pc.greater,
+    "ge": pc.greater_equal,
+}
+_MIRROR = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+
+
+def compare(op: str, left: Column, right: Column) -> Column:
+    """Text compared by its UTF-8 bytes."""
+    if len(right) == 1 and right.null_count == 0:
+        constant = decoded(right)[0]
+        return over_strings(left, Boolean, lambda strings: _COMPARE[op](strings, constant))
+    if len(left) == 1 and left.null_count == 0:
+        return compare(_MIRROR.get(op, op), right, left)
+    result = _COMPARE[op](*_broadcast(left, right))
+    values, valid = _numbers(result, Boolean)
+    return Column(Boolean, values, valid)
+
+
+def _broadcast(*columns: Column) -> list[Any]:
+    size = max(len(column) for column in columns)
+    return [decoded(c)[0] if len(c) == 1 and size > 1 else decoded(c) for c in columns]
+
+
+def select(condition: Column, then: Column, otherwise: Column) -> Column:
+    """`then` where the condition holds, else (a null condition too) `otherwise`."""
+    holds = condition.values if condition.valid is None else condition.values & condition.valid
+    texts = _broadcast(then, otherwise)
+    if len(holds) == 1:
+        chosen = then if holds[0] else otherwise
+        return text_column(decoded(chosen))
+    return text_column(pc.if_else(pa.array(holds), *texts))
+
+
+def coalesce(first: Column, second: Column) -> Column:
+    """The first where it is not null, else the second."""
+    if first.valid is None:
+        return first
+    return text_column(pc.coalesce(*_broadcast(first, second)))
+
+
+def as_length(column: Column, size: int) -> Column:
+    """A one-row text column repeated to `size` rows."""
+    if len(column) == size:
+        return column
+    indices = pa.array(np.zeros(size, np.int32))
+    valid = None if column.valid is None else np.broadcast_to(column.valid, size)
+    return Column(String, pa.DictionaryArray.from_arrays(indices, decoded(column).fill_null("")), valid)

@@ -1,0 +1,199 @@
+"""The whole-column functions of text, by the names of their rows in ``expr/columnwise.py``."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpupipe.backends.strings import over_strings, text_column
+from gpupipe.columns import Column, Values
+from gpupipe.errors import CastError
+from gpupipe.expr.node import Node
+from gpupipe.kernels.reference import hashing
+from gpupipe.schema import Boolean, Datetime, DType, Float64, Int64, String, parse_dtype
+
+_WORD = re.compile(r"\b\w\w+\b")
+_ARROW = {
+    "Boolean": pa.bool_(),
+    "Date": pa.date32(),
+    "Datetime": pa.timestamp("us"),
+    "Duration": pa.duration("us"),
+}
+
+
+def len_chars(node: Node, x: Column) -> Column:
+    return over_strings(x, Int64, pc.utf8_length)
+
+
+def len_bytes(node: Node, x: Column) -> Column:
+    return over_strings(x, Int64, pc.binary_length)
+
+
+def to_lowercase(node: Node, x: Column) -> Column:
+    return over_strings(x, String, pc.utf8_lower)
+
+
+def to_uppercase(node: Node, x: Column) -> Column:
+    return over_strings(x, String, pc.utf8_upper)
+
+
+def strip_chars(node: Node, x: Column) -> Column:
+    characters = node["characters"]
+    if characters is None:
+        return over_strings(x, String, pc.utf8_trim_whitespace)
+    return over_strings(x, String, lambda strings: pc.utf8_trim(strings, characters=characters))
+
+
+def slice_chars(node: Node, x: Column) -> Column:
+    start, length = node["offset"], node["length"]
+    stop = None if length is None or (start < 0 and start + length >= 0) else start + length
+    return over_strings(x, String, lambda strings: pc.utf8_slice_codeunits(strings, start=start, stop=stop))
+
+
+def contains(node: Node, x: Column) -> Column:
+    find = pc.match_substring if node["literal"] else pc.match_substring_regex
+    return over_strings(x, Boolean, lambda strings: find(strings, pattern=node["pattern"]))
+
+
+def starts_with(node: Node, x: Column) -> Column:
+    return over_strings(x, Boolean, lambda strings: pc.starts_with(strings, pattern=node["pattern"]))
+
+
+def ends_with(node: Node, x: Column) -> Column:
+    return over_strings(x, Boolean, lambda strings: pc.ends_with(strings, pattern=node["pattern"]))
+
+
+def to_datetime(node: Node, x: Column) -> Column:
+    zone = node["time_zone"]
+
+    def read(strings: Any) -> Any:
+        if node["format"] is not None:
+            parsed = pc.strptime(strings, format=node["format"], unit="us", error_is_null=True)
+        else:
+            parsed = _cast_each(strings, pa.timestamp("us"))
+            if zone is not None:
+                parsed = pc.coalesce(_cast_each(strings, pa.timestamp("us", "UTC")).cast(pa.timestamp("us")), parsed)
+        _refuse(node, strings, parsed, x, node["format"] or "ISO 8601")
+        return parsed if zone is None else pc.assume_timezone(parsed, zone)
+
+    return over_strings(x, Datetime(zone), read)
+
+
+def to_date(node: Node, x: Column) -> Column:
+    def read(strings: Any) -> Any:
+        if node["format"] is not None:
+            stamps = pc.strptime(strings, format=node["format"], unit="us", error_is_null=True)
+            parsed = stamps.cast(pa.date32(), safe=False)
+        else:
+            parsed = _cast_each(strings, pa.date32())
+        _refuse(node, strings, parsed, x, node["format"] or "ISO 8601")
+        return parsed
+
+    return over_strings(x, parse_dtype("Date"), read)
+
+
+def _cast_each(strings: Any, wanted: pa.DataType) -> Any:
+    """Every string cast by itself where the whole array cannot be; null where it fails."""
+    try:
+        return pc.cast(strings, wanted)
+    except pa.ArrowInvalid:
+        return pa.concat_arrays([_cast_or_null(strings.slice(row, 1), wanted) for row in range(len(strings))])
+
+
+def _cast_or_null(strings: Any, wanted: pa.DataType) -> Any:
+    try:
+        return pc.cast(strings, wanted)
+    except pa.ArrowInvalid:
+        return pa.nulls(len(strings), wanted)
+
+
+def _refuse(node: Node, strings: Any, parsed: Any, x: Column, what: str) -> None:
+    if not node["strict"]:
+        return
+    failed = pc.and_(pc.is_null(parsed), pc.is_valid(strings))
+    if x.valid is not None and not x.is_dictionary:
+        failed = pc.and_(failed, pa.array(x.valid))
+    if x.null_count < len(x) and pc.any(failed).as_py():
+        value = strings.filter(failed)[0].as_py()
+        raise CastError(f"{value!r} cannot be read as {what}. strict=False makes such values null.")
+
+
+def convert(node: Node, x: Column) -> Column:
+    """Text to another type or another type to text."""
+    wanted = parse_dtype(node["dtype"])
+    if x.dtype == String:
+        return over_strings(x, wanted, lambda strings: _read(node, strings, wanted, x))
+    return text_column(pc.cast(_arrow_of(x), pa.string()))
+
+
+def _arrow_of(x: Column) -> Any:
+    mask = None if x.valid is None else ~x.valid
+    array = pa.array(x.values, mask=mask)
+    return array.cast(_ARROW[x.dtype.name]) if x.dtype.name in _ARROW and x.dtype != Boolean else array
+
+
+def _read(node: Node, strings: Any, wanted: DType, x: Column) -> Any:
+    target = _ARROW.get(wanted.name) or pa.from_numpy_dtype(wanted.storage)
+    parsed = _cast_each(pc.utf8_trim_whitespace(strings), target)
+    _refuse(node, strings, parsed, x, str(wanted))
+    return parsed
+
+
+def to_local(node: Node, x: Column) -> Column:
+    """Microseconds of local time, from those of UTC."""
+    stamps = pa.array(x.values).cast(pa.timestamp("us", node["zone"]))
+    return Column(Datetime(), np.asarray(pc.local_timestamp(stamps).cast(pa.int64())), x.valid)
+
+
+def word_ngrams(node: Node, x: Column) -> Column:
+    """Shape (n_features, rows): counts of hashed word n-grams."""
+
+    def count(strings: Any) -> Values:
+        grams = [_grams(text or "", node["low"], node["high"]) for text in strings.to_pylist()]
+        flat = pa.array([gram for row in grams for gram in row], pa.string())
+        buckets = (hash_strings(flat, node["seed"]) % np.uint64(node["n_features"])).astype(np.int64)
+        rows = np.repeat(np.arange(len(grams)), [len(row) for row in grams])
+        counts = np.zeros((node["n_features"], len(grams)))
+        np.add.at(counts, (buckets, rows), 1.0)
+        return counts
+
+    column = over_strings(Column(String, x.values, x.valid), Float64, count)
+    if x.valid is not None:
+        column.values[:, ~x.valid] = 0.0
+    return Column(Float64, column.values)
+
+
+def _grams(text: str, low: int, high: int) -> list[str]:
+    words = _WORD.findall(text)
+    return [" ".join(words[i : i + n]) for n in range(low, high + 1) for i in range(len(words) - n + 1)]
+
+
+def hash_strings(strings: Any, seed: int) -> Values:
+    """uint64 XXH64 of each string's UTF-8 bytes (that of a null is arbitrary)."""
+    plain = strings.fill_null("") if strings.null_count else strings
+    if len(plain) == 0:
+        return np.zeros(0, np.uint64)
+    _, offsets, data = plain.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(plain) + 1, plain.offset * 4).astype(np.int64)
+    octets = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return np.asarray(hashing.hash_strings(octets, ends, seed))
+
+
+TEXT = {
+    "len_chars": len_chars,
+    "len_bytes": len_bytes,
+    "to_lowercase": to_lowercase,
+    "to_uppercase": to_uppercase,
+    "strip_chars": strip_chars,
+    "slice": slice_chars,
+    "contains": contains,
+    "starts_with": starts_with,
+    "ends_with": ends_with,
+    "to_datetime": to_datetime,
+    "to_date": to_date,
+    "convert": convert,
+    "to_local": to_local,
+    "word_ngrams": word_ngrams,
+}

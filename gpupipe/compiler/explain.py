@@ -1,0 +1,150 @@
+"""`explain()`: what a plan will do, as a page of text, before any row is read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gpupipe.compiler.bind import Binder
+from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.groups import Store, group, is_tile
+from gpupipe.compiler.plan import Plan
+from gpupipe.compiler.scans import Scan
+from gpupipe.expr.node import Node, show, walk
+
+STAGES = ("features", "typed", "scans", "groups")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A page of text, and its facts as numbers.
+
+    Attributes:
+        device: which device computes.
+        source: the source in a line.
+        rows: rows listed, or None.
+        partitions: how many pieces.
+        columns: the source columns that will be read.
+        bytes: bytes that reading them decodes.
+        scans: trips over the rows that statistics need.
+        plan: the plan itself.
+        model: the model in a line, or None.
+    """
+
+    device: str
+    source: str
+    rows: int | None
+    partitions: int
+    columns: tuple[str, ...]
+    bytes: int
+    scans: int
+    plan: Plan = field(repr=False)
+    model: str | None = None
+    kept: bool = True
+
+    def __str__(self) -> str:
+        return "\n".join(_page(self))
+
+    __repr__ = __str__
+
+    def stage(self, name: str) -> str:
+        """One stage of the compiler as text: "features", "typed", "scans" or "groups"."""
+        return "\n".join(_STAGES[name](self.plan))
+
+    def _repr_html_(self) -> str:
+        text = str(self).replace("&", "&amp;").replace("<", "&lt;")
+        return f"<pre>{text}</pre>"
+
+
+def _page(e: Explanation) -> Iterator[str]:
+    rows = "rows unknown" if e.rows is None else f"{e.rows:,} rows"
+    again = "kept in memory for further trips" if e.kept else "read again for each further trip"
+    yield f"Source     {e.source}"
+    yield f"           {rows} in {e.partitions} partitions; {e.bytes / 1e6:,.1f} MB in {len(e.columns)} columns, {again}"
+    yield f"Columns    {_wrapped(e.columns)}"
+    yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
+    for line in _scans(e.plan):
+        yield f"  {line}"
+    yield f"Features   {len(e.plan.features)} expressions"
+    for line in _features(e.plan):
+        yield f"  {line}"
+    yield f"Groups     {len(set(_shapes(e.plan)))} shapes of expression; one call of the tile interpreter a partition"
+    yield f"Device     {e.device}"
+    if e.model:
+        yield f"Model      {e.model}"
+
+
+def _wrapped(names: tuple[str, ...], width: int = 100) -> str:
+    lines, line = [], ""
+    for name in names:
+        if line and len(line) + len(name) + 2 > width:
+            lines.append(line + ",")
+            line = name
+        else:
+            line = f"{line}, {name}" if line else name
+    return ("\n" + " " * 11).join([*lines, line])
+
+
+def _features(plan: Plan) -> Iterator[str]:
+    for feature in plan.features:
+        wide = "_* (known after the fit)" if feature.info.wide is not None else ""
+        null = "?" if feature.info.nullable else ""
+        yield f"{feature.name}{wide}: {feature.dtype}{null} = {show(feature.source)}"
+
+
+def _typed(plan: Plan) -> Iterator[str]:
+    for feature in plan.features:
+        yield f"{feature.name} = {show(feature.node)}"
+
+
+def _scans(plan: Plan) -> Iterator[str]:
+    for scan in plan.scans:
+        yield f"scan {scan.level}: {len(scan.gathers)} states{_why(scan)}"
+        for gather in scan.gathers:
+            names = ", ".join(dict.fromkeys(slot.node.op for slot in gather.slots))
+            over = f" over {', '.join(show(key) for key in gather.keys)}" if gather.keys else ""
+            folds = f", by {gather.folds} folds" if gather.folds else ""
+            yield f"  {names} of {show(gather.value)}{over}{folds}"
+
+
+def _why(scan: Scan) -> str:
+    if scan.level == 1:
+        return ""
+    value = next(iter(scan.gathers)).value
+    beneath = next((show(node) for node in walk(value, *scan.gathers[0].keys) if "keys" in dict(node.params)), "")
+    return f", since {show(value)} needs {beneath} first" if beneath else ""
+
+
+def _shapes(plan: Plan) -> Iterator[object]:
+    """The shape of every feature whose width is known, as tile programs where they are such."""
+    binder = Binder(plan.slots, Fitted(), plan.info)
+    for feature in plan.features:
+        if feature.info.wide is None:
+            node = binder.bind(feature.node)
+            yield _shape(node, binder)
+        else:
+            yield ("wide", feature.info.wide.op)
+
+
+def _shape(node: Node, binder: Binder) -> object:
+    info = binder.info
+    leaves = {
+        part: "float64"
+        for part in walk(node)
+        if part.op != "table"
+        and not is_tile(part, info)
+        and not info[part].scalar
+        and info[part].dtype.name != "String"
+    }
+    if node in leaves or info[node].dtype.name == "String":
+        return ("column", node.op)
+    return group([Store(node, "float32")], leaves, info).shapes[0]
+
+
+def _groups(plan: Plan) -> Iterator[str]:
+    shapes: dict[object, list[str]] = {}
+    for feature, shape in zip(plan.features, _shapes(plan), strict=True):
+        shapes.setdefault(shape, []).append(feature.name)
+    for number, names in enumerate(shapes.values()):
+        yield f"shape {number}: {', '.join(names)}"
+
+
+_STAGES = {"features": _features, "typed": _typed, "scans": _scans, "groups": _groups}

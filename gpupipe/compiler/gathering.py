@@ -1,0 +1,62 @@
+"""A scan, bound: the columns to compute for it, and which state takes in which."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gpupipe.compiler.bind import Binder, Output
+from gpupipe.compiler.scans import Gather, Scan
+from gpupipe.expr.node import Node
+from gpupipe.schema import DType, Float64, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One state of a scan: positions, among the scan's outputs, of its value and keys.
+
+    Attributes:
+        gather: the planned state; `component`: which part of a wide value it takes in.
+    """
+
+    gather: Gather
+    component: int
+    value: int
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundScan:
+    """What one scan computes of each partition.
+
+    Attributes:
+        outputs: the distinct columns that states take in.
+        intakes: the states.
+    """
+
+    outputs: tuple[Output, ...]
+    intakes: tuple[Intake, ...]
+
+
+def bind_scan(scan: Scan, binder: Binder) -> BoundScan:
+    """The scan over what earlier scans learned; a wide value becomes a state for each of its columns."""
+    outputs: dict[Node, int] = {}
+    intakes = []
+    for gather in scan.gathers:
+        keys = [binder.bind(key) for key in gather.keys]
+        if gather.folds:
+            keys.append(binder.fold(gather.folds))
+        for component in range(binder.width(gather.value)):
+            value = binder.bind(gather.value, component)
+            places = tuple(outputs.setdefault(node, len(outputs)) for node in (value, *keys))
+            intakes.append(Intake(gather, component, places[0], places[1:]))
+    return BoundScan(tuple(_outputs(outputs, binder)), tuple(intakes))
+
+
+def _outputs(nodes: Iterable[Node], binder: Binder) -> Iterable[Output]:
+    for node in nodes:
+        yield Output(str(node), node, _unrounded(binder.info[node].dtype))
+
+
+def _unrounded(dtype: DType) -> DType:
+    if dtype.is_integer:
+        return Int64
+    return Float64 if dtype.is_float or dtype.name == "Null" else dtype

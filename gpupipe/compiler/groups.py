@@ -1,0 +1,152 @@
+"""The stage that groups: expressions of one shape share a program, over a table of columns and parameters.
+
+A group is the unit of work on every device. This module knows no array; a backend fills in buffers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gpupipe.compiler.info import Info
+from gpupipe.compiler.registers import Registers
+from gpupipe.expr.elementwise import ELEMENTWISE, OPCODES
+from gpupipe.expr.node import Node, walk
+from gpupipe.kernels.opcodes import CODES, load_of, store_of
+from gpupipe.schema import DType, String
+
+Step = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One value to be computed and stored.
+
+    Attributes:
+        node: the bound node.
+        storage: the NumPy dtype it is stored in.
+    """
+
+    node: Node
+    storage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A program: what expressions of one shape have in common."""
+
+    steps: tuple[Step, ...]
+    n_registers: int
+
+
+@dataclass(slots=True)
+class Row:
+    """One expression of a group: its leaves, in the order of the program's slots."""
+
+    columns: list[Node] = field(default_factory=list)
+    parameters: list[Node] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Expressions by shape.
+
+    Attributes:
+        shapes: the distinct programs.
+        rows: for each expression, in the order given, (index of its shape, its leaves).
+    """
+
+    shapes: tuple[Shape, ...]
+    rows: tuple[tuple[int, Row], ...]
+
+
+def is_tile(node: Node, info: Mapping[Node, Info]) -> bool:
+    """Whether the tile interpreter can run the operation: a scalar one with an opcode, over no text."""
+    row = ELEMENTWISE.get(node.op)
+    if row is None or row.opcode is None:
+        return False
+    return info[node].dtype != String and all(info[arg].dtype != String for arg in node.args)
+
+
+def register_kind(dtype: DType) -> str:
+    """What a value of the type is inside the interpreter: ``f``, ``i`` or ``b``."""
+    if dtype.is_float:
+        return "f"
+    return "b" if dtype.name in ("Boolean", "Null") else "i"
+
+
+def group(stores: Sequence[Store], leaves: Mapping[Node, str], info: Mapping[Node, Info]) -> Grouping:
+    """Group `stores` by shape.
+
+    Args:
+        leaves: nodes that stand in memory when the group runs, with their storage dtype.
+        info: what is known of every node; scalar nodes become parameters.
+    """
+    shapes: dict[Shape, int] = {}
+    rows = []
+    for store in stores:
+        shape, row = _Linear(leaves, info).program(store)
+        rows.append((shapes.setdefault(shape, len(shapes)), row))
+    return Grouping(tuple(shapes), tuple(rows))
+
+
+class _Linear:
+    """Writes one expression as steps over registers that are used again as soon as they are free."""
+
+    def __init__(self, leaves: Mapping[Node, str], info: Mapping[Node, Info]) -> None:
+        self._leaves, self._info = leaves, info
+        self._row = Row()
+        self._steps: list[Step] = []
+
+    def program(self, store: Store) -> tuple[Shape, Row]:
+        order = list(self._order(store.node))
+        registers = Registers(order, self._operands)
+        for node in order:
+            sources = [registers.of(arg) for arg in self._operands(node)]
+            self._emit(node, registers.place(node), sources)
+        last = registers.of(order[-1])
+        kind = register_kind(self._info[store.node].dtype)
+        if store.storage.startswith("float") and kind != "f":
+            self._steps.append((CODES["i_to_f"], last, last, 0, 0))
+        self._steps.append((int(store_of(store.storage)), 0, last, 0, 0))
+        return Shape(tuple(self._steps), registers.count), self._row
+
+    def _is_leaf(self, node: Node) -> bool:
+        return node in self._leaves or self._info[node].scalar
+
+    def _operands(self, node: Node) -> tuple[Node, ...]:
+        return () if self._is_leaf(node) else node.args
+
+    def _order(self, root: Node) -> list[Node]:
+        inside: set[Node] = set()
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            if node not in inside:
+                inside.add(node)
+                stack.extend(self._operands(node))
+        return [node for node in walk(root) if node in inside]
+
+    def _emit(self, node: Node, out: int, sources: list[int]) -> None:
+        if node in self._leaves:
+            self._steps.append((int(load_of(self._leaves[node])), out, _slot(self._row.columns, node), 0, 0))
+        elif self._info[node].scalar:
+            code = CODES["const_f" if register_kind(self._info[node].dtype) == "f" else "const_i"]
+            self._row.parameters.append(node)
+            self._steps.append((code, out, len(self._row.parameters) - 1, 0, 0))
+        elif name := self._opcode(node):
+            a, b, c = (*sources, 0, 0, 0)[:3]
+            self._steps.append((CODES[name], out, a, b, c))
+
+    def _opcode(self, node: Node) -> str:
+        row = ELEMENTWISE[node.op]
+        name = OPCODES.get(node.op, row.opcode or "")
+        if row.suffixed:
+            name += "_f" if register_kind(self._info[node.args[0]].dtype) == "f" else "_i"
+        if node.op in ("to_integer", "narrow") and node["strict"]:
+            name += "_strict"
+        return name
+
+
+def _slot(members: list[Node], node: Node) -> int:
+    if node not in members:
+        members.append(node)
+    return members.index(node)

@@ -1,0 +1,61 @@
+"""What is known of an expression before any row is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gpupipe.expr.columnwise import COLUMNWISE
+from gpupipe.expr.node import Node
+from gpupipe.schema import DType
+
+_NEVER_NULL = {
+    "is_null",
+    "is_not_null",
+    "codes",
+    "one_hot",
+    "class_indicator",
+    "hash_bucket",
+    "word_ngrams",
+    "fold_of",
+}
+_NULL_BY_ZERO = {"floordiv", "mod"}
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What planning knows of a node.
+
+    Attributes:
+        dtype: its type.
+        nullable: whether a row may be null.
+        scalar: whether it is one value for the whole table: literals, reductions, and what is made of them.
+        wide: the node whose fitted width is the number of columns it stands for; None: one.
+    """
+
+    dtype: DType
+    nullable: bool = True
+    scalar: bool = False
+    wide: Node | None = None
+
+    def of(self, dtype: DType) -> "Info":
+        """The same, of another type."""
+        return replace(self, dtype=dtype)
+
+
+def may_be_null(node: Node, operands: Sequence[Info]) -> bool:
+    """Whether an operation over such operands can give null: the null rules, in one place."""
+    if node.op in _NEVER_NULL:
+        return False
+    if node.op == "coalesce":
+        return all(info.nullable for info in operands)
+    if node.op == "select":
+        return any(info.nullable for info in operands[1:])
+    row = COLUMNWISE.get(node.op)
+    makes_null = node.op in ("null_if", "lookup") or not node.get("strict", True)
+    makes_null = makes_null or (row is not None and row.may_be_null and "strict" not in dict(node.params))
+    makes_null = makes_null or node.get("unknown") == "null"
+    divides = node.op in _NULL_BY_ZERO and not operands[0].dtype.is_float and not _nonzero_literal(node.args[1])
+    return makes_null or divides or any(info.nullable for info in operands)
+
+
+def _nonzero_literal(node: Node) -> bool:
+    return node.op == "lit" and bool(node["value"])

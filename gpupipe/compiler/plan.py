@@ -1,0 +1,145 @@
+"""The plan: what a pipeline will compute, worked out from the schema alone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gpupipe.compiler.casts import convert
+from gpupipe.compiler.expand import columns_of, expand
+from gpupipe.compiler.info import Info
+from gpupipe.compiler.scans import Scan, Slot, plan_scans
+from gpupipe.compiler.typing import Typer
+from gpupipe.errors import DuplicateNameError, ParameterError, TypeMismatchError
+from gpupipe.expr.columnwise import COLUMNWISE
+from gpupipe.expr.node import Node, make, show
+from gpupipe.schema import DType, Float32, Float64, Int32, Schema
+
+TASKS = ("classification", "regression")
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature as declared (it may be several columns once fitted).
+
+    Attributes:
+        name: the output's name, or the beginning of the names of a wide feature.
+        source: what the user wrote, single and named.
+        node: its core node, reductions in place.
+        dtype: the type it leaves in.
+        info: what is known of it.
+    """
+
+    name: str
+    source: Node
+    node: Node
+    dtype: DType
+    info: Info
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a fit will do and what a transform will compute.
+
+    Attributes:
+        schema: the source's schema.
+        features: the features, in order.
+        target: the target's own core node (a model's labels or numbers), or None.
+        weights: the weights' core node, or None.
+        slots: every distinct reduction, in the order of first use; fitted state is kept by slot.
+        scans: the trips over the data, each with the states it gathers.
+        info: what is known of every core node.
+    """
+
+    schema: Schema
+    features: tuple[Feature, ...]
+    target: Node | None
+    weights: Node | None
+    slots: tuple[Slot, ...]
+    scans: tuple[Scan, ...]
+    info: dict[Node, Info]
+
+    @property
+    def columns(self) -> list[str]:
+        """The source columns that features need (scoring reads no others)."""
+        return columns_of(feature.node for feature in self.features)
+
+    @property
+    def fit_columns(self) -> list[str]:
+        """The source columns that a fit needs: those of features, target and weights."""
+        roots = [feature.node for feature in self.features]
+        return columns_of([*roots, *(node for node in (self.target, self.weights) if node is not None)])
+
+
+def make_plan(
+    schema: Schema,
+    features: list[Node],
+    *,
+    target: Node | None = None,
+    weights: Node | None = None,
+    task: str | None = None,
+    key: Iterable[str] = (),
+) -> Plan:
+    """Plan `features` (and the target and weights a model needs) against a schema.
+
+    Args:
+        task: ``"classification"``, ``"regression"``, or None to decide by the target's type.
+
+    Raises:
+        PlanError: any of its kinds; nothing has been read.
+    """
+    labels = Typer(schema)
+    target_core = None if target is None else labels.core(target)
+    weights_core = None if weights is None else _number(labels, weights, "weights")
+    excluded = frozenset(columns_of([node for node in (target, weights) if node is not None])) | frozenset(key)
+    typer = Typer(schema, None if target_core is None else _as_numbers(labels, target_core, task))
+    typer.info.update(labels.info)
+    named = expand(features, schema, excluded)
+    if not named:
+        raise ParameterError("The features select no column. List columns, or check the selectors against the schema.")
+    planned = tuple(_feature(typer, name, node) for name, node in named)
+    _refuse_twins(planned)
+    slots, scans = plan_scans([feature.node for feature in planned])
+    return Plan(schema, planned, target_core, weights_core, slots, scans, typer.info)
+
+
+def _refuse_twins(features: Sequence[Feature]) -> None:
+    """Wide features are told apart by their labels, known after the fit; others by their names, now."""
+    named: dict[tuple[str, bool], Feature] = {}
+    for feature in features:
+        key = (feature.name, feature.info.wide is not None)
+        if key in named:
+            raise DuplicateNameError(
+                f"Two features are named {feature.name!r}: {show(named[key].source)} and {show(feature.source)}. "
+                "Give one an .alias(…), or remove it."
+            )
+        named[key] = feature
+
+
+def _number(typer: Typer, node: Node, what: str) -> Node:
+    core = typer.core(node)
+    if not (typer.info[core].dtype.is_numeric or typer.info[core].dtype.name == "Boolean"):
+        raise TypeMismatchError(f"{what} are numbers, not {typer.info[core].dtype}: {show(node)}.")
+    return core
+
+
+def _as_numbers(typer: Typer, target: Node, task: str | None) -> Node:
+    dtype = typer.info[target].dtype
+    classes = dtype.name in ("String", "Boolean") if task is None else task == TASKS[0]
+    if dtype.name == "Boolean" or not classes:
+        return convert(typer, target, Float64)
+    vocabulary = typer.apply(make("vocabulary", keys=0, min_count=1, max_size=None, order="value"), (target,))
+    return typer.apply(make("class_indicator"), (target, vocabulary))
+
+
+def _feature(typer: Typer, name: str, source: Node) -> Feature:
+    core = typer.core(source)
+    info = typer.info[core]
+    return Feature(name, source, core, _leaving(source, info), info)
+
+
+def _leaving(source: Node, info: Info) -> DType:
+    while source.op in ("alias", "suffix", "named_as"):
+        source = source.args[0]
+    kept = source.op == "cast" or (source.op in COLUMNWISE and info.dtype == Int32)
+    if kept or not (info.dtype.is_numeric or info.dtype.name in ("Boolean", "Null")):
+        return info.dtype
+    return Float32

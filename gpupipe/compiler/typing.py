@@ -1,0 +1,115 @@
+"""The stage that types: from what the user wrote to core nodes whose operands have exactly the types they need.
+
+Casts become explicit, convenience operations become core ones, and every type error is raised here, naming the
+expression. Both backends run what this stage leaves.
+"""
+
+from gpupipe.compiler.casts import cast, convert
+from gpupipe.compiler.info import Info, may_be_null
+from gpupipe.compiler.macros import MACROS
+from gpupipe.errors import PlanError, TypeMismatchError, nearest
+from gpupipe.expr.columnwise import COLUMNWISE
+from gpupipe.expr.elementwise import ELEMENTWISE
+from gpupipe.expr.node import Node, show, walk
+from gpupipe.expr.reductions import REDUCTIONS
+from gpupipe.schema import Schema, parse_dtype
+
+TRANSPARENT = ("alias", "suffix", "named_as")
+
+
+class Typer:
+    """Types nodes against a schema; each distinct node once.
+
+    Attributes:
+        info: for every core node made so far, what is known of it.
+    """
+
+    def __init__(self, schema: Schema, target: Node | None = None) -> None:
+        self._schema = schema
+        self._target = target
+        self._core: dict[Node, Node] = {}
+        self.info: dict[Node, Info] = {}
+
+    def core(self, root: Node) -> Node:
+        """The core node of `root`.
+
+        Raises:
+            ColumnNotFoundError: it names a column that the schema lacks.
+            TypeMismatchError: an operand is of a type its operation cannot take.
+        """
+        for node in walk(root):
+            if node not in self._core:
+                try:
+                    self._core[node] = self.apply(node, tuple(self._core[arg] for arg in node.args))
+                except PlanError as error:
+                    raise type(error)(f"{error} In: {show(root)}") from None
+        return self._core[root]
+
+    def note(self, node: Node, info: Info) -> Node:
+        """Record what is known of a core node, and give it back."""
+        self.info.setdefault(node, info)
+        return node
+
+    def apply(self, node: Node, args: tuple[Node, ...]) -> Node:
+        """The core node of an operation whose operands are core nodes already."""
+        if node.op in TRANSPARENT:
+            return args[0]
+        if node.op == "col":
+            field = self._schema[node["name"]]
+            return self.note(node, Info(field.dtype, field.nullable))
+        if node.op == "lit":
+            return self.note(node, Info(parse_dtype(node["dtype"]), node["value"] is None, scalar=True))
+        if node.op == "target":
+            return self._target_node()
+        if node.op == "cast":
+            return cast(self, args[0], parse_dtype(node["dtype"]), node["strict"])
+        if node.op in MACROS:
+            return MACROS[node.op](self, node, args)
+        if node.op in ELEMENTWISE:
+            return self.elementwise(node.op, *args)
+        if node.op in REDUCTIONS:
+            return self._reduction(node, args)
+        if node.op in COLUMNWISE:
+            return self._columnwise(node, args)
+        raise PlanError(f"There is no operation {node.op!r}. {nearest(node.op, [*ELEMENTWISE, *COLUMNWISE])}")
+
+    def _target_node(self) -> Node:
+        if self._target is None:
+            raise PlanError("A feature uses the target, and the pipeline has none. Give Pipeline(target=…).")
+        return self._target
+
+    def elementwise(self, op: str, *args: Node) -> Node:
+        """The typed node of a scalar operation over core nodes."""
+        row = ELEMENTWISE[op]
+        infos = [self.info[arg] for arg in args]
+        wanted, result = row.rule(op, [info.dtype for info in infos])
+        operands = tuple(convert(self, arg, dtype) for arg, dtype in zip(args, wanted, strict=True))
+        node = Node(op, operands)
+        wides = {info.wide for info in infos if info.wide is not None}
+        if len(wides) > 1:
+            raise TypeMismatchError(f"{op} joins two features of several columns each; combine them before.")
+        scalar = all(info.scalar for info in infos)
+        operand_infos = [self.info[operand] for operand in operands]
+        return self.note(node, Info(result, may_be_null(node, operand_infos), scalar, next(iter(wides), None)))
+
+    def _reduction(self, node: Node, args: tuple[Node, ...]) -> Node:
+        row = REDUCTIONS[node.op]
+        n_keys = node["keys"]
+        values, keys = args[: len(args) - n_keys], args[len(args) - n_keys :]
+        info = self.info[values[0]]
+        if any(self.info[key].wide for key in keys):
+            raise TypeMismatchError(f"over takes keys of one column each, not {show(node)}.")
+        if row.table and (n_keys or info.wide):
+            raise TypeMismatchError("vocabulary is one list for one column: it takes no over, and no wide feature.")
+        dtype = row.result(info.dtype)
+        return self.note(node.with_args(args), Info(dtype, bool(n_keys), scalar=not n_keys, wide=info.wide))
+
+    def _columnwise(self, node: Node, args: tuple[Node, ...]) -> Node:
+        row = COLUMNWISE[node.op]
+        infos = [self.info[arg] for arg in args]
+        if any(info.wide for info in infos):
+            raise TypeMismatchError(f"{node.op} takes one column, not a feature of several.")
+        dtype = row.rule(node, [info.dtype for info in infos])
+        core = node.with_args(args)
+        scalar = all(info.scalar for info in infos)
+        return self.note(core, Info(dtype, may_be_null(core, infos), scalar, core if row.wide else None))

@@ -1,0 +1,300 @@
+"""`Pipeline`: declared once, fitted, judged, saved, and scored with."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from gpupipe.artifact import pipeline as artifact
+from gpupipe.backends.backend import backend_for
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.columns import Values
+from gpupipe.compiler.expand import flatten
+from gpupipe.compiler.explain import Explanation
+from gpupipe.errors import NotFittedError, ParameterError
+from gpupipe.evaluation.evaluate import evaluate_arrays
+from gpupipe.evaluation.report import Evaluation
+from gpupipe.expr.expr import Expr, as_column
+from gpupipe.expr.node import Node, make
+from gpupipe.models.contract import SklearnContract
+from gpupipe.models.fitted import Model
+from gpupipe.models.scoring import has_probabilities, model_output
+from gpupipe.runtime.execute import workers
+from gpupipe.runtime.fit import Declared, attached, run_fit
+from gpupipe.runtime.fitting import examples
+from gpupipe.runtime.progress import Progress, progress_for
+from gpupipe.runtime.report import Report
+from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.score import scores, transformed
+from gpupipe.sources.kinds import array_as, checked_kind, columns_as, kind_of, matrix_as
+from gpupipe.sources.memory import table_of
+from gpupipe.sources.source import Source, scan
+
+_Y, _WEIGHT = "__target__", "__weight__"
+
+
+class Pipeline(SklearnContract):
+    """Features, a target and a model, declared once.
+
+    Args:
+        features: expressions (lists of them nest); selectors expand against the data's schema.
+        target: what the model learns; an expression, or a column's name. Or give ``fit(X, y)``.
+        model: a scikit-learn or XGBoost estimator object, which is never changed; None only transforms.
+        weights: row weights, for the model and the metrics; statistics are unweighted.
+        key: the column whose values say which rows belong together (folds, splits); else a row's position does.
+        device: ``"auto"``, ``"cpu"``, or ``"reference"``, the slow oracle.
+
+    Attributes (after the fit):
+        features_: the fitted features, which can transform without the model.
+        model_: the trained model as data; None without one.
+        classes_: a classifier's labels, sorted.
+        report_: what the fit did.
+
+    >>> import gpupipe as gp
+    >>> pipeline = gp.Pipeline([gp.col("x").fill_null("mean").standardize()])
+    >>> pipeline.fit_transform({"x": [1.0, None, 3.0]}).column("x").to_pylist()
+    [-1.2247449159622192, 0.0, 1.2247449159622192]
+    """
+
+    def __init__(
+        self,
+        features: Any,
+        target: Any = None,
+        model: Any = None,
+        *,
+        weights: Any = None,
+        key: str | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.features = features
+        self.target = target
+        self.model = model
+        self.weights = weights
+        self.key = key
+        self.device = device
+
+    # -- fitting ------------------------------------------------------------------------------------------------
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        validation: Any = None,
+        progress: bool | Progress | None = False,
+    ) -> Self:
+        """Learn the features' statistics and train the model; gives the pipeline itself.
+
+        Args:
+            X: whatever `gpupipe.scan` takes.
+            y: the target's values, where the pipeline declares no target; `X` must be in memory.
+            sample_weight: weights, where the pipeline declares none.
+            validation: rows (as `X`, or a pair of X and y) for a model that stops early.
+            progress: True for lines on stderr, None for a terminal only.
+
+        Raises:
+            PlanError: what was declared does not fit the data's schema; nothing has been read.
+            DataError: a value or file that the plan cannot take.
+            ModelError: the estimator cannot be used, or refused.
+        """
+        declared, source = self._declared(y, sample_weight), self._source(X, y, sample_weight)
+        held = None if validation is None else self._validation(validation, y)
+        outcome = run_fit(declared, source, held, backend_for(self.device), progress_for(progress))
+        self._keep(outcome.fit)
+        self.report_: Report = outcome.report
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None, *, sample_weight: Any = None, output: str | None = None) -> Any:
+        """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds."""
+        self.fit(X, y, sample_weight=sample_weight)
+        source = self._source(X, y, sample_weight)
+        return self._transformed(self._fitted().features.for_training(), source, self._kind(X, output), X)
+
+    def _keep(self, fit: artifact.Fit) -> None:
+        self._fit = fit
+        self.features_: FittedFeatures = fit.features
+        self.model_: Model | None = fit.model
+        if fit.model is not None and fit.model.classes is not None:
+            self.classes_ = _labels(fit.model.classes)
+        self.n_features_in_ = len(fit.features.plan.columns)
+
+    def _declared(self, y: Any, sample_weight: Any) -> Declared:
+        target = _one_of("target", self.target, y, _Y)
+        weights = _one_of("weights", self.weights, sample_weight, _WEIGHT)
+        return Declared(flatten(self.features), target, weights, self.model, self.key)
+
+    def _source(self, X: Any, y: Any = None, sample_weight: Any = None) -> Source:
+        extra = {name: values for name, values in ((_Y, y), (_WEIGHT, sample_weight)) if values is not None}
+        if extra and isinstance(X, Source | str | os.PathLike):
+            raise ParameterError(
+                "y and sample_weight go with data in memory; for a Source, declare target and weights."
+            )
+        source = scan(attached(table_of(X)[0], extra)) if extra else scan(X)
+        return source.with_key(self.key) if self.key else source
+
+    def _validation(self, validation: Any, y: Any) -> Source:
+        if isinstance(validation, tuple) and len(validation) == 2:
+            return self._source(*validation)
+        if y is not None:
+            raise ParameterError("fit was given y, so validation is a pair (X, y) too.")
+        return self._source(validation)
+
+    def _fitted(self) -> artifact.Fit:
+        fit: artifact.Fit | None = self.__dict__.get("_fit")
+        if fit is None:
+            raise NotFittedError("This pipeline is not fitted yet. Call fit(data), or gpupipe.load(path) a saved one.")
+        return fit
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fit" in self.__dict__
+
+    # -- planning -----------------------------------------------------------------------------------------------
+    def explain(self, data: Any) -> Explanation:
+        """What a fit on `data` would do: scans, columns, bytes, groups, device. Only metadata are read.
+
+        Raises:
+            PlanError: what was declared does not fit the schema.
+        """
+        source = self._source(data)
+        declared = self._declared(None, None)
+        plan, row = declared.plan(source.schema), declared.row
+        return Explanation(
+            device=backend_for(self.device).name,
+            source=repr(source).splitlines()[0],
+            rows=source.n_rows,
+            partitions=len(source.partitions),
+            columns=tuple(plan.fit_columns),
+            bytes=source.nbytes(plan.fit_columns),
+            scans=len(plan.scans),
+            plan=plan,
+            model=None if row is None else f"{row.path}, trained on a {row.dtype} matrix, saved as {row.form}",
+            kept=Rows(source, plan.fit_columns).kept,
+        )
+
+    # -- using --------------------------------------------------------------------------------------------------
+    def transform(self, X: Any, *, output: str | None = None) -> Any:
+        """The features of `X` (with a PCA or k-means model: its components or distances).
+
+        Gives the kind that came in: NumPy, pandas, Polars, else a ``pyarrow.Table``; `output` overrides.
+        """
+        fit, kind = self._fitted(), self._kind(X, output)
+        if fit.model is not None and fit.model.kind in ("transformer", "clusterer"):
+            values = self._scores(X, lambda model, matrix: model.transform(matrix))
+            return matrix_as(kind, [f"component_{at}" for at in range(values.shape[1])], values)
+        return self._transformed(fit.features, self._source(X), kind, X)
+
+    def predict(self, X: Any, *, output: str | None = None) -> Any:
+        """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`."""
+        values = self._scores(X, lambda model, matrix: model.predict(matrix))
+        return array_as(self._kind(X, output), "prediction", values, getattr(X, "index", None))
+
+    def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
+        """Class probabilities of shape (rows, classes), columns as `classes_`; for pandas a NumPy array too."""
+        values = self._scores(X, lambda model, matrix: model.predict_proba(matrix))
+        return matrix_as(self._kind(X, output), [str(label) for label in self.classes_], values)
+
+    def decision_function(self, X: Any) -> Values:
+        """A classifier's raw scores, as NumPy."""
+        return self._scores(X, lambda model, matrix: model.decision_function(matrix))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy of a classifier, R² of a regressor."""
+        found = self._judged(X, y, sample_weight, ())
+        name = "accuracy" if found.kind == "classifier" else "r2"
+        return float(found.to_dict()["metrics"][name]["value"])
+
+    def evaluate(
+        self, data: Any, y: Any = None, *, by: str | Iterable[str] = (), sample_weight: Any = None
+    ) -> Evaluation:
+        """Metrics with 95 % intervals beside a trivial baseline, on the whole and by slices.
+
+        Args:
+            data: rows with the target, not those of the fit.
+            by: columns to slice by.
+        """
+        return self._judged(data, y, sample_weight, [by] if isinstance(by, str) else list(by))
+
+    def _judged(self, data: Any, y: Any, sample_weight: Any, by: Sequence[str]) -> Evaluation:
+        fit, source = self._fitted(), self._source(data, y, sample_weight)
+        if fit.model is None or fit.target is None:
+            raise ParameterError("There is nothing to evaluate: the pipeline has no model, or no target.")
+        columns = [*fit.features.plan.fit_columns, *by]
+        with workers() as pool:
+            found = examples(fit.features, Rows(source, columns, keep=False), pool, progress_for(False), by=by)
+        return evaluate_arrays(
+            fit.model.kind,
+            found.target,
+            model_output(fit.model, found.matrix),
+            fit.model.classes,
+            found.weights,
+            found.row_ids,
+            found.slices,
+            probabilities=has_probabilities(fit.model),
+            baseline=fit.notes.get("baseline"),
+        )
+
+    def _scores(self, X: Any, score: Callable[[Model, Values], Values]) -> Values:
+        fit = self._fitted()
+        if fit.model is None:
+            raise ParameterError("This pipeline has no model. Use transform, or give Pipeline(model=…).")
+        return scores(fit, self._source(X), score)
+
+    def _transformed(self, features: FittedFeatures, source: Source, kind: str, X: Any) -> Any:
+        return columns_as(kind, features.names, transformed(features, source), getattr(X, "index", None))
+
+    def _kind(self, X: Any, output: str | None) -> str:
+        chosen = output or self.__dict__.get("_output")
+        return kind_of(X) if chosen in (None, "default") else checked_kind(chosen)
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
+        """Save as an artifact: data alone, no code, published in one step; gives its digest.
+
+        Raises:
+            ArtifactExistsError: something stands there.
+            NotFittedError: there is nothing to save yet.
+        """
+        return self._fitted().save(path, overwrite=overwrite)
+
+    def state_digest(self) -> str:
+        """SHA-256 of the features' expressions, schema and learned values; the model has a digest of its own."""
+        return self._fitted().digest()
+
+    def get_feature_names_out(self, input_features: Any = None) -> Values:
+        """The features' names, as an array of str objects."""
+        return np.array(self._fitted().features.names, dtype=object)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """The kind `transform` gives from now on: "arrow", "numpy", "pandas", "polars", or "default"."""
+        if transform is not None:
+            self._output = transform if transform == "default" else checked_kind(transform)
+        return self
+
+
+def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
+    """The pipeline saved at `path`, ready to predict; its estimator object is not kept, so it cannot be fitted again.
+
+    Raises:
+        ArtifactError: any of its kinds.
+    """
+    fit = artifact.load(path, device)
+    features = [Expr(feature.source).alias(feature.name) for feature in fit.features.plan.features]
+    weights = None if fit.weights is None else Expr(fit.weights)
+    pipeline = Pipeline(features, None if fit.target is None else Expr(fit.target), weights=weights, device=device)
+    pipeline._keep(fit)
+    return pipeline
+
+
+def _one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
+    if declared is not None and given is not None:
+        raise ParameterError(f"The {what} was declared and given to fit too. Give it in one place.")
+    if given is not None:
+        return make("col", name=name)
+    return None if declared is None else as_column(declared)
+
+
+def _labels(classes: Sequence[Any]) -> Values:
+    if any(isinstance(label, str) for label in classes):
+        return np.array(classes, dtype=object)
+    return np.array(classes)

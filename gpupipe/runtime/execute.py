@@ -1,0 +1,94 @@
+"""Runs a plan: partitions through scans on all cores, states merged in the order of partitions."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from gpupipe.backends.backend import Backend, Prepared
+from gpupipe.backends.categories import Tables
+from gpupipe.backends.learn import learned
+from gpupipe.backends.states import State, gather, merge
+from gpupipe.columns import Frame
+from gpupipe.compiler.bind import Binder
+from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.gathering import BoundScan, bind_scan
+from gpupipe.compiler.plan import Plan
+from gpupipe.errors import DataError
+from gpupipe.expr.node import show
+from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.rows import Rows
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def workers(count: int | None = None) -> Iterator[Executor]:
+    """A pool of threads, one a core unless `count` says."""
+    with ThreadPoolExecutor(count or os.cpu_count() or 1, thread_name_prefix="gpupipe") as pool:
+        yield pool
+
+
+def over_partitions(
+    rows: Rows, columns: Sequence[str], work: Callable[[int, Frame], Result], pool: Executor, progress: Progress
+) -> list[Result]:
+    """`work` on the frame of every partition, on all cores; results in the order of partitions."""
+
+    def one(index: int) -> Result:
+        frame = rows.frame(index, columns)
+        result = work(index, frame)
+        progress.advance(frame.n_rows)
+        return result
+
+    return list(pool.map(one, range(rows.n_partitions)))
+
+
+def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress: Progress) -> Fitted:
+    """What all scans of the plan learn.
+
+    Raises:
+        DataError: a statistic of a column that holds no value; NaN in a reduction.
+    """
+    fitted = Fitted()
+    for scan in plan.scans:
+        progress.begin(f"scan {scan.level} of {len(plan.scans)}", rows)
+        binder = Binder(plan.slots, fitted, plan.info, training=True)
+        bound = bind_scan(scan, binder)
+        prepared = backend.prepare(bound.outputs, binder.info, Tables(fitted))
+        parts = over_partitions(rows, plan.fit_columns, _gatherer(bound, prepared), pool, progress)
+        for number, intake in enumerate(bound.intakes):
+            state = merge([part[number] for part in parts])
+            for slot in intake.gather.slots:
+                _refuse_empty(state, slot.node, plan.info[slot.node].nullable)
+                entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
+                fitted.slots.setdefault(slot.index, []).append(entry)
+    return fitted
+
+
+def _gatherer(bound: BoundScan, prepared: Prepared) -> Callable[[int, Frame], list[State]]:
+    def work(index: int, frame: Frame) -> list[State]:
+        columns = prepared.columns(frame)
+        states = []
+        for intake in bound.intakes:
+            try:
+                keys = [columns[place] for place in intake.keys]
+                states.append(gather(intake.gather.state, columns[intake.value], keys))
+            except DataError as error:
+                raise type(error)(f"{show(intake.gather.slots[0].node)}: {error}") from None
+        return states
+
+    return work
+
+
+def _refuse_empty(state: State, node: object, nullable: bool) -> None:
+    """A statistic of the whole table that no row has a value for would make every row null: say so at once."""
+    if nullable or ("n" not in state.arrays and state.entries is None):
+        return
+    empty = len(state.entries) == 0 if state.entries is not None else not state.arrays["n"].any()
+    name = getattr(node, "op", "")
+    if empty and name not in ("count", "null_count", "sum", "n_unique", "vocabulary"):
+        raise DataError(
+            f"{node} has no value: its column holds nothing but nulls in the {int(state.rows.sum()):,} training rows. "
+            "Drop the feature, or fill it with a constant first."
+        )

@@ -1,0 +1,230 @@
+"""One fit, from declarations and a source to everything a pipeline keeps."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.artifact.pipeline import Fit
+from gpupipe.backends.backend import Backend
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.columns import Frame
+from gpupipe.compiler.plan import TASKS, Plan, make_plan
+from gpupipe.errors import NullableFeatureError, ParameterError, TargetError
+from gpupipe.expr.node import Node
+from gpupipe.models.estimators import Row, describe
+from gpupipe.models.fitted import Model
+from gpupipe.models.model import train
+from gpupipe.models.scoring import refuse_nan
+from gpupipe.runtime.execute import run_scans, workers
+from gpupipe.runtime.fitting import Examples, examples
+from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.report import Report
+from gpupipe.runtime.rows import Rows
+from gpupipe.schema import Schema
+from gpupipe.sources.source import Source
+
+PROBE_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declared:
+    """What a pipeline was given, as nodes.
+
+    Attributes:
+        features: the features, selectors still in them.
+        target, weights: expressions, or None.
+        model: an estimator object, or None.
+        key: the column that row identity comes from, or None.
+    """
+
+    features: list[Node]
+    target: Node | None
+    weights: Node | None
+    model: Any
+    key: str | None
+
+    @property
+    def row(self) -> Row | None:
+        """The model's row in the table of estimators."""
+        return None if self.model is None else describe(self.model)
+
+    @property
+    def task(self) -> str | None:
+        """What kind of target the model learns; None leaves it to the target's type."""
+        kind = None if self.row is None else self.row.kind
+        return {"classifier": TASKS[0], "regressor": TASKS[1]}.get(kind or "")
+
+    def plan(self, schema: Schema) -> Plan:
+        """The plan against a schema.
+
+        Raises:
+            PlanError: any of its kinds.
+        """
+        row = self.row
+        if row is not None and row.supervised and self.target is None:
+            raise TargetError(f"{row.name} needs a target. Give Pipeline(target=…), or fit(X, y).")
+        target = self.target if row is None or row.supervised else None
+        key = [self.key] if self.key else []
+        plan = make_plan(schema, self.features, target=target, weights=self.weights, task=self.task, key=key)
+        if row is not None and not row.accepts_nan:
+            _refuse_nullable(plan, row)
+        return plan
+
+
+def _refuse_nullable(plan: Plan, row: Row) -> None:
+    nullable = [feature.name for feature in plan.features if feature.info.nullable]
+    if nullable:
+        shown = ", ".join(repr(name) for name in nullable[:8]) + (", …" if len(nullable) > 8 else "")
+        raise NullableFeatureError(
+            f"{row.name} takes no nulls, and {len(nullable)} features may hold some: {shown}. Give them .fill_null(…), "
+            "or use a model that takes nulls (HistGradientBoosting, XGBoost)."
+        )
+
+
+@dataclass(slots=True)
+class Clock:
+    """Wall seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what stands inside."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """A finished fit, what it did, and the training features (out-of-fold where they are) if asked for."""
+
+    fit: Fit
+    report: Report
+    rows: Rows
+
+
+def run_fit(
+    declared: Declared, source: Source, validation: Source | None, backend: Backend, progress: Progress
+) -> Outcome:
+    """Plan, scan, train.
+
+    Raises:
+        PlanError: before anything is read.
+        DataError, ModelError: while reading or training.
+    """
+    clock = Clock()
+    plan = declared.plan(source.schema)
+    rows = Rows(source, plan.fit_columns)
+    with workers() as pool:
+        with clock.stage("statistics"):
+            features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress), backend)
+        model, notes = None, {}
+        if declared.model is not None:
+            model, notes = _trained(declared, features, rows, validation, pool, progress, clock)
+        probe = _probe(features, rows)
+    progress.end()
+    clock.seconds["total"] = sum(clock.seconds.values())
+    report = Report(
+        scans=len(plan.scans) + (model is not None),
+        source_reads=rows.source_reads,
+        bytes_read=rows.bytes_read,
+        seconds=clock.seconds,
+        rows=rows.report.rows_kept,
+        rows_filtered=rows.report.rows_filtered,
+        constant=features.constant_divisors(),
+    )
+    return Outcome(
+        Fit(features, model, plan_target(declared, plan), declared.weights, declared.task, probe, notes), report, rows
+    )
+
+
+def plan_target(declared: Declared, plan: Plan) -> Node | None:
+    """The target's expression, if the plan uses one."""
+    return declared.target if plan.target is not None else None
+
+
+def _trained(
+    declared: Declared,
+    features: FittedFeatures,
+    rows: Rows,
+    validation: Source | None,
+    pool: Executor,
+    progress: Progress,
+    clock: Clock,
+) -> tuple[Model, dict[str, Any]]:
+    row = describe(declared.model)
+    with clock.stage("features"):
+        found = examples(features.for_training(), rows, pool, progress)
+        checked_rows(found, row, features)
+        held = None
+        if validation is not None:
+            other = Rows(validation, features.plan.fit_columns, keep=False)
+            unseen = examples(features, other, pool, progress, what="validation")
+            checked_rows(unseen, row, features)
+            held = (unseen.matrix, unseen.target, unseen.weights)
+    with clock.stage("training"):
+        model = train(
+            declared.model,
+            found.matrix,
+            found.target,
+            weights=found.weights,
+            validation=held,
+            feature_names=features.names,
+        )
+    return model, {"rows": len(found.matrix), "baseline": _baseline(model, found)}
+
+
+def _baseline(model: Model, found: Examples) -> Any:
+    """What a trivial model would have learned: the classes' shares, or the mean."""
+    if found.target is None:
+        return None
+    if model.classes is None:
+        return float(np.average(found.target.astype(np.float64), weights=found.weights))
+    place = {label: at for at, label in enumerate(model.classes)}
+    codes = np.array([place[label] for label in found.target.tolist()])
+    shares = np.bincount(codes, weights=found.weights, minlength=len(place))
+    return (shares / shares.sum()).tolist()
+
+
+def checked_rows(found: Examples, row: Row, features: FittedFeatures) -> None:
+    """Refuse what no estimator can learn from: no rows, or NaN where it takes none."""
+    if not len(found.matrix):
+        raise ParameterError("There are no rows: every one was filtered out, or the source is empty.")
+    if not row.accepts_nan:
+        refuse_nan(found.matrix, features.names, row.name)
+
+
+def _probe(features: FittedFeatures, rows: Rows) -> Frame | None:
+    """A few rows to score again at load: the first ones of the first partition that has any."""
+    for index in range(rows.n_partitions):
+        frame = rows.frame(index, features.plan.fit_columns)
+        if frame.n_rows:
+            chosen = frame.take(np.arange(min(PROBE_ROWS, frame.n_rows)))
+            return Frame(dict(chosen.columns), chosen.n_rows, np.arange(chosen.n_rows, dtype=np.uint64))
+    return None
+
+
+def attached(table: pa.Table, extra: Mapping[str, Any]) -> pa.Table:
+    """The table with arrays as further columns: a fit's y and sample weights."""
+    for name, values in extra.items():
+        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(_plain(values))
+        if len(array) != table.num_rows:
+            raise TargetError(f"{len(array):,} values were given for {table.num_rows:,} rows. Give one for each row.")
+        table = table.append_column(name, array)
+    return table
+
+
+def _plain(values: Any) -> Sequence[Any]:
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise TargetError(f"y and weights are one value a row, not of shape {array.shape}.")
+    return list(array.tolist())

@@ -1,0 +1,114 @@
+"""From a plan and rows to fitted features, and from those to the matrix, labels and weights a model trains on."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpupipe.backends.backend import Backend
+from gpupipe.backends.categories import Tables
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.columns import Column, Frame, Values, concat
+from gpupipe.compiler.bind import Binder, Output
+from gpupipe.compiler.fitted import Fitted, plain_values
+from gpupipe.compiler.plan import Plan
+from gpupipe.errors import DataError, TargetError
+from gpupipe.expr.node import Node, show
+from gpupipe.runtime.execute import over_partitions
+from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.rows import Rows
+
+
+@dataclass(slots=True, eq=False)
+class Examples:
+    """What a model trains or is judged on.
+
+    Attributes:
+        matrix: float32 of shape (rows, features), C-ordered, null as NaN.
+        target: labels or numbers of shape (rows,), or None.
+        weights: float64 of shape (rows,), or None.
+        row_ids: uint64 of shape (rows,).
+        slices: values to slice by, as text, by column name.
+    """
+
+    matrix: Values
+    target: Values | None
+    weights: Values | None
+    row_ids: Values
+    slices: dict[str, Values]
+
+
+def examples(
+    features: FittedFeatures,
+    rows: Rows,
+    pool: Executor,
+    progress: Progress,
+    *,
+    by: Sequence[str] = (),
+    what: str = "features",
+) -> Examples:
+    """The matrix of all rows, with target, weights and the columns to slice by, in the order of rows.
+
+    Raises:
+        TargetError: a null target.
+    """
+    plan = features.plan
+    extras = [(name, node) for name, node in (("target", plan.target), ("weights", plan.weights)) if node is not None]
+    prepared = _unfitted(plan, [node for _, node in extras], features.backend)
+    progress.begin(what, rows)
+
+    def work(index: int, frame: Frame) -> tuple[Values, list[Column], Values, list[Values]]:
+        extra = prepared.columns(frame) if extras else []
+        return features.matrix(frame), extra, frame.row_ids, [labels_of(frame[name]) for name in by]
+
+    columns = list(dict.fromkeys([*plan.fit_columns, *by]))
+    parts = over_partitions(rows, columns, work, pool, progress)
+    matrix = _stacked([part[0] for part in parts], len(features.outputs))
+    found = {name: concat([part[1][at] for part in parts]) for at, (name, _) in enumerate(extras)}
+    return Examples(
+        matrix,
+        _target(found["target"], plan.target) if plan.target is not None else None,
+        _weights(found["weights"]) if plan.weights is not None else None,
+        np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, np.uint64),
+        {name: np.concatenate([part[3][at] for part in parts]) for at, name in enumerate(by)},
+    )
+
+
+def _stacked(parts: list[Values], width: int) -> Values:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+
+
+def _unfitted(plan: Plan, nodes: list[Node], backend: Backend) -> Any:
+    """Target and weights, which no scan precedes, ready to run."""
+    binder = Binder((), Fitted(), plan.info)
+    outputs = [Output(show(node), binder.bind(node), binder.info[node].dtype) for node in nodes]
+    return backend.prepare(outputs, binder.info, Tables(Fitted()))
+
+
+def _target(column: Column, node: Node | None) -> Values:
+    if column.null_count:
+        raise TargetError(
+            f"The target {node} is null in {column.null_count:,} of {len(column):,} rows. Leave them out before the "
+            "fit: data.filter(gp.col(…).is_not_null())."
+        )
+    return labels_of(column)
+
+
+def labels_of(column: Column) -> Values:
+    """The column as a NumPy array: text and times as objects, other types as they are; null as None."""
+    if isinstance(column.values, np.ndarray) and not column.dtype.is_temporal and column.valid is None:
+        return column.values
+    values = np.empty(len(column), object)
+    values[:] = plain_values(column)
+    return values
+
+
+def _weights(column: Column) -> Values:
+    weights = column.values.astype(np.float64)
+    if column.null_count or not np.isfinite(weights).all() or (weights < 0).any():
+        raise DataError("Weights must be numbers from 0 on, none of them null, NaN or infinite. Fill or filter them.")
+    return weights

@@ -1,0 +1,52 @@
+"""What a fit did: trips over the data, bytes, time, memory. Set by fit only."""
+
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a fit did.
+
+    Attributes:
+        scans: every trip over rows, from the source or from memory, features and training matrix included.
+        source_reads: how often the source was read.
+        refinements: trips over a small part of one column's rows, to settle a quantile; none in this version.
+        bytes_read: bytes of the columns read, as stored.
+        peak_bytes: the process's peak resident memory.
+        seconds: wall seconds of each stage, and their ``total``.
+        retries: partitions that were tried again; none in this version.
+        rows: rows the fit learned from.
+        rows_filtered: rows each filter dropped, by the filter's text.
+        constant: features whose divisor was exactly 0 and counted as 1.
+    """
+
+    scans: int
+    source_reads: int
+    bytes_read: int
+    seconds: Mapping[str, float]
+    rows: int
+    rows_filtered: Mapping[str, int] = field(default_factory=dict)
+    constant: tuple[str, ...] = ()
+    refinements: int = 0
+    retries: int = 0
+    peak_bytes: int = field(default_factory=lambda: peak_memory())
+
+    def __repr__(self) -> str:
+        times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
+        lines = [
+            f"{self.rows:,} rows in {self.scans} scans, {self.source_reads} of them from the source; "
+            f"{self.bytes_read / 1e6:,.1f} MB read",
+            f"{times}; peak memory {self.peak_bytes / 1e6:,.0f} MB",
+        ]
+        lines += [f"filtered {count:,} rows: not {text}" for text, count in self.rows_filtered.items()]
+        lines += [f"constant column, divided by 1: {name}" for name in self.constant]
+        return "\n".join(lines)
+
+
+def peak_memory() -> int:
+    """The process's peak resident memory in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) if sys.platform == "darwin" else int(peak) * 1024

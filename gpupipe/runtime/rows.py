@@ -1,0 +1,68 @@
+"""The rows of a fit: read once, kept decoded while they fit a budget, counted on the way."""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+
+from gpupipe.columns import Frame
+from gpupipe.sources.partition import LoadReport
+from gpupipe.sources.source import Source
+
+_SHARE_OF_MEMORY = 0.25
+_DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count
+
+
+class Rows:
+    """A source being read: frames by partition, from memory where they were kept.
+
+    Attributes:
+        source_reads: how many times the source has been read from its first partition to its last.
+        report: rows and bytes read so far, and rows that each filter dropped (of the first read).
+        seconds_reading: summed over threads.
+    """
+
+    def __init__(self, source: Source, columns: Sequence[str], *, keep: bool = True) -> None:
+        self.source = source
+        self._columns = list(columns)
+        self._keep = keep and source.nbytes(columns) * _DECODED_A_BYTE < _SHARE_OF_MEMORY * _memory_bytes()
+        self._kept: dict[int, Frame] = {}
+        self._loads: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self.report = LoadReport()
+        self.bytes_read = 0
+        self.seconds_reading = 0.0
+
+    @property
+    def n_partitions(self) -> int:
+        return len(self.source.partitions)
+
+    @property
+    def kept(self) -> bool:
+        """Whether decoded columns stay in memory after their first read."""
+        return self._keep
+
+    @property
+    def source_reads(self) -> int:
+        return max(self._loads.values(), default=0)
+
+    def frame(self, index: int, columns: Sequence[str]) -> Frame:
+        """The frame of one partition, with the columns that were declared."""
+        frame = self._kept.get(index)
+        if frame is not None:
+            return frame
+        started = time.perf_counter()
+        frame, report = self.source.load_with_report(index, self._columns)
+        with self._lock:
+            self.seconds_reading += time.perf_counter() - started
+            self.bytes_read += report.bytes_read
+            if index not in self._loads:
+                self.report = self.report + report
+            self._loads[index] = self._loads.get(index, 0) + 1
+            if self._keep:
+                self._kept[index] = frame
+        return frame
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,41 @@
+"""Fitted features and models over all partitions of a source."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpupipe.artifact.pipeline import Fit
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.columns import Column, Frame, Values, concat
+from gpupipe.models.fitted import Model
+from gpupipe.models.scoring import feature_matrix
+from gpupipe.runtime.execute import over_partitions, workers
+from gpupipe.runtime.progress import Silent
+from gpupipe.runtime.rows import Rows
+from gpupipe.sources.source import Source
+
+
+def each_partition(source: Source, columns: list[str], work: Callable[[Frame], Any]) -> list[Any]:
+    """`work` on the frame of every partition, on all cores, in their order."""
+    rows = Rows(source, columns, keep=False)
+    with workers() as pool:
+        return over_partitions(rows, columns, lambda index, frame: work(frame), pool, Silent())
+
+
+def scores(fit: Fit, source: Source, score: Callable[[Model, Values], Values]) -> Values:
+    """`score` of the model and each partition's matrix, one below the other."""
+    model = fit.model
+    if model is None:
+        raise AssertionError("scores of a pipeline without a model")
+
+    def work(frame: Frame) -> Values:
+        return score(model, feature_matrix(fit.features, model, frame))
+
+    return np.concatenate(each_partition(source, fit.features.plan.columns, work))
+
+
+def transformed(features: FittedFeatures, source: Source) -> list[Column]:
+    """Every feature over all rows."""
+    parts = each_partition(source, features.plan.columns, features.columns)
+    return [concat([part[at] for part in parts]) for at in range(len(features.names))]

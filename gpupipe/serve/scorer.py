@@ -1,0 +1,64 @@
+"""Scoring: a saved pipeline and rows in, predictions out. No Dask, and no scikit-learn for models kept as arrays."""
+
+import os
+from typing import Any
+
+from gpupipe.artifact import pipeline as artifact
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.backends.rows import frame_of_rows
+from gpupipe.columns import Values
+from gpupipe.errors import ModelError
+from gpupipe.models.fitted import Model
+from gpupipe.models.scoring import feature_matrix
+
+
+class Scorer:
+    """Scores rows given by a program: a dict of values, a list of dicts, a dict of lists, an Arrow table.
+
+    Attributes:
+        features: the fitted features.
+        model: the model, or None for a pipeline that only transforms.
+
+    >>> Scorer.load("churn.gpp").predict_proba({"tenure": 3, "city": "Rome"})  # doctest: +SKIP
+    array([[0.81, 0.19]])
+    """
+
+    def __init__(self, features: FittedFeatures, model: Model | None) -> None:
+        self.features, self.model = features, model
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Scorer":
+        """The scorer of a saved pipeline; its probe rows are scored again and must come out the same.
+
+        Raises:
+            ArtifactError: any of its kinds.
+        """
+        fit = artifact.load(path, device)
+        return cls(fit.features, fit.model)
+
+    def matrix(self, rows: Any) -> Values:
+        """The features of `rows`, float32 of shape (rows, features).
+
+        Raises:
+            SchemaMismatchError: a column is missing, or a value is not of its type.
+            DataError: NaN in a feature, where the model takes none.
+        """
+        plan = self.features.plan
+        return feature_matrix(self.features, self.model, frame_of_rows(rows, plan.schema, plan.columns))
+
+    def predict(self, rows: Any) -> Values:
+        """Predictions of shape (rows,): labels, numbers or cluster numbers."""
+        return self._model().predict(self.matrix(rows))
+
+    def predict_proba(self, rows: Any) -> Values:
+        """Class probabilities, float64 of shape (rows, classes)."""
+        return self._model().predict_proba(self.matrix(rows))
+
+    def _model(self) -> Model:
+        if self.model is None:
+            raise ModelError("This pipeline has no model; it only transforms. Use matrix().")
+        return self.model
+
+    def __repr__(self) -> str:
+        model = "no model" if self.model is None else self.model.estimator
+        return f"Scorer({len(self.features.names)} features, {model})"
