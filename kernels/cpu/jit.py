@@ -27,7 +27,7 @@ _DIGEST = _digest_of_sources()
 
 def part(function: Callable[..., Any]) -> Any:
     """Compile a function that only kernels call: no Python entry, not cached by itself."""
-    return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)(function)
+    return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

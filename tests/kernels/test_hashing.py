@@ -1,0 +1,75 @@
+"""XXH64 against the xxhash package's values and the published ones, in both forms."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpupipe.kernels.cpu import hashing as cpu
+from gpupipe.kernels.reference import hashing as reference
+
+TWINS = pytest.mark.parametrize("hashing", [reference, cpu], ids=["reference", "cpu"])
+BYTES = bytes((i * 131 + i // 7 * 17 + 5) % 256 for i in range(101))
+VECTORS = json.loads((Path(__file__).parent / "xxh64.json").read_text())["lengths"]
+
+
+def arrow(strings):
+    offsets = np.cumsum([0, *map(len, strings)]).astype("i8")
+    return np.frombuffer(b"".join(strings), dtype="u1"), offsets
+
+
+@TWINS
+def test_published_vectors(hashing):
+    hashes = hashing.hash_strings(*arrow([b"", b"a", b"abc"])).tolist()
+    assert hashes == [0xEF46DB3751D8E999, 0xD24EC4F1A98C6E5B, 0x44BC2CF5AD770999]
+
+
+@TWINS
+@pytest.mark.parametrize("seed", list(VECTORS))
+def test_all_lengths_to_a_hundred(hashing, seed):
+    hashes = hashing.hash_strings(*arrow([BYTES[:n] for n in range(101)]), int(seed))
+    assert [f"{value:016x}" for value in hashes.tolist()] == VECTORS[seed]
+
+
+@TWINS
+def test_numbers_are_hashed_as_their_bytes(hashing):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.integers(-(2**63), 2**63 - 1, 200), [0, -1, -(2**63)]])
+    as_strings = arrow([value.tobytes() for value in values])
+    for seed in (0, 12, -1):
+        assert np.array_equal(hashing.hash_int64(values, seed), hashing.hash_strings(*as_strings, seed))
+    floats = rng.normal(size=50)
+    assert np.array_equal(hashing.hash_float64(floats), hashing.hash_int64(floats.view("i8")))
+    pairs = arrow([a.tobytes() + b.tobytes() for a, b in zip(values, values[::-1], strict=True)])
+    first, second = values.view("u8"), values[::-1].copy().view("u8")
+    assert np.array_equal(hashing.mix(first, second), hashing.hash_strings(*pairs))
+    purpose = arrow([np.int64(-3).tobytes() + b.tobytes() for b in values])
+    assert np.array_equal(hashing.counter_uniform(9, -3, first), hashing.hash_strings(*purpose, 9))
+
+
+@TWINS
+def test_floats_that_are_equal_hash_alike(hashing):
+    odd_nan = np.array([0xFFF8000000000001], dtype="u8").view("f8")[0]
+    hashes = hashing.hash_float64(np.array([0.0, -0.0, np.nan, -np.nan, odd_nan]))
+    assert len(set(hashes[:2].tolist())) == 1 and len(set(hashes[2:].tolist())) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(max_size=90), max_size=30), st.integers(0, 2**64 - 1))
+def test_both_forms_agree_on_slices_of_strings(strings, seed):
+    data, offsets = arrow([text.encode() for text in strings])
+    for part in (offsets, offsets[len(offsets) // 2 :]):
+        assert np.array_equal(reference.hash_strings(data, part, seed), cpu.hash_strings(data, part, seed))
+
+
+def test_random_numbers_are_uniform_and_independent_of_each_other():
+    ids = np.arange(100_000, dtype="u8")
+    streams = [cpu.counter_uniform(seed, purpose, ids) for seed, purpose in ((0, 0), (0, 1), (1, 0))]
+    unit = [stream / 2.0**64 for stream in streams]
+    for a in unit:
+        assert abs(a.mean() - 0.5) < 0.005 and abs(a.var() - 1 / 12) < 0.002
+        assert abs(np.corrcoef(a[1:], a[:-1])[0, 1]) < 0.015
+    assert abs(np.corrcoef(unit)[np.triu_indices(3, 1)]).max() < 0.015
