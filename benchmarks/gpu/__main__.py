@@ -35,12 +35,8 @@ PARTS = {  # name: (module, seconds at most), most valuable first
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path("gpu.json"), help="JSON file, or a folder"
-    )
-    parser.add_argument(
-        "--parts", default=",".join(PARTS), help="comma-separated; default: all (%(default)s)"
-    )
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("gpu.json"), help="JSON file, or a folder")
+    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated; default: all (%(default)s)")
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the large tables")
     parser.add_argument("--inside", metavar="PART", help=argparse.SUPPRESS)
     chosen = parser.parse_args(words)
@@ -52,7 +48,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 def run_part(name: str, rows: int, folder: pathlib.Path) -> dict[str, Any]:
     """One part in a new process; what it measured before it ended, however it ended."""
-    module, limit = PARTS[name]
+    limit = PARTS[name][1]
     path = folder / f"{name}.json"
     environment = {**os.environ, "CUPY_CACHE_DIR": str(folder / "kernels"), "PYTHONUNBUFFERED": "1"}
     command = [

@@ -8,9 +8,7 @@ import numpy as np
 from .kernels import CODED, Variant, numeric_rows
 from .report import load
 
-DICTIONARIES = np.unique(
-    np.geomspace(3, 100_000, 26).astype(int)
-).tolist()  # sizes of the code columns' dictionaries
+DICTIONARIES = np.unique(np.geomspace(3, 100_000, 26).astype(int)).tolist()  # sizes of the code columns' dictionaries
 
 
 @dataclasses.dataclass

@@ -8,12 +8,44 @@ from typing import Any
 
 from .report import Record, load
 
-PACKAGES = (
-    "numpy pandas pyarrow numba numba-cuda cupy-cuda13x cupy-cuda12x cudf-cu13 cudf-cu12 pylibcudf-cu13 cuml-cu13 "
-    "cuml-cu12 nvforest-cu13 rmm-cu13 dask-cudf-cu13 dask-cuda dask distributed xgboost scikit-learn treelite "
-    "cuda-core cuda-bindings"
-).split()
-IMPORTS = "cupy numba.cuda rmm pylibcudf cudf dask_cudf dask_cuda cuml nvforest xgboost treelite".split()
+PACKAGES = [
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "numba",
+    "numba-cuda",
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+    "cudf-cu13",
+    "cudf-cu12",
+    "pylibcudf-cu13",
+    "cuml-cu13",
+    "cuml-cu12",
+    "nvforest-cu13",
+    "rmm-cu13",
+    "dask-cudf-cu13",
+    "dask-cuda",
+    "dask",
+    "distributed",
+    "xgboost",
+    "scikit-learn",
+    "treelite",
+    "cuda-core",
+    "cuda-bindings",
+]
+IMPORTS = [
+    "cupy",
+    "numba.cuda",
+    "rmm",
+    "pylibcudf",
+    "cudf",
+    "dask_cudf",
+    "dask_cuda",
+    "cuml",
+    "nvforest",
+    "xgboost",
+    "treelite",
+]
 TIMED_IMPORT = "import time; t = time.perf_counter(); import {0}; print(time.perf_counter() - t)"
 
 

@@ -45,9 +45,7 @@ def auc(y: np.ndarray, score: Any) -> float:
 
 def against(ours: Any, theirs: Any, names: tuple[str, ...]) -> dict[str, float]:
     """Largest gap of fitted arrays."""
-    return {
-        n: float(np.abs(np.ravel(host(getattr(ours, n))) - np.ravel(getattr(theirs, n))).max()) for n in names
-    }
+    return {n: float(np.abs(np.ravel(host(getattr(ours, n))) - np.ravel(getattr(theirs, n))).max()) for n in names}
 
 
 def logistic(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
@@ -62,9 +60,7 @@ def logistic(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         **against(ours, theirs, ("coef_", "intercept_")),
         "AUC": auc(y, ours.predict_proba(dx)[:, 1]),
         "AUC scikit-learn": auc(y, theirs.predict_proba(x)[:, 1]),
-        "as_sklearn, gap": float(
-            np.abs(copied.predict_proba(x[:100]) - host(ours.predict_proba(dx[:100]))).max()
-        ),
+        "as_sklearn, gap": float(np.abs(copied.predict_proba(x[:100]) - host(ours.predict_proba(dx[:100]))).max()),
         "same bits again": bool((host(again.coef_) == host(ours.coef_)).all()),
         "fit, ms": seconds * 1e3,
     }
@@ -88,9 +84,7 @@ def regression(name: str, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         dx, dy = on_device(x.astype(dtype), y.astype(dtype))
         ours = getattr(load("cuml.linear_model"), name)()
         result[f"fit {np.dtype(dtype)}, ms"] = wall_seconds(lambda: ours.fit(dx, dy), 3) * 1e3  # noqa: B023
-        result |= {
-            f"{k} {np.dtype(dtype)}": v for k, v in against(ours, theirs, ("coef_", "intercept_")).items()
-        }
+        result |= {f"{k} {np.dtype(dtype)}": v for k, v in against(ours, theirs, ("coef_", "intercept_")).items()}
     result["as_sklearn"] = type(ours.as_sklearn()).__module__
     return result
 

@@ -40,7 +40,11 @@ __device__ __forceinline__ void block_sum(T* sums, int count, T* to) {
     }
 }
 
-// x * scale = h + l * 2^-21 + rest with integers |h| <= 2^20, |l| < 2^21. Seven numbers a block: valid rows, sums of
+// Adding 1.5 * 2^23 rounds a float32 below 2^22 to an integer and shows it in its last bits: no conversion needed.
+#define ROUND 12582912.0f
+#define ROUND_BITS 0x4b400000
+
+// x * scale = h + l * 2^-21 + rest with integers |h| <= 2^20, |l| <= 2^20. Seven numbers a block: valid rows, sums of
 // h, l, h*h, h*l, l*l, and rows outside the window (rest is not 0, too large, NaN): those are not in the sums.
 extern "C" __global__ void __launch_bounds__(256)
     slice_sums(const Column* columns, const float* scales, i64* partial, i64 n, i64 chunk) {
@@ -57,10 +61,9 @@ extern "C" __global__ void __launch_bounds__(256)
         for (int j = 0; j < 4; j++) {
             bool take = valid >> j & 1;
             float y = take ? x[j] * scale : 0.0f;
-            int h = __float2int_rz(y);
-            float t = (y - (float)h) * 2097152.0f;
-            int l = __float2int_rz(t);
-            bool bad = !(fabsf(y) < 1048576.0f) || t != (float)l || (y == 0.0f && x[j] != 0.0f && take);
+            float yr = y + ROUND, t = (y - (yr - ROUND)) * 2097152.0f, tr = t + ROUND;
+            int h = __float_as_int(yr) - ROUND_BITS, l = __float_as_int(tr) - ROUND_BITS;
+            bool bad = !(fabsf(y) < 1048576.0f) || t != tr - ROUND || (y == 0.0f && x[j] != 0.0f && take);
             outside += bad;
             h = bad ? 0 : h;
             l = bad ? 0 : l;

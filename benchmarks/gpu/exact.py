@@ -61,17 +61,13 @@ def scale_of(column: Any) -> float:
 class Sums:
     """Sums of some columns by one of the kernels, partial results a block."""
 
-    def __init__(
-        self, name: str, columns: list[Any], valid: list[Any], scales: list[float], chunk: int
-    ) -> None:
+    def __init__(self, name: str, columns: list[Any], valid: list[Any], scales: list[float], chunk: int) -> None:
         cp = load("cupy")
         self.kernel = cp.RawModule(code=exact_source(), options=OPTIONS).get_function(f"{name}_sums")
         rows = columns[0].size
         self.grid = (-(-rows // chunk), len(columns))
         slices = name == "slice"
-        self.partial = cp.empty(
-            (len(columns), self.grid[0], 7 if slices else 3), cp.int64 if slices else cp.float64
-        )
+        self.partial = cp.empty((len(columns), self.grid[0], 7 if slices else 3), cp.int64 if slices else cp.float64)
         self.kept = (columns_table(columns, valid), cp.asarray(scales, cp.float32))
         middle = (self.kept[1],) if slices else ()
         self.args = (self.kept[0], *middle, self.partial, cp.int64(rows), cp.int64(chunk))
@@ -119,9 +115,7 @@ def permutations(rows: int = 2_000_000) -> dict[str, Any]:
             plain.add(tuple(sums.partial[0].sum(axis=0).get().tolist()))
     coarse = Sums("slice", [column], [None], [scale / 2], CHUNK).exact(scale / 2)
     n, s1, s2, outside = next(iter(exact))
-    same = (
-        (n, s1, s2) == (coarse[0], coarse[1] * 2, coarse[2] * 4) if outside == coarse[3] else "other window"
-    )
+    same = (n, s1, s2) == (coarse[0], coarse[1] * 2, coarse[2] * 4) if outside == coarse[3] else "other window"
     return {"exact": len(exact), "plain float64": len(plain), "half the scale, same sums": same}
 
 
@@ -137,9 +131,7 @@ def sums_rate(name: str, table: data.Table, ceiling: float) -> dict[str, Any]:
     return result
 
 
-def histogram_rate(
-    shape: tuple[int, int, bool], column: Any, table: data.Table, ceiling: float
-) -> dict[str, Any]:
+def histogram_rate(shape: tuple[int, int, bool], column: Any, table: data.Table, ceiling: float) -> dict[str, Any]:
     """GB/s read for one histogram a column (the same data under 40 bitmaps is too friendly to the cache: copies)."""
     cp = load("cupy")
     bits, copies, grouped = shape

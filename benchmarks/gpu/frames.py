@@ -61,9 +61,7 @@ def parquet(host: Any) -> dict[str, Any]:
         back = cudf.read_parquet(path)
         table = pq.read_table(path)
         same = back.to_arrow().combine_chunks().equals(frame.to_arrow().combine_chunks())
-        arrow = all(
-            table[c].to_pylist()[:1000] == back[c].to_arrow().to_pylist()[:1000] for c in back.columns
-        )
+        arrow = all(table[c].to_pylist()[:1000] == back[c].to_arrow().to_pylist()[:1000] for c in back.columns)
     return {"same as written": bool(same), "same as pyarrow reads": arrow, "rows": len(back)}
 
 
@@ -93,13 +91,9 @@ def hashes(host: Any) -> dict[str, Any]:
     """hash_values("xxhash64") against a published vector, and what nulls and integers give."""
     cudf = load("cudf")
     strings = cudf.Series(["abc", "", "äö", None])
-    got = [
-        int(v) & (2**64 - 1) for v in strings.hash_values(method="xxhash64", seed=0).to_arrow().to_pylist()
-    ]
+    got = [int(v) & (2**64 - 1) for v in strings.hash_values(method="xxhash64", seed=0).to_arrow().to_pylist()]
     default = [int(v) & (2**64 - 1) for v in strings.hash_values(method="xxhash64").to_arrow().to_pylist()]
-    integers = (
-        cudf.Series([1, 2], dtype="int64").hash_values(method="xxhash64", seed=0).to_arrow().to_pylist()
-    )
+    integers = cudf.Series([1, 2], dtype="int64").hash_values(method="xxhash64", seed=0).to_arrow().to_pylist()
     floats = cudf.Series([0.0, -0.0]).hash_values(method="xxhash64", seed=0).to_arrow().to_pylist()
     names = cudf.Series(host["name"])
     return {

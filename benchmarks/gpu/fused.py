@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import data, twin
+from . import data
 from .kernels import OPTIONS, Variant, chain_of
 from .report import Record, device_seconds, load
 
@@ -29,21 +29,19 @@ ODD_SIZES = (
 def layouts() -> list[Variant]:
     """Ways to bring columns into rows, all with clip and standardize."""
     return [
-        *(Variant("column_major", persistent=p) for p in (0, 8)),
+        *(Variant("column_major", blocks=b) for b in (1, 5, 8)),
+        *(Variant("column_major", persistent=8, blocks=b) for b in (5, 8)),
         Variant("direct"),
         Variant("square"),
-        *(Variant(rows=r, vec=1, lanes=32) for r in (64, 128)),
-        *(Variant(rows=r) for r in (32, 64, 128)),
-        Variant(rows=64, branchless=False),
-        *(Variant(rows=64, blocks=b) for b in (5, 6, 8)),
-        *(Variant(rows=64, threads=t) for t in (128, 320, 448)),
-        *(Variant(rows=64, lanes=16, blocks=b) for b in (1, 6)),
-        *(Variant(rows=128, lanes=n, blocks=b) for n, b in ((16, 4), (32, 4), (32, 5))),
-        *(Variant(rows=r, rotated=True, blocks=b) for r, b in ((32, 1), (64, 1), (64, 5), (128, 4))),
-        Variant(rows=64, rotated=True, stream=True),
-        *(Variant(rows=64, persistent=p, blocks=p) for p in (5, 8)),
-        *(Variant("bulk", rows=32, lanes=n, pitch=100, persistent=p) for n, p in ((8, 6), (8, 8), (4, 8))),
-        Variant("bulk", rows=64, lanes=8, pitch=100, persistent=4),
+        *(Variant(rows=r, vec=1, lanes=32, blocks=b) for r, b in ((64, 5), (64, 8), (128, 4))),
+        *(Variant(rows=r, blocks=b) for r, b in ((32, 6), (64, 1), (64, 4), (64, 5), (64, 6), (64, 8), (128, 3))),
+        *(Variant(rows=64, threads=t, blocks=b) for t, b in ((128, 10), (192, 7), (320, 4), (448, 3))),
+        *(Variant(rows=64, lanes=16, blocks=b) for b in (1, 5, 6)),
+        *(Variant(rows=128, lanes=n, blocks=b) for n, b in ((16, 4), (32, 4))),
+        *(Variant(rows=r, rotated=True, blocks=b) for r, b in ((32, 6), (64, 1), (64, 5), (128, 4))),
+        Variant(rows=64, blocks=5, stream=True),
+        *(Variant(rows=64, persistent=p, blocks=p) for p in (5, 6)),
+        *(Variant("bulk", rows=32, lanes=8, pitch=100, persistent=p, blocks=p) for p in (5, 6, 8)),
     ]
 
 
@@ -66,11 +64,13 @@ def chains(best: Variant) -> list[Variant]:
         ]
     shared = Variant(rows=64, log="table", shared_table=True)
     result += [change(shared, lanes=n, blocks=b) for n in (8, 16) for b in (1, 4, 5, 6)]
-    result += [change(shared, rows=128, lanes=n, blocks=b) for n in (16, 32) for b in (3, 4)]
-    result += [change(shared, threads=t, blocks=b) for t, b in ((128, 8), (128, 10), (320, 4), (448, 3))]
-    result += [change(shared, log="short", blocks=b) for b in (4, 5)]
-    result += [change(shared, persistent=p, blocks=p) for p in (4, 5)]
-    result += [change(shared, kernel="column_major", persistent=8, blocks=b) for b in (1, 5, 6)]
+    result += [change(shared, threads=t, blocks=b) for t, b in ((128, 12), (192, 8), (320, 5))]
+    result += [change(shared, rotated=True, blocks=b) for b in (5, 6)]
+    result += [change(shared, rows=128, lanes=16, blocks=4), change(shared, rows=32, blocks=6)]
+    result += [change(shared, log=log, blocks=b) for log in ("short", "division") for b in (5, 6)]
+    result += [change(shared, folded=False, guarded=g, blocks=5) for g in (True, False)]
+    result += [change(shared, exact32=False, blocks=5), change(shared, persistent=5, blocks=5)]
+    result += [change(shared, kernel="column_major", persistent=p, blocks=5) for p in (4, 8, 32)]
     return [v for i, v in enumerate(result) if v not in result[:i]]
 
 
@@ -255,17 +255,17 @@ def plain_cupy(table: data.Table, out: Any, log: bool, ceiling: float) -> dict[s
 
 
 LOAD_AGAIN = """
-import time; t = time.perf_counter()
+import time
 from benchmarks.gpu import fused, kernels
-import cupy; cupy.zeros(1); a = time.perf_counter()
-fused.compiled(kernels.Variant(rows=64, rotated=True, log="table", threads=320)); b = time.perf_counter()
-print(b - a)
+import cupy; cupy.zeros(1)
+variant = kernels.Variant(rows=64, rotated=True, log="table", threads=320)
+variant.source; start = time.perf_counter()
+fused.compiled(variant); print(time.perf_counter() - start)
 """
 
 
 def compile_times() -> dict[str, float]:
     """Seconds from source to a loaded kernel: cold, and from CuPy's cache on disk in a new process."""
-    twin.log_table()
     times = {}
     for name in ("cold", "from disk"):
         done = subprocess.run(

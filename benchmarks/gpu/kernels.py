@@ -57,7 +57,11 @@ class Variant:
         words += [f"log1p-{self.log}"] * bool(self.log) + ["divide"] * self.divide
         words += ["stepwise"] * (not self.folded) + ["general"] * (bool(self.log) and not self.exact32)
         words += ["unguarded"] * (bool(self.log) and not self.guarded) + [f"min{self.blocks}"] * (self.blocks > 1)
-        words += ["shared-table"] * self.shared_table + ["branches"] * (not self.branchless) + [f"codes{self.coded}"] * bool(self.coded)
+        words += (
+            ["shared-table"] * self.shared_table
+            + ["branches"] * (not self.branchless)
+            + [f"codes{self.coded}"] * bool(self.coded)
+        )
         return " ".join(word for word in words if word)
 
     @property
@@ -71,7 +75,7 @@ class Variant:
     @property
     def source(self) -> str:
         """CUDA C++ of this variant."""
-        return self.defines() + (HERE / "fused.cu").read_text()
+        return self.defines() + (HERE / "log1p.cu").read_text() + (HERE / "fused.cu").read_text()
 
     def defines(self) -> str:
         """The #defines that shape the kernel."""

@@ -27,6 +27,7 @@ def run(record: Record, rows: int) -> None:
         record.attempt("strings only, as strings", lambda: device_read(path, size, False, -STRINGS))
         record.attempt("strings only, as categories", lambda: device_read(path, size, True, -STRINGS))
         record.attempt("what categories are", lambda: categories(path))
+        record.attempt("codes of a column of 100,000 words", lambda: codes(path))
         record.attempt("chunked, 256 MiB", lambda: chunked(path, size, 256 << 20))
         record.attempt("values equal pyarrow's", lambda: equal(path))
         record.attempt("from memory, strings", lambda: device_read(path, size, False, memory=True))
@@ -50,9 +51,7 @@ def write(path: str) -> dict[str, Any]:
         ids = pa.array(rng.integers(0, size, ROWS).astype(np.int32), mask=rng.random(ROWS) < 0.02)
         columns[f"s{j}"] = pa.DictionaryArray.from_arrays(ids, words).cast(pa.string())
     table = pa.table(columns)
-    pq.write_table(
-        table, path, row_group_size=500_000, compression="snappy", use_dictionary=column_names(-STRINGS)
-    )
+    pq.write_table(table, path, row_group_size=500_000, compression="snappy", use_dictionary=column_names(-STRINGS))
     return {"file bytes": pathlib.Path(path).stat().st_size, "decoded bytes": table.nbytes, "rows": ROWS}
 
 
@@ -109,6 +108,23 @@ def categories(path: str) -> dict[str, str]:
         "type": str(column.type().id()),
         "children": ", ".join(children),
         "values": str(column.to_arrow())[:120],
+    }
+
+
+def codes(path: str) -> dict[str, Any]:
+    """Milliseconds to dictionary ids on the device, from decoded strings."""
+    plc, cudf = load("pylibcudf"), load("cudf")
+    made = options(path, False)
+    made.set_column_names(["s11"])
+    table = plc.io.parquet.read_parquet(made).tbl
+    series = cudf.Series.from_pylibcudf(table.columns()[0])
+    hashed = "hash_values(xxhash64) + factorize, ms"
+    return {
+        "encode, ms": wall_seconds(lambda: plc.transform.encode(table)) * 1e3,
+        "factorize, ms": wall_seconds(series.factorize) * 1e3,
+        hashed: wall_seconds(lambda: series.hash_values(method="xxhash64").factorize()) * 1e3,
+        "rows": table.num_rows(),
+        "words": plc.transform.encode(table)[0].num_rows(),
     }
 
 

@@ -12,6 +12,7 @@ from .report import Record
 
 TARGETS = (
     Variant(rows=64, rotated=True, log="table"),
+    Variant(rows=64, log="table", shared_table=True, blocks=6),
     Variant(rows=64, vec=1, lanes=32),
     Variant(rows=64, coded=26, ld=128, rotated=True),
     Variant("bulk", rows=32, lanes=8, pitch=100, persistent=2),

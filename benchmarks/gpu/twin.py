@@ -31,8 +31,9 @@ FDLIBM = (
 def log_table() -> NDArray[np.float64]:
     """Pairs (1/c, log c), one for each bin of the mantissa, shape (2 ** TABLE_BITS, 2).
 
-    1/c has at most 20 bits after the point, so that its products with half a mantissa are exact; among the 64 candidates nearest
-    to the bin's middle the one whose log c lies closest to a float64 is taken (Gal's accurate tables).
+    1/c has at most 20 bits after the point, so that its products with half a mantissa are exact; among the 64
+    candidates nearest to the bin's middle the one whose log c lies closest to a float64 is taken (Gal's accurate
+    tables).
     """
     size = 1 << TABLE_BITS
     table = np.empty((size, 2))
@@ -110,8 +111,8 @@ def log1p_division(x: F64) -> F64:
     f_low = lost * scale
     s = f / (2.0 + f)
     z = s * s
-    p = FDLIBM[6]
-    for c in FDLIBM[5::-1]:
+    p = FDLIBM[5] + z * FDLIBM[6]
+    for c in FDLIBM[4::-1]:
         p = c + z * p
     half = 0.5 * f * f
     k = exponent.astype(np.float64)
