@@ -144,7 +144,8 @@ def _strings(file: str, name: str, kind: str, tensors: dict[str, Numbers]) -> pa
     if not _fits(utf8, offsets, valid, kind):
         raise ArtifactCorruptError(f"{file}: the offsets of the strings {name!r} do not fit their bytes.")
     starts = offsets.astype(np.int64 if kind == "large_string" else np.int32)
-    mask = None if valid is None else pa.array(valid).buffers()[1]
+    # Packed here, as pa.array would import pandas where there is one.
+    mask = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
     buffers = [mask, pa.py_buffer(starts), pa.py_buffer(utf8)]
     array = pa.Array.from_buffers(_STRINGS[kind], len(offsets) - 1, buffers)
     try:

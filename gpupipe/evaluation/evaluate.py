@@ -68,7 +68,7 @@ def evaluate_arrays(
     weight = _weights(weights, len(sample.true))
     ids = _identities(row_ids, len(sample.true))
     order = np.argsort(ids, kind="stable")
-    sample, weight, ids = _take(sample, order), weight[order], ids[order]
+    sample, weight, ids = sample.take(order), weight[order], ids[order]
     labels = list(classes) if kind == "classifier" and classes is not None else None
     trivial = _trivial(sample, weight, baseline)
     parts = {
@@ -145,12 +145,6 @@ def _identities(given: Any | None, n_rows: int) -> Values:
     return ids.astype(np.uint64, copy=False)
 
 
-def _take(sample: Sample, rows: Values) -> Sample:
-    if isinstance(sample, Classification):
-        return Classification(sample.true[rows], sample.scores[rows], sample.probabilities)
-    return Regression(sample.true[rows], sample.predicted[rows])
-
-
 def _trivial(sample: Sample, weights: Values, given: Any | None) -> Sample:
     """What a model that knows no feature would have said of the same rows."""
     if isinstance(sample, Regression):
@@ -186,6 +180,6 @@ def _slices(
             few = f"fewer than {MIN_ROWS} rows"
             metrics = {metric: Metric(None, reason=few) for metric in reasons_for(sample, labels)}
         else:
-            metrics = measure(_take(sample, chosen), weights[chosen], ids[chosen], labels, seed)
+            metrics = measure(sample.take(chosen), weights[chosen], ids[chosen], labels, seed)
         found[label] = Slice(len(chosen), metrics)
     return found

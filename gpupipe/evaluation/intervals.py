@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpupipe.evaluation.counter import counter_uniform
+from gpupipe.kernels.reference.hashing import counter_uniform
 
 Values = np.ndarray[Any, Any]
 
@@ -19,7 +19,8 @@ Z = 1.959963984540054  # the normal quantile of 0.975
 REPLICATES = 200
 # Numbers a batch of replicates may hold: enough to be vectorised for a small slice, few enough for the cache.
 _BATCH = 2**19
-_PURPOSE = 0x626F6F74_0000  # "boot", and room for the number of the draw
+_PURPOSE = 0x626F6F74  # "boot"
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's step
 
 
 def wilson(share: float, size: float) -> tuple[float, float]:
@@ -57,23 +58,23 @@ def delong(area: float, errors: Values, size: float) -> tuple[float, float]:
 def draws(ids: Values, seed: int, cells: int = 0) -> Iterator[Values]:
     """How often each row counts in each replicate: Poisson of mean 1, in batches uint8 (replicates, rows).
 
-    Four draws of 16 bits come from one hash of the row's identity, so probabilities are multiples of 2^-16
+    The hash of a row's identity starts a splitmix64 stream (Steele, Lea and Flood 2014) of the row's own.
+    Each word of it makes four draws of 16 bits, so probabilities are multiples of 2^-16
     and counts end at 8; all batches together are `REPLICATES` long.
 
     Args:
         ids: uint64 (rows,).
         cells: how many numbers the caller makes of one replicate, when more than rows.
     """
+    start = counter_uniform(seed, _PURPOSE, ids)
     words = REPLICATES // 4
     step = max(1, _BATCH // (4 * max(len(ids), cells, 1)))
     for first in range(0, words, step):
         count = min(step, words - first)
-        batch = np.empty((count, 4, len(ids)), np.uint8)
-        for word in range(count):
-            hashed = counter_uniform(seed, _PURPOSE + first + word, ids)
-            for part in range(4):
-                batch[word, part] = _POISSON[(hashed >> np.uint64(16 * part)) & np.uint64(0xFFFF)]
-        yield batch.reshape(4 * count, len(ids))
+        steps = np.arange(first + 1, first + count + 1, dtype=np.uint64)[:, None] * _GAMMA
+        hashed = _scatter(start + steps)
+        parts = [_poisson(hashed >> np.uint64(16 * part)) for part in range(4)]
+        yield np.stack(parts, axis=1).reshape(4 * count, len(ids))
 
 
 def percentiles(replicates: Values) -> tuple[float, float] | None:
@@ -91,12 +92,25 @@ def _expit(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
-def _poisson_table() -> Values:
-    """The count for each of 2^16 equally likely draws."""
-    shares = np.array([math.exp(-1) / math.factorial(k) for k in range(12)])
-    return np.searchsorted(np.rint(np.cumsum(shares) * 2**16), np.arange(2**16), side="right").astype(
-        np.uint8
-    )
+def _scatter(state: Values) -> Values:
+    """splitmix64's output for each state; works in place."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state ^= state >> np.uint64(shift)
+        state *= np.uint64(factor)
+    state ^= state >> np.uint64(31)
+    return state
 
 
-_POISSON = _poisson_table()
+def _poisson(hashed: Values) -> Values:
+    """The counts that the low 16 bits of each hash stand for."""
+    low = hashed.astype(np.uint16)
+    counts = np.zeros(low.shape, np.uint8)
+    for threshold in _THRESHOLDS:
+        counts += low >= threshold
+    return counts
+
+
+# How many of the 2^16 draws give 0, at most 1, at most 2…
+_THRESHOLDS = [
+    np.uint16(round(2**16 * sum(math.exp(-1) / math.factorial(i) for i in range(k + 1)))) for k in range(8)
+]

@@ -84,7 +84,11 @@ def _bootstrap(
 ) -> dict[str, tuple[float, float]]:
     if not names:
         return {}
-    cells = sample.n_classes**2 if isinstance(sample, Classification) else 0
+    cells = 0
+    # ranked beforehand, so that no draw must be brought into that order
+    if isinstance(sample, Classification):
+        order, cells = sample.rankings[0].order, sample.n_classes**2
+        sample, weights, ids = sample.take(order), weights[order], ids[order]
     batches = [sample.values(counts * weights) for counts in intervals.draws(ids, seed, cells)]
     found = {}
     for name in sorted(names):

@@ -5,7 +5,8 @@ What does not depend on the weights (losses, ranks, cells of the confusion matri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,11 @@ CLASSIFIER = (
 )
 REGRESSOR = ("rmse", "mae", "r2")
 
+# Up to here the cells of a confusion matrix are summed with the losses in one product of matrices.
+_FEW_CELLS = 25
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, eq=False)
 class Classification:
     """Rows with their classes and what a classifier says of them.
 
@@ -36,41 +40,32 @@ class Classification:
         true: int64 (rows,): positions in the classes.
         scores: float64 (rows, classes): probabilities, or decision values where there are none.
         probabilities: whether `scores` are.
-        predicted: int64 (rows,): the class of the highest score, the first of equals.
     """
 
     true: Values
     scores: Values
     probabilities: bool
-    predicted: Values = field(init=False)
-    rankings: dict[int, Ranking] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.predicted = np.argmax(self.scores, axis=1)
 
     @property
     def n_classes(self) -> int:
         return self.scores.shape[1]
 
-    @property
-    def ranked_classes(self) -> range:
-        """The classes that are ranked against the rest: the second of two, else all."""
-        return range(1, 2) if self.n_classes == 2 else range(self.n_classes)
+    def take(self, rows: Values) -> "Classification":
+        """The rows at these positions."""
+        return Classification(self.true[rows], self.scores[rows], self.probabilities)
 
-    def ranking(self, k: int) -> Ranking:
-        """The rows by the score of class `k`; made once."""
-        if k not in self.rankings:
-            self.rankings[k] = Ranking.of(self.scores[:, k], self.true == k)
-        return self.rankings[k]
+    @cached_property
+    def predicted(self) -> Values:
+        """int64 (rows,): the class of the highest score, the first of equals."""
+        return np.argmax(self.scores, axis=1)
 
-    def confusion(self, weights: Values) -> Values:
-        """Weight by true and predicted class: float64 (sets, classes, classes) for weights (sets, rows)."""
-        cells, sets = self.n_classes**2, len(weights)
-        cell = self.true * self.n_classes + self.predicted
-        index = (np.arange(sets)[:, None] * cells + cell).ravel()
-        counted = np.bincount(index, weights.ravel(), minlength=sets * cells)
-        return counted.reshape(sets, self.n_classes, self.n_classes)
+    @cached_property
+    def rankings(self) -> list[Ranking]:
+        """The rows by the score of the second of two classes, or of each of more, against the rest."""
+        ranked = range(1, 2) if self.n_classes == 2 else range(self.n_classes)
+        return [Ranking.of(self.scores[:, k], self.true == k) for k in ranked]
 
+    @cached_property
     def losses(self) -> dict[str, Values]:
         """Each row's log loss and Brier score, float64 (rows,).
 
@@ -87,41 +82,85 @@ class Classification:
             brier = np.sum(self.scores**2, axis=1) - given**2 + (1 - given) ** 2
         return {"log_loss": -np.log(np.clip(given, tiny, 1 - tiny)), "brier": brier}
 
+    @cached_property
+    def cell(self) -> Values:
+        """int64 (rows,): each row's cell of the confusion matrix, true class by predicted."""
+        return self.true * self.n_classes + self.predicted
+
+    @cached_property
+    def sums(self) -> "Sums":
+        """What is summed for a few classes: the cells, as zeros and ones, and the losses."""
+        cells = {f"{i}": np.where(self.cell == i, 1.0, 0.0) for i in range(self.n_classes**2)}
+        return Sums(cells | self.losses if len(cells) <= _FEW_CELLS else self.losses)
+
+    def confusion(self, weights: Values) -> Values:
+        """Weight by true and predicted class: float64 (sets, classes, classes) for weights (sets, rows)."""
+        cells = self.n_classes**2
+        counted = np.array([np.bincount(self.cell, row, cells) for row in weights])
+        return counted.reshape(len(weights), self.n_classes, self.n_classes)
+
     def values(self, weights: Values) -> dict[str, Values]:
         """Every measure but ROC AUC for each set of weights: name to float64 (sets,)."""
-        found = {**from_confusion(self.confusion(weights)), **means(self.losses(), weights)}
-        each = [self.ranking(k).average_precision(weights) for k in self.ranked_classes]
-        return {**found, "pr_auc": np.mean(each, axis=0)}
+        summed, cells = self.sums.of(weights), self.n_classes**2
+        if cells <= _FEW_CELLS:
+            shape = (self.n_classes, self.n_classes, len(weights))
+            confusion = np.moveaxis(np.array([summed[f"{i}"] for i in range(cells)]).reshape(shape), 2, 0)
+        else:
+            confusion = self.confusion(weights)
+        total = confusion.sum(axis=(1, 2))
+        found = from_confusion(confusion) | {name: _ratio(summed[name], total) for name in self.losses}
+        return found | {"pr_auc": np.mean([r.average_precision(weights) for r in self.rankings], axis=0)}
 
     def roc_auc(self, weights: Values) -> tuple[float, Values, float]:
         """The ROC area (of more than two classes the mean, one against the rest), each row's error in it, and
         the effective size of the smallest group compared; for weights (rows,).
         """
-        each = [self.ranking(k).roc_auc(weights) for k in self.ranked_classes]
+        each = [ranking.roc_auc(weights) for ranking in self.rankings]
         sizes = [effective_size(weights[self.true == k]) for k in range(self.n_classes)]
         area = float(np.mean([area for area, _ in each]))
         return area, np.mean([errors for _, errors in each], axis=0), min(sizes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Regression:
     """Rows with their target and a prediction, both float64 (rows,)."""
 
     true: Values
     predicted: Values
 
+    def take(self, rows: Values) -> "Regression":
+        """The rows at these positions."""
+        return Regression(self.true[rows], self.predicted[rows])
+
+    @cached_property
+    def sums(self) -> "Sums":
+        """What is summed. The target is centred first, so that its spread about each set's mean does not
+        cancel."""
+        error, centred = self.predicted - self.true, self.true - np.mean(self.true)
+        parts = {"one": np.ones(len(error)), "square": error**2, "absolute": np.abs(error)}
+        return Sums({**parts, "centred": centred, "spread": centred**2})
+
     def values(self, weights: Values) -> dict[str, Values]:
         """Every measure for each set of weights (sets, rows): name to float64 (sets,)."""
-        error = self.predicted - self.true
-        # The spread about each set's own mean, from values centred first so that nothing cancels.
-        centred = self.true - np.average(self.true, weights=weights[0] if weights[0].any() else None)
-        parts = {"square": error**2, "mae": np.abs(error), "mean": centred, "spread": centred**2}
-        found = means(parts, weights)
-        variance = found["spread"] - found["mean"] ** 2
-        constant = np.ptp(self.true[weights.any(axis=0)]) == 0 if weights.any() else True
-        known = (variance > 0) & (not constant)
-        unexplained = np.divide(found["square"], variance, out=np.full(len(weights), np.nan), where=known)
-        return {"rmse": np.sqrt(found["square"]), "mae": found["mae"], "r2": 1 - unexplained}
+        summed = self.sums.of(weights)
+        square, absolute, centred, spread = (
+            _ratio(summed[name], summed["one"]) for name in ("square", "absolute", "centred", "spread")
+        )
+        counted = self.true[weights.any(axis=0)]
+        variance = spread - centred**2 if len(counted) and np.ptp(counted) > 0 else np.zeros(len(weights))
+        return {"rmse": np.sqrt(square), "mae": absolute, "r2": 1 - _ratio(square, variance)}
+
+
+class Sums:
+    """Columns of numbers, side by side, and their weighted sums."""
+
+    def __init__(self, columns: Mapping[str, Values]) -> None:
+        self._names = list(columns)
+        self._matrix = np.column_stack(list(columns.values())) if columns else None
+
+    def of(self, weights: Values) -> dict[str, Values]:
+        """Name to float64 (sets,), for weights (sets, rows)."""
+        return {} if self._matrix is None else dict(zip(self._names, (weights @ self._matrix).T, strict=True))
 
 
 def from_confusion(cells: Values) -> dict[str, Values]:
@@ -152,16 +191,6 @@ def from_confusion(cells: Values) -> dict[str, Values]:
         name: _ratio(np.where(seen, np.nan_to_num(values), 0.0).sum(axis=1), seen.sum(axis=1))
         for name, values in each.items()
     }
-
-
-def means(rows: Mapping[str, Values], weights: Values) -> dict[str, Values]:
-    """The weighted mean of each array of `rows`, float64 (rows,), for each set of weights: name to
-    (sets,)."""
-    if not rows:
-        return {}
-    sums = weights @ np.column_stack(list(rows.values()))
-    total = weights.sum(axis=1)
-    return {name: _ratio(sums[:, i], total) for i, name in enumerate(rows)}
 
 
 def _ratio(above: Values, below: Values) -> Values:

@@ -94,10 +94,11 @@ class Ranking:
             return np.full(len(weights), np.nan)
         run_end = self.last[self.run[places]]
         last_positive = np.searchsorted(places, run_end, side="right") - 1
-        chosen = weights[:, self.order[places]]
+        ordered = weights if _is_counting(self.order) else np.take(weights, self.order, axis=1)
+        chosen = np.take(ordered, places, axis=1)
         true_positive = np.cumsum(chosen, axis=1)
-        predicted = np.cumsum(weights[:, self.order], axis=1)[:, run_end]
-        hits = true_positive[:, last_positive]
+        predicted = np.take(np.cumsum(ordered, axis=1), run_end, axis=1)
+        hits = true_positive if _is_counting(last_positive) else np.take(true_positive, last_positive, axis=1)
         precision = np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0)
         total = true_positive[:, -1]
         return np.divide(
@@ -114,3 +115,7 @@ def effective_size(weights: Values) -> float:
     """
     squares = float(np.sum(weights * weights))
     return float(np.sum(weights)) ** 2 / squares if squares > 0 else 0.0
+
+
+def _is_counting(positions: Values) -> bool:
+    return bool((positions == np.arange(len(positions))).all())

@@ -6,6 +6,8 @@ import math
 import os
 import stat
 import string
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -539,3 +541,13 @@ def test_overwriting_gives_the_new_one(tmp_path):
     _, second = save(tmp_path, document={}, overwrite=True)
     assert artifact.read(path).digest == second != first
     assert os.listdir(tmp_path) == ["model.gpp"]
+
+
+def test_loading_imports_little(tmp_path):
+    path, _ = save(tmp_path)
+    code = (
+        "import sys; from gpupipe import artifact; before = set(sys.modules); artifact.read(sys.argv[1]);"
+        "print(sorted({'pandas', 'sklearn', 'numba', 'xgboost'} & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
