@@ -188,7 +188,7 @@ def _in_one(array: ArrowArray, name: str) -> pa.Array:
     try:
         plain = [_plain(chunk) for chunk in chunks] or [_plain(pa.nulls(0, array.type))]
         if len(plain) == 1:
-            return plain[0]
+            return _with_distinct_entries(plain[0])
         if isinstance(plain[0], pa.DictionaryArray):
             return pa.chunked_array(plain).unify_dictionaries().combine_chunks()
         return pa.concat_arrays(plain)
@@ -219,14 +219,21 @@ def _plain(array: pa.Array) -> pa.Array:
 
 
 def _plain_dictionary(array: pa.DictionaryArray) -> pa.Array:
-    """A dictionary of distinct strings with int32 indices, or the values of any other dictionary."""
+    """A dictionary of strings, none of them null, with int32 indices; or the values of any other dictionary."""
     values = _plain(array.dictionary)
     taken = pa.DictionaryArray.from_arrays(array.indices.cast(pa.int32()), values)
     if values.type != pa.string():
         return taken.dictionary_decode()
-    if values.null_count or pc.count_distinct(values).as_py() < len(values):
-        return taken.dictionary_decode().dictionary_encode()
-    return taken
+    return taken.dictionary_decode().dictionary_encode() if values.null_count else taken
+
+
+def _with_distinct_entries(array: pa.Array) -> pa.Array:
+    """The array, its dictionary free of repeats (unifying several chunks frees theirs)."""
+    if not isinstance(array, pa.DictionaryArray):
+        return array
+    entries = array.dictionary
+    repeats = pc.count_distinct(entries).as_py() < len(entries)
+    return array.dictionary_decode().dictionary_encode() if repeats else array
 
 
 # -- text ------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ class CsvPartition(Partition):
 
 
 def _parse(path: str, text: bytes, header: tuple[str, ...], types: Mapping[str, pa.DataType]) -> pa.Table:
-    if not text.strip(b"\r\n"):
+    if not text.lstrip(b"\r\n"):
         return pa.table({name: pa.nulls(0, arrow) for name, arrow in types.items()})
     try:
         return pa_csv.read_csv(

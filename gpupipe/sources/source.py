@@ -6,6 +6,7 @@ from typing import Any
 
 from gpupipe.columns import Frame
 from gpupipe.errors import ColumnNotFoundError, ParameterError, TypeMismatchError, nearest
+from gpupipe.expr.expr import Expr
 from gpupipe.expr.selectors import Selector, select_names
 from gpupipe.schema import DType, Null, Schema
 from gpupipe.sources.join import plan_join
@@ -108,7 +109,7 @@ class Source:
         return f"Source({self._listing.label}; {size}; {len(self.schema)} columns: {names}{more}){steps}"
 
     # -- what can be done to it ---------------------------------------------------------------------------
-    def select(self, *names: str | Selector | Sequence[str]) -> "Source":
+    def select(self, *names: str | Expr | Sequence[str]) -> "Source":
         """Only the named or selected columns, in the order asked.
 
         >>> list(scan({"a": [1], "b": [2]}).select("b").schema)
@@ -235,9 +236,11 @@ class Source:
     def _with(self, step: Step) -> "Source":
         return Source(self._listing, (*self._steps, step))
 
-    def _names(self, item: str | Selector | Sequence[str]) -> list[str]:
+    def _names(self, item: str | Expr | Sequence[str]) -> list[str]:
         if isinstance(item, Selector):
             return select_names(item._node, self.schema, frozenset())
+        if isinstance(item, Expr):
+            raise ParameterError(f"Columns are chosen by name or selector; {item!r} computes one. Select it later.")
         names = [item] if isinstance(item, str) else list(item)
         for name in names:
             self._require(name)

@@ -135,6 +135,7 @@ def test_nulls_and_repeats_inside_a_dictionary_are_resolved():
     column = to_column(dictionary([0, 1, 2, None, 0, 3, 3, 3], ["a", None, "a", "b"]))
     check_dictionary(column)
     assert to_arrow(column).to_pylist() == ["a", None, "a", None, "a", "b", "b", "b"]
+    assert column.valid is not None
     assert column.valid.tolist() == [True, False, True, False, True, True, True, True]
 
 
@@ -221,7 +222,7 @@ def test_what_does_not_fit_under_a_null_is_no_error():
     buffers = [pa.py_buffer(b"\x02"), pa.py_buffer(np.array([2**62 + 1, 5000]))]
     for unit in ("ns", "s"):
         array = pa.Array.from_buffers(pa.timestamp(unit), 2, buffers)
-        assert to_column(array).valid.tolist() == [False, True]
+        assert to_arrow(to_column(array)).is_valid().to_pylist() == [False, True]
 
 
 def test_another_type_than_planned():
@@ -237,3 +238,11 @@ def test_wide_columns_do_not_leave_in_one():
 def test_validity_beside_text_becomes_nulls():
     column = Column(String, pa.array(["a", "b"]), np.array([True, False]))
     assert to_arrow(column).to_pylist() == ["a", None]
+
+
+def test_repeats_inside_dictionaries_of_several_chunks():
+    chunk = dictionary([0, 1, 1, 0, 2], ["a", "a", "b"])
+    for array in (chunk, pa.chunked_array([chunk, chunk])):
+        column = to_column(array)
+        check_dictionary(column)
+        assert to_arrow(column).to_pylist() == ["a", "a", "a", "a", "b"] * (len(array) // 5)

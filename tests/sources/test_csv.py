@@ -5,6 +5,7 @@ import gzip
 import io
 import random
 import zipfile
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -20,7 +21,7 @@ from gpupipe.errors import (
     ParameterError,
     SchemaMismatchError,
 )
-from gpupipe.schema import Boolean, Date, Datetime, Duration, Float32, Float64, Int8, Int64, Null, String
+from gpupipe.schema import Boolean, Date, Datetime, DType, Duration, Float32, Float64, Int8, Int64, Null, String
 from gpupipe.sources import scan
 from gpupipe.sources.inference import both, infer
 
@@ -30,7 +31,7 @@ def write(path, text):
     return path
 
 
-INFERENCE = [
+INFERENCE: list[tuple[list[Any], DType]] = [
     (["1", "-2", "0"], Int64),
     (["9223372036854775807"], Int64),
     (["1", "2.5"], Float64),

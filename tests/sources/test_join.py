@@ -1,6 +1,7 @@
 """Joins against Polars: every kind of key, nulls and NaN, names, duplicates."""
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ KEYS = {
     "day": st.dates(dt.date(2024, 1, 1), dt.date(2024, 1, 4)),
     "moment": st.datetimes(dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, 0, 0, 0, 3)),
 }
-TYPES = {
+TYPES: dict[str, Any] = {
     "int": pl.Int32,
     "text": pl.String,
     "float": pl.Float64,

@@ -227,3 +227,11 @@ def test_types_are_normalised(tmp_path):
     table = pa.table({"m": pa.array([Decimal("1.07")], pa.decimal128(9, 2)), "v": pa.array(["x"], pa.string_view())})
     source = scan(write(tmp_path / "a.parquet", table), schema={"m": Float64, "v": String})
     assert rows_of(source) == {"m": [1.07], "v": ["x"], "row_ids": [0]}
+
+
+def test_every_row_group_ruled_out(tmp_path):
+    path = write(tmp_path / "a.parquet", PRUNED, row_group_size=100)
+    frame, report = scan(path).filter(col("i") > 5000).load_with_report(0)
+    assert frame.n_rows == 0 and report.rows_read == 0 and report.bytes_read == 0
+    assert report.rows_filtered == {"(i > 5000)": N}
+    assert frame["s"].values.type == pa.string() and frame["f"].values.dtype == np.float64

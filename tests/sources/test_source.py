@@ -1,6 +1,7 @@
 """Source: filters, splits, keys, head and select, the same rows under any partitioning, and what loading reports."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -130,10 +131,12 @@ def test_identity_is_the_hash_of_the_values():
 
 def test_split_arguments():
     source = scan({"x": [1], "nothing": [None]})
-    for share in (0, 1, 0.0, 1.0, -0.5, float("nan"), "0.2"):
+    shares: list[Any] = [0, 1, 0.0, 1.0, -0.5, float("nan"), "0.2"]
+    for share in shares:
         with pytest.raises(ParameterError, match="is no share of rows"):
             source.split(share)
-    for seed in (-1, 1.5, 2**64, None):
+    seeds: list[Any] = [-1, 1.5, 2**64, None]
+    for seed in seeds:
         with pytest.raises(ParameterError, match="is no seed"):
             source.split(0.5, seed=seed)
     with pytest.raises(ColumnNotFoundError, match="'y'"):
@@ -175,6 +178,8 @@ def test_select():
     assert list(source.select(cols("day", "flag"), "day").schema) == ["day", "flag"]
     assert list(source.select("flag").load(0).columns) == ["flag"]
     narrow = source.select("flag")
+    with pytest.raises(ParameterError, match="chosen by name or selector"):
+        source.select(col("flag"))
     for ask in (lambda: narrow.load(0, ["day"]), lambda: narrow.filter(col("day") > 1), lambda: source.select("dayz")):
         with pytest.raises(ColumnNotFoundError, match="There is no column 'day"):
             ask()
@@ -207,7 +212,7 @@ def test_reports_add_up():
 
 def test_partitions_load_in_threads():
     source = steps(scan(TABLE, partitions=8))
-    frames = [None] * 8
+    frames: list[Any] = [None] * 8
 
     def work(index):
         frames[index] = source.load(index)
