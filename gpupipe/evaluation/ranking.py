@@ -2,6 +2,7 @@
 ties."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 Values = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Ranking:
     """Rows by descending score, and where runs of equal scores end.
 
@@ -89,11 +90,9 @@ class Ranking:
         >>> ranking.average_precision(np.ones((1, 3)))
         array([0.83333333])
         """
-        places = np.flatnonzero(self.positive[self.order])
+        places, run_end, last_positive = self._positives
         if not len(places):
             return np.full(len(weights), np.nan)
-        run_end = self.last[self.run[places]]
-        last_positive = np.searchsorted(places, run_end, side="right") - 1
         ordered = weights if _is_counting(self.order) else np.take(weights, self.order, axis=1)
         chosen = np.take(ordered, places, axis=1)
         true_positive = np.cumsum(chosen, axis=1)
@@ -104,6 +103,13 @@ class Ranking:
         return np.divide(
             np.sum(chosen * precision, axis=1), total, out=np.full(len(total), np.nan), where=total > 0
         )
+
+    @cached_property
+    def _positives(self) -> tuple[Values, Values, Values]:
+        """Of each positive: its place, the last place of its run, and the last positive of its run."""
+        places = np.flatnonzero(self.positive[self.order])
+        run_end = self.last[self.run[places]]
+        return places, run_end, np.searchsorted(places, run_end, side="right") - 1
 
 
 def effective_size(weights: Values) -> float:
