@@ -26,7 +26,7 @@ from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.score import scores, transformed
+from gpupipe.runtime.score import passing, scores, transformed, transformed_matrix
 from gpupipe.sources.kinds import array_as, checked_kind, columns_as, kind_of, matrix_as
 from gpupipe.sources.memory import table_of
 from gpupipe.sources.source import Source, scan
@@ -98,18 +98,21 @@ class Pipeline(SklearnContract):
             DataError: a value or file that the plan cannot take.
             ModelError: the estimator cannot be used, or refused.
         """
+        self._run(X, y, sample_weight, validation, progress)
+        return self
+
+    def _run(self, X: Any, y: Any, sample_weight: Any, validation: Any, progress: bool | Progress | None) -> Rows:
         declared, source = self._declared(y, sample_weight), self._source(X, y, sample_weight)
         held = None if validation is None else self._validation(validation, y)
         outcome = run_fit(declared, source, held, backend_for(self.device), progress_for(progress))
         self._keep(outcome.fit)
         self.report_: Report = outcome.report
-        return self
+        return outcome.rows
 
     def fit_transform(self, X: Any, y: Any = None, *, sample_weight: Any = None, output: str | None = None) -> Any:
         """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds."""
-        self.fit(X, y, sample_weight=sample_weight)
-        source = self._source(X, y, sample_weight)
-        return self._transformed(self._fitted().features.for_training(), source, self._kind(X, output), X)
+        rows = self._run(X, y, sample_weight, None, False)
+        return self._transformed(self._fitted().features.for_training(), rows, self._kind(X, output), X)
 
     def _keep(self, fit: artifact.Fit) -> None:
         self._fit = fit
@@ -182,7 +185,7 @@ class Pipeline(SklearnContract):
         if fit.model is not None and fit.model.kind in ("transformer", "clusterer"):
             values = self._scores(X, lambda model, matrix: model.transform(matrix))
             return matrix_as(kind, [f"component_{at}" for at in range(values.shape[1])], values)
-        return self._transformed(fit.features, self._source(X), kind, X)
+        return self._transformed(fit.features, passing(self._source(X), fit.features.plan.columns), kind, X)
 
     def predict(self, X: Any, *, output: str | None = None) -> Any:
         """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`."""
@@ -240,8 +243,10 @@ class Pipeline(SklearnContract):
             raise ParameterError("This pipeline has no model. Use transform, or give Pipeline(model=…).")
         return scores(fit, self._source(X), score)
 
-    def _transformed(self, features: FittedFeatures, source: Source, kind: str, X: Any) -> Any:
-        return columns_as(kind, features.names, transformed(features, source), getattr(X, "index", None))
+    def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
+        if kind == "numpy" and features.fits_float32:
+            return transformed_matrix(features, rows)
+        return columns_as(kind, features.names, transformed(features, rows), getattr(X, "index", None))
 
     def _kind(self, X: Any, output: str | None) -> str:
         chosen = output or self.__dict__.get("_output")

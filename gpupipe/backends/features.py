@@ -16,6 +16,9 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr.node import Node, walk
 
+# Category codes are Int32; a vocabulary beyond 2^24 entries is far from what one column can hold here.
+_EXACT_IN_FLOAT32 = frozenset({"Float32", "Boolean", "Int8", "Int16", "UInt8", "UInt16", "Int32"})
+
 
 @dataclass(eq=False)
 class FittedFeatures:
@@ -56,6 +59,11 @@ class FittedFeatures:
     def nullable(self) -> list[str]:
         """The features that may hold nulls in training, by the schema alone."""
         return [feature.name for feature in self.plan.features if feature.info.nullable]
+
+    @property
+    def fits_float32(self) -> bool:
+        """Whether a float32 matrix holds every output as it is."""
+        return all(output.dtype.name in _EXACT_IN_FLOAT32 for output in self.outputs)
 
     def columns(self, frame: Frame) -> list[Column]:
         """The outputs over the rows of `frame`, each in its type."""

@@ -1,5 +1,6 @@
 """Keys: rows into groups, and values back to their groups. -0.0 equals 0.0, null is a key of its own, NaN is none."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from gpupipe.columns import Column, Values
 from gpupipe.schema import Int64, String
 
 _FEW_ROWS = 64  # up to here a dictionary of Python values is quicker than building hash tables
+_DENSE = 65_536  # a table of so many places costs less than a search
 _SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
@@ -115,6 +117,28 @@ def factorize(columns: Sequence[Column]) -> tuple[Values, list[Column]]:
     return ranks, keys
 
 
+class _Places:
+    """From whole numbers to their places in a list of distinct ones: by a table where they are dense, else by search."""
+
+    def __init__(self, numbers: Values, span: int) -> None:
+        self._table: Values | None = None
+        if span <= max(_DENSE, 8 * len(numbers)):
+            # One entry more, always -1, is where negative numbers and those beyond the table are sent.
+            self._table = np.full(span + 1, -1, np.int64)
+            self._table[numbers] = np.arange(len(numbers))
+            return
+        self._order = np.argsort(numbers, kind="stable")
+        self._sorted = numbers[self._order]
+
+    def of(self, numbers: Values) -> Values:
+        """int64 place of each number; -1 where it is not listed."""
+        if self._table is not None:
+            beyond = len(self._table) - 1
+            return self._table[np.where((numbers < 0) | (numbers > beyond), beyond, numbers)]
+        place = np.minimum(np.searchsorted(self._sorted, numbers), len(self._sorted) - 1)
+        return np.where(self._sorted[place] == numbers, self._order[place], -1)
+
+
 class ValueIndex:
     """From values to their positions in a list of distinct values."""
 
@@ -129,8 +153,11 @@ class ValueIndex:
             self._strings = entries.values.take(pa.array(self._at)) if len(nulls) else entries.values
         else:
             bits = ordered_bits(entries)[self._at]
-            order = np.argsort(bits, kind="stable")
-            self._bits, self._at = bits[order], self._at[order]
+            self._low = int(bits.min()) if len(bits) else 0
+            span = int(bits.max()) - self._low + 1 if len(bits) else 0
+            # Distances beyond int64 wrap, the same for entries and for what is looked up.
+            self._places = _Places(bits - np.int64(self._low) if span < 2**63 else bits, span)
+            self._shifted = span < 2**63
 
     def find(self, column: Column) -> Values:
         """int64 position of each row's value; -1 where it is not listed (NaN never is)."""
@@ -141,10 +168,10 @@ class ValueIndex:
 
     def _numbers_at(self, column: Column) -> Values:
         bits = ordered_bits(column)
-        if len(self._bits) == 0:
+        if not len(self._at):
             return np.full(len(column), -1, np.int64)
-        place = np.minimum(np.searchsorted(self._bits, bits), len(self._bits) - 1)
-        found = np.where(self._bits[place] == bits, self._at[place], -1)
+        place = self._places.of(bits - np.int64(self._low) if self._shifted else bits)
+        found = np.append(self._at, -1)[place]
         nan = is_nan(column)
         return found if nan is None else np.where(nan, -1, found)
 
@@ -176,8 +203,7 @@ class KeyIndex:
             ranks, uniques = _column_ranks(key)
             self._columns.append((ValueIndex(uniques), max(len(uniques), 1)))
             combined = combined * max(len(uniques), 1) + ranks
-        self._order = np.argsort(combined, kind="stable")
-        self._combined = combined[self._order]
+        self._places = _Places(combined, math.prod(size for _, size in self._columns))
 
     def find(self, columns: Sequence[Column]) -> Values:
         """int64 position of each row's group; -1 where there is none."""
@@ -187,12 +213,4 @@ class KeyIndex:
             at = index.find(column)
             missing = missing | (at < 0)
             combined = combined * size + at
-        if len(self._combined) == 0:
-            return np.full(len(combined), -1, np.int64)
-        place = np.minimum(np.searchsorted(self._combined, combined), len(self._combined) - 1)
-        return np.where(~missing & (self._combined[place] == combined), self._order[place], -1)
-
-
-def fold_column(folds: Values) -> Column:
-    """Fold numbers as a key column."""
-    return Column(Int64, folds)
+        return self._places.of(np.where(missing, -1, combined))

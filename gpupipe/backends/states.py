@@ -158,24 +158,48 @@ KINDS = {
 }
 
 
-def gather(kind: str, column: Column, keys: list[Column]) -> State:
-    """The state of `column` over the rows of one partition, grouped by `keys`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """Rows of a partition by group.
+
+    Attributes:
+        of_row: int64 group of each row, -1 where a key is NaN; None: all rows are one group.
+        keys: the groups' keys, sorted, nulls last; none for one group.
+        rows: int64, how many rows each group has.
+    """
+
+    of_row: Values | None
+    keys: list[Column]
+    rows: Values
+
+
+def groups_of(keys: list[Column], n_rows: int) -> Groups:
+    """The groups that `keys` make of `n_rows` rows. States with the same keys share them."""
+    if not keys:
+        return Groups(None, [], np.array([n_rows]))
+    of_row, uniques = grouping.factorize(keys)
+    known = of_row[of_row >= 0]
+    return Groups(of_row, uniques, np.bincount(known, minlength=len(uniques[0])).astype(np.int64))
+
+
+def gather(kind: str, column: Column, by: Groups) -> State:
+    """The state of `column` over the rows of one partition, grouped as `by` says.
 
     Raises:
         NonFiniteError: NaN among the values, or an infinity in moments.
         IntegerOverflowError: a sum of integers that may leave int64.
     """
-    groups, uniques = grouping.factorize(keys) if keys else (np.zeros(len(column), np.int64), [])
-    n_groups = len(uniques[0]) if keys else 1
-    known = groups >= 0
-    rows = _counts(groups[known], n_groups) if n_groups else np.zeros(0, np.int64)
-    seen = known if column.valid is None else known & column.valid
-    if not seen.all():
+    n_groups = len(by.rows)
+    seen = column.valid
+    if by.of_row is not None and (by.of_row < 0).any():
+        seen = by.of_row >= 0 if seen is None else seen & (by.of_row >= 0)
+    groups = np.zeros(len(column), np.int64) if by.of_row is None else by.of_row
+    if seen is not None and not seen.all():
         column, groups = column.take(seen), groups[seen]
     column = Column(column.dtype, column.values)
     if grouping.is_nan(column) is not None:
         raise NonFiniteError("NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed.")
-    state = State(kind, uniques, rows, KINDS[kind].update(column, groups, n_groups))
+    state = State(kind, list(by.keys), by.rows, KINDS[kind].update(column, groups, n_groups))
     return _with_entries(state, column, groups, None) if kind == "values" else state
 
 

@@ -128,9 +128,10 @@ class Model:
         Raises:
             ModelError: no classifier, or one without probabilities (SGDClassifier with a hinge loss).
         """
-        if not self.has_probabilities:
+        probabilities = self._link.probabilities
+        if probabilities is None:
             raise self._lacks("predict_proba", "decision_function" if self.classes else "predict")
-        return self._link.probabilities(self._raw(X))
+        return probabilities(self._raw(X))
 
     def decision_function(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Raw scores: float64 of shape (rows,) with one output (above 0: second class), else (rows, classes).

@@ -9,7 +9,7 @@ from typing import TypeVar
 from gpupipe.backends.backend import Backend, Prepared
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.learn import learned
-from gpupipe.backends.states import State, gather, merge
+from gpupipe.backends.states import State, gather, groups_of, merge
 from gpupipe.columns import Frame
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
@@ -69,11 +69,14 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
 def _gatherer(bound: BoundScan, prepared: Prepared) -> Callable[[int, Frame], list[State]]:
     def work(index: int, frame: Frame) -> list[State]:
         columns = prepared.columns(frame)
+        groups = {
+            keys: groups_of([columns[place] for place in keys], frame.n_rows)
+            for keys in dict.fromkeys(intake.keys for intake in bound.intakes)
+        }
         states = []
         for intake in bound.intakes:
             try:
-                keys = [columns[place] for place in intake.keys]
-                states.append(gather(intake.gather.state, columns[intake.value], keys))
+                states.append(gather(intake.gather.state, columns[intake.value], groups[intake.keys]))
             except DataError as error:
                 raise type(error)(f"{show(intake.gather.slots[0].node)}: {error}") from None
         return states

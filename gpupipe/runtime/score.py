@@ -16,11 +16,15 @@ from gpupipe.runtime.rows import Rows
 from gpupipe.sources.source import Source
 
 
-def each_partition(source: Source, columns: list[str], work: Callable[[Frame], Any]) -> list[Any]:
+def each_partition(rows: Rows, columns: list[str], work: Callable[[Frame], Any]) -> list[Any]:
     """`work` on the frame of every partition, on all cores, in their order."""
-    rows = Rows(source, columns, keep=False)
     with workers() as pool:
         return over_partitions(rows, columns, lambda index, frame: work(frame), pool, Silent())
+
+
+def passing(source: Source, columns: list[str]) -> Rows:
+    """Rows that are seen once and not kept."""
+    return Rows(source, columns, keep=False)
 
 
 def scores(fit: Fit, source: Source, score: Callable[[Model, Values], Values]) -> Values:
@@ -32,10 +36,17 @@ def scores(fit: Fit, source: Source, score: Callable[[Model, Values], Values]) -
     def work(frame: Frame) -> Values:
         return score(model, feature_matrix(fit.features, model, frame))
 
-    return np.concatenate(each_partition(source, fit.features.plan.columns, work))
+    columns = fit.features.plan.columns
+    return np.concatenate(each_partition(passing(source, columns), columns, work))
 
 
-def transformed(features: FittedFeatures, source: Source) -> list[Column]:
-    """Every feature over all rows."""
-    parts = each_partition(source, features.plan.columns, features.columns)
+def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
+    """Every feature over all rows, each in its type."""
+    parts = each_partition(rows, features.plan.columns, features.columns)
     return [concat([part[at] for part in parts]) for at in range(len(features.names))]
+
+
+def transformed_matrix(features: FittedFeatures, rows: Rows) -> Values:
+    """Every feature over all rows as a float32 matrix of shape (rows, features); null as NaN."""
+    parts = each_partition(rows, features.plan.columns, features.matrix)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
