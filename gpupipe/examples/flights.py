@@ -55,7 +55,7 @@ def source(tables: dict[str, Path]) -> gp.Source:
     weather = gp.scan(tables["weather"]).select("origin", "time_hour", *WEATHER)
     planes = gp.scan(tables["planes"]).select("tailnum", *PLANE)
     return (
-        gp.scan(tables["flights"])
+        gp.scan(tables["flights"], partitions=4)
         .filter(col("arr_delay").is_not_null())
         .join(weather, on=["origin", "time_hour"], how="left")
         .join(planes, on="tailnum", how="left")
