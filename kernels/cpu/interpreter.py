@@ -84,7 +84,7 @@ def _run_tiles(
     pending = np.empty((3, STAGE), np.int64)
     for first in range(start, stop, TILE):
         w = min(TILE, stop - first)
-        count = 0
+        count = np.int64(0)
         for e in range(row_program.size):
             for k in range(n_slots):
                 slots[k] = k
@@ -108,7 +108,7 @@ def _run_tiles(
                         count += 1
                         if count == STAGE:
                             flush(stage, count, pending[0], pending[1], pending[2], w)
-                            count = 0
+                            count = np.int64(0)
                 else:
                     b, c, spare = slots[steps[s, 3]], slots[steps[s, 4]], slots[spare_at]
                     row, code = compute_step(op, base, spare, slots[a], b, c, masked, suspect, w)

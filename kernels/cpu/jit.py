@@ -30,6 +30,13 @@ def part(function: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """The same, but made part of its one caller before types are inferred: less to compile where it is only a switch."""
+    return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")(
+        function
+    )
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function that Python calls, and keep the code on disk where that can be done."""
     function.__qualname__ = f"{function.__qualname__}_{_DIGEST}"

@@ -12,7 +12,7 @@ import numpy as np
 from ..opcodes import Op
 from ..reference import math as formulas
 from .jit import kernel, part
-from .memory import bits_of, f8, float_of
+from .memory import bits_of, f8, float_of, where
 
 Array = np.ndarray[Any, Any]
 
@@ -20,21 +20,6 @@ _NAMES = (
     "_log_1p", "log", "log1p", "_times_power_of_2", "_exp", "exp", "expm1", "tanh", "sigmoid", "_quadrant",
     "_sin_or_cos", "sin", "cos", "arctan", "arcsin", "_product", "_log_in_two", "_parity", "power",
 )  # fmt: skip
-
-
-@part
-def _where(condition, x, y):
-    return x if condition else y
-
-
-@part
-def _to_float(whole):
-    return np.float64(whole)
-
-
-@part
-def _root(x):
-    return sqrt(x)
 
 
 @part
@@ -48,8 +33,8 @@ def _horner(x, coefficients):
 def _compiled() -> dict[str, Any]:
     """Each formula with its globals replaced: the primitives over one number, and the formulas compiled before."""
     names: dict[str, Any] = {
-        **vars(formulas), "where": _where, "bits_of": bits_of, "float_of": float_of, "to_float": _to_float,
-        "root": _root, "horner": _horner,
+        **vars(formulas), "where": where, "bits_of": bits_of, "float_of": float_of, "to_float": float,
+        "root": sqrt, "horner": _horner,
     }  # fmt: skip
     for name in _NAMES:
         names[name] = part(FunctionType(getattr(formulas, name).__code__, names, name))

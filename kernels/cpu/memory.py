@@ -41,3 +41,15 @@ def _bitcast(source: Any, target: Any) -> Any:
 
 #: The 8 bytes of a float64 as int64, and back.
 bits_of, float_of = _bitcast(types.float64, types.int64), _bitcast(types.int64, types.float64)
+
+
+@intrinsic
+def where(typing_context, condition, x, y):  # type: ignore[no-untyped-def]
+    """One of two numbers, both computed: no branch, so loops around it vectorise."""
+    result = typing_context.unify_types(types.unliteral(x), types.unliteral(y))
+
+    def generate(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+        sides = [context.cast(builder, arguments[k], sig.args[k], result) for k in (1, 2)]
+        return builder.select(context.cast(builder, arguments[0], sig.args[0], types.boolean), *sides)
+
+    return result(condition, x, y), generate

@@ -4,6 +4,8 @@ An `ok` address is a tile of bytes, 1 where the row is valid; 0 instead of an ad
 values are 8 bytes of any type.
 """
 
+import numpy as np
+
 from ..opcodes import Op
 from .jit import part
 from .memory import f8, i8, u1
@@ -151,18 +153,12 @@ def logic(op, o, x, y, w):
 def kleene(op, o, x, y, ok_o, ok_x, ok_y, w):
     """AND_B and OR_B with nulls; all three validities are there."""
     o, x, y, ok_o, ok_x, ok_y = i8(o), i8(x), i8(y), u1(ok_o), u1(ok_x), u1(ok_y)
-    decides = np_int(op == Op.OR_B)
+    decides = np.int64(op == Op.OR_B)
     for i in range(w):
-        valid_x, valid_y = np_int(ok_x[i] != 0), np_int(ok_y[i] != 0)
-        decided = (valid_x & (np_int(x[i] != 0) ^ decides ^ 1)) | (valid_y & (np_int(y[i] != 0) ^ decides ^ 1))
+        valid_x, valid_y = np.int64(ok_x[i] != 0), np.int64(ok_y[i] != 0)
+        decided = (valid_x & (np.int64(x[i] != 0) ^ decides ^ 1)) | (valid_y & (np.int64(y[i] != 0) ^ decides ^ 1))
         o[i] = decides ^ decided ^ 1
         ok_o[i] = (valid_x & valid_y) | decided
-
-
-@part
-def np_int(flag):
-    """0 or 1."""
-    return 1 if flag else 0
 
 
 @part

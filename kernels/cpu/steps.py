@@ -9,7 +9,7 @@ import numpy as np
 from ..opcodes import Op
 from ..table import CAST_FAILED, INT_OVERFLOW, NULL_IN_OUTPUT
 from . import arithmetic, math, nulls, transfer
-from .jit import part
+from .jit import inlined, part
 from .memory import f8, i8, u1
 from .transfer import SPACING, TILE
 
@@ -44,7 +44,7 @@ def require_mask(base, slot, masked, w):
         masked[slot] = True
 
 
-@part
+@inlined
 def load_step(op, base, slot, masked, source, first, w):
     """A column's values and validity; uint64 beyond int64 is an overflow."""
     o, ok = values_of(base, slot), valid_of(base, slot)
@@ -65,7 +65,7 @@ def first_valid_negative(x, ok, w):
     return -1
 
 
-@part
+@inlined
 def const_step(base, slot, masked, bits, valid, w):
     """A parameter in every row."""
     nulls.fill_raw(values_of(base, slot), bits, w)
@@ -74,7 +74,7 @@ def const_step(base, slot, masked, bits, valid, w):
         nulls.fill_bytes(valid_of(base, slot), 0, w)
 
 
-@part
+@inlined
 def store_step(op, base, slot, masked, clean, target, first, tile, w):
     """A register to a contiguous tile of the output's type, and its validity to the output's. Null rows hold 0, or
     NaN where a float output has no validity. Gives row and code."""
@@ -94,7 +94,7 @@ def store_step(op, base, slot, masked, clean, target, first, tile, w):
     return null_row, NULL_IN_OUTPUT
 
 
-@part
+@inlined
 def compute_step(op, base, out, a, b, c, masked, suspect, w):
     """Any step between loads and stores; `out` is none of the operands' slots. Gives row and code."""
     o, x, y = values_of(base, out), values_of(base, a), values_of(base, b)
@@ -132,7 +132,7 @@ def compute_step(op, base, out, a, b, c, masked, suspect, w):
     return -1, 0
 
 
-@part
+@inlined
 def integer_step(op, base, out, a, b, masked, w):
     """NEG_I to MOD_I; gives the first overflowing row."""
     o, x, y = values_of(base, out), values_of(base, a), values_of(base, b)
@@ -145,7 +145,7 @@ def integer_step(op, base, out, a, b, masked, w):
     return arithmetic.int_binary(op, o, x, y, ok, w)
 
 
-@part
+@inlined
 def convert_step(op, base, out, a, b, c, masked, suspect, w):
     """F_TO_I_STRICT to NARROW; gives the first row that a strict cast refuses."""
     o, x, bad = values_of(base, out), values_of(base, a), values_of(base, suspect)
@@ -165,7 +165,7 @@ def convert_step(op, base, out, a, b, c, masked, suspect, w):
     return -1
 
 
-@part
+@inlined
 def null_aware(op, base, out, a, b, c, masked, chosen, w):
     """AND_B, OR_B, and SELECT to NULL_IF: the steps with a null rule of their own."""
     o, x, ok_x = values_of(base, out), values_of(base, a), ok_of(base, a, masked)
