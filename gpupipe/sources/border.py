@@ -5,6 +5,7 @@ Arrow's buffer holds there. What has no place in a table of features (lists, str
 is refused with a reason.
 """
 
+from collections import Counter
 from typing import TypeAlias
 
 import numpy as np
@@ -103,9 +104,9 @@ def schema_of(arrow: pa.Schema) -> Schema:
     >>> schema_of(pa.schema([("a", pa.int8()), ("b", pa.list_(pa.int8()))]))
     Schema(a: Int8?)
     """
-    for name in arrow.names:
-        if arrow.names.count(name) > 1:
-            raise DuplicateNameError(f"Two columns are named {name!r}. Rename one of them at the source.")
+    for name, times in Counter(arrow.names).items():
+        if times > 1:
+            raise DuplicateNameError(f"{times} columns are named {name!r}. Rename all but one at the source.")
     refused = refused_columns(arrow)
     return Schema(
         (field.name, Field(normalise_type(field.type), field.nullable)) for field in arrow if field.name not in refused

@@ -173,7 +173,8 @@ def _arrow_array(values: Any) -> pa.Array | pa.ChunkedArray:
         return pa.chunked_array(values)
     if isinstance(values, np.ndarray):
         return _from_numpy(values)
-    return _nan_to_null(pa.array(values, from_pandas=True))
+    array = pa.array(values, from_pandas=True)
+    return _nan_to_null(array) if _is_from(values, "pandas") else array
 
 
 def _from_numpy(values: np.ndarray[Any, Any]) -> pa.Array | pa.ChunkedArray:

@@ -66,6 +66,7 @@ class ParquetPartition(Partition):
         dictionaries = [name for name in columns if _is_dictionary(metadata, self.leaves, groups, name)]
         try:
             with pq.ParquetFile(self.path, metadata=metadata, read_dictionary=dictionaries, pre_buffer=False) as file:
+                # Not memory-mapped: a file cut short by another process would end this one (SIGBUS).
                 return file.read_row_groups(groups, columns=list(columns))
         except (pa.ArrowException, OSError) as error:
             raise FileFormatError(f"{self.path} cannot be decoded: {_first_line(error)}") from error

@@ -198,7 +198,7 @@ def test_nested_columns_stay_out_and_say_why():
 
 
 def test_two_columns_of_one_name():
-    with pytest.raises(DuplicateNameError, match="Two columns are named 'a'"):
+    with pytest.raises(DuplicateNameError, match="2 columns are named 'a'"):
         schema_of(pa.schema([("a", pa.int8()), ("a", pa.string())]))
 
 

@@ -23,6 +23,7 @@ from gpupipe.errors import (
 )
 from gpupipe.schema import Boolean, Date, Datetime, DType, Duration, Float32, Float64, Int8, Int64, Null, String
 from gpupipe.sources import scan
+from gpupipe.sources.border import arrow_type
 from gpupipe.sources.inference import both, infer
 
 
@@ -69,6 +70,22 @@ INFERENCE: list[tuple[list[Any], DType]] = [
 def test_inference(texts, dtype):
     assert infer(pa.array(texts, pa.string())) == dtype
     assert infer(pa.array([*texts, None], pa.string())) == dtype
+
+
+READABLE = [(texts, dtype) for texts, dtype in INFERENCE if texts and None not in texts and "" not in texts]
+
+
+@pytest.mark.parametrize(("texts", "dtype"), READABLE, ids=[str(texts) for texts, _ in READABLE])
+def test_what_is_inferred_can_be_read(tmp_path, texts, dtype):
+    """The reader takes every form that inference does, to the value of Arrow's cast."""
+    rows = "".join(f'"{text}",{at}\n' for at, text in enumerate(texts))
+    source = scan(write(tmp_path / "a.csv", f"x,n\n{rows}"))
+    assert source.schema["x"].dtype == dtype
+    wanted = pa.array(texts, pa.string())
+    if dtype == Boolean:
+        assert rows_of(source)["x"] == [text.lower() == "true" for text in texts]
+    else:
+        assert rows_of(source)["x"] == wanted.cast(arrow_type(dtype)).to_pylist()
 
 
 VALUES = sorted({text for texts, _ in INFERENCE for text in texts if text})

@@ -135,7 +135,7 @@ def test_no_rows_and_no_columns():
         (np.zeros(3), ParameterError, r"shape \(3,\) is no table.*{'name': array}"),
         ({"a": [1], "b": [1, 2]}, SchemaMismatchError, "equal lengths. There are a: 1, b: 2"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), DuplicateNameError, "Two columns are named 'a'"),
-        (pa.table([[1], [2]], names=["a", "a"]), DuplicateNameError, "Two columns are named 'a'"),
+        (pa.table([[1], [2]], names=["a", "a"]), DuplicateNameError, "2 columns are named 'a'"),
     ],
 )
 def test_refusals(data, error, message):
