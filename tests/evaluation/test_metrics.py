@@ -75,7 +75,7 @@ def test_two_classes(n, levels, weighted):
         max_size=12,
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @pytest.mark.filterwarnings("ignore")
 def test_two_classes_with_any_ties(rows):
     y, p, w = (np.array(column, float) for column in zip(*rows, strict=True))
