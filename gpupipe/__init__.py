@@ -1,6 +1,11 @@
-"""gpupipe: one declaration reads, validates, preprocesses, trains, evaluates and scores tables."""
+"""gpupipe: one declaration reads, validates, preprocesses, trains, evaluates and scores tables.
 
-from gpupipe import features as _operators
+The language is imported at once; what runs it is imported when first used, so that ``import gpupipe`` is quick.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from gpupipe import features, optional
 from gpupipe.errors import GpupipeError
 from gpupipe.expr import (
     Expr,
@@ -18,7 +23,6 @@ from gpupipe.expr import (
     target,
     when,
 )
-from gpupipe.pipeline import Pipeline, load
 from gpupipe.schema import (
     Boolean,
     Date,
@@ -38,11 +42,22 @@ from gpupipe.schema import (
     UInt32,
     UInt64,
 )
-from gpupipe.sources.source import Source, scan
+
+if TYPE_CHECKING:
+    from gpupipe.pipeline import Pipeline, load
+    from gpupipe.serve.scorer import Scorer
+    from gpupipe.sources.source import Source, scan
 
 __version__ = "0.1.0"
 
-del _operators
+
+def __getattr__(name: str) -> Any:
+    return optional.first_use(name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
 
 __all__ = [
     "Boolean",
@@ -60,6 +75,7 @@ __all__ = [
     "Int64",
     "Pipeline",
     "Schema",
+    "Scorer",
     "Selector",
     "Source",
     "String",
@@ -74,6 +90,7 @@ __all__ = [
     "col",
     "cols",
     "dates",
+    "features",
     "lit",
     "load",
     "numeric",

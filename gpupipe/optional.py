@@ -6,6 +6,7 @@ A module asks with :func:`load` at the moment of use; a test lists which module 
 import importlib
 import importlib.util
 from types import ModuleType
+from typing import Any
 
 from gpupipe.errors import MissingDependencyError
 
@@ -23,6 +24,29 @@ EXTRAS: dict[str, str] = {
 
 # Modules of ours that import such a package as they load.
 OURS: dict[str, str] = {"gpupipe.kernels.cpu.interpreter": "numba"}
+
+# Names of `gpupipe` itself whose modules are imported when first used, so that importing the language is quick.
+FIRST_USE: dict[str, str] = {
+    "Pipeline": "gpupipe.pipeline",
+    "load": "gpupipe.pipeline",
+    "Scorer": "gpupipe.serve.scorer",
+    "Source": "gpupipe.sources.source",
+    "scan": "gpupipe.sources.source",
+}
+
+
+def first_use(name: str) -> Any:
+    """The object of `gpupipe` that is called `name`, its module imported now if it was not.
+
+    Raises:
+        AttributeError: there is none.
+
+    >>> first_use("scan").__module__
+    'gpupipe.sources.source'
+    """
+    if name not in FIRST_USE:
+        raise AttributeError(f"gpupipe has no {name!r}.")
+    return getattr(importlib.import_module(FIRST_USE[name]), name)
 
 
 def available(package: str) -> bool:

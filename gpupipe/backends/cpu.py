@@ -4,27 +4,25 @@ Nothing is compiled for a pipeline. The interpreter's Numba form runs where Numb
 start; its NumPy form gives the same bits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from gpupipe import optional
+from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reference import columnwise, evaluate_all, failure
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, spread
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Output
-from gpupipe.compiler.groups import Grouping, Store, group, is_tile
+from gpupipe.compiler.groups import Store, is_tile
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.stages import Stage, plan_stages
 from gpupipe.expr.node import Node, walk
 from gpupipe.kernels.reference import interpreter
-from gpupipe.kernels.table import CAST_FAILED, Program, Table
+from gpupipe.kernels.table import CAST_FAILED
 from gpupipe.schema import Int64, String
 
-Buffer = tuple[Values, Values | None]
 # Below so many values NumPy is done before Numba has started.
 _WORTH_NUMBA = 200_000
 
@@ -46,26 +44,26 @@ class CpuBackend:
         return CpuProgram(outputs, info, tables, self._numba)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
-    """Stores that one call of the interpreter makes, grouped for the storage of one frame."""
-
-    grouping: Grouping
-    table: Table
-    leaves: tuple[Node, ...]
-
-
 class CpuProgram:
     """Bound outputs as stages of column operations and tile groups."""
 
     def __init__(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables, numba: bool) -> None:
         self._outputs, self._info, self._tables, self._numba = tuple(outputs), info, tables, numba
         nodes = [output.node for output in outputs]
+        inside = list(walk(*nodes))
+        self._columns = {node: str(node["name"]) for node in inside if node.op == "col"}
+        self._folds = tuple(node for node in inside if node.op == "fold_of")
         self._stages: tuple[Stage, ...] = plan_stages(nodes, info)
+        self._made = {*self._columns, *self._folds, *(node for stage in self._stages for node in stage.columns)}
+        self._made.update(store.node for stage in self._stages for store in stage.stores)
         self._scalars = self._constants(nodes)
-        self._batches: dict[Any, _Batch] = {}
-        self.columns_read = tuple(dict.fromkeys(n["name"] for n in walk(*nodes) if n.op == "col"))
-        self._folds = tuple(node for node in walk(*nodes) if node.op == "fold_of")
+        self._stage_batches = [self._batch(stage.stores) for stage in self._stages]
+        self._tiled = [index for index, output in enumerate(outputs) if self._is_stored(output.node)]
+        self._plain = self._batch([Store(outputs[at].node, str(outputs[at].dtype.storage)) for at in self._tiled])
+        self._as_matrix = self._batch([Store(node, "float32") for node in nodes])
+
+    def _batch(self, stores: Sequence[Store]) -> Batch:
+        return Batch(stores, lambda node: node in self._made or node.op == "pick", self._info, self._scalars)
 
     def _constants(self, nodes: Sequence[Node]) -> dict[Node, Column]:
         """Every scalar under `nodes`, computed once by the reference, so that all devices share its bits."""
@@ -75,10 +73,8 @@ class CpuProgram:
     def columns(self, frame: Frame) -> list[Column]:
         """Each output over the rows of `frame`, in the type it leaves in."""
         made = self._run_stages(frame)
-        tiled = [index for index, output in enumerate(self._outputs) if self._is_stored(output.node)]
-        stores = [Store(self._outputs[i].node, str(self._outputs[i].dtype.storage)) for i in tiled]
         results: dict[int, Column] = {}
-        for index, values, valid in zip(tiled, *self._stored("columns", stores, made, frame), strict=True):
+        for index, values, valid in zip(self._tiled, *self._stored(self._plain, made, frame), strict=True):
             results[index] = Column(self._outputs[index].dtype, values, valid)
         for index, output in enumerate(self._outputs):
             if index not in results:
@@ -89,9 +85,8 @@ class CpuProgram:
     def matrix(self, frame: Frame, out: Values) -> None:
         """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN."""
         made = self._run_stages(frame)
-        stores = [Store(output.node, "float32") for output in self._outputs]
-        buffers: list[Buffer] = [(out[:, index], None) for index in range(len(stores))]
-        self._interpret(("matrix",), stores, made, frame, buffers)
+        buffers: list[Buffer] = [(out[:, index], None) for index in range(len(self._outputs))]
+        self._interpret(self._as_matrix, made, frame, buffers)
 
     def _is_stored(self, node: Node) -> bool:
         dtype = self._info[node].dtype
@@ -104,13 +99,13 @@ class CpuProgram:
         return made[node] if node in made else self._scalars[node]
 
     def _run_stages(self, frame: Frame) -> dict[Node, Column]:
-        made: dict[Node, Column] = {Node("col", (), (("name", name),)): frame[name] for name in self.columns_read}
+        made: dict[Node, Column] = {node: frame[name] for node, name in self._columns.items()}
         for fold in self._folds:
             made[fold] = Column(Int64, fold_numbers(frame.row_ids, fold["folds"]))
-        for number, stage in enumerate(self._stages):
+        for stage, batch in zip(self._stages, self._stage_batches, strict=True):
             for node in stage.columns:
                 made[node] = self._column(node, made, frame)
-            kept = zip(stage.stores, *self._stored(number, stage.stores, made, frame), strict=True)
+            kept = zip(stage.stores, *self._stored(batch, made, frame), strict=True)
             for store, values, valid in kept:
                 made[store.node] = Column(self._info[store.node].dtype, values, valid)
         return made
@@ -123,28 +118,24 @@ class CpuProgram:
             return spread(columnwise(node, args, self._tables), frame.n_rows)
 
     def _stored(
-        self, key: Any, stores: Sequence[Store], made: Mapping[Node, Column], frame: Frame
+        self, batch: Batch, made: Mapping[Node, Column], frame: Frame
     ) -> tuple[list[Values], list[Values | None]]:
         size = frame.n_rows
-        values = [np.empty(size, store.storage) for store in stores]
-        valid = [np.empty(size, bool) if self._info[store.node].nullable else None for store in stores]
-        self._interpret((key,), stores, made, frame, list(zip(values, valid, strict=True)))
+        values = [np.empty(size, store.storage) for store in batch.stores]
+        valid = [np.empty(size, bool) if self._info[store.node].nullable else None for store in batch.stores]
+        self._interpret(batch, made, frame, list(zip(values, valid, strict=True)))
         return values, [None if mask is None or mask.all() else mask for mask in valid]
 
-    def _interpret(
-        self, key: Any, stores: Sequence[Store], made: Mapping[Node, Column], frame: Frame, out: list[Buffer]
-    ) -> None:
-        if not stores or not frame.n_rows:
+    def _interpret(self, batch: Batch, made: Mapping[Node, Column], frame: Frame, out: list[Buffer]) -> None:
+        if not batch.stores or not frame.n_rows:
             return
-        batch = self._batch(key, stores, made)
-        buffers = [self._buffer(leaf, made) for leaf in batch.leaves]
-        run = self._interpreter(frame.n_rows * len(stores))
-        status = run(batch.table, buffers, out, 0, frame.n_rows)
-        for store, (code, row) in zip(stores, status.tolist(), strict=True):
-            if code:
-                raise failure(self._failing(store.node, code), row)
+        run = self._interpreter(frame.n_rows * len(batch.stores))
+        status = batch.run(run, lambda leaf: self._value(leaf, made), out, frame.n_rows)
+        if status[:, 0].any():
+            at = int(np.flatnonzero(status[:, 0])[0])
+            raise failure(self._failing(batch.stores[at].node, int(status[at, 0])), int(status[at, 1]))
 
-    def _interpreter(self, n_values: int) -> Callable[..., Values]:
+    def _interpreter(self, n_values: int) -> Run:
         if self._numba and n_values >= _WORTH_NUMBA:
             return optional.load("gpupipe.kernels.cpu.interpreter").run  # type: ignore[no-any-return]
         return interpreter.run
@@ -155,42 +146,6 @@ class CpuProgram:
             if (node.op in casts) == (code == CAST_FAILED) and (node.op in casts or node.op in _CHECKED):
                 return node
         return root
-
-    def _buffer(self, leaf: Node, made: Mapping[Node, Column]) -> Buffer:
-        column = self._value(leaf, made)
-        return column.values, column.valid
-
-    def _batch(self, key: Any, stores: Sequence[Store], made: Mapping[Node, Column]) -> _Batch:
-        inside = [node for node in walk(*(store.node for store in stores)) if node in made or node.op == "pick"]
-        leaves = {
-            node: str(self._value(node, made).values.dtype) for node in inside if self._info[node].dtype != String
-        }
-        known = (*key, tuple(leaves.values()))
-        if known not in self._batches:
-            self._batches[known] = self._build(stores, leaves)
-        return self._batches[known]
-
-    def _build(self, stores: Sequence[Store], leaves: Mapping[Node, str]) -> _Batch:
-        grouping = group(stores, leaves, self._info)
-        programs = [Program(np.array(shape.steps, np.int64), shape.n_registers) for shape in grouping.shapes]
-        place = {node: index for index, node in enumerate(leaves)}
-        rows = [
-            (
-                shape,
-                [place[node] for node in row.columns],
-                [self._parameter(node) for node in row.parameters],
-                [index],
-            )
-            for index, (shape, row) in enumerate(grouping.rows)
-        ]
-        return _Batch(grouping, Table.build(programs, rows), tuple(leaves))
-
-    def _parameter(self, node: Node) -> float | int | bool | None:
-        column = self._scalars[node]
-        if column.valid is not None and not column.valid[0]:
-            return None
-        value: float | int | bool = column.values[0].item()
-        return value
 
 
 _CHECKED = ("add", "sub", "mul", "floordiv", "neg", "abs")

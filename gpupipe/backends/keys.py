@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe.columns import Column, Values
-from gpupipe.schema import Int64, String
+from gpupipe.schema import String
 
 _FEW_ROWS = 64  # up to here a dictionary of Python values is quicker than building hash tables
 _DENSE = 65_536  # a table of so many places costs less than a search

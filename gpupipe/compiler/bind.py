@@ -115,7 +115,8 @@ class Binder:
         source = self.bind(node.args[0])
         if node.op == "word_ngrams":
             counts = node.with_args((source,))
-            self._note(counts, self.info[node].dtype)
+            if counts != node:  # over a source column the two are one, and the core node's width must stay known
+                self._note(counts, self.info[node].dtype)
             return make("pick", counts, index=component)
         slot = self._slot[node.args[1]].index
         found = make("codes", source, make("table", slot=slot), other_buckets=1)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from gpupipe.compiler.casts import convert
 from gpupipe.compiler.expand import columns_of, expand
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.scans import Scan, Slot, plan_scans
+from gpupipe.compiler.scans import Scan, Slot, operands, plan_scans
 from gpupipe.compiler.typing import Typer
 from gpupipe.errors import DuplicateNameError, ParameterError, TypeMismatchError
 from gpupipe.expr.columnwise import COLUMNWISE
-from gpupipe.expr.node import Node, make, show
+from gpupipe.expr.node import Node, make, rewrite, show
+from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.schema import DType, Float32, Float64, Int32, Schema
 
 TASKS = ("classification", "regression")
@@ -47,6 +48,8 @@ class Plan:
         slots: every distinct reduction, in the order of first use; fitted state is kept by slot.
         scans: the trips over the data, each with the states it gathers.
         info: what is known of every core node.
+        columns: the source columns that features need (scoring reads no others).
+        fit_columns: those that a fit needs: what statistics take in, the target and the weights besides.
     """
 
     schema: Schema
@@ -56,17 +59,8 @@ class Plan:
     slots: tuple[Slot, ...]
     scans: tuple[Scan, ...]
     info: dict[Node, Info]
-
-    @property
-    def columns(self) -> list[str]:
-        """The source columns that features need (scoring reads no others)."""
-        return columns_of(feature.node for feature in self.features)
-
-    @property
-    def fit_columns(self) -> list[str]:
-        """The source columns that a fit needs: those of features, target and weights."""
-        roots = [feature.node for feature in self.features]
-        return columns_of([*roots, *(node for node in (self.target, self.weights) if node is not None)])
+    columns: list[str]
+    fit_columns: list[str]
 
 
 def make_plan(
@@ -98,7 +92,16 @@ def make_plan(
     planned = tuple(_feature(typer, name, node) for name, node in named)
     _refuse_twins(planned)
     slots, scans = plan_scans([feature.node for feature in planned])
-    return Plan(schema, planned, target_core, weights_core, slots, scans, typer.info)
+    nodes = [feature.node for feature in planned]
+    needed = columns_of(rewrite(nodes, _without_statistics))
+    extra = [node for node in (target_core, weights_core) if node is not None]
+    fit_columns = columns_of([*nodes, *extra])
+    return Plan(schema, planned, target_core, weights_core, slots, scans, typer.info, needed, fit_columns)
+
+
+def _without_statistics(node: Node) -> Node:
+    """What of a reduction a row to be scored must bring: its keys alone."""
+    return Node("keys", operands(node)[1]) if node.op in REDUCTIONS else node
 
 
 def _refuse_twins(features: Sequence[Feature]) -> None:

@@ -1,18 +1,15 @@
 """What a user writes: a thin wrapper around a node that overloads Python's operators."""
 
 from collections.abc import Callable
-from types import MethodType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from gpupipe.errors import ParameterError, TraceError, nearest
-from gpupipe.expr import registry
 from gpupipe.expr.literal import literal
+from gpupipe.expr.methods import Methods
 from gpupipe.expr.node import Node, make, rewrite, show
 from gpupipe.expr.ufuncs import UFUNCS
-
-NAMESPACES = ("dt", "str")
 
 _COMPOSED: dict[str, Callable[["Expr"], "Expr"]] = {
     "pos": lambda x: x,
@@ -35,7 +32,7 @@ def as_column(value: Any) -> Node:
     return make("col", name=value) if isinstance(value, str) else as_node(value)
 
 
-class Expr:
+class Expr(Methods):
     """A column expression. Operators, NumPy's ufuncs and registered operators build larger ones.
 
     >>> import numpy as np
@@ -185,7 +182,7 @@ class Expr:
         if function is np.where and len(args) == 3:
             return Expr(make("select", *(as_node(value) for value in args)))
         if function is np.clip and not kwargs:
-            return Expr(as_node(args[0])).clip(*args[1:])  # type: ignore[no-any-return]
+            return Expr(as_node(args[0])).clip(*args[1:])
         self._untraceable(f"NumPy {function.__name__}", "There are NumPy's ufuncs, np.where and np.clip.")
 
     # -- structure ----------------------------------------------------------------------------------------------
@@ -239,45 +236,11 @@ class Expr:
         """``function(self, *args, **kwargs)``."""
         return function(self, *args, **kwargs)
 
-    # -- registered operators -----------------------------------------------------------------------------------
-    def __getattr__(self, name: str) -> Any:
-        if name in NAMESPACES:
-            return Namespace(self, name)
-        return _method(self, "", name)
-
-    def __dir__(self) -> list[str]:
-        plain = [entry.name for entry in registry.operators() if not entry.namespace]
-        return sorted({*object.__dir__(self), *plain, *NAMESPACES})
-
 
 def _keyed(node: Node, keys: tuple[Node, ...]) -> Node:
     if "keys" in dict(node.params) and node["keys"] == 0:
         return Node(node.op, (*node.args, *keys), node.with_params(keys=len(keys)).params)
     return node
-
-
-class Namespace:
-    """``expr.dt`` and ``expr.str``: operators of dates and of text."""
-
-    __slots__ = ("_expr", "_name")
-
-    def __init__(self, expr: Expr, name: str) -> None:
-        self._expr, self._name = expr, name
-
-    def __getattr__(self, name: str) -> Any:
-        return _method(self._expr, self._name, name)
-
-    def __dir__(self) -> list[str]:
-        return [entry.name for entry in registry.operators() if entry.namespace == self._name]
-
-
-def _method(expr: Expr, namespace: str, name: str) -> Callable[..., Any]:
-    qualified = f"{namespace}.{name}" if namespace else name
-    entry = None if name.startswith("__") else registry.find(qualified)
-    if entry is None:
-        known = [operator.qualified for operator in registry.operators()]
-        raise AttributeError(f"Expressions have no {qualified!r}. {nearest(qualified, known)}")
-    return MethodType(entry.function, expr)
 
 
 def col(name: str) -> Expr:

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from gpupipe.schema import Boolean, Date, Datetime, DType, Float64, Int64, Null, String
 
 _UTC = Datetime("UTC")
-_TRUTHS = pa.array(["true", "false", "True", "False", "TRUE", "FALSE"])
+_TRUTHS = ["true", "false", "True", "False", "TRUE", "FALSE"]
 _LONG = 19  # digits that int64 may not hold
 _PADDED = r"^[+-]?0[0-9xX]"  # 007, 0x1F: an identifier, whatever a number parser makes of it
 _MANY_DIGITS = r"^[+-]?[0-9]{19,}$"
@@ -23,7 +23,7 @@ def infer(texts: pa.Array) -> DType:
     values = texts.drop_null()
     if not len(values):
         return Null
-    if pc.all(pc.is_in(values, value_set=_TRUTHS)).as_py():
+    if pc.all(pc.is_in(values, value_set=pa.array(_TRUTHS))).as_py():
         return Boolean
     number = next((dtype for dtype, arrow in _NUMBERS if _casts(values, arrow)), None)
     if number is not None:

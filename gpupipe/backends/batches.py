@@ -1,0 +1,72 @@
+"""Values that one call of the tile interpreter stores: grouped once, for each set of storage types that frames bring."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpupipe.columns import Column, Values
+from gpupipe.compiler.groups import Store, group
+from gpupipe.compiler.info import Info
+from gpupipe.expr.node import Node, walk
+from gpupipe.kernels.table import Program, Table
+from gpupipe.schema import String
+
+Buffer = tuple[Values, Values | None]
+Run = Callable[[Table, Sequence[Buffer], Sequence[Buffer], int, int], Values]
+
+
+class Batch:
+    """Stores over leaves that stand in memory when it runs.
+
+    Args:
+        stores: what to compute and store, in order.
+        in_memory: whether a node may stand in memory then.
+        info: what is known of every node.
+        scalars: the value of every scalar node; they become parameters.
+    """
+
+    def __init__(
+        self,
+        stores: Sequence[Store],
+        in_memory: Callable[[Node], bool],
+        info: Mapping[Node, Info],
+        scalars: Mapping[Node, Column],
+    ) -> None:
+        self.stores = tuple(stores)
+        self._info, self._scalars = info, scalars
+        inside = walk(*(store.node for store in stores))
+        self._leaves = tuple(node for node in inside if in_memory(node) and info[node].dtype != String)
+        self._tables: dict[tuple[np.dtype[Any], ...], Table] = {}
+
+    def run(self, run: Run, value: Callable[[Node], Column], out: Sequence[Buffer], n_rows: int) -> Values:
+        """Compute all stores over `n_rows` rows into `out`; gives the interpreter's status."""
+        columns = [value(leaf) for leaf in self._leaves]
+        return run(self._table(columns), [(column.values, column.valid) for column in columns], out, 0, n_rows)
+
+    def _table(self, columns: Sequence[Column]) -> Table:
+        storage = tuple(column.values.dtype for column in columns)
+        table = self._tables.get(storage)
+        if table is None:
+            leaves = {leaf: dtype.name for leaf, dtype in zip(self._leaves, storage, strict=True)}
+            table = self._tables[storage] = self._grouped(leaves)
+        return table
+
+    def _grouped(self, leaves: Mapping[Node, str]) -> Table:
+        grouping = group(self.stores, leaves, self._info)
+        programs = [Program(np.array(shape.steps, np.int64), shape.n_registers) for shape in grouping.shapes]
+        place = {node: index for index, node in enumerate(leaves)}
+        return Table.build(
+            programs,
+            [
+                (shape, [place[leaf] for leaf in row.columns], [self._parameter(p) for p in row.parameters], [index])
+                for index, (shape, row) in enumerate(grouping.rows)
+            ],
+        )
+
+    def _parameter(self, node: Node) -> float | int | bool | None:
+        column = self._scalars[node]
+        if column.valid is not None and not column.valid[0]:
+            return None
+        value: float | int | bool = column.values[0].item()
+        return value
