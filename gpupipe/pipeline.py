@@ -13,16 +13,13 @@ from gpupipe.columns import Values
 from gpupipe.compiler.expand import flatten
 from gpupipe.compiler.explain import Explanation
 from gpupipe.errors import NotFittedError, ParameterError
-from gpupipe.evaluation.evaluate import evaluate_arrays
+from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
 from gpupipe.expr.expr import Expr, as_column
 from gpupipe.expr.node import Node, make
 from gpupipe.models.contract import SklearnContract
 from gpupipe.models.fitted import Model
-from gpupipe.models.scoring import has_probabilities, model_output
-from gpupipe.runtime.execute import workers
 from gpupipe.runtime.fit import Declared, attached, run_fit
-from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
@@ -219,23 +216,7 @@ class Pipeline(SklearnContract):
         return self._judged(data, y, sample_weight, [by] if isinstance(by, str) else list(by))
 
     def _judged(self, data: Any, y: Any, sample_weight: Any, by: Sequence[str]) -> Evaluation:
-        fit, source = self._fitted(), self._source(data, y, sample_weight)
-        if fit.model is None or fit.target is None:
-            raise ParameterError("There is nothing to evaluate: the pipeline has no model, or no target.")
-        columns = [*fit.features.plan.fit_columns, *by]
-        with workers() as pool:
-            found = examples(fit.features, Rows(source, columns, keep=False), pool, progress_for(False), by=by)
-        return evaluate_arrays(
-            fit.model.kind,
-            found.target,
-            model_output(fit.model, found.matrix),
-            fit.model.classes,
-            found.weights,
-            found.row_ids,
-            found.slices,
-            probabilities=has_probabilities(fit.model),
-            baseline=fit.notes.get("baseline"),
-        )
+        return judged(self._fitted(), self._source(data, y, sample_weight), by)
 
     def _scores(self, X: Any, score: Callable[[Model, Values], Values]) -> Values:
         fit = self._fitted()

@@ -1,4 +1,4 @@
-"""Values that one call of the tile interpreter stores: grouped once, for each set of storage types that frames bring."""
+"""Values that one call of the tile interpreter stores: grouped once for each set of storage types."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.backends.keys import KeyIndex, ValueIndex
+from gpupipe.backends.registers import height
 from gpupipe.backends.strings import as_length, over_strings
 from gpupipe.backends.text import hash_strings
 from gpupipe.columns import Column, Values
@@ -79,7 +80,7 @@ def codes(tables: Tables, node: Node, x: Column) -> Column:
 
 def lookup(tables: Tables, node: Node, *keys: Column) -> Column:
     """The learned value of each row's group; null where the group was not seen."""
-    size = max(len(key) for key in keys)
+    size = height(keys)
     at = tables.groups(node).find([_sized(key, size) for key in keys])
     value = tables.learned(node).value
     seen = at >= 0
@@ -139,7 +140,7 @@ def ordinal(tables: Tables, node: Node, x: Column) -> Column:
 
 def hash_bucket(tables: Tables, node: Node, *columns: Column) -> Column:
     """XXH64 of the values, mixed in order, modulo the number of buckets."""
-    size = max(len(column) for column in columns)
+    size = height(columns)
     first, *others = (hash_column(_sized(column, size), node["seed"]) for column in columns)
     for other in others:
         first = hashing.mix(first, other)

@@ -12,7 +12,7 @@ from gpupipe import optional
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reference import columnwise, evaluate_all, failure
-from gpupipe.backends.registers import fold_numbers, leaving, loaded, spread
+from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.groups import Store, is_tile
@@ -54,13 +54,19 @@ class CpuProgram:
         self._columns = {node: str(node["name"]) for node in inside if node.op == "col"}
         self._folds = tuple(node for node in inside if node.op == "fold_of")
         self._stages: tuple[Stage, ...] = plan_stages(nodes, info)
-        self._made = {*self._columns, *self._folds, *(node for stage in self._stages for node in stage.columns)}
-        self._made.update(store.node for stage in self._stages for store in stage.stores)
+        self._made: set[Node] = {*self._columns, *self._folds}
         self._scalars = self._constants(nodes)
-        self._stage_batches = [self._batch(stage.stores) for stage in self._stages]
+        self._stage_batches = [self._stage_batch(stage) for stage in self._stages]
         self._tiled = [index for index, output in enumerate(outputs) if self._is_stored(output.node)]
         self._plain = self._batch([Store(outputs[at].node, str(outputs[at].dtype.storage)) for at in self._tiled])
         self._as_matrix = self._batch([Store(node, "float32") for node in nodes])
+
+    def _stage_batch(self, stage: Stage) -> Batch:
+        """What a stage stores, from what stands in memory by then, which grows from stage to stage."""
+        batch = self._batch(stage.stores)
+        self._made.update(stage.columns)
+        self._made.update(store.node for store in stage.stores)
+        return batch
 
     def _batch(self, stores: Sequence[Store]) -> Batch:
         return Batch(stores, lambda node: node in self._made or node.op == "pick", self._info, self._scalars)
@@ -100,6 +106,8 @@ class CpuProgram:
 
     def _run_stages(self, frame: Frame) -> dict[Node, Column]:
         made: dict[Node, Column] = {node: frame[name] for node, name in self._columns.items()}
+        for node, name in self._columns.items():
+            refuse_beyond_int64(made[node], name)
         for fold in self._folds:
             made[fold] = Column(Int64, fold_numbers(frame.row_ids, fold["folds"]))
         for stage, batch in zip(self._stages, self._stage_batches, strict=True):

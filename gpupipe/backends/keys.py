@@ -118,7 +118,7 @@ def factorize(columns: Sequence[Column]) -> tuple[Values, list[Column]]:
 
 
 class _Places:
-    """From whole numbers to their places in a list of distinct ones: by a table where they are dense, else by search."""
+    """From whole numbers to their places in a list of distinct ones: a table where they are dense, else a search."""
 
     def __init__(self, numbers: Values, span: int) -> None:
         self._table: Values | None = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpupipe.backends import strings
 from gpupipe.backends.categories import CATEGORIES, Tables
-from gpupipe.backends.registers import fold_numbers, leaving, literal_column, loaded, spread
+from gpupipe.backends.registers import fold_numbers, height, leaving, literal_column, loaded, spread
 from gpupipe.backends.text import TEXT
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Output
@@ -108,7 +108,7 @@ def _elementwise(node: Node, args: list[Column]) -> Column:
     if any(arg.dtype == String for arg in args):
         return strings.compare(node.op, args[0], args[1])
     row = ELEMENTWISE[node.op]
-    size = max(len(arg) for arg in args)
+    size = height(args)
     values, dtype = _form(row, args)
     valid = spread_valid(args, size)
     if not isinstance(values, Checked):
@@ -183,7 +183,7 @@ def _null_test(node: Node, args: list[Column]) -> Column:
 
 def _kleene(node: Node, args: list[Column]) -> Column:
     deciding = node.op == "or"  # true decides an or, false an and
-    size = max(len(arg) for arg in args)
+    size = height(args)
     a, b = (spread(arg, size) for arg in args)
     decided = _known(a, deciding) | _known(b, deciding)
     if a.valid is None and b.valid is None:
@@ -203,7 +203,7 @@ def _valid(column: Column) -> Values:
 def _select(node: Node, args: list[Column]) -> Column:
     if String in (args[1].dtype, args[2].dtype):
         return strings.select(*args)
-    size = max(len(arg) for arg in args)
+    size = height(args)
     condition, then, otherwise = (spread(arg, size) for arg in args)
     holds = _known(condition, True)
     values = np.where(holds, then.values, otherwise.values)
@@ -217,7 +217,7 @@ def _coalesce(node: Node, args: list[Column]) -> Column:
         return strings.coalesce(*args)
     if args[0].valid is None:
         return args[0]
-    size = max(len(arg) for arg in args)
+    size = height(args)
     first, second = (spread(arg, size) for arg in args)
     valid = _valid(first) | _valid(second)
     values = np.where(_valid(first), first.values, second.values)
@@ -225,7 +225,7 @@ def _coalesce(node: Node, args: list[Column]) -> Column:
 
 
 def _null_if(node: Node, args: list[Column]) -> Column:
-    size = max(len(arg) for arg in args)
+    size = height(args)
     value, condition = (spread(arg, size) for arg in args)
     return Column(value.dtype, value.values, _valid(value) & ~_known(condition, True))
 

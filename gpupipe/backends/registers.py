@@ -1,5 +1,6 @@
 """Between columns as stored and columns as computed: float64, int64 and bool inside, one rounding on leaving."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from gpupipe.backends.strings import as_length
 from gpupipe.columns import Column, Values
 from gpupipe.errors import CastError, IntegerOverflowError
 from gpupipe.kernels.reference import hashing
-from gpupipe.schema import Boolean, DType, String
+from gpupipe.schema import Boolean, DType, String, UInt64
 
 FOLDS = 1  # what the counter-based numbers are for, so that folds and splits are independent
 
@@ -18,13 +19,22 @@ def loaded(column: Column, name: str) -> Column:
     """The column in the type it is computed in; its logical type stays."""
     if column.dtype == String:
         return column
+    refuse_beyond_int64(column, name)
     kind = column.values.dtype.kind
-    if kind == "u" and column.values.dtype.itemsize == 8 and len(column) and column.values.max() > 2**63 - 1:
-        raise IntegerOverflowError(f"Column {name!r} holds values of 2^63 and more. Cast it to Float64 at the source.")
     if kind == "b":
         return column
     wanted = np.float64 if kind == "f" else np.int64
     return Column(column.dtype, column.values.astype(wanted, copy=False), column.valid)
+
+
+def refuse_beyond_int64(column: Column, name: str) -> None:
+    """Raise IntegerOverflowError where a UInt64 column has a value that int64, in which integers compute, has not."""
+    if column.dtype == UInt64 and column.values.dtype.kind == "u":
+        beyond = column.values > np.uint64(2**63 - 1)
+        if (beyond if column.valid is None else beyond & column.valid).any():
+            raise IntegerOverflowError(
+                f"Column {name!r} holds values of 2^63 and more. Cast it to Float64 at the source."
+            )
 
 
 def literal_column(value: Any, dtype: DType) -> Column:
@@ -34,6 +44,11 @@ def literal_column(value: Any, dtype: DType) -> Column:
         return Column(String, pa.array(["" if value is None else value], pa.string()), valid)
     kind = {"f": np.float64, "b": np.bool_}.get(dtype.storage.kind, np.int64)
     return Column(dtype, np.array([0 if value is None else value], kind), valid)
+
+
+def height(columns: Sequence[Column]) -> int:
+    """The number of rows that columns make together: a column of one row goes with any."""
+    return next((len(column) for column in columns if len(column) != 1), 1)
 
 
 def spread(column: Column, size: int) -> Column:

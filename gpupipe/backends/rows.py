@@ -1,5 +1,6 @@
 """Rows from a program or a request as a frame: a dict of values or of lists, a list of dicts, an Arrow table."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import pyarrow as pa
 from gpupipe.columns import Column, Frame
 from gpupipe.errors import ParameterError, SchemaMismatchError, nearest
 from gpupipe.schema import DType, Field, Schema, String
+
+_EPOCH = dt.datetime(1970, 1, 1)
 
 
 def frame_of_rows(rows: Any, schema: Schema, columns: Sequence[str]) -> Frame:
@@ -58,13 +61,13 @@ def column_of(name: str, values: Any, field: Field) -> Column:
     valid = ~np.array(missing) if any(missing) else None
     try:
         return Column(field.dtype, _stored(plain, missing if valid is not None else None, field.dtype), valid)
-    except (TypeError, ValueError, OverflowError, pa.ArrowInvalid) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise SchemaMismatchError(f"The column {name!r} is {field.dtype}; {error}") from error
 
 
 def _stored(values: Any, missing: list[bool] | None, dtype: DType) -> Any:
     if dtype == String:
-        return pa.array(values, pa.string())
+        return _text(values)
     filled = values
     if missing is not None:
         filled = [0 if absent else value for value, absent in zip(values, missing, strict=True)]
@@ -80,7 +83,23 @@ def _stored(values: Any, missing: list[bool] | None, dtype: DType) -> Any:
 
 
 def _ticks(values: Any, dtype: DType) -> Any:
-    kinds = {"Date": pa.date32(), "Datetime": pa.timestamp("us", dtype.time_zone), "Duration": pa.duration("us")}
-    array = pa.array([None if value == 0 else value for value in values], kinds[dtype.name])
-    wide = array.cast(pa.int32() if dtype.name == "Date" else pa.int64())
-    return np.asarray(wide.fill_null(0)).astype(dtype.storage)
+    zero = dt.timedelta() if dtype.name == "Duration" else _EPOCH
+    unit = {"Date": "datetime64[D]", "Datetime": "datetime64[us]", "Duration": "timedelta64[us]"}[dtype.name]
+    array = np.array([zero if value == 0 else _in_utc(value, dtype) for value in values], unit)
+    return array.astype(np.int64).astype(dtype.storage)
+
+
+def _in_utc(value: Any, dtype: DType) -> Any:
+    if not isinstance(value, dt.datetime):
+        return value
+    if (value.tzinfo is None) != (dtype.time_zone is None):
+        raise ValueError(f"{value!r} has {'no' if value.tzinfo is None else 'a'} time zone.")
+    return value.replace(tzinfo=None) if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _text(values: Any) -> Any:
+    """An Arrow array of strings, built from its buffers: for a row this is quicker than Arrow's own conversion."""
+    encoded = [b"" if value is None else value.encode() for value in values]
+    offsets = np.zeros(len(encoded) + 1, np.int32)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))

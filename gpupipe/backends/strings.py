@@ -106,8 +106,8 @@ def compare(op: str, left: Column, right: Column) -> Column:
 
 
 def _broadcast(*columns: Column) -> list[Any]:
-    size = max(len(column) for column in columns)
-    return [decoded(c)[0] if len(c) == 1 and size > 1 else decoded(c) for c in columns]
+    size = next((len(column) for column in columns if len(column) != 1), 1)
+    return [decoded(c)[0] if len(c) == 1 and size != 1 else decoded(c) for c in columns]
 
 
 def select(condition: Column, then: Column, otherwise: Column) -> Column:

@@ -1,21 +1,16 @@
 """Conversions between types, as core nodes."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from gpupipe.compiler.info import Info
+from gpupipe.compiler.info import Info, Typing
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr.node import Node, make
 from gpupipe.schema import Boolean, DType, Float32, Float64, Int64, String
 
-if TYPE_CHECKING:
-    from gpupipe.compiler.typing import Typer
-
 MICROSECONDS_A_DAY = 86_400_000_000
 
 
-def convert(typer: "Typer", node: Node, wanted: DType) -> Node:
+def convert(typer: Typing, node: Node, wanted: DType) -> Node:
     """`node` as an operand of type `wanted`; only conversions that lose nothing a chain keeps."""
     info = typer.info[node]
     if info.dtype == wanted or (info.dtype.is_integer and wanted == Int64):
@@ -31,20 +26,20 @@ def convert(typer: "Typer", node: Node, wanted: DType) -> Node:
     return view(typer, node, wanted)
 
 
-def view(typer: "Typer", node: Node, dtype: DType) -> Node:
+def view(typer: Typing, node: Node, dtype: DType) -> Node:
     """The same 64 bits as another type: a date's days as a number, a boolean as 0 and 1."""
     return _noted(typer, "view", node, typer.info[node].of(dtype), dtype=str(dtype))
 
 
-def _noted(typer: "Typer", op: str, node: Node, info: Info, **params: object) -> Node:
+def _noted(typer: Typing, op: str, node: Node, info: Info, **params: object) -> Node:
     return typer.note(make(op, node, **params), info)
 
 
-def _integer(typer: "Typer", value: int) -> Node:
+def _integer(typer: Typing, value: int) -> Node:
     return typer.note(make("lit", value=value, dtype="Int64"), Info(Int64, False, scalar=True))
 
 
-def _literal(typer: "Typer", node: Node, info: Info, wanted: DType) -> Node:
+def _literal(typer: Typing, node: Node, info: Info, wanted: DType) -> Node:
     value = node["value"]
     if value is not None and wanted == Float64:
         value = float(value)
@@ -55,7 +50,7 @@ def _literal(typer: "Typer", node: Node, info: Info, wanted: DType) -> Node:
     return typer.note(make("lit", value=value, dtype=str(wanted)), info.of(wanted))
 
 
-def cast(typer: "Typer", node: Node, wanted: DType, strict: bool) -> Node:
+def cast(typer: Typing, node: Node, wanted: DType, strict: bool) -> Node:
     """`node` as the user's ``cast(wanted)``."""
     have = typer.info[node].dtype
     if have == wanted:
@@ -75,7 +70,7 @@ def cast(typer: "Typer", node: Node, wanted: DType, strict: bool) -> Node:
     return _to_time(typer, node, have, wanted)
 
 
-def _number(typer: "Typer", node: Node, have: DType, wanted: DType) -> Node:
+def _number(typer: Typing, node: Node, have: DType, wanted: DType) -> Node:
     if have.is_numeric or have == Boolean or have.name == "Null":
         return node
     if have.is_temporal:
@@ -83,7 +78,7 @@ def _number(typer: "Typer", node: Node, have: DType, wanted: DType) -> Node:
     raise TypeMismatchError(f"{have} cannot be cast to {wanted}.")
 
 
-def _to_integer(typer: "Typer", node: Node, have: DType, wanted: DType, strict: bool) -> Node:
+def _to_integer(typer: Typing, node: Node, have: DType, wanted: DType, strict: bool) -> Node:
     number = _number(typer, node, have, wanted)
     info = typer.info[number]
     whole = Info(Int64, info.nullable or not strict, info.scalar, info.wide)
@@ -99,7 +94,7 @@ def _to_integer(typer: "Typer", node: Node, have: DType, wanted: DType, strict: 
     return typer.note(make("narrow", number, *limits, strict=strict), whole.of(wanted))
 
 
-def _to_time(typer: "Typer", node: Node, have: DType, wanted: DType) -> Node:
+def _to_time(typer: Typing, node: Node, have: DType, wanted: DType) -> Node:
     if have.name == "Date" and wanted.name == "Datetime" and wanted.time_zone is None:
         return convert(typer, node, wanted)
     if have.name == "Datetime" and wanted.name == "Date":
@@ -112,7 +107,7 @@ def _to_time(typer: "Typer", node: Node, have: DType, wanted: DType) -> Node:
     raise TypeMismatchError(f"{have} cannot be cast to {wanted}. For text there are .str.to_datetime and .str.to_date.")
 
 
-def local(typer: "Typer", node: Node) -> Node:
+def local(typer: Typing, node: Node) -> Node:
     """Local time of a time-zone-aware timestamp; others as they are."""
     info = typer.info[node]
     if info.dtype.time_zone is None:

@@ -58,7 +58,8 @@ def _page(e: Explanation) -> Iterator[str]:
     rows = "rows unknown" if e.rows is None else f"{e.rows:,} rows"
     again = "kept in memory for further trips" if e.kept else "read again for each further trip"
     yield f"Source     {e.source}"
-    yield f"           {rows} in {e.partitions} partitions; {e.bytes / 1e6:,.1f} MB in {len(e.columns)} columns, {again}"
+    size = f"{e.bytes / 1e6:,.1f} MB in {len(e.columns)} columns"
+    yield f"           {rows} in {e.partitions} partitions; {size}, {again}"
     yield f"Columns    {_wrapped(e.columns)}"
     yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
     for line in _scans(e.plan):

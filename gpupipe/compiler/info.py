@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.node import Node
@@ -39,6 +40,18 @@ class Info:
     def of(self, dtype: DType) -> "Info":
         """The same, of another type."""
         return replace(self, dtype=dtype)
+
+
+class Typing(Protocol):
+    """What casts and macros need of the stage that types: what is known, and typed scalar operations."""
+
+    info: dict[Node, Info]
+
+    def note(self, node: Node, info: Info) -> Node:
+        """Record what is known of a core node, and give it back."""
+
+    def elementwise(self, op: str, *args: Node) -> Node:
+        """The typed node of a scalar operation over core nodes."""
 
 
 def may_be_null(node: Node, operands: Sequence[Info]) -> bool:

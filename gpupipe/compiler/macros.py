@@ -1,32 +1,28 @@
 """Operations that are others written out; each becomes core nodes when its operands' types are known."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from gpupipe.compiler.casts import MICROSECONDS_A_DAY, local, view
-from gpupipe.compiler.info import Info
+from gpupipe.compiler.info import Info, Typing
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr.node import Node, make
 from gpupipe.schema import Date, Float64, Int64
 
-if TYPE_CHECKING:
-    from gpupipe.compiler.typing import Typer
-
-Macro = Callable[["Typer", Node, tuple[Node, ...]], Node]
+Macro = Callable[[Typing, Node, tuple[Node, ...]], Node]
 _LARGEST_PRODUCT = 8
 
 
-def _number(typer: "Typer", value: int | float) -> Node:
+def _number(typer: Typing, value: int | float) -> Node:
     dtype = Float64 if isinstance(value, float) else Int64
     return typer.note(make("lit", value=value, dtype=str(dtype)), Info(dtype, False, scalar=True))
 
 
-def _nonzero(typer: "Typer", node: Node, args: tuple[Node, ...]) -> Node:
+def _nonzero(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     is_zero = typer.elementwise("eq", args[0], _number(typer, 0.0))
     return typer.elementwise("select", is_zero, _number(typer, 1.0), args[0])
 
 
-def _days_of(typer: "Typer", node: Node, args: tuple[Node, ...]) -> Node:
+def _days_of(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     dtype = typer.info[args[0]].dtype
     if dtype == Date:
         return view(typer, args[0], Int64)
@@ -35,7 +31,7 @@ def _days_of(typer: "Typer", node: Node, args: tuple[Node, ...]) -> Node:
     return typer.elementwise("floordiv", ticks, _number(typer, MICROSECONDS_A_DAY))
 
 
-def _time_of(typer: "Typer", node: Node, args: tuple[Node, ...]) -> Node:
+def _time_of(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     _wants_datetime(typer.info[args[0]].dtype.name, "Datetime")
     ticks = view(typer, local(typer, args[0]), Int64)
     return typer.elementwise("mod", ticks, _number(typer, MICROSECONDS_A_DAY))
@@ -46,7 +42,7 @@ def _wants_datetime(name: str, wanted: str) -> None:
         raise TypeMismatchError(f"This date part takes {wanted}, not {name}. For text: .str.to_datetime(format) first.")
 
 
-def _ticks(typer: "Typer", node: Node, args: tuple[Node, ...]) -> Node:
+def _ticks(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     dtype = typer.info[args[0]].dtype
     if not dtype.is_temporal:
         raise TypeMismatchError(f"A time is wanted here, not {dtype}.")
@@ -55,7 +51,7 @@ def _ticks(typer: "Typer", node: Node, args: tuple[Node, ...]) -> Node:
     return view(typer, args[0], Int64)
 
 
-def _power(typer: "Typer", node: Node, args: tuple[Node, ...]) -> Node:
+def _power(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     base, exponent = args
     value = exponent.get("value") if exponent.op == "lit" else None
     if isinstance(value, int | float) and value in range(1, _LARGEST_PRODUCT + 1):
@@ -63,7 +59,7 @@ def _power(typer: "Typer", node: Node, args: tuple[Node, ...]) -> Node:
     return typer.elementwise("power", base, exponent)
 
 
-def _product(typer: "Typer", base: Node, exponent: int) -> Node:
+def _product(typer: Typing, base: Node, exponent: int) -> Node:
     if exponent == 1:
         return base
     half = _product(typer, base, exponent // 2)

@@ -73,7 +73,7 @@ def pipeline() -> gp.Pipeline:
     return gp.Pipeline(
         features=[
             gp.cols(*AMOUNTS).fill_null("median").standardize(),
-            clocks,
+            clocks.standardize(),
             clocks.cyclic(24 * 60),
             col("month").cyclic(12),
             col("wind_dir").fill_null("median").cyclic(360),
@@ -95,12 +95,17 @@ def model() -> HistGradientBoostingClassifier:
 
 def reference() -> Pipeline:
     """The same features and the same model in plain scikit-learn, over the columns of :func:`frame`."""
+
+    def cyclic(period: float) -> FunctionTransformer:
+        return FunctionTransformer(_cyclic, kw_args={"period": period})
+
     median = SimpleImputer(strategy="median")
     features = make_column_transformer(
         (make_pipeline(median, StandardScaler()), AMOUNTS),
-        (FunctionTransformer(_clock_features), CLOCKS),
-        (FunctionTransformer(_cyclic, kw_args={"period": 12}), ["month"]),
-        (make_pipeline(median, FunctionTransformer(_cyclic, kw_args={"period": 360})), ["wind_dir"]),
+        (make_pipeline(FunctionTransformer(minutes), StandardScaler()), CLOCKS),
+        (make_pipeline(FunctionTransformer(minutes), cyclic(24 * 60)), CLOCKS),
+        (cyclic(12), ["month"]),
+        (make_pipeline(median, cyclic(360)), ["wind_dir"]),
         (StandardScaler(), ["month", "day"]),
         (make_pipeline(FunctionTransformer(_weekday), OneHotEncoder(sparse_output=False)), ["time_hour"]),
         (OneHotEncoder(sparse_output=False, handle_unknown="ignore"), FEW),
@@ -152,11 +157,6 @@ def _local(table: pa.Table) -> pa.Table:
 def _cyclic(values: Any, period: float) -> Any:
     angle = np.asarray(values) * (2 * np.pi / period)
     return np.hstack([np.sin(angle), np.cos(angle)])
-
-
-def _clock_features(values: Any) -> Any:
-    since_midnight = minutes(np.asarray(values))
-    return np.hstack([since_midnight, _cyclic(since_midnight, 24 * 60)])
 
 
 def _weekday(values: Any) -> Any:

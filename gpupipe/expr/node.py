@@ -96,11 +96,12 @@ def rewrite(roots: list[Node], step: Callable[[Node], Node]) -> list[Node]:
     return [done[root] for root in roots]
 
 
-_INFIX = {
+# What Python writes between or before operands.
+INFIX = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "power": "**",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|", "xor": "^",
 }  # fmt: skip
-_PREFIX = {"neg": "-", "not": "~"}
+PREFIX = {"neg": "-", "not": "~"}
 
 
 def _arguments(node: Node, first: int) -> str:
@@ -120,10 +121,10 @@ def show(node: Node) -> str:
         return str(node["name"])
     if node.op == "lit":
         return repr(node["value"])
-    if node.op in _INFIX:
-        return f"({show(node.args[0])} {_INFIX[node.op]} {show(node.args[1])})"
-    if node.op in _PREFIX:
-        return f"{_PREFIX[node.op]}{show(node.args[0])}"
+    if node.op in INFIX:
+        return f"({show(node.args[0])} {INFIX[node.op]} {show(node.args[1])})"
+    if node.op in PREFIX:
+        return f"{PREFIX[node.op]}{show(node.args[0])}"
     if node.op == "suffix":
         return show(node.args[0])
     if node.op == "alias":

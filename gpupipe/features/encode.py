@@ -38,7 +38,7 @@ def one_hot(
     return x._call("one_hot", vocabulary, null=bool(null), limit=_whole_number("limit", limit))
 
 
-@operator(peer="OrdinalEncoder(categories=…)", takes="text", arguments=(["a", "b"],), family="categories")
+@operator(peer="OrdinalEncoder(categories=…)", takes="text", arguments=(["Bern", "Bonn"],), family="categories")
 def ordinal(x: Expr, order: Sequence[Any], unknown: str = "error") -> Expr:
     """The position in `order`, from 0; a value not listed is an error, or null with ``unknown="null"``."""
     values = [literal(value)["value"] for value in order]

@@ -125,13 +125,13 @@ def cast(x: Expr, dtype: DType | str, strict: bool = True) -> Expr:
     return x._call("cast", dtype=str(wanted), strict=bool(strict))
 
 
-@scalar(peer="Polars max_horizontal", arguments=(0,))
+@scalar(peer="NumPy maximum (Polars max_horizontal skips nulls)", arguments=(0,))
 def max_horizontal(x: Expr, other: Any) -> Expr:
     """The greater of two, row by row; NaN wins, as in NumPy's maximum."""
     return x._call("max_horizontal", other)
 
 
-@scalar(peer="Polars min_horizontal", arguments=(0,))
+@scalar(peer="NumPy minimum (Polars min_horizontal skips nulls)", arguments=(0,))
 def min_horizontal(x: Expr, other: Any) -> Expr:
     """The lesser of two, row by row; NaN wins, as in NumPy's minimum."""
     return x._call("min_horizontal", other)

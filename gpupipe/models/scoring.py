@@ -37,7 +37,7 @@ def refuse_nan(matrix: Values, names: list[str], who: str) -> None:
         return
     row, column = (int(index[0]) for index in np.nonzero(bad))
     raise DataError(
-        f"The feature {names[column]!r} is {matrix[row, column]} in row {row} ({int(bad[:, column].sum()):,} such rows); "
+        f"The feature {names[column]!r} is {matrix[row, column]} in row {row}, one of {int(bad[:, column].sum()):,} rows; "
         f"{who} takes finite numbers alone. Give the feature .fill_null(…), or .nan_to_null().fill_null(…), or use a "
         "model that takes NaN (HistGradientBoosting, XGBoost)."
     )

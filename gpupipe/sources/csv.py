@@ -13,7 +13,7 @@ from gpupipe.schema import DType, Field, Null, Schema, String
 from gpupipe.sources.border import arrow_type
 from gpupipe.sources.csv_text import Block, blocks, header_of, is_compressed, ragged_line, read_block, size_of
 from gpupipe.sources.inference import both, infer
-from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of
+from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
 
 NULLS = ("", "NA", "N/A", "null", "NULL", "NaN", "nan")  # in a column of any type, quoted or not
 
@@ -89,7 +89,7 @@ class _Seen:
 
 
 def list_csv(
-    paths: Sequence[str], wanted: Mapping[str, DType], partitions: int | None, partition_bytes: int
+    paths: Sequence[str], wanted: Mapping[str, DType], partitions: int | None, partition_bytes: int | None
 ) -> Listing:
     """Partitions of some CSV files; reads all of them once, block by block, for types, nulls and rows.
 
@@ -107,7 +107,7 @@ def list_csv(
     header = header_of(paths[0])[0]
     _check_types(wanted)
     total = sum(size_of(path) for path in paths)
-    size = max(1, -(-total // partitions) if partitions else partition_bytes)
+    size = piece_bytes(total, partitions, partition_bytes)
     seen = {name: _Seen() for name in header}
     if len(seen) < len(header):
         twice = next(name for name in header if header.count(name) > 1)

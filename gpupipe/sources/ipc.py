@@ -12,7 +12,7 @@ from gpupipe.schema import Field, Schema
 from gpupipe.sources.border import refused_columns, schema_of
 from gpupipe.sources.memory import has_nulls, slice_bounds
 from gpupipe.sources.parquet import check_equal
-from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of
+from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def _read(
         raise FileFormatError(f"{path} cannot be read as Arrow IPC (Feather 2): {reason}") from error
 
 
-def list_ipc(paths: Sequence[str], partitions: int | None, partition_bytes: int) -> Listing:
+def list_ipc(paths: Sequence[str], partitions: int | None, partition_bytes: int | None) -> Listing:
     """Partitions of some Arrow IPC files; record batches are cut where a partition needs it.
 
     A compressed file is decoded once here, since nothing but its record batches tells rows and nulls.
@@ -85,7 +85,7 @@ def list_ipc(paths: Sequence[str], partitions: int | None, partition_bytes: int)
     for file in files[1:]:
         check_equal(paths[0], files[0].schema, file.path, file.schema)
     total = sum(sum(file.column_bytes.values()) for file in files)
-    limit = max(-(-total // partitions) if partitions else partition_bytes, 1)
+    limit = piece_bytes(total, partitions, partition_bytes)
     return Listing(
         _common(files),
         tuple(_partitions(files, limit)),

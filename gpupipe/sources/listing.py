@@ -11,10 +11,10 @@ from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
 from gpupipe.sources.ipc import list_ipc
 from gpupipe.sources.memory import list_table, table_of
 from gpupipe.sources.parquet import list_parquet
-from gpupipe.sources.partition import DEFAULT_PARTITION_BYTES, Listing, same_types
+from gpupipe.sources.partition import Listing, same_types
 
 Wanted = Mapping[str, DType]
-_READERS: dict[str, Callable[[list[str], Wanted, int | None, int], Listing]] = {
+_READERS: dict[str, Callable[[list[str], Wanted, int | None, int | None], Listing]] = {
     PARQUET: lambda paths, wanted, count, size: list_parquet(paths, count, size),
     CSV: list_csv,
     IPC: lambda paths, wanted, count, size: list_ipc(paths, count, size),
@@ -39,8 +39,7 @@ def list_rows(
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise ParameterError(f"{name}={value!r} is no count. It takes an integer of at least 1.")
     wanted = {name: _dtype_of(field) for name, field in (schema or {}).items()}
-    size = DEFAULT_PARTITION_BYTES if partition_bytes is None else partition_bytes
-    listing = _read(data, wanted, partitions, size)
+    listing = _read(data, wanted, partitions, partition_bytes)
     _check(listing, wanted)
     return listing
 
@@ -60,7 +59,7 @@ def is_paths(data: Any) -> bool:
     return isinstance(data, str | os.PathLike)
 
 
-def _read(data: Any, wanted: Wanted, partitions: int | None, size: int) -> Listing:
+def _read(data: Any, wanted: Wanted, partitions: int | None, size: int | None) -> Listing:
     if is_paths(data):
         paths = find_files(data)
         return _READERS[format_of(paths)](paths, wanted, partitions, size)

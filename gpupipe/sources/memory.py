@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from gpupipe.errors import DuplicateNameError, ParameterError, SchemaMismatchError, TypeMismatchError
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.border import refused_columns, schema_of
-from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of
+from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +32,16 @@ class TablePartition(Partition):
         return sum(self.table.column(name).nbytes for name in columns)
 
 
-def list_table(table: pa.Table, partitions: int | None, partition_bytes: int, refused: Mapping[str, str]) -> Listing:
+def list_table(
+    table: pa.Table, partitions: int | None, partition_bytes: int | None, refused: Mapping[str, str]
+) -> Listing:
     """Slices of a table as partitions: exactly `partitions` (never more than rows), or by size.
 
     >>> [p.n_rows for p in list_table(pa.table({"a": [1, 2, 3]}), 2, 0, {}).partitions]
     [2, 1]
     """
     schema = with_nulls_seen(schema_of(table.schema), table)
-    wanted = partitions or -(-table.nbytes // max(partition_bytes, 1))
+    wanted = partitions or -(-table.nbytes // piece_bytes(table.nbytes, None, partition_bytes))
     bounds = slice_bounds(table.num_rows, max(1, min(wanted, table.num_rows)))
     return Listing(
         schema,

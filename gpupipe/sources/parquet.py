@@ -11,7 +11,7 @@ from gpupipe.columns import Values
 from gpupipe.errors import FileFormatError, SchemaMismatchError
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.border import refused_columns, schema_of
-from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, same_types
+from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes, same_types
 from gpupipe.sources.statistics import rules_out
 
 # A column chunk whose decoded size is beyond this was (partly) written plain, so most of its values are
@@ -112,7 +112,7 @@ def _is_dictionary(metadata: pq.FileMetaData, leaves: tuple[str, ...], groups: l
 
 
 # -- planning ---------------------------------------------------------------------------------------------
-def list_parquet(paths: Sequence[str], partitions: int | None, partition_bytes: int) -> Listing:
+def list_parquet(paths: Sequence[str], partitions: int | None, partition_bytes: int | None) -> Listing:
     """Partitions of some Parquet files, from their footers.
 
     Args:
@@ -130,7 +130,7 @@ def list_parquet(paths: Sequence[str], partitions: int | None, partition_bytes: 
     for path, metadata in footers[1:]:
         check_equal(paths[0], schema, path, schema_of(metadata.schema.to_arrow_schema()))
     total = sum(group.n_bytes for _, metadata in footers for group in _row_groups(metadata))
-    limit = -(-total // partitions) if partitions else partition_bytes
+    limit = piece_bytes(total, partitions, partition_bytes)
     return Listing(
         _with_nulls_ruled_out(schema, [metadata for _, metadata in footers]),
         tuple(_partitions(footers, limit)) or (ParquetPartition(0, 0, 0, paths[0], (), _leaves(footers[0][1])),),

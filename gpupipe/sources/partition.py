@@ -13,7 +13,20 @@ from gpupipe.errors import DataError
 from gpupipe.schema import DType, Schema
 from gpupipe.sources.border import to_column
 
-DEFAULT_PARTITION_BYTES = 128 * 2**20
+_LEAST, _MOST, _PIECES = 4 * 2**20, 128 * 2**20, 32
+
+
+def piece_bytes(total: int, partitions: int | None, partition_bytes: int | None) -> int:
+    """How large a partition should be, of `total` bytes: as asked, else about a thirty-second, 4 to 128 MiB.
+
+    By the data alone, never by the machine, so that partitions are the same everywhere.
+
+    >>> piece_bytes(1000, 10, None), piece_bytes(10**12, None, None) // 2**20
+    (100, 128)
+    """
+    if partitions:
+        return max(-(-total // partitions), 1)
+    return partition_bytes or min(max(total // _PIECES, _LEAST), _MOST)
 
 
 @dataclass(frozen=True, slots=True)

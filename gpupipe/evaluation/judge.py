@@ -1,0 +1,42 @@
+"""A fitted pipeline and rows with their target in, an evaluation out."""
+
+from collections.abc import Sequence
+
+from gpupipe.artifact.pipeline import Fit
+from gpupipe.errors import ParameterError
+from gpupipe.evaluation.evaluate import evaluate_arrays
+from gpupipe.evaluation.report import Evaluation
+from gpupipe.models.scoring import has_probabilities, model_output, refuse_nan, takes_nan
+from gpupipe.runtime.execute import workers
+from gpupipe.runtime.fitting import examples
+from gpupipe.runtime.progress import Silent
+from gpupipe.runtime.rows import Rows
+from gpupipe.sources.source import Source
+
+
+def judged(fit: Fit, source: Source, by: Sequence[str]) -> Evaluation:
+    """Metrics of the fit's model on the rows of `source`, whole and by the values of the columns `by`.
+
+    Raises:
+        ParameterError: there is no model, or no target, to judge by.
+        TargetError: a target that is null or unknown.
+    """
+    if fit.model is None or fit.target is None:
+        raise ParameterError("There is nothing to evaluate: the pipeline has no model, or no target.")
+    features = fit.features
+    with workers() as pool:
+        rows = Rows(source, [*features.plan.fit_columns, *by], keep=False)
+        found = examples(features, rows, pool, Silent(), by=by)
+    if not takes_nan(fit.model):
+        refuse_nan(found.matrix, features.names, fit.model.estimator)
+    return evaluate_arrays(
+        fit.model.kind,
+        found.target,
+        model_output(fit.model, found.matrix),
+        fit.model.classes,
+        found.weights,
+        found.row_ids,
+        found.slices,
+        probabilities=has_probabilities(fit.model),
+        baseline=fit.notes.get("baseline"),
+    )
