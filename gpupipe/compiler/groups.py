@@ -97,7 +97,7 @@ class _Linear:
         self._steps: list[Step] = []
 
     def program(self, store: Store) -> tuple[Shape, Row]:
-        order = list(self._order(store.node))
+        order = self._order(self._through(store.node))
         registers = Registers(order, self._operands)
         for node in order:
             sources = [registers.of(arg) for arg in self._operands(node)]
@@ -113,7 +113,13 @@ class _Linear:
         return node in self._leaves or self._info[node].scalar
 
     def _operands(self, node: Node) -> tuple[Node, ...]:
-        return () if self._is_leaf(node) else node.args
+        return () if self._is_leaf(node) else tuple(self._through(arg) for arg in node.args)
+
+    def _through(self, node: Node) -> Node:
+        """The node whose register holds `node`: a view is the same bits, so it has no step and no register."""
+        while node.op == "view" and not self._is_leaf(node):
+            node = node.args[0]
+        return node
 
     def _order(self, root: Node) -> list[Node]:
         inside: set[Node] = set()
@@ -132,9 +138,9 @@ class _Linear:
             code = CODES["const_f" if register_kind(self._info[node].dtype) == "f" else "const_i"]
             self._row.parameters.append(node)
             self._steps.append((code, out, len(self._row.parameters) - 1, 0, 0))
-        elif name := self._opcode(node):
+        else:
             a, b, c = (*sources, 0, 0, 0)[:3]
-            self._steps.append((CODES[name], out, a, b, c))
+            self._steps.append((CODES[self._opcode(node)], out, a, b, c))
 
     def _opcode(self, node: Node) -> str:
         row = ELEMENTWISE[node.op]
