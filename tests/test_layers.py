@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gpupipe.optional import OURS
+from gpupipe.optional import FIRST_USE, OURS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -284,6 +284,19 @@ def test_no_module_is_called_utils() -> None:
 
 @pytest.mark.parametrize("name", sorted(filter(is_package, set(modules()) - {"gpupipe.kernels"})))
 def test_an_init_only_lists_names(name: str) -> None:
-    allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign, ast.Delete)
+    allowed: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)
+    if name == "gpupipe":  # what runs the language is imported at first use: __getattr__, __dir__, TYPE_CHECKING
+        allowed += (ast.FunctionDef, ast.If)
     odd = [ast.unparse(node)[:60] for node in tree(name).body if not isinstance(node, allowed)]
     assert not odd, f"{name} does more than list names: {odd}"
+
+
+def test_names_imported_at_first_use_are_those_that_type_checkers_see() -> None:
+    (checking,) = [node for node in tree("gpupipe").body if isinstance(node, ast.If)]
+    assert ast.unparse(checking.test) == "TYPE_CHECKING"
+    seen = {
+        alias.name: node.module for node in checking.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert seen == FIRST_USE
+    users = [name for name, path in modules().items() if "first_use(" in path.read_text(encoding="utf-8")]
+    assert users == ["gpupipe", "gpupipe.optional"]

@@ -38,9 +38,7 @@ def test_nulls_of_flights_are_nulls_and_not_the_text_na(raw: dict[str, Path]) ->
     nulls = {name: table[name].null_count for name in table.column_names if table[name].null_count}
     assert sum(nulls.values()) == 46_595 and nulls["arr_delay"] == 9_430 and nulls["tailnum"] == 2_512
     assert pc.count_distinct(table["tailnum"]).as_py() == 4_043
-    assert all(
-        pa.types.is_integer(table.schema.field(name).type) for name in ("dep_time", "arr_delay", "air_time")
-    )
+    assert all(pa.types.is_integer(table.schema.field(name).type) for name in ("dep_time", "arr_delay", "air_time"))
 
 
 def test_local_time_agrees_with_the_columns_that_repeat_it(raw: dict[str, Path]) -> None:
@@ -53,10 +51,7 @@ def test_churn_has_no_row_numbers_and_few_nulls(raw: dict[str, Path]) -> None:
     table = pq.read_table(raw["churn"])
     assert "rownames" not in table.column_names
     assert sum(column.null_count for column in table.columns) == 11
-    assert (
-        sum(pa.types.is_string(field.type) or pa.types.is_large_string(field.type) for field in table.schema)
-        == 11
-    )
+    assert sum(pa.types.is_string(field.type) or pa.types.is_large_string(field.type) for field in table.schema) == 11
 
 
 def test_flights_data_is_found_without_importing_its_package(raw: dict[str, Path]) -> None:
