@@ -34,7 +34,8 @@ types: $(READY) ## mypy, over the tree as it is installed (kernels inside gpupip
 	@ln -s ../../tests build/types/tests
 	cd build/types && $(abspath $(PY)) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache gpupipe tests
 
-docs: $(READY) ## the API's pages as HTML, in build/docs
+docs: $(READY) ## docs/operators.md and the operators' stub from the code, and the API's pages as HTML in build/docs
+	$(PY) docs/generate.py
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(PY) -m pdoc --output-directory build/docs gpupipe
 

@@ -1,5 +1,6 @@
 """The whole-column functions of categories and keys, by the names of their rows in ``expr/columnwise.py``."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,7 @@ def hash_column(column: Column, seed: int) -> Values:
     return np.where(column.valid, hashes, NULL_HASH)
 
 
-CATEGORIES = {
+CATEGORIES: dict[str, Callable[..., Column]] = {
     "codes": codes,
     "lookup": lookup,
     "is_in": is_in,

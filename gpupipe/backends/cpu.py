@@ -145,7 +145,8 @@ class CpuProgram:
 
     def _interpreter(self, n_values: int) -> Run:
         if self._numba and n_values >= _WORTH_NUMBA:
-            return optional.load("gpupipe.kernels.cpu.interpreter").run  # type: ignore[no-any-return]
+            fast: Run = optional.load("gpupipe.kernels.cpu.interpreter").run
+            return fast
         return interpreter.run
 
     def _failing(self, root: Node, code: int) -> Node:

@@ -6,6 +6,7 @@ value of a group (``values``).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def _update_extremes(column: Column, groups: Values, n_groups: int) -> Arrays:
     return {"n": _counts(groups, n_groups), "min": least, "max": greatest}
 
 
-def _identity(dtype: np.dtype) -> tuple[float | int, float | int]:  # type: ignore[type-arg]
+def _identity(dtype: np.dtype[Any]) -> tuple[float | int, float | int]:
     if dtype.kind == "f":
         return np.inf, -np.inf
     bounds = np.iinfo(dtype)

@@ -15,6 +15,7 @@ from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.schema import Schema, parse_dtype
 
 TRANSPARENT = ("alias", "suffix", "named_as")
+_TAKES_LIST = ("codes", "one_hot", "class_indicator")
 
 
 class Typer:
@@ -43,6 +44,8 @@ class Typer:
                     self._core[node] = self.apply(node, tuple(self._core[arg] for arg in node.args))
                 except PlanError as error:
                     raise type(error)(f"{error} In: {show(root)}") from None
+        if _is_list(self._core[root]):
+            raise TypeMismatchError(f"{show(root)} is a list, not a value for each row. Use .codes() or .one_hot().")
         return self._core[root]
 
     def note(self, node: Node, info: Info) -> Node:
@@ -54,6 +57,8 @@ class Typer:
         """The core node of an operation whose operands are core nodes already."""
         if node.op in TRANSPARENT:
             return args[0]
+        if any(map(_is_list, args[: 1 if node.op in _TAKES_LIST else None])):
+            raise TypeMismatchError(f"{node.op} takes values; a vocabulary is a list, for .codes() and .one_hot().")
         if node.op == "col":
             field = self._schema[node["name"]]
             return self.note(node, Info(field.dtype, field.nullable))
@@ -113,3 +118,7 @@ class Typer:
         core = node.with_args(args)
         scalar = all(info.scalar for info in infos)
         return self.note(core, Info(dtype, may_be_null(core, infos), scalar, core if row.wide else None))
+
+
+def _is_list(core: Node) -> bool:
+    return core.op in REDUCTIONS and REDUCTIONS[core.op].table

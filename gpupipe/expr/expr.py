@@ -159,7 +159,7 @@ class Expr(Methods):
     def __float__(self) -> float:
         self._untraceable("number", "Use NumPy's functions on it, not those of math; they build expressions.")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __len__(self) -> int:
         self._untraceable("length", "Use .count() for the number of values.")

@@ -22,7 +22,7 @@ def to_json(roots: Sequence[Node]) -> dict[str, Any]:
     [2]
     """
     place: dict[Node, int] = {}
-    rows = []
+    rows: list[list[Any]] = []
     for node in walk(*roots):
         place[node] = len(rows)
         rows.append([node.op, [place[arg] for arg in node.args], {k: _encode(v) for k, v in node.params}])

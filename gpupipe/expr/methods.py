@@ -1,0 +1,52 @@
+"""Registered operators as methods: why `x.standardize()` and `x.dt.month()` call functions of expressions.
+
+The stub beside this file lists them for editors and type checkers; `make docs` writes it from the registry.
+"""
+
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+from gpupipe.errors import nearest
+from gpupipe.expr import registry
+
+NAMESPACES = ("dt", "str")
+
+
+class Methods:
+    """What an expression is, as far as its operators go: each attribute is looked up in the registry."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in NAMESPACES:
+            return Namespace(self, name)
+        return _method(self, "", name)
+
+    def __dir__(self) -> list[str]:
+        plain = [entry.name for entry in registry.operators() if not entry.namespace]
+        return sorted({*object.__dir__(self), *plain, *NAMESPACES})
+
+
+class Namespace:
+    """``expr.dt`` and ``expr.str``: operators of dates and of text."""
+
+    __slots__ = ("_expr", "_name")
+
+    def __init__(self, expr: Methods, name: str) -> None:
+        self._expr, self._name = expr, name
+
+    def __getattr__(self, name: str) -> Any:
+        return _method(self._expr, self._name, name)
+
+    def __dir__(self) -> list[str]:
+        return [entry.name for entry in registry.operators() if entry.namespace == self._name]
+
+
+def _method(expr: Methods, namespace: str, name: str) -> Callable[..., Any]:
+    qualified = f"{namespace}.{name}" if namespace else name
+    entry = None if name.startswith("__") else registry.find(qualified)
+    if entry is None:
+        known = [operator.qualified for operator in registry.operators()]
+        raise AttributeError(f"Expressions have no {qualified!r}. {nearest(qualified, known)}")
+    return MethodType(entry.function, expr)
