@@ -64,8 +64,8 @@ INVERSE_HALF_PI = 0.6366197723675814
 #: 1.5 · 2^52: adding it rounds to a whole number, which then stands in the low bits.
 ROUNDER = 6755399441055744.0
 ROUNDER_BITS = 0x4338000000000000
-#: The bits of sqrt(1/2), of 1 and of an exponent of one.
-ROOT_HALF_BITS, ONE_BITS, MANTISSA = 0x3FE6A09E667F3BCD, 0x3FF0000000000000, 52
+#: The bits of sqrt(1/2), and where a float64's exponent begins.
+ROOT_HALF_BITS, MANTISSA = 0x3FE6A09E667F3BCD, 52
 EXPONENT_BIAS = 1023
 #: Splits 53 bits in two halves: 2^27 + 1.
 SPLITTER = 134217729.0

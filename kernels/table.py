@@ -96,7 +96,7 @@ def _check_steps(steps: list[list[int]], n_registers: int) -> None:
         for register in operands[: len(reads)]:
             if register not in written:
                 raise ParameterError(f"Step {number} ({Op(code).name}) reads register {register} before it is written.")
-        if not reads and operands[0] < 0 or out < 0 or (gives and out >= n_registers):
+        if (not reads and operands[0] < 0) or out < 0 or (gives and out >= n_registers):
             raise ParameterError(
                 f"Step {number} ({Op(code).name}) is {[code, out, *operands]}: slots start at 0, and there are "
                 f"{n_registers} registers."
@@ -139,7 +139,8 @@ class Table:
             ParameterError: a row that does not fit its program, or a parameter of the wrong kind.
 
         >>> from gpupipe.kernels.opcodes import Op
-        >>> steps = [(Op.LOAD_F4, 0, 0, 0, 0), (Op.CONST_F, 1, 0, 0, 0), (Op.ADD_F, 0, 0, 1, 0), (Op.STORE_F4, 0, 0, 0, 0)]
+        >>> load, store = (Op.LOAD_F4, 0, 0, 0, 0), (Op.STORE_F4, 0, 0, 0, 0)
+        >>> steps = [load, (Op.CONST_F, 1, 0, 0, 0), (Op.ADD_F, 0, 0, 1, 0), store]
         >>> table = Table.build([Program(np.array(steps), 2)], [(0, [0], [1.5], [0]), (0, [1], [2.5], [1])])
         >>> len(table), table.parameters.tolist()
         (2, [1.5, 2.5])
@@ -162,13 +163,16 @@ class Table:
     @cached_property
     def needs(self) -> "Needs":
         """Which dtype every input and output must have."""
-        loads, stores = {}, {}
+        loads: dict[tuple[int, int], None] = {}
+        stores: dict[tuple[int, int], None] = {}
         for row, number in enumerate(self.row_program.tolist()):
             program = self.programs[number]
             for slot, ops in program.column_loads.items():
-                loads.update({(int(self.columns[self.column_start[row] + slot]), op - Op.LOAD_BOOL): None for op in ops})
+                index = int(self.columns[self.column_start[row] + slot])
+                loads.update({(index, op - Op.LOAD_BOOL): None for op in ops})
             for slot, ops in program.output_stores.items():
-                stores.update({(int(self.outputs[self.output_start[row] + slot]), op - Op.STORE_BOOL): None for op in ops})
+                index = int(self.outputs[self.output_start[row] + slot])
+                stores.update({(index, op - Op.STORE_BOOL): None for op in ops})
         return Needs(
             [(index, np.dtype(STORAGE[kind])) for index, kind in loads],
             [(index, np.dtype(STORAGE[kind])) for index, kind in stores],

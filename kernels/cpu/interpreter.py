@@ -5,7 +5,6 @@ over registers that stay in cache. Same names, signatures and bits as `gpupipe.k
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from ..table import INT_OVERFLOW, Array, Buffer, Table, fresh_status
 from .jit import kernel
 from .steps import SLOT, compute_step, const_step, load_step, store_step
 from .transfer import SPACING, STAGE, TILE, flush, size_of
-
 
 #: Slots beside the registers: the spare, one for stores, one for bytes.
 _EXTRA = 3

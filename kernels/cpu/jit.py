@@ -31,7 +31,7 @@ def part(function: Callable[..., Any]) -> Any:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """The same, but made part of its one caller before types are inferred: less to compile where it is only a switch."""
+    """The same, but made part of its one caller before types are inferred: less to compile for a mere switch."""
     return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")(
         function
     )

@@ -41,13 +41,14 @@ def rehashed(firsts, seconds, count, size):
 def grown(values):
     """The array, twice as long."""
     longer = np.empty(2 * values.size, np.int64)
-    longer[: values.size] = values
+    for i in range(values.size):
+        longer[i] = values[i]
     return longer
 
 
 @kernel
 def _number_pairs(first, second, numbers):
-    """Number the distinct pairs in order of appearance: their firsts, seconds and counts."""
+    """Number the distinct pairs in order of appearance; how many, their firsts, seconds, counts (and room behind)."""
     slots = np.full(1024, -1, np.int64)
     firsts, seconds, counts = np.empty(512, np.int64), np.empty(512, np.int64), np.empty(512, np.int64)
     count = 0
@@ -64,7 +65,7 @@ def _number_pairs(first, second, numbers):
             count += 1
         counts[slots[at]] += 1
         numbers[i] = slots[at]
-    return firsts[:count].copy(), seconds[:count].copy(), counts[:count].copy()
+    return count, firsts, seconds, counts
 
 
 @kernel
@@ -111,7 +112,8 @@ def factorize(keys: Array) -> tuple[Array, Array]:
     """Each key's position among the distinct keys, and these, ascending; both int64."""
     keys = _ints(np.asarray(keys))
     numbers = np.empty(len(keys), dtype=np.int64)
-    uniques, _, _ = _number_pairs(keys, np.zeros(1, dtype=np.int64), numbers)
+    count, uniques, _, _ = _number_pairs(keys, np.zeros(1, dtype=np.int64), numbers)
+    uniques = uniques[:count]
     order = np.argsort(uniques)
     position = np.empty_like(order)
     position[order] = np.arange(len(order))
@@ -161,7 +163,8 @@ def _extreme(ids: Array, values: Array, n_groups: int, sign: float) -> Array:
 def value_counts(ids: Array, values: Array) -> tuple[Array, Array, Array]:
     """How often each int64 value stands in each group: (ids, values, counts), int64, ordered by id, then value."""
     numbers = np.empty(len(ids), dtype=np.int64)
-    first, second, counts = _number_pairs(_ints(ids), _ints(values), numbers)
+    count, *pairs = _number_pairs(_ints(ids), _ints(values), numbers)
+    first, second, counts = (part[:count] for part in pairs)
     order = np.lexsort((second, first))
     order = order[first[order] >= 0]
     return first[order], second[order], counts[order]

@@ -34,7 +34,7 @@ def _compiled() -> dict[str, Any]:
     """Each formula with its globals replaced: the primitives over one number, and the formulas compiled before."""
     names: dict[str, Any] = {
         **vars(formulas), "where": where, "bits_of": bits_of, "float_of": float_of, "to_float": float,
-        "root": sqrt, "horner": _horner,
+        "root": sqrt, "floor": np.floor, "horner": _horner,
     }  # fmt: skip
     for name in _NAMES:
         names[name] = part(FunctionType(getattr(formulas, name).__code__, names, name))

@@ -1,5 +1,5 @@
-"""Typed pointers from addresses, and the bits of numbers. A tile of a register is an address inside the kernels: passing
-it costs one word where an array costs seven, and Numba adds neither reference counts nor negative indexes.
+"""Typed pointers from addresses, and the bits of numbers. A tile of a register is an address inside the kernels:
+passing it costs one word where an array costs seven, and Numba adds neither reference counts nor negative indexes.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """One step of a program over one tile: where its operands lie, which are null, and what it reports.
 
 A register is a slot: a tile of values and behind it a tile of validity, which counts only where `masked` says that any
-row may be null. `base` is the address of slot 0. Each step gives the first offending row of the tile (-1: none) and a code.
+row may be null. `base` is the address of slot 0. Steps give the first offending row of the tile (-1: none) and a code.
 """
 
 import numpy as np

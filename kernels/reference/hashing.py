@@ -106,8 +106,8 @@ def hash_strings(data: Array, offsets: Array, seed: int = 0) -> Array:
     Returns:
         uint64 (n,).
 
-    >>> hash_strings(np.frombuffer(b"abc", "u1"), np.array([0, 0, 3])).tolist() == [0xEF46DB3751D8E999, 0x44BC2CF5AD770999]
-    True
+    >>> [hex(value) for value in hash_strings(np.frombuffer(b"abc", "u1"), np.array([0, 0, 3])).tolist()]
+    ['0xef46db3751d8e999', '0x44bc2cf5ad770999']
     """
     at = np.array(offsets[:-1], dtype=np.int64)
     size = np.asarray(offsets[1:], dtype=np.int64) - at

@@ -37,9 +37,7 @@ class Group:
     outputs: list[list[int]]
 
 
-def run(
-    table: Table, inputs: Sequence[Buffer], outputs: Sequence[Buffer], start: int, stop: int
-) -> Array:
+def run(table: Table, inputs: Sequence[Buffer], outputs: Sequence[Buffer], start: int, stop: int) -> Array:
     """Evaluate every expression of `table` for rows `start` to `stop`.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-where = np.where
+where, floor = np.where, np.floor
 root = np.sqrt
 
 

@@ -146,7 +146,9 @@ def _naive_number(name, v):
         return (int(v[0]), 0) if fits else (0, 2) if name.endswith("strict") else (None, 0)
     if name.startswith("narrow"):
         fits = v[1] <= v[0] <= v[2]
-        return (v[0], 0) if fits or name.endswith("strict") and False else (v[0], 2) if "strict" in name else (None, 0)
+        return (
+            (v[0], 0) if fits or (name.endswith("strict") and False) else (v[0], 2) if "strict" in name else (None, 0)
+        )
     python = {
         "neg_i": lambda a: -a, "abs_i": abs, "sign_i": lambda a: (a > 0) - (a < 0), "add_i": lambda a, b: a + b,
         "sub_i": lambda a, b: a - b, "mul_i": lambda a, b: a * b, "floordiv_i": lambda a, b: a // b,

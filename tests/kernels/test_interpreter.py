@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_programs import INNER, TRANSCENDENTAL, column, naive_row, random_case, run_case
 
 from gpupipe.errors import ParameterError
 from gpupipe.kernels.cpu import interpreter as cpu
@@ -20,8 +21,6 @@ from gpupipe.kernels.table import (
     Table,
     merge_status,
 )
-
-from random_programs import INNER, TRANSCENDENTAL, column, naive_row, random_case, run_case
 
 TWINS = pytest.mark.parametrize("run", [reference.run, cpu.run], ids=["reference", "cpu"])
 CALENDAR = [Op.YEAR, Op.MONTH, Op.DAY]
@@ -165,7 +164,11 @@ def test_int_overflow_is_told_and_only_of_valid_rows(run):
     steps = [(Op.LOAD_I8, 0, 0, 0, 0), (Op.LOAD_I8, 1, 1, 0, 0), (Op.MUL_I, 0, 0, 1, 0), (Op.STORE_I8, 0, 0, 0, 0)]
     table = Table.build([Program(np.array(steps), 2)], [(0, [0, 1], [], [0])])
     big = np.array([2**32, 3_037_000_499, 3_037_000_500, 2**31], "i8")
-    for valid, expected in (([1, 1, 1, 1], [INT_OVERFLOW, 0]), ([0, 1, 1, 1], [INT_OVERFLOW, 2]), ([0, 1, 0, 1], [0, -1])):
+    for valid, expected in (
+        ([1, 1, 1, 1], [INT_OVERFLOW, 0]),
+        ([0, 1, 1, 1], [INT_OVERFLOW, 2]),
+        ([0, 1, 0, 1], [0, -1]),
+    ):
         out = np.zeros(4, "i8"), np.zeros(4, bool)
         inputs = [(big, np.array(valid, bool)), (big, None)]
         assert run(table, inputs, [out], 0, 4).tolist() == [expected]

@@ -50,7 +50,9 @@ def test_statistics_of_groups(keyed, rows):
 
 @TWINS
 @settings(max_examples=60, deadline=None)
-@given(pairs=st.lists(st.tuples(st.integers(-1, 3), st.integers(-2, 2) | st.integers(-(2**63), 2**63 - 1)), max_size=60))
+@given(
+    pairs=st.lists(st.tuples(st.integers(-1, 3), st.integers(-2, 2) | st.integers(-(2**63), 2**63 - 1)), max_size=60)
+)
 def test_value_counts(keyed, pairs):
     ids, values = np.array([i for i, _ in pairs], "i8"), np.array([v for _, v in pairs], "i8")
     got = [part.tolist() for part in keyed.value_counts(ids, values)]
