@@ -176,9 +176,9 @@ def _explain(arguments: argparse.Namespace) -> None:
 
 
 def _features(pipeline: gp.Pipeline) -> str:
-    plan = pipeline.features_.plan
+    plan = pipeline.plan_
     lines = [f"Reads      {', '.join(f'{name}: {plan.schema[name].dtype}' for name in plan.columns)}"]
-    lines += [f"Features   {len(plan.features)} expressions, {len(pipeline.features_.names)} columns"]
+    lines += [f"Features   {len(plan.features)} expressions, {len(pipeline.get_feature_names_out())} columns"]
     lines += [f"  {feature.name}: {feature.dtype} = {show(feature.source)}" for feature in plan.features]
     return "\n".join(lines)
 
@@ -202,7 +202,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
     for path in sorted(Path(arguments.artifact).iterdir()):
         print(f"  {path.name}: {path.stat().st_size:,} bytes")
     print(_features(pipeline))
-    print(f"Columns    {', '.join(pipeline.features_.names)}")
+    print(f"Columns    {', '.join(pipeline.get_feature_names_out())}")
     print(f"Model      {_model(pipeline)}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.compiler.expand import flatten
 from gpupipe.compiler.explain import Explanation
+from gpupipe.compiler.plan import Plan
 from gpupipe.errors import NotFittedError, ParameterError
 from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
@@ -43,7 +45,7 @@ class Pipeline(SklearnContract):
         device: ``"auto"``, ``"cpu"``, or ``"reference"``, the slow oracle.
 
     Attributes (after the fit):
-        features_: the fitted features, which can transform without the model.
+        features_: the fitted features as a pipeline without the model: it transforms, saves, and can be shared.
         model_: the trained model as data; None without one.
         classes_: a classifier's labels, sorted.
         report_: what the fit did.
@@ -113,7 +115,10 @@ class Pipeline(SklearnContract):
 
     def _keep(self, fit: artifact.Fit) -> None:
         self._fit = fit
-        self.features_: FittedFeatures = fit.features
+        self.features_: Pipeline = self
+        if fit.model is not None:
+            self.features_ = Pipeline(self.features, self.target, device=self.device)
+            self.features_._keep(replace(fit, model=None))
         self.model_: Model | None = fit.model
         if fit.model is not None and fit.model.classes is not None:
             self.classes_ = _labels(fit.model.classes)
@@ -145,6 +150,11 @@ class Pipeline(SklearnContract):
         if fit is None:
             raise NotFittedError("This pipeline is not fitted yet. Call fit(data), or gpupipe.load(path) a saved one.")
         return fit
+
+    @property
+    def plan_(self) -> Plan:
+        """What was planned for the data of the fit: schema, features, statistics and scans."""
+        return self._fitted().features.plan
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_fit" in self.__dict__

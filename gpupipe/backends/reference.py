@@ -90,7 +90,7 @@ def _evaluate(node: Node, args: list[Column], frame: Frame, tables: Tables) -> C
 def columnwise(node: Node, args: list[Column], tables: Tables) -> Column:
     """A whole-column operation, or a scalar one over text."""
     if node.op in TEXT:
-        return loaded(TEXT[node.op](node, *args), "")
+        return loaded(TEXT[node.op](node, args[0]), "")
     if node.op in CATEGORIES:
         return loaded(CATEGORIES[node.op](tables, node, *args), "")
     if node.op == "select":

@@ -1,6 +1,7 @@
 """The whole-column functions of text, by the names of their rows in ``expr/columnwise.py``."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def hash_strings(strings: Any, seed: int) -> Values:
     return np.asarray(hashing.hash_strings(octets, ends, seed))
 
 
-TEXT = {
+TEXT: dict[str, Callable[[Node, Column], Column]] = {
     "len_chars": len_chars,
     "len_bytes": len_bytes,
     "to_lowercase": to_lowercase,

@@ -10,6 +10,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
 from gpupipe.expr.node import Node, show, walk
 
+_WIDTH = 118
 STAGES = ("features", "typed", "scans", "groups")
 
 
@@ -63,10 +64,10 @@ def _page(e: Explanation) -> Iterator[str]:
     yield f"Columns    {_wrapped(e.columns)}"
     yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
     for line in _scans(e.plan):
-        yield f"  {line}"
+        yield _short(f"  {line}")
     yield f"Features   {len(e.plan.features)} expressions"
     for line in _features(e.plan):
-        yield f"  {line}"
+        yield _short(f"  {line}")
     yield f"Groups     {len(set(_shapes(e.plan)))} shapes of expression; one call of the tile interpreter a partition"
     yield f"Device     {e.device}"
     if e.model:
@@ -89,6 +90,11 @@ def _features(plan: Plan) -> Iterator[str]:
         wide = "_* (known after the fit)" if feature.info.wide is not None else ""
         null = "?" if feature.info.nullable else ""
         yield f"{feature.name}{wide}: {feature.dtype}{null} = {show(feature.source)}"
+
+
+def _short(line: str) -> str:
+    """A line of the page; `stage("features")` has it whole."""
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 2] + " …"
 
 
 def _typed(plan: Plan) -> Iterator[str]:

@@ -6,7 +6,7 @@ from gpupipe.artifact.pipeline import Fit
 from gpupipe.errors import ParameterError
 from gpupipe.evaluation.evaluate import evaluate_arrays
 from gpupipe.evaluation.report import Evaluation
-from gpupipe.models.scoring import has_probabilities, model_output, refuse_nan, takes_nan
+from gpupipe.models.scoring import model_output, refuse_nan, takes_nan
 from gpupipe.runtime.execute import workers
 from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.progress import Silent
@@ -37,6 +37,6 @@ def judged(fit: Fit, source: Source, by: Sequence[str]) -> Evaluation:
         found.weights,
         found.row_ids,
         found.slices,
-        probabilities=has_probabilities(fit.model),
+        probabilities=fit.model.has_probabilities,
         baseline=fit.notes.get("baseline"),
     )

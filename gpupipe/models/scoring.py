@@ -37,15 +37,10 @@ def refuse_nan(matrix: Values, names: list[str], who: str) -> None:
         return
     row, column = (int(index[0]) for index in np.nonzero(bad))
     raise DataError(
-        f"The feature {names[column]!r} is {matrix[row, column]} in row {row}, one of {int(bad[:, column].sum()):,} rows; "
+        f"The feature {names[column]!r} is {matrix[row, column]} in row {row} (and {int(bad[:, column].sum()) - 1:,} more); "
         f"{who} takes finite numbers alone. Give the feature .fill_null(…), or .nan_to_null().fill_null(…), or use a "
         "model that takes NaN (HistGradientBoosting, XGBoost)."
     )
-
-
-def has_probabilities(model: Model) -> bool:
-    """Whether `predict_proba` is there."""
-    return model.kind == "classifier" and model._link.probabilities is not None
 
 
 def model_output(model: Model, matrix: Values) -> Values:
@@ -53,7 +48,7 @@ def model_output(model: Model, matrix: Values) -> Values:
     if model.kind == "transformer":
         return model.transform(matrix)
     if model.kind == "classifier":
-        output = model.predict_proba(matrix) if has_probabilities(model) else model.decision_function(matrix)
+        output = model.predict_proba(matrix) if model.has_probabilities else model.decision_function(matrix)
     else:
         output = model.predict(matrix)
     return output.reshape(len(matrix), -1).astype(np.float64)

@@ -69,9 +69,8 @@ class Declared:
         row = self.row
         if row is not None and row.supervised and self.target is None:
             raise TargetError(f"{row.name} needs a target. Give Pipeline(target=…), or fit(X, y).")
-        target = self.target if row is None or row.supervised else None
         key = [self.key] if self.key else []
-        plan = make_plan(schema, self.features, target=target, weights=self.weights, task=self.task, key=key)
+        plan = make_plan(schema, self.features, target=self.target, weights=self.weights, task=self.task, key=key)
         if row is not None and not row.accepts_nan:
             _refuse_nullable(plan, row)
         return plan
@@ -125,7 +124,8 @@ def run_fit(
     with workers() as pool:
         with clock.stage("statistics"):
             features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress), backend)
-        model, notes = None, {}
+        model: Model | None = None
+        notes: dict[str, Any] = {}
         if declared.model is not None:
             model, notes = _trained(declared, features, rows, validation, pool, progress, clock)
         probe = _probe(features, rows)
@@ -140,14 +140,7 @@ def run_fit(
         rows_filtered=rows.report.rows_filtered,
         constant=features.constant_divisors(),
     )
-    return Outcome(
-        Fit(features, model, plan_target(declared, plan), declared.weights, declared.task, probe, notes), report, rows
-    )
-
-
-def plan_target(declared: Declared, plan: Plan) -> Node | None:
-    """The target's expression, if the plan uses one."""
-    return declared.target if plan.target is not None else None
+    return Outcome(Fit(features, model, declared.target, declared.weights, declared.task, probe, notes), report, rows)
 
 
 def _trained(
@@ -173,7 +166,7 @@ def _trained(
         model = train(
             declared.model,
             found.matrix,
-            found.target,
+            found.target if row.supervised else None,
             weights=found.weights,
             validation=held,
             feature_names=features.names,
