@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 ERROR_CHARACTERS = 1500
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def load(name: str) -> Any:
@@ -41,7 +42,7 @@ class Record:
         except Exception as error:  # the error is the figure here, whatever it is
             value = None
             text = "".join(traceback.format_exception(error))
-            self.errors[name] = text[-ERROR_CHARACTERS:]
+            self.errors[name] = text[-ERROR_CHARACTERS:].replace(f"{CHECKOUT}/", "")  # no paths of one machine
         self.seconds[name] = round(time.perf_counter() - start, 3)
         print(f"  {name}: {'FAILED' if name in self.errors else value} [{self.seconds[name]} s]", flush=True)
         self._write()
