@@ -11,6 +11,7 @@ import numpy as np
 
 from ..opcodes import Op
 from ..reference import math as formulas
+from ..reference import trigonometry
 from .jit import kernel, part
 from .memory import bits_of, f8, float_of, where
 
@@ -33,11 +34,11 @@ def _horner(x, coefficients):
 def _compiled() -> dict[str, Any]:
     """Each formula with its globals replaced: the primitives over one number, and the formulas compiled before."""
     names: dict[str, Any] = {
-        **vars(formulas), "where": where, "bits_of": bits_of, "float_of": float_of, "to_float": float,
-        "root": sqrt, "floor": np.floor, "horner": _horner,
+        **vars(trigonometry), **vars(formulas), "where": where, "bits_of": bits_of, "float_of": float_of,
+        "to_float": float, "root": sqrt, "floor": np.floor, "horner": _horner,
     }  # fmt: skip
     for name in _NAMES:
-        names[name] = part(FunctionType(getattr(formulas, name).__code__, names, name))
+        names[name] = part(FunctionType(names[name].__code__, names, name))
     return names
 
 

@@ -12,10 +12,10 @@ intrinsic = optional.load("numba.extending").intrinsic
 
 def _pointer(element: Any) -> Any:
     @intrinsic
-    def pointer(typing_context, address):  # type: ignore[no-untyped-def]
+    def pointer(typing_context, address):
         signature = types.CPointer(element)(types.int64)
 
-        def generate(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+        def generate(context, builder, sig, arguments):
             return builder.inttoptr(arguments[0], context.get_value_type(sig.return_type))
 
         return signature, generate
@@ -30,8 +30,8 @@ f4, f8 = _pointer(types.float32), _pointer(types.float64)
 
 def _bitcast(source: Any, target: Any) -> Any:
     @intrinsic
-    def cast(typing_context, value):  # type: ignore[no-untyped-def]
-        def generate(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+    def cast(typing_context, value):
+        def generate(context, builder, sig, arguments):
             return builder.bitcast(arguments[0], context.get_value_type(sig.return_type))
 
         return target(source), generate
@@ -44,11 +44,11 @@ bits_of, float_of = _bitcast(types.float64, types.int64), _bitcast(types.int64, 
 
 
 @intrinsic
-def where(typing_context, condition, x, y):  # type: ignore[no-untyped-def]
+def where(typing_context, condition, x, y):
     """One of two numbers, both computed: no branch, so loops around it vectorise."""
     result = typing_context.unify_types(types.unliteral(x), types.unliteral(y))
 
-    def generate(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, sig, arguments):
         sides = [context.cast(builder, arguments[k], sig.args[k], result) for k in (1, 2)]
         return builder.select(context.cast(builder, arguments[0], sig.args[0], types.boolean), *sides)
 

@@ -120,7 +120,8 @@ class Block:
                 registers[out] = values[self.part], None if valid is None else valid[self.part]
             else:
                 targets = [outputs[i] for i in self.group.outputs[out][self.part]]
-                self.store(op, *registers[operands[0]], targets)
+                values, valid = registers[operands[0]]
+                self.store(op, values, valid, targets)
 
     def report(self, bad: Array, valid: Valid, code: int) -> None:
         """Note `code` for the first bad and valid row of each expression, unless an earlier row has failed."""
@@ -137,7 +138,7 @@ class Block:
     def load(self, op: Op, sources: list[Buffer]) -> tuple[Array, Valid]:
         start, stop = self.start, self.stop
         kind = np.float64 if op >= Op.LOAD_F4 else np.bool_ if op == Op.LOAD_BOOL else np.int64
-        values = np.empty(self.shape, dtype=kind)
+        values: Array = np.empty(self.shape, dtype=kind)
         for row, (source, _) in zip(values, sources, strict=True):
             row[:] = source[start:stop]
         valid = None

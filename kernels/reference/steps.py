@@ -15,6 +15,7 @@ from . import calendar, math
 
 Array = np.ndarray[Any, Any]
 Valid = Array | None
+Function = Callable[..., Array]
 #: Takes a bad-row mask, the validity of the result, and the code to report.
 Report = Callable[[Array, Valid, int], None]
 #: (values, valid) of each operand, and the report -> values and valid of the result.
@@ -47,7 +48,7 @@ def both(a: Valid, b: Valid) -> Valid:
     return a & b
 
 
-def _elementwise(read: Callable[[Array], Array], function: Callable[..., Array]) -> tuple[Step, Step]:
+def _elementwise(read: Callable[[Array], Array], function: Function) -> tuple[Step, Step]:
     def one(report: Report, x: Array, vx: Valid) -> tuple[Array, Valid]:
         return function(read(x)), vx
 
@@ -214,24 +215,24 @@ def _i_to_f(x: Array) -> Array:
 
 
 def _table() -> dict[Op, Step]:
-    one_float = {
+    one_float: dict[Op, Function] = {
         Op.NEG_F: np.negative, Op.ABS_F: np.abs, Op.SIGN_F: np.sign, Op.SQRT: np.sqrt, Op.FLOOR: np.floor,
         Op.CEIL: np.ceil, Op.TRUNC: np.trunc, Op.RINT: np.rint, Op.F_TO_F32: to_float32, Op.LOG: math.log,
         Op.LOG1P: math.log1p, Op.EXP: math.exp, Op.EXPM1: math.expm1, Op.SIN: math.sin, Op.COS: math.cos,
         Op.TANH: math.tanh, Op.SIGMOID: math.sigmoid, Op.ARCSIN: math.arcsin, Op.ARCTAN: math.arctan,
         Op.IS_NAN: np.isnan, Op.IS_FINITE: np.isfinite,
     }  # fmt: skip
-    two_floats = {
+    two_floats: dict[Op, Function] = {
         Op.ADD_F: np.add, Op.SUB_F: np.subtract, Op.MUL_F: np.multiply, Op.DIV_F: np.divide, Op.MAX_F: maximum,
         Op.MIN_F: minimum, Op.FLOORDIV_F: np.floor_divide, Op.MOD_F: np.remainder, Op.POWER: math.power,
         Op.EQ_F: np.equal, Op.NE_F: np.not_equal, Op.LT_F: np.less, Op.LE_F: np.less_equal, Op.GT_F: np.greater,
         Op.GE_F: np.greater_equal,
     }  # fmt: skip
-    one_int = {
+    one_int: dict[Op, Function] = {
         Op.SIGN_I: np.sign, Op.YEAR: calendar.year, Op.MONTH: calendar.month, Op.DAY: calendar.day,
         Op.I_TO_F: _i_to_f,
     }  # fmt: skip
-    two_ints = {
+    two_ints: dict[Op, Function] = {
         Op.EQ_I: np.equal, Op.NE_I: np.not_equal, Op.LT_I: np.less, Op.LE_I: np.less_equal, Op.GT_I: np.greater,
         Op.GE_I: np.greater_equal, Op.MAX_I: np.maximum, Op.MIN_I: np.minimum,
     }  # fmt: skip

@@ -146,9 +146,7 @@ def _naive_number(name, v):
         return (int(v[0]), 0) if fits else (0, 2) if name.endswith("strict") else (None, 0)
     if name.startswith("narrow"):
         fits = v[1] <= v[0] <= v[2]
-        return (
-            (v[0], 0) if fits or (name.endswith("strict") and False) else (v[0], 2) if "strict" in name else (None, 0)
-        )
+        return (v[0], 0) if fits else (v[0], 2) if "strict" in name else (None, 0)
     python = {
         "neg_i": lambda a: -a, "abs_i": abs, "sign_i": lambda a: (a > 0) - (a < 0), "add_i": lambda a, b: a + b,
         "sub_i": lambda a, b: a - b, "mul_i": lambda a, b: a * b, "floordiv_i": lambda a, b: a // b,
@@ -173,7 +171,8 @@ def _naive_number(name, v):
         "mod_f": np.remainder,
     }  # fmt: skip
     if name in ufuncs:
-        return float(ufuncs[name](*(np.float64(x) for x in v))), 0
+        with np.errstate(all="ignore"):
+            return float(ufuncs[name](*(np.float64(x) for x in v))), 0
     day = np.datetime64("1970-01-01", "D") + np.int64(v[0])
     year = int(day.astype("M8[Y]").astype(int)) + 1970
     month = int((day.astype("M8[M]") - day.astype("M8[Y]").astype("M8[M]")).astype(int)) + 1

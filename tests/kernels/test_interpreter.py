@@ -77,7 +77,8 @@ def test_each_step_against_python_numbers(op):
             for (values, valid), value in zip(outputs, wanted, strict=True):
                 assert valid[row] == (value is not None)
                 if value is not None and not failure:
-                    got, value = values[row], np.array(value).astype(values.dtype)
+                    with np.errstate(all="ignore"):
+                        got, value = values[row], np.array(value).astype(values.dtype)
                     assert bits(np.array([got])) == bits(np.array([value])) or (got != got and value != value)
         assert status[0].tolist() == list(failures[0] if failures else (0, -1))
 
@@ -196,7 +197,7 @@ def test_dates_agree_with_numpy_over_two_to_the_31_days():
 
 @TWINS
 def test_wrong_buffers_are_refused(run):
-    table = store_table("int32", "float32".replace("float32", "int64"))
+    table = store_table("int32", "int64")
     good, out = (np.zeros(5, "i8"), None), (np.zeros(5, "i4"), None)
     for inputs, outputs, stop in (
         ([], [out], 5),
@@ -222,8 +223,10 @@ def test_programs_and_rows_are_checked_when_built():
         with pytest.raises(ParameterError):
             Program(np.array(steps), registers)
     program = Program(np.array([load, (Op.CONST_I, 1, 0, 0, 0), store]), 2)
-    for row in ((1, [0], [1], [0]), (0, [], [1], [0]), (0, [0], [], [0]), (0, [0], [1.5], [0]), (0, [0], [math.nan], [0]),
-                (0, [0], [2**63], [0]), (0, [-1], [1], [0])):  # fmt: skip
+    for row in (
+        (1, [0], [1], [0]), (0, [], [1], [0]), (0, [0], [], [0]), (0, [0], [1.5], [0]), (0, [0], [math.nan], [0]),
+        (0, [0], [2**63], [0]), (0, [-1], [1], [0]),
+    ):  # fmt: skip
         with pytest.raises(ParameterError):
             Table.build([program], [row])
 
