@@ -5,7 +5,7 @@ DEMO ?= flights
 EXTRAS := cpu,xgboost,frames,examples,test
 PY := $(VENV)/bin/python
 READY := $(VENV)/.gpupipe-ready
-CODE := gpupipe kernels tests benchmarks
+MYPY := $(abspath $(PY)) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -31,8 +31,10 @@ lint: $(READY) ## ruff
 types: $(READY) ## mypy, over the tree as it is installed (kernels inside gpupipe)
 	@rm -rf build/types && mkdir -p build/types/gpupipe
 	@cd build/types/gpupipe && ln -s ../../../gpupipe/* . && ln -s ../../../kernels kernels
-	@ln -s ../../tests build/types/tests
-	cd build/types && $(abspath $(PY)) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache gpupipe tests
+	@ln -s ../../tests ../../benchmarks build/types
+	cd build/types && $(MYPY) gpupipe
+	cd build/types && $(MYPY) --allow-untyped-defs --allow-incomplete-defs --disable-error-code var-annotated \
+	    --disable-error-code func-returns-value tests benchmarks
 
 docs: $(READY) ## docs/operators.md and the operators' stub from the code, and the API's pages as HTML in build/docs
 	$(PY) docs/generate.py
