@@ -119,7 +119,7 @@ class Op(IntEnum):
 
 def _signatures() -> dict[Op, tuple[str, str]]:
     families: dict[tuple[str, str], list[Op]] = {
-        ("", "i"): [op for op in Op if op < Op.LOAD_F4 and op != Op.LOAD_BOOL] + [Op.CONST_I],
+        ("", "i"): [*(op for op in Op if Op.LOAD_I1 <= op <= Op.LOAD_U8), Op.CONST_I],
         ("", "b"): [Op.LOAD_BOOL],
         ("", "f"): [Op.LOAD_F4, Op.LOAD_F8, Op.CONST_F],
         ("b", ""): [Op.STORE_BOOL],

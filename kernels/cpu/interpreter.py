@@ -12,7 +12,7 @@ from ..opcodes import Op
 from ..table import INT_OVERFLOW, Array, Buffer, Table, fresh_status
 from .jit import kernel
 from .steps import SLOT, compute_step, const_step, load_step, store_step
-from .transfer import SPACING, STAGE, TILE, flush, size_of
+from .transfer import SPACING, STAGE, TILE, flush, flush_when_full, where_to_store
 
 #: Slots beside the registers: the spare, one for stores, one for bytes.
 _EXTRA = 3
@@ -96,22 +96,14 @@ def _run_tiles(
                     at = parameter_start[e] + a
                     const_step(base, slots[out], masked, parameters[at], parameter_valid[at], w)
                 elif op <= Op.STORE_F8:
-                    target, size = targets[outputs[output_start[e] + out]], size_of(op)
-                    begin = target[0] + first * target[1]
-                    staged = target[1] != size
-                    tile = stage + count * SPACING if staged else begin
+                    target = targets[outputs[output_start[e] + out]]
+                    staged, tile = where_to_store(op, target, first, stage, count, pending)
                     row, code = store_step(op, base, slots[a], masked, clean, target, first, tile, w)
-                    if staged:
-                        pending[0, count], pending[1, count], pending[2, count] = begin, target[1], size
-                        count += 1
-                        if count == STAGE:
-                            flush(stage, count, pending[0], pending[1], pending[2], w)
-                            count = np.int64(0)
+                    count = flush_when_full(stage, count + staged, pending, w)
                 else:
                     b, c, spare = slots[steps[s, 3]], slots[steps[s, 4]], slots[spare_at]
                     row, code = compute_step(op, base, spare, slots[a], b, c, masked, suspect, w)
                     slots[spare_at], slots[out] = slots[out], spare
                 if row >= 0 and (status[e, 0] == 0 or first + row < status[e, 1]):
                     status[e, 0], status[e, 1] = code, first + row
-        if count > 0:
-            flush(stage, count, pending[0], pending[1], pending[2], w)
+        flush(stage, count, pending, w)

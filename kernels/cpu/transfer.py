@@ -147,6 +147,25 @@ def scatter_block(target, source, step, apart, w):
 
 
 @part
+def where_to_store(op, target, first, stage, count, pending):
+    """Whether (1 or 0) a store goes through the stage, noted in `pending` (targets, strides, sizes), and its tile."""
+    size, begin = size_of(op), target[0] + first * target[1]
+    if target[1] == size:
+        return 0, begin
+    pending[0, count], pending[1, count], pending[2, count] = begin, target[1], size
+    return 1, stage + count * SPACING
+
+
+@part
+def flush_when_full(stage, count, pending, w):
+    """Write a full stage; gives how many tiles are staged now."""
+    if count < STAGE:
+        return count
+    flush(stage, count, pending, w)
+    return 0
+
+
+@part
 def is_run(targets, strides, sizes):
     """Whether a full stage fills neighbouring columns of one matrix of 4- or 8-byte items."""
     if sizes[0] < 4:
@@ -158,8 +177,9 @@ def is_run(targets, strides, sizes):
 
 
 @part
-def flush(stage, count, targets, strides, sizes, w):
+def flush(stage, count, pending, w):
     """Write the first `count` tiles of the stage to where they belong."""
+    targets, strides, sizes = pending[0], pending[1], pending[2]
     size = sizes[0]
     if count == STAGE and is_run(targets, strides, sizes):
         if size == 4:
