@@ -100,20 +100,21 @@ def compare(op: str, left: Column, right: Column) -> Column:
         return over_strings(left, Boolean, lambda strings: _COMPARE[op](strings, constant))
     if len(left) == 1 and left.null_count == 0:
         return compare(_MIRROR.get(op, op), right, left)
-    result = _COMPARE[op](*_broadcast(left, right))
+    result = _COMPARE[op](*_broadcast([left, right]))
     values, valid = _numbers(result, Boolean)
     return Column(Boolean, values, valid)
 
 
-def _broadcast(*columns: Column) -> list[Any]:
-    size = next((len(column) for column in columns if len(column) != 1), 1)
+def _broadcast(columns: list[Column], beside: int = 1) -> list[Any]:
+    """Plain strings, those of one row as scalars where another column, or what stands `beside` them, has not one."""
+    size = next((len(column) for column in columns if len(column) != 1), beside)
     return [decoded(c)[0] if len(c) == 1 and size != 1 else decoded(c) for c in columns]
 
 
 def select(condition: Column, then: Column, otherwise: Column) -> Column:
     """`then` where the condition holds, else (a null condition too) `otherwise`."""
     holds = condition.values if condition.valid is None else condition.values & condition.valid
-    texts = _broadcast(then, otherwise)
+    texts = _broadcast([then, otherwise], len(holds))
     if len(holds) == 1:
         chosen = then if holds[0] else otherwise
         return text_column(decoded(chosen))
@@ -124,7 +125,7 @@ def coalesce(first: Column, second: Column) -> Column:
     """The first where it is not null, else the second."""
     if first.valid is None:
         return first
-    return text_column(pc.coalesce(*_broadcast(first, second)))
+    return text_column(pc.coalesce(*_broadcast([first, second])))
 
 
 def as_length(column: Column, size: int) -> Column:
