@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -3.5, 1e300, -1e-310, np.inf, -np.inf,
 INTS = [0, 1, -1, 2, 7, -7, 127, 128, -129, 40_000, 2**31, -(2**31) - 1, 2**62, INT_MAX, INT_MIN, 3_037_000_500]
 
 
-def column(rng, dtype, n, nulls):
+def column(rng: Any, dtype: Any, n: Any, nulls: Any) -> Any:
     """Values of `dtype`, awkward ones among them, and validity."""
     dtype = np.dtype(dtype)
     if dtype.kind == "b":
@@ -42,9 +43,12 @@ class Case:
     output_types: list
 
 
-def random_case(rng, n_steps, ops=INNER):
+def random_case(rng: Any, n_steps: Any, ops: Any = INNER) -> Any:
     """A well-typed program: loads and constants, `n_steps` inner steps in place or not, then stores."""
-    steps, types, columns, parameters = [], [], [], []
+    steps: list[Any] = []
+    types: list[str] = []
+    columns: list[str] = []
+    parameters: list[Any] = []
     for _ in range(int(rng.integers(1, 4))):
         kind = str(rng.choice(STORAGE))
         steps.append((Op.LOAD_BOOL + STORAGE.index(kind), len(types), len(columns), 0, 0))
@@ -65,7 +69,7 @@ def random_case(rng, n_steps, ops=INNER):
         out = int(rng.choice(spare)) if spare and rng.random() < 0.4 else len(types)
         types[out : out + 1] = [gives]
         steps.append((op, out, *operands, *[0] * (3 - len(operands))))
-    outputs = []
+    outputs: list[str] = []
     for register in rng.permutation(len(types))[:3]:
         fitting = {"f": ["float32", "float64"], "b": ["bool"], "i": [k for k in STORAGE if "int" in k]}[types[register]]
         kind = str(rng.choice(fitting))
@@ -74,7 +78,7 @@ def random_case(rng, n_steps, ops=INNER):
     return Case(Program(np.array(steps), len(types)), columns, parameters, outputs)
 
 
-def run_case(run, case, columns, n, masked, start=0, stop=None):
+def run_case(run: Any, case: Any, columns: Any, n: Any, masked: Any, start: Any = 0, stop: Any = None) -> Any:
     """Outputs (values, valid) and status of a case; `masked` outputs have validity."""
     table = Table.build(
         [case.program],
@@ -85,7 +89,7 @@ def run_case(run, case, columns, n, masked, start=0, stop=None):
     return outputs, status
 
 
-def naive_row(case, columns, row, functions):
+def naive_row(case: Any, columns: Any, row: Any, functions: Any) -> Any:
     """One row, step by step, in Python numbers: the stored values (None for null) and the first failure's code."""
     registers, failure, stored = {}, 0, {}
     for code, out, a, b, c in case.program.steps.tolist():
@@ -114,7 +118,7 @@ def naive_row(case, columns, row, functions):
     return [stored[slot] for slot in sorted(stored)], failure
 
 
-def naive_step(op, v, functions):
+def naive_step(op: Any, v: Any, functions: Any) -> Any:
     """What one step does to one row: the result and the code of its failure."""
     name = op.name.lower()
     if name == "select":
@@ -138,7 +142,7 @@ def naive_step(op, v, functions):
     return _naive_number(name, v)
 
 
-def _naive_number(name, v):
+def _naive_number(name: Any, v: Any) -> Any:
     if name in ("floordiv_i", "mod_i") and v[1] == 0:
         return None, 0
     if name.startswith("f_to_i"):
@@ -147,7 +151,7 @@ def _naive_number(name, v):
     if name.startswith("narrow"):
         fits = v[1] <= v[0] <= v[2]
         return (v[0], 0) if fits else (v[0], 2) if "strict" in name else (None, 0)
-    python = {
+    python: dict[str, Any] = {
         "neg_i": lambda a: -a, "abs_i": abs, "sign_i": lambda a: (a > 0) - (a < 0), "add_i": lambda a, b: a + b,
         "sub_i": lambda a, b: a - b, "mul_i": lambda a, b: a * b, "floordiv_i": lambda a, b: a // b,
         "mod_i": lambda a, b: a % b, "max_i": max, "min_i": min, "i_to_f": float,
@@ -164,7 +168,7 @@ def _naive_number(name, v):
         if name.endswith("_i") and not INT_MIN <= result <= INT_MAX:
             return (result + 2**63) % 2**64 - 2**63, 1
         return result, 0
-    ufuncs = {
+    ufuncs: dict[str, Any] = {
         "neg_f": np.negative, "abs_f": np.abs, "sign_f": np.sign, "sqrt": np.sqrt, "floor": np.floor, "ceil": np.ceil,
         "trunc": np.trunc, "rint": np.rint, "f_to_f32": lambda a: np.float64(np.float32(a)), "add_f": np.add,
         "sub_f": np.subtract, "mul_f": np.multiply, "div_f": np.divide, "floordiv_f": np.floor_divide,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,26 +17,26 @@ BYTES = bytes((i * 131 + i // 7 * 17 + 5) % 256 for i in range(101))
 VECTORS = json.loads((Path(__file__).parent / "xxh64.json").read_text())["lengths"]
 
 
-def arrow(strings):
+def arrow(strings: Any) -> Any:
     offsets = np.cumsum([0, *map(len, strings)]).astype("i8")
     return np.frombuffer(b"".join(strings), dtype="u1"), offsets
 
 
 @TWINS
-def test_published_vectors(hashing):
+def test_published_vectors(hashing: Any) -> None:
     hashes = hashing.hash_strings(*arrow([b"", b"a", b"abc"])).tolist()
     assert hashes == [0xEF46DB3751D8E999, 0xD24EC4F1A98C6E5B, 0x44BC2CF5AD770999]
 
 
 @TWINS
 @pytest.mark.parametrize("seed", list(VECTORS))
-def test_all_lengths_to_a_hundred(hashing, seed):
+def test_all_lengths_to_a_hundred(hashing: Any, seed: Any) -> None:
     hashes = hashing.hash_strings(*arrow([BYTES[:n] for n in range(101)]), int(seed))
     assert [f"{value:016x}" for value in hashes.tolist()] == VECTORS[seed]
 
 
 @TWINS
-def test_numbers_are_hashed_as_their_bytes(hashing):
+def test_numbers_are_hashed_as_their_bytes(hashing: Any) -> None:
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.integers(-(2**63), 2**63 - 1, 200), [0, -1, -(2**63)]])
     as_strings = arrow([value.tobytes() for value in values])
@@ -51,7 +52,7 @@ def test_numbers_are_hashed_as_their_bytes(hashing):
 
 
 @TWINS
-def test_floats_that_are_equal_hash_alike(hashing):
+def test_floats_that_are_equal_hash_alike(hashing: Any) -> None:
     odd_nan = np.array([0xFFF8000000000001], dtype="u8").view("f8")[0]
     hashes = hashing.hash_float64(np.array([0.0, -0.0, np.nan, -np.nan, odd_nan]))
     assert len(set(hashes[:2].tolist())) == 1 and len(set(hashes[2:].tolist())) == 1
@@ -59,13 +60,13 @@ def test_floats_that_are_equal_hash_alike(hashing):
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.text(max_size=90), max_size=30), st.integers(0, 2**64 - 1))
-def test_both_forms_agree_on_slices_of_strings(strings, seed):
+def test_both_forms_agree_on_slices_of_strings(strings: Any, seed: Any) -> None:
     data, offsets = arrow([text.encode() for text in strings])
     for part in (offsets, offsets[len(offsets) // 2 :]):
         assert np.array_equal(reference.hash_strings(data, part, seed), cpu.hash_strings(data, part, seed))
 
 
-def test_random_numbers_are_uniform_and_independent_of_each_other():
+def test_random_numbers_are_uniform_and_independent_of_each_other() -> None:
     ids = np.arange(100_000, dtype="u8")
     streams = [cpu.counter_uniform(seed, purpose, ids) for seed, purpose in ((0, 0), (0, 1), (1, 0))]
     unit = [stream / 2.0**64 for stream in streams]

@@ -1,6 +1,7 @@
 """Both interpreters against a row-by-row evaluation, and against each other in every bit."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,11 +27,11 @@ TWINS = pytest.mark.parametrize("run", [reference.run, cpu.run], ids=["reference
 CALENDAR = [Op.YEAR, Op.MONTH, Op.DAY]
 
 
-def scalar_functions():
+def scalar_functions() -> Any:
     """The transcendental steps of one number; their accuracy has tests of its own."""
 
-    def one(name):
-        def function(*operands):
+    def one(name: Any) -> Any:
+        def function(*operands: Any) -> Any:
             with np.errstate(all="ignore"):
                 return float(getattr(functions, name)(*(np.array([x], dtype="f8") for x in operands))[0])
 
@@ -39,13 +40,13 @@ def scalar_functions():
     return {op.name.lower(): one(op.name.lower()) for op in TRANSCENDENTAL}
 
 
-def bits(values):
+def bits(values: Any) -> Any:
     return values.view(f"u{values.itemsize}").tolist()
 
 
 @settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32), n=st.sampled_from([0, 1, 2, 9, 511, 512, 513, 1100]), masked=st.booleans())
-def test_random_programs_give_the_same_bits_in_both(seed, n, masked):
+def test_random_programs_give_the_same_bits_in_both(seed: Any, n: Any, masked: Any) -> None:
     rng = np.random.default_rng(seed)
     case = random_case(rng, int(rng.integers(1, 14)))
     columns = [column(rng, kind, n, rng.choice([0, 0.1, 0.9])) for kind in case.column_types]
@@ -58,7 +59,7 @@ def test_random_programs_give_the_same_bits_in_both(seed, n, masked):
 
 
 @pytest.mark.parametrize("op", INNER, ids=lambda op: op.name.lower())
-def test_each_step_against_python_numbers(op):
+def test_each_step_against_python_numbers(op: Any) -> None:
     rng = np.random.default_rng(int(op))
     functions_of_one = scalar_functions()
     for _ in range(12):
@@ -83,13 +84,13 @@ def test_each_step_against_python_numbers(op):
         assert status[0].tolist() == list(failures[0] if failures else (0, -1))
 
 
-def store_table(dtype, loaded="int64", **more):
+def store_table(dtype: Any, loaded: Any = "int64", **more: Any) -> Any:
     steps = [(load_of(loaded), 0, 0, 0, 0), (store_of(dtype), 0, 0, 0, 0)]
     return Table.build([Program(np.array(steps), 1)], [(0, [0], [], [0])], **more)
 
 
 @TWINS
-def test_a_failure_names_the_first_valid_row_whatever_the_tile(run):
+def test_a_failure_names_the_first_valid_row_whatever_the_tile(run: Any) -> None:
     values, valid = np.zeros(3000, "i8"), np.ones(3000, bool)
     values[[700, 1500, 2000]], valid[700] = 1000, False
     out = np.zeros(3000, "i1"), np.zeros(3000, bool)
@@ -102,7 +103,7 @@ def test_a_failure_names_the_first_valid_row_whatever_the_tile(run):
 
 
 @TWINS
-def test_nulls_without_a_mask_are_nan_or_an_error(run):
+def test_nulls_without_a_mask_are_nan_or_an_error(run: Any) -> None:
     source = np.array([1, 2, 3], "i8"), np.array([True, False, True])
     out = np.zeros(3, "i4")
     assert run(store_table("int32"), [source], [(out, None)], 0, 3).tolist() == [[NULL_IN_OUTPUT, 1]]
@@ -118,7 +119,7 @@ def test_nulls_without_a_mask_are_nan_or_an_error(run):
 
 @TWINS
 @pytest.mark.parametrize("width", [1, 15, 16, 17, 40])
-def test_strided_columns_of_matrices(run, width):
+def test_strided_columns_of_matrices(run: Any, width: Any) -> None:
     rng = np.random.default_rng(width)
     n = 1030
     source = rng.normal(size=(n, width)).astype("f4")
@@ -140,7 +141,7 @@ def test_strided_columns_of_matrices(run, width):
 
 
 @TWINS
-def test_a_ragged_table_of_several_programs_and_outputs(run):
+def test_a_ragged_table_of_several_programs_and_outputs(run: Any) -> None:
     doubled = Program(np.array([(Op.LOAD_I4, 0, 0, 0, 0), (Op.ADD_I, 0, 0, 0, 0), (Op.STORE_I8, 0, 0, 0, 0)]), 1)
     split = [
         (Op.LOAD_F8, 0, 0, 0, 0), (Op.LOAD_I4, 1, 1, 0, 0), (Op.CONST_I, 2, 0, 0, 0), (Op.LT_I, 2, 1, 2, 0),
@@ -161,7 +162,7 @@ def test_a_ragged_table_of_several_programs_and_outputs(run):
 
 
 @TWINS
-def test_int_overflow_is_told_and_only_of_valid_rows(run):
+def test_int_overflow_is_told_and_only_of_valid_rows(run: Any) -> None:
     steps = [(Op.LOAD_I8, 0, 0, 0, 0), (Op.LOAD_I8, 1, 1, 0, 0), (Op.MUL_I, 0, 0, 1, 0), (Op.STORE_I8, 0, 0, 0, 0)]
     table = Table.build([Program(np.array(steps), 2)], [(0, [0, 1], [], [0])])
     big = np.array([2**32, 3_037_000_499, 3_037_000_500, 2**31], "i8")
@@ -175,7 +176,7 @@ def test_int_overflow_is_told_and_only_of_valid_rows(run):
         assert run(table, inputs, [out], 0, 4).tolist() == [expected]
 
 
-def test_dates_agree_with_numpy_over_two_to_the_31_days():
+def test_dates_agree_with_numpy_over_two_to_the_31_days() -> None:
     rng = np.random.default_rng(0)
     days = np.concatenate([rng.integers(-(2**31), 2**31, 20_000), np.arange(-150_000, 150_000, 7), [-(2**31), 2**31]])
     dates = np.datetime64("1970-01-01", "D") + days
@@ -196,7 +197,7 @@ def test_dates_agree_with_numpy_over_two_to_the_31_days():
 
 
 @TWINS
-def test_wrong_buffers_are_refused(run):
+def test_wrong_buffers_are_refused(run: Any) -> None:
     table = store_table("int32", "int64")
     good, out = (np.zeros(5, "i8"), None), (np.zeros(5, "i4"), None)
     for inputs, outputs, stop in (
@@ -211,7 +212,7 @@ def test_wrong_buffers_are_refused(run):
             run(table, inputs, outputs, 0, stop)
 
 
-def test_programs_and_rows_are_checked_when_built():
+def test_programs_and_rows_are_checked_when_built() -> None:
     load, store = (Op.LOAD_F4, 0, 0, 0, 0), (Op.STORE_F4, 0, 0, 0, 0)
     for steps, registers in (
         ([(99, 0, 0, 0, 0)], 1),
@@ -231,6 +232,6 @@ def test_programs_and_rows_are_checked_when_built():
             Table.build([program], [row])
 
 
-def test_names_and_signatures_cover_every_step():
+def test_names_and_signatures_cover_every_step() -> None:
     assert list(SIGNATURES) and set(SIGNATURES) == set(Op)
     assert CODES["coalesce"] == Op.COALESCE and [int(op) for op in Op] == list(range(len(Op)))

@@ -1,6 +1,7 @@
 """Every example in the kernels' docstrings."""
 
 import doctest
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ MODULES = [
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_examples(module):
+def test_examples(module: Any) -> None:
     with np.errstate(all="ignore"):
         failed, tried = doctest.testmod(module)
     assert tried and not failed

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ ROWS = st.lists(st.tuples(st.integers(-1, 4), st.one_of(st.floats(), st.sampled_
 @TWINS
 @settings(max_examples=60, deadline=None)
 @given(keys=KEYS, others=KEYS)
-def test_factorize_and_lookup(keyed, keys, others):
+def test_factorize_and_lookup(keyed: Any, keys: Any, others: Any) -> None:
     ids, uniques = keyed.factorize(np.array(keys, "i8"))
     assert uniques.tolist() == sorted(set(keys)) and ids.dtype == uniques.dtype == np.int64
     assert [uniques[i] for i in ids] == keys
@@ -31,7 +32,7 @@ def test_factorize_and_lookup(keyed, keys, others):
 @TWINS
 @settings(max_examples=60, deadline=None)
 @given(rows=ROWS)
-def test_statistics_of_groups(keyed, rows):
+def test_statistics_of_groups(keyed: Any, rows: Any) -> None:
     ids, values = np.array([i for i, _ in rows], "i8"), np.array([v for _, v in rows], "f8")
     groups = [[v for i, v in rows if i == group] for group in range(5)]
     assert keyed.keyed_count(ids, 5).tolist() == [len(group) for group in groups]
@@ -53,14 +54,14 @@ def test_statistics_of_groups(keyed, rows):
 @given(
     pairs=st.lists(st.tuples(st.integers(-1, 3), st.integers(-2, 2) | st.integers(-(2**63), 2**63 - 1)), max_size=60)
 )
-def test_value_counts(keyed, pairs):
+def test_value_counts(keyed: Any, pairs: Any) -> None:
     ids, values = np.array([i for i, _ in pairs], "i8"), np.array([v for _, v in pairs], "i8")
     got = [part.tolist() for part in keyed.value_counts(ids, values)]
     wanted = Counter(pair for pair in pairs if pair[0] >= 0)
     assert list(zip(*got, strict=True)) == [(*pair, count) for pair, count in sorted(wanted.items())]
 
 
-def test_many_rows_give_the_same_bits_in_both():
+def test_many_rows_give_the_same_bits_in_both() -> None:
     rng = np.random.default_rng(0)
     keys = rng.integers(-(2**40), 2**40, 30_000)[rng.integers(0, 30_000, 200_000)]
     (ids, uniques), (other_ids, other_uniques) = reference.factorize(keys), cpu.factorize(keys)
@@ -74,7 +75,7 @@ def test_many_rows_give_the_same_bits_in_both():
 
 
 @TWINS
-def test_ids_out_of_range_are_refused(keyed):
+def test_ids_out_of_range_are_refused(keyed: Any) -> None:
     for ids in ([3], [-2]):
         with pytest.raises(ParameterError):
             keyed.keyed_count(np.array(ids), 3)
@@ -82,8 +83,8 @@ def test_ids_out_of_range_are_refused(keyed):
             keyed.keyed_sum(np.array(ids), np.ones(1), 3)
 
 
-def test_the_oracle_itself_groups_as_a_dictionary():
-    sums = defaultdict(float)
+def test_the_oracle_itself_groups_as_a_dictionary() -> None:
+    sums: dict[int, float] = defaultdict(float)
     for key, value in ((1, 2.0), (1, 3.0), (0, 1.0)):
         sums[key] += value
     assert reference.keyed_sum(np.array([1, 1, 0]), np.array([2.0, 3.0, 1.0]), 2).tolist() == [sums[0], sums[1]]
