@@ -134,7 +134,7 @@ def _model(document: Any, contents: artifact.Contents) -> Model | None:
 def _probe(table: pa.Table | None, columns: list[str], schema: Any) -> Frame | None:
     if table is None:
         return None
-    return frame_of_rows({name: table.column(f"in.{name}") for name in columns}, schema, columns)
+    return frame_of_rows(table.select([f"in.{name}" for name in columns]).rename_columns(columns), schema, columns)
 
 
 def _check(fit: Fit, document: Mapping[str, Any], table: pa.Table | None) -> None:

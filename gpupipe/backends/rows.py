@@ -25,7 +25,7 @@ def frame_of_rows(rows: Any, schema: Schema, columns: Sequence[str]) -> Frame:
     sizes = {len(values) for values in lists.values()}
     if len(sizes) > 1:
         raise SchemaMismatchError(f"The columns have different lengths: {sorted(sizes)}.")
-    size = sizes.pop() if sizes else 0
+    size = sizes.pop() if sizes else _n_rows(rows)
     made = {name: column_of(name, values, schema[name]) for name, values in lists.items()}
     return Frame(made, size, np.arange(size, dtype=np.uint64))
 
@@ -42,6 +42,15 @@ def _lists(rows: Any, columns: Sequence[str]) -> dict[str, Any]:
             _require(row, columns)
         return {name: [row[name] for row in rows] for name in columns}
     raise ParameterError(f"Rows are a dict, a list of dicts, or an Arrow table, not {type(rows).__name__}.")
+
+
+def _n_rows(rows: Any) -> int:
+    """How many rows there are where no column is needed, as for features that are one number for all rows."""
+    if isinstance(rows, pa.Table | pa.RecordBatch):
+        return int(rows.num_rows)
+    if isinstance(rows, Mapping):
+        return next((len(values) if _is_list(values) else 1 for values in rows.values()), 0)
+    return len(rows)
 
 
 def _is_list(values: Any) -> bool:

@@ -91,12 +91,17 @@ def _update_moments(column: Column, groups: Values, n_groups: int) -> Arrays:
     if not np.isfinite(values).all():
         raise NonFiniteError("an infinite value has no place in a mean, a variance or a standard deviation.")
     n = _counts(groups, n_groups)
-    mean = _sums(values, groups, n_groups) / np.maximum(n, 1)
-    centred = values - (mean[0] if n_groups == 1 else mean[groups])
+    # From one of the values on, so that a constant column has a spread of exactly 0, whatever its value.
+    pivot = values[:1] if n_groups == 1 and len(values) else np.zeros(n_groups)
+    if n_groups > 1:
+        pivot[groups[::-1]] = values[::-1]
+    offset = values - (pivot[0] if n_groups == 1 else pivot[groups])
+    shift = _sums(offset, groups, n_groups) / np.maximum(n, 1)
+    centred = offset - (shift[0] if n_groups == 1 else shift[groups])
     # The second pass takes what rounding left of the mean back out (Chan, Golub, LeVeque 1983).
     rest = _sums(centred, groups, n_groups)
     m2 = _sums(centred * centred, groups, n_groups) - rest * rest / np.maximum(n, 1)
-    return {"n": n, "mean": mean + rest / np.maximum(n, 1), "m2": np.maximum(m2, 0.0)}
+    return {"n": n, "mean": pivot + (shift + rest / np.maximum(n, 1)), "m2": np.maximum(m2, 0.0)}
 
 
 def _update_extremes(column: Column, groups: Values, n_groups: int) -> Arrays:
