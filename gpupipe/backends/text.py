@@ -19,7 +19,6 @@ _WORD = re.compile(r"\b\w\w+\b")
 _ARROW = {
     "Boolean": pa.bool_(),
     "Date": pa.date32(),
-    "Datetime": pa.timestamp("us"),
     "Duration": pa.duration("us"),
 }
 
@@ -131,13 +130,20 @@ def convert(node: Node, x: Column) -> Column:
 
 def _arrow_of(x: Column) -> Any:
     mask = None if x.valid is None else ~x.valid
+    if x.dtype.name == "Date":
+        return pa.array(x.values.astype(np.int32), mask=mask).cast(pa.date32())
     array = pa.array(x.values, mask=mask)
-    return array.cast(_ARROW[x.dtype.name]) if x.dtype.name in _ARROW and x.dtype != Boolean else array
+    return array.cast(_arrow_type(x.dtype)) if x.dtype.is_temporal else array
+
+
+def _arrow_type(dtype: DType) -> pa.DataType:
+    if dtype.name == "Datetime":
+        return pa.timestamp("us", dtype.time_zone)
+    return _ARROW.get(dtype.name) or pa.from_numpy_dtype(dtype.storage)
 
 
 def _read(node: Node, strings: Any, wanted: DType, x: Column) -> Any:
-    target = _ARROW.get(wanted.name) or pa.from_numpy_dtype(wanted.storage)
-    parsed = _cast_each(pc.utf8_trim_whitespace(strings), target)
+    parsed = _cast_each(pc.utf8_trim_whitespace(strings), _arrow_type(wanted))
     _refuse(node, strings, parsed, x, str(wanted))
     return parsed
 

@@ -5,7 +5,7 @@ import numpy as np
 from gpupipe.compiler.info import Info, Typing
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr.node import Node, make
-from gpupipe.schema import Boolean, DType, Float32, Float64, Int64, String
+from gpupipe.schema import Boolean, DType, Duration, Float32, Float64, Int64, String
 
 MICROSECONDS_A_DAY = 86_400_000_000
 
@@ -56,6 +56,8 @@ def cast(typer: Typing, node: Node, wanted: DType, strict: bool) -> Node:
     if have == wanted:
         return node
     if String in (have, wanted):
+        if Duration in (have, wanted):
+            raise TypeMismatchError(f"{have} cannot be cast to {wanted}. Cast to Int64, microseconds, between them.")
         info = Info(wanted, typer.info[node].nullable or not strict, typer.info[node].scalar)
         return _noted(typer, "convert", node, info, dtype=str(wanted), strict=strict)
     if wanted.is_float:
