@@ -16,6 +16,9 @@ from .steps import STEPS, Step, Valid, bools, floats, ints
 
 #: Rows of a tile, and values of a register: its arrays stay in cache, and a NumPy call's overhead is small beside it.
 _ROWS, _VALUES = 1024, 8192
+#: Plain ints: an enum's members compare and hash slowly, which one row would feel.
+_LAST_LOAD, _LAST_CONSTANT = int(Op.LOAD_F8), int(Op.CONST_I)
+_STORED = {int(op): np.dtype(STORAGE[op - Op.STORE_BOOL]) for op in Op if Op.STORE_BOOL <= op <= Op.STORE_F8}
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Group:
         parameters: slot -> float64 (expressions, 1) and its validity, or None for all valid.
     """
 
-    steps: list[tuple[Op, Step | None, int, tuple[int, ...]]]
+    steps: list[tuple[int, Step | None, int, tuple[int, ...]]]
     n_registers: int
     rows: Array
     columns: list[list[int]]
@@ -88,7 +91,7 @@ def _group(table: Table, number: int) -> Group:
     steps = []
     for code, out, *operands in program.steps.tolist():
         reads = SIGNATURES[Op(code)][0]
-        steps.append((Op(code), STEPS.get(Op(code)), out, tuple(operands[: max(1, len(reads))])))
+        steps.append((code, STEPS.get(Op(code)), out, tuple(operands[: max(1, len(reads))])))
     parameters = []
     for slot in range(program.n_parameters):
         at = table.parameter_start[rows] + slot
@@ -113,9 +116,9 @@ class Block:
             if step is not None:
                 arguments = [part for register in operands for part in registers[register]]
                 registers[out] = step(self.report, *arguments)
-            elif op <= Op.LOAD_F8:
+            elif op <= _LAST_LOAD:
                 registers[out] = self.load(op, [inputs[i] for i in self.group.columns[operands[0]][self.part]])
-            elif op <= Op.CONST_I:
+            elif op <= _LAST_CONSTANT:
                 values, valid = self.group.parameters[operands[0]]
                 registers[out] = values[self.part], None if valid is None else valid[self.part]
             else:
@@ -135,7 +138,7 @@ class Block:
         self.status[rows[better], 0] = code
         self.status[rows[better], 1] = first[better]
 
-    def load(self, op: Op, sources: list[Buffer]) -> tuple[Array, Valid]:
+    def load(self, op: int, sources: list[Buffer]) -> tuple[Array, Valid]:
         start, stop = self.start, self.stop
         kind = np.float64 if op >= Op.LOAD_F4 else np.bool_ if op == Op.LOAD_BOOL else np.int64
         values: Array = np.empty(self.shape, dtype=kind)
@@ -152,17 +155,19 @@ class Block:
             self.report(values < 0, valid, INT_OVERFLOW)
         return values, valid
 
-    def store(self, op: Op, values: Array, valid: Valid, targets: list[Buffer]) -> None:
-        dtype = np.dtype(STORAGE[op - Op.STORE_BOOL])
+    def store(self, op: int, values: Array, valid: Valid, targets: list[Buffer]) -> None:
+        dtype = _STORED[op]
         values = self._typed(values, valid, dtype)
-        values = np.broadcast_to(values, self.shape)
+        if values.shape != self.shape:
+            values = np.broadcast_to(values, self.shape)
         if valid is None:
             for row, (target, target_valid) in zip(values, targets, strict=True):
                 target[self.start : self.stop] = row
                 if target_valid is not None:
                     target_valid[self.start : self.stop] = True
             return
-        valid = np.broadcast_to(valid, self.shape)
+        if valid.shape != self.shape:
+            valid = np.broadcast_to(valid, self.shape)
         bare = np.array([target_valid is None for _, target_valid in targets])[:, None]
         at_null = np.where(bare, np.nan, 0.0).astype(dtype) if dtype.kind == "f" else np.zeros((1, 1), dtype)
         if dtype.kind != "f":

@@ -49,8 +49,7 @@ def random_case(rng: Any, n_steps: Any, ops: Any = INNER) -> Any:
     types: list[str] = []
     columns: list[str] = []
     parameters: list[Any] = []
-    for _ in range(int(rng.integers(1, 4))):
-        kind = str(rng.choice(STORAGE))
+    for kind in [*map(str, rng.choice(STORAGE, 2)), "bool", "bool", str(rng.choice(["int64", "float32", "float64"]))]:
         steps.append((Op.LOAD_BOOL + STORAGE.index(kind), len(types), len(columns), 0, 0))
         types.append("f" if kind.startswith("f") else "b" if kind == "bool" else "i")
         columns.append(kind)
@@ -59,6 +58,7 @@ def random_case(rng: Any, n_steps: Any, ops: Any = INNER) -> Any:
         parameters.append(None if rng.random() < 0.1 else value)
         steps.append((Op.CONST_F if kind == "f" else Op.CONST_I, len(types), len(parameters) - 1, 0, 0))
         types.append(kind)
+    out = 0
     for _ in range(n_steps):
         op = Op(rng.choice(ops))
         reads, gives = SIGNATURES[op]
@@ -70,7 +70,7 @@ def random_case(rng: Any, n_steps: Any, ops: Any = INNER) -> Any:
         types[out : out + 1] = [gives]
         steps.append((op, out, *operands, *[0] * (3 - len(operands))))
     outputs: list[str] = []
-    for register in rng.permutation(len(types))[:3]:
+    for register in [out, *rng.permutation(len(types))[:2]]:
         fitting = {"f": ["float32", "float64"], "b": ["bool"], "i": [k for k in STORAGE if "int" in k]}[types[register]]
         kind = str(rng.choice(fitting))
         steps.append((Op.STORE_BOOL + STORAGE.index(kind), len(outputs), int(register), 0, 0))

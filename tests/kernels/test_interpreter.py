@@ -62,7 +62,7 @@ def test_random_programs_give_the_same_bits_in_both(seed: Any, n: Any, masked: A
 def test_each_step_against_python_numbers(op: Any) -> None:
     rng = np.random.default_rng(int(op))
     functions_of_one = scalar_functions()
-    for _ in range(12):
+    for _ in range(20):
         case = random_case(rng, 1, [op])
         n = 40
         columns = [column(rng, kind, n, 0.2) for kind in case.column_types]
