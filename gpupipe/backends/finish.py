@@ -96,7 +96,7 @@ def interpolated(low: Values, high: Values, fraction: Values) -> Values:
     with np.errstate(invalid="ignore"):
         gap = high - low
         near_low, near_high = low + gap * fraction, high - gap * (1 - fraction)
-    return np.where(low == high, low, np.where(fraction >= 0.5, near_high, near_low))
+    return np.where((low == high) | (fraction == 0), low, np.where(fraction >= 0.5, near_high, near_low))
 
 
 def mode(state: State, node: Node, dtype: DType) -> Column:

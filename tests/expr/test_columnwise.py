@@ -113,7 +113,8 @@ CASES = [
     Case("strip_chars", col("s").str.strip_chars(), P("s").str.strip_chars()),
     Case("strip_chars", col("s").str.strip_chars("aZ"), P("s").str.strip_chars("aZ"), note="given ones"),
     Case("contains", col("s").str.contains("[aé].*k?"), P("s").str.contains("[aé].*k?")),
-    Case("contains", col("s").str.contains("a.", literal=True), P("s").str.contains("a.", literal=True), note="literal"),
+    Case("contains", col("s").str.contains("a.", literal=True),
+         P("s").str.contains("a.", literal=True), note="literal"),
     Case("starts_with", col("s").str.starts_with("z"), P("s").str.starts_with("z")),
     Case("ends_with", col("s").str.ends_with("é"), P("s").str.ends_with("é")),
     *(Case("slice", col("s").str.slice(*cut), P("s").str.slice(*cut), note=str(cut))
@@ -149,9 +150,9 @@ def test_both_backends_give_the_same():
 def test_one_hot_is_one_where_the_value_stands(device):
     got = computed([col("c").one_hot(min_count=2, null=True)], device)
     values = sorted(vocabulary("c", min_count=2))
-    assert list(got) == [f"c_{value}" for value in values] + ["c_null"]
-    for value in values:
-        assert got[f"c_{value}"] == [float(c == value) for c in FRAME["c"].to_list()]
+    assert list(got) == [f"c_{name}" for name in values] + ["c_null"]
+    for name in values:
+        assert got[f"c_{name}"] == [float(c == name) for c in FRAME["c"].to_list()]
     assert got["c_null"] == [float(c is None) for c in FRAME["c"].to_list()]
 
 
@@ -222,7 +223,7 @@ def test_unseen_values(device):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_value_that_ordinal_does_not_list(device):
-    with pytest.raises(DataError, match="'c9' in row 1 is not among the 1 values.*unknown='null'"):
+    with pytest.raises(DataError, match=r"'c9' in row 1 is not among the 1 values.*unknown='null'"):
         value(col("v").ordinal(["c1"]), device, {"v": pa.array([None, "c9"])})
 
 
