@@ -132,6 +132,26 @@ def vocabulary(state: State, node: Node, dtype: DType) -> tuple[Column, Values]:
     return Column(dtype, column.values), counts[kept]
 
 
+def place(state: State, node: Node) -> tuple[Column, tuple[Column, ...]]:
+    """(place of every entry kept in the vocabulary of its group, from 0; the group's keys, then the entry)."""
+    entries, groups, counts = _entries(state)
+    by_count = np.lexsort((np.arange(len(counts)), -counts, groups))
+    kept = by_count[counts[by_count] >= node["min_count"]]
+    rank = _within(groups[kept])
+    if node["max_size"] is not None:
+        kept = kept[rank < node["max_size"]]
+    if node["order"] == "value":
+        kept = np.sort(kept)  # entries stand by group, then by value
+    keys = [key.take(groups[kept]) for key in state.keys]
+    return Column(Int64, _within(groups[kept])), (*keys, entries.take(kept))
+
+
+def _within(groups: Values) -> Values:
+    """The position of each row among those of its group, where groups stand together."""
+    first = np.searchsorted(groups, groups, side="left")
+    return np.arange(len(groups)) - first
+
+
 FINISH: dict[str, Callable[[State, Node, DType], Column]] = {
     "count": count,
     "null_count": null_count,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpupipe.backends import states
-from gpupipe.backends.finish import FINISH, vocabulary
+from gpupipe.backends.finish import FINISH, place, vocabulary
 from gpupipe.backends.states import State
 from gpupipe.columns import Column, concat
 from gpupipe.compiler.fitted import Learned
@@ -21,6 +21,9 @@ def learned(slot: Slot, gather: Gather, state: State, dtype: DType) -> Learned:
     if slot.node.op == "vocabulary":
         column, counts = vocabulary(state, slot.node, dtype)
         return Learned(column, counts=counts)
+    if slot.node.op == "place":
+        places, keys = place(state, slot.node)
+        return Learned(places, keys)
     if not gather.folds:
         return _finished(slot, state, dtype)
     full = _finished(slot, states.without_fold(state), dtype)

@@ -97,6 +97,8 @@ class Binder:
             return make("table", slot=slot.index)
         _, keys = operands(node)
         bound = [self.bind(key) for key in keys]
+        if node.op == "place":  # the value itself is what is looked up, within its group
+            bound.append(self.bind(node.args[0]))
         by_fold = bool(slot.folds) and self._training
         if by_fold:
             bound.append(self.fold(slot.folds))

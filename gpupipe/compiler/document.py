@@ -120,7 +120,7 @@ def _get(arrays: Mapping[str, Any], name: str, dtype: str) -> Column:
 
 def _check(node: Node, entries: list[Learned]) -> None:
     for entry in entries:
-        if len(entry.keys) != node["keys"]:
+        if len(entry.keys) != node["keys"] + (node.op == "place"):
             raise ValueError(f"{node.op} has {len(entry.keys)} keys")
         if node.op != "vocabulary" and not entry.keys and len(entry.value) != 1:
             raise ValueError(f"{node.op} has {len(entry.value)} values")

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from gpupipe.compiler.casts import MICROSECONDS_A_DAY, local, view
+from gpupipe.compiler.casts import MICROSECONDS_A_DAY, cast, local, view
 from gpupipe.compiler.info import Info, Typing
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr.node import Node, make
-from gpupipe.schema import Date, Float64, Int64
+from gpupipe.schema import Date, Float64, Int32, Int64
 
 Macro = Callable[[Typing, Node, tuple[Node, ...]], Node]
 _LARGEST_PRODUCT = 8
@@ -65,6 +65,15 @@ def _product(typer: Typing, base: Node, exponent: int) -> Node:
     half = _product(typer, base, exponent // 2)
     square = typer.elementwise("mul", half, half)
     return typer.elementwise("mul", square, base) if exponent % 2 else square
+
+
+def codes_within(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
+    """Codes within a group: as `codes`, from the place of the value in its group's vocabulary."""
+    value, place = args
+    first = _number(typer, 1 + node["other_buckets"])
+    known = typer.elementwise("coalesce", typer.elementwise("add", place, first), _number(typer, 1))
+    code = typer.elementwise("select", typer.elementwise("is_null", value), _number(typer, 0), known)
+    return cast(typer, code, Int32, strict=True)
 
 
 MACROS: dict[str, Macro] = {

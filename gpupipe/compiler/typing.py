@@ -6,7 +6,7 @@ expression. Both backends run what this stage leaves.
 
 from gpupipe.compiler.casts import cast, convert
 from gpupipe.compiler.info import Info, may_be_null
-from gpupipe.compiler.macros import MACROS
+from gpupipe.compiler.macros import MACROS, codes_within
 from gpupipe.errors import PlanError, TypeMismatchError, nearest
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE
@@ -68,6 +68,8 @@ class Typer:
             return self._target_node()
         if node.op == "cast":
             return cast(self, args[0], parse_dtype(node["dtype"]), node["strict"])
+        if node.op == "codes" and args[1].op == "place":
+            return codes_within(self, node, args)
         if node.op in MACROS:
             return MACROS[node.op](self, node, args)
         if node.op in ELEMENTWISE:
@@ -104,8 +106,10 @@ class Typer:
         info = self.info[values[0]]
         if any(self.info[key].wide for key in keys):
             raise TypeMismatchError(f"over takes keys of one column each, not {show(node)}.")
-        if row.table and (n_keys or info.wide):
-            raise TypeMismatchError("vocabulary is one list for one column: it takes no over, and no wide feature.")
+        if row.table and info.wide:
+            raise TypeMismatchError("vocabulary is a list for one column; it takes no feature of several.")
+        if row.table and n_keys:
+            return self._reduction(Node("place", node.args, node.params), args)
         dtype = row.result(info.dtype)
         return self.note(node.with_args(args), Info(dtype, bool(n_keys), scalar=not n_keys, wide=info.wide))
 

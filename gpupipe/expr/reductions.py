@@ -75,6 +75,8 @@ ROWS = [
     Reduction("mode", "values", _same, "any"),
     Reduction("n_unique", "values", lambda dtype: Int64, "any", empty_is_null=False),
     Reduction("vocabulary", "values", _same, "any", empty_is_null=False, table=True),
+    # What a vocabulary over keys becomes: the place of each row's value in the list of its group, from 0.
+    Reduction("place", "values", lambda dtype: Int64, "any", empty_is_null=False),
 ]
 
 REDUCTIONS: dict[str, Reduction] = {row.name: row for row in ROWS}
@@ -169,7 +171,8 @@ def n_unique(x: Expr) -> Expr:
 def vocabulary(x: Expr, min_count: int = 1, max_size: int | None = None, order: str = "count") -> Expr:
     """The distinct values that occur `min_count` times or more: most frequent first, ties by value.
 
-    Takes `max_size` of them at most; ``order="value"`` lists the chosen ones by value.
+    Takes `max_size` of them at most; ``order="value"`` lists the chosen ones by value. With ``.over(keys)`` each group
+    has a list of its own, and ``.codes()`` of it counts within the group.
     """
     if not isinstance(min_count, int) or min_count < 1:
         raise ParameterError(f"min_count is a whole number from 1 on, not {min_count!r}.")
