@@ -93,6 +93,7 @@ class Case:
         ours: the expression.
         oracle: a Polars expression over the same columns, or a function from the Polars frame to values.
         ulps: how many units in the last place of float64 a float may be off.
+        slack: how much it may be off besides, where values of this size have cancelled.
         note: tells cases of one name apart.
     """
 
@@ -100,6 +101,7 @@ class Case:
     ours: Expr
     oracle: pl.Expr | Callable[[pl.DataFrame], Any]
     ulps: float = 0
+    slack: float = 0
     note: str = ""
 
     def __str__(self) -> str:
@@ -115,7 +117,7 @@ class Case:
 
 def check(case: Case, device: str) -> None:
     """The case holds on the device."""
-    assert_alike(value(case.ours, device), case.expected(), case.ulps)
+    assert_alike(value(case.ours, device), case.expected(), case.ulps, case.slack)
 
 
 def as_list(values: Any) -> list[Any]:
@@ -123,20 +125,20 @@ def as_list(values: Any) -> list[Any]:
     return list(values.tolist() if isinstance(values, np.ndarray) else values)
 
 
-def assert_alike(got: Sequence[Any], expected: Sequence[Any], ulps: float = 0) -> None:
+def assert_alike(got: Sequence[Any], expected: Sequence[Any], ulps: float = 0, slack: float = 0) -> None:
     """Equal values: nulls in the same rows, NaN equal to NaN, 1 to True, floats within `ulps`."""
     assert len(got) == len(expected)
     for row, (a, b) in enumerate(zip(got, expected, strict=True)):
-        assert _alike(a, b, ulps), f"row {row}: {a!r} is not {b!r}"
+        assert _alike(a, b, ulps, slack), f"row {row}: {a!r} is not {b!r}"
 
 
-def _alike(a: Any, b: Any, ulps: float) -> bool:
+def _alike(a: Any, b: Any, ulps: float, slack: float) -> bool:
     if a is None or b is None:
         return a is b
     if isinstance(a, float) or isinstance(b, float):
         if np.isnan(b) or np.isnan(a):
             return bool(np.isnan(a) and np.isnan(b))
-        return bool(a == b or abs(a - b) <= ulps * np.spacing(abs(b)))
+        return bool(a == b or abs(a - b) <= ulps * np.spacing(abs(b)) + slack)
     return bool(a == b)
 
 

@@ -24,7 +24,7 @@ def mode(column):
 def least_mode_by(name, *keys):
     def oracle(frame):
         rows = list(zip(*(frame[key].to_list() for key in keys), frame[name].to_list(), strict=True))
-        counts = Counter((row for row in rows if row[-1] is not None))
+        counts = Counter(row for row in rows if row[-1] is not None)
         groups = {}
         for row, count in counts.items():
             groups.setdefault(row[:-1], []).append((-count, row[-1]))
@@ -140,7 +140,7 @@ def test_nan_and_infinities(device):
     endless = {"v": pa.array([1.0, np.inf, 3.0])}
     assert [value(one, device, endless)[0] for one in (col("v").max(), col("v").median())] == [np.inf, 3]
     for one in (col("v").mean(), col("v").std()):
-        with pytest.raises(NonFiniteError, match="v.*infinite"):
+        with pytest.raises(NonFiniteError, match=r"v.*infinite"):
             value(one, device, endless)
     assert value(col("v").nan_to_null().max(), device, nan) == [1, 1]
 
