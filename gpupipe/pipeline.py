@@ -192,7 +192,7 @@ class Pipeline(SklearnContract):
         if fit.model is not None and fit.model.kind in ("transformer", "clusterer"):
             values = self._scores(X, lambda model, matrix: model.transform(matrix))
             return matrix_as(kind, [f"component_{at}" for at in range(values.shape[1])], values)
-        return self._transformed(fit.features, passing(self._source(X), fit.features.plan.columns), kind, X)
+        return self._transformed(fit.features, passing(self._source(X), fit.features), kind, X)
 
     def predict(self, X: Any, *, output: str | None = None) -> Any:
         """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`."""

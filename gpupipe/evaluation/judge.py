@@ -25,7 +25,7 @@ def judged(fit: Fit, source: Source, by: Sequence[str]) -> Evaluation:
         raise ParameterError("There is nothing to evaluate: the pipeline has no model, or no target.")
     features = fit.features
     with workers() as pool:
-        rows = Rows(source, [*features.plan.fit_columns, *by], keep=False)
+        rows = Rows(source, [*features.plan.fit_columns, *by], keep=False, schema=features.plan.schema)
         found = examples(features, rows, pool, Silent(), by=by)
     if not takes_nan(fit.model):
         refuse_nan(found.matrix, features.names, fit.model.estimator)

@@ -158,7 +158,7 @@ def _trained(
         checked_rows(found, row, features)
         held = None
         if validation is not None:
-            other = Rows(validation, features.plan.fit_columns, keep=False)
+            other = Rows(validation, features.plan.fit_columns, keep=False, schema=features.plan.schema)
             unseen = examples(features, other, pool, progress, what="validation")
             checked_rows(unseen, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 
 from gpupipe.columns import Frame
+from gpupipe.runtime.conform import as_planned
+from gpupipe.schema import Schema
 from gpupipe.sources.partition import LoadReport
 from gpupipe.sources.source import Source
 
@@ -16,15 +18,21 @@ _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the f
 class Rows:
     """A source being read: frames by partition, from memory where they were kept.
 
+    Args:
+        schema: the schema of a fit, whose types columns are given in; None: in their own.
+
     Attributes:
         source_reads: how many times the source has been read from its first partition to its last.
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         seconds_reading: summed over threads.
     """
 
-    def __init__(self, source: Source, columns: Sequence[str], *, keep: bool = True) -> None:
+    def __init__(
+        self, source: Source, columns: Sequence[str], *, keep: bool = True, schema: Schema | None = None
+    ) -> None:
         self.source = source
         self._columns = list(columns)
+        self._schema = schema
         self._keep = keep and source.nbytes(columns) * _DECODED_A_BYTE < _SHARE_OF_MEMORY * _memory_bytes()
         self._kept: dict[int, Frame] = {}
         self._loads: dict[int, int] = {}
@@ -53,6 +61,8 @@ class Rows:
             return frame
         started = time.perf_counter()
         frame, report = self.source.load_with_report(index, self._columns)
+        if self._schema is not None:
+            frame = as_planned(frame, self._schema)
         with self._lock:
             self.seconds_reading += time.perf_counter() - started
             self.bytes_read += report.bytes_read

@@ -22,9 +22,9 @@ def each_partition(rows: Rows, columns: list[str], work: Callable[[Frame], Any])
         return over_partitions(rows, columns, lambda index, frame: work(frame), pool, Silent())
 
 
-def passing(source: Source, columns: list[str]) -> Rows:
-    """Rows that are seen once and not kept."""
-    return Rows(source, columns, keep=False)
+def passing(source: Source, features: FittedFeatures) -> Rows:
+    """Rows to score: seen once, not kept, in the types of the fit."""
+    return Rows(source, features.plan.columns, keep=False, schema=features.plan.schema)
 
 
 def scores(fit: Fit, source: Source, score: Callable[[Model, Values], Values]) -> Values:
@@ -36,8 +36,7 @@ def scores(fit: Fit, source: Source, score: Callable[[Model, Values], Values]) -
     def work(frame: Frame) -> Values:
         return score(model, feature_matrix(fit.features, model, frame))
 
-    columns = fit.features.plan.columns
-    return np.concatenate(each_partition(passing(source, columns), columns, work))
+    return np.concatenate(each_partition(passing(source, fit.features), fit.features.plan.columns, work))
 
 
 def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
