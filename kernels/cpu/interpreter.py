@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...errors import ParameterError
 from ..opcodes import Op
 from ..table import INT_OVERFLOW, Array, Buffer, Table, fresh_status
 from .jit import kernel
@@ -27,6 +28,8 @@ def run(table: Table, inputs: Sequence[Buffer], outputs: Sequence[Buffer], start
     table.needs.check(inputs, outputs, start, stop)
     status = fresh_status(len(table))
     sources = [_whole_steps(values, valid) for values, valid in inputs]
+    if broken := [number for number, (values, _) in enumerate(outputs) if values.strides[0] % values.itemsize]:
+        raise ParameterError(f"Outputs {broken} are fields of packed records; give arrays of their own.")
     scratch = np.empty(_scratch_bytes(table), dtype=np.uint8)
     _run_tiles(
         _flat_programs(table), table.row_program, table.columns, table.column_start,

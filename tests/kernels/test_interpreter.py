@@ -212,6 +212,16 @@ def test_wrong_buffers_are_refused(run: Any) -> None:
             run(table, inputs, outputs, 0, stop)
 
 
+def test_fields_of_packed_records_are_read_and_not_written() -> None:
+    records = np.zeros(600, [("flag", "u1"), ("value", "i8")])
+    records["value"] = np.arange(600)
+    table, out = store_table("int64"), np.zeros(600, "i8")
+    cpu.run(table, [(records["value"], None)], [(out, None)], 0, 600)
+    assert np.array_equal(out, np.arange(600))
+    with pytest.raises(ParameterError):
+        cpu.run(table, [(out, None)], [(records["value"], None)], 0, 600)
+
+
 def test_programs_and_rows_are_checked_when_built() -> None:
     load, store = (Op.LOAD_F4, 0, 0, 0, 0), (Op.STORE_F4, 0, 0, 0, 0)
     for steps, registers in (
