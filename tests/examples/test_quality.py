@@ -1,6 +1,6 @@
 """The demos' pipelines learn what the equal scikit-learn pipelines learn, on the same rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,13 +10,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 import gpupipe as gp
 from gpupipe.examples import churn, disease, flights
 
-AGREEMENT = 0.002  # between our AUC and scikit-learn's, on the same rows
-
 Halves = tuple[Any, Any, Any, Any]
+AGREEMENT = 0.002  # between our AUC and scikit-learn's, on the same rows
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,13 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModuleType], H
         return found
 
     return split
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """OpenMP's threads wait for each other by spinning: on a busy machine two are much slower than one."""
+    with threadpool_limits(1):
+        yield
 
 
 def auc(pipeline: gp.Pipeline, halves: Halves) -> float:
