@@ -50,6 +50,9 @@ class Typing(Protocol):
     def note(self, node: Node, info: Info) -> Node:
         """Record what is known of a core node, and give it back."""
 
+    def apply(self, node: Node, args: tuple[Node, ...]) -> Node:
+        """The core node of any operation over core nodes."""
+
     def elementwise(self, op: str, *args: Node) -> Node:
         """The typed node of a scalar operation over core nodes."""
 

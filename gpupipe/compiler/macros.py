@@ -70,8 +70,11 @@ def _product(typer: Typing, base: Node, exponent: int) -> Node:
 def codes_within(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     """Codes within a group: as `codes`, from the place of the value in its group's vocabulary."""
     value, place = args
-    first = _number(typer, 1 + node["other_buckets"])
-    known = typer.elementwise("coalesce", typer.elementwise("add", place, first), _number(typer, 1))
+    buckets = node["other_buckets"]
+    other = _number(typer, 1)
+    if buckets > 1:
+        other = typer.elementwise("add", typer.apply(make("hash_bucket", buckets=buckets, seed=0), (value,)), other)
+    known = typer.elementwise("coalesce", typer.elementwise("add", place, _number(typer, 1 + buckets)), other)
     code = typer.elementwise("select", typer.elementwise("is_null", value), _number(typer, 0), known)
     return cast(typer, code, Int32, strict=True)
 

@@ -118,6 +118,8 @@ class Typer:
         infos = [self.info[arg] for arg in args]
         if any(info.wide for info in infos):
             raise TypeMismatchError(f"{node.op} takes one column, not a feature of several.")
+        if row.wide and len(args) > 1 and not _is_list(args[1]):
+            raise TypeMismatchError(f"{node.op} makes a column for each value: it takes no over. Use .codes().over(…).")
         dtype = row.rule(node, [info.dtype for info in infos])
         core = node.with_args(args)
         scalar = all(info.scalar for info in infos)

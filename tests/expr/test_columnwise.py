@@ -13,7 +13,7 @@ from engine import DEVICES, FRAME, TABLE, Case, assert_alike, check, computed, e
 from sklearn.feature_extraction.text import CountVectorizer
 from xxh64 import xxh64
 
-from gpupipe import col
+from gpupipe import col, lit
 from gpupipe.errors import CastError, DataError
 from gpupipe.expr.columnwise import COLUMNWISE
 
@@ -144,6 +144,14 @@ def test_both_backends_give_the_same():
     features = [case.ours.alias(f"{at}") for at, case in enumerate(CASES)]
     slow, fast = (computed(features, device) for device in DEVICES)
     assert repr(slow) == repr(fast)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_codes_of_one_group_are_codes(device):
+    """Over a key that all rows share, other buckets too."""
+    options = {"min_count": 20, "other_buckets": 3}
+    alone = value(col("c").codes(**options).over(lit(1)), device)
+    assert alone == codes_of("c", 3, 20)(FRAME)
 
 
 @pytest.mark.parametrize("device", DEVICES)

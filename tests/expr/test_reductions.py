@@ -173,7 +173,7 @@ def test_variance_of_large_numbers_keeps_its_digits():
         (lambda: value(col("s").max(), "cpu"), TypeMismatchError, "max takes numbers or times, not String.*mode"),
         (lambda: value(col("s").vocabulary().alias("v"), "cpu"), TypeMismatchError, "a list, not a value"),
         (lambda: value(x.vocabulary() + 1, "cpu"), TypeMismatchError, "a vocabulary is a list"),
-        (lambda: value(col("s").codes().over("c"), "cpu"), TypeMismatchError, "vocabulary is one list.*no over"),
+        (lambda: computed([col("s").one_hot().over("c")], "cpu"), TypeMismatchError, "it takes no over. Use .codes"),
     ],
 )  # fmt: skip
 def test_what_is_refused(make, error, message):
