@@ -1,5 +1,6 @@
 """Numbers into bins."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,7 @@ def bucketize(x: Expr, boundaries: Sequence[float]) -> Expr:
     ``[a, b)`` bins, as ``numpy.digitize``; NaN falls beyond the last boundary.
     """
     listed = [float(bound) for bound in boundaries]
-    if not listed or any(not low < high for low, high in pairwise(listed)):
+    if not listed or math.isnan(listed[0]) or any(not low < high for low, high in pairwise(listed)):
         raise ParameterError(f"bucketize takes boundaries that increase, not {list(boundaries)!r}.")
     return _bins(x, listed)
 
