@@ -75,19 +75,16 @@ class FittedFeatures:
         Raises:
             TypeMismatchError: an output is text or a time.
         """
-        self._refuse_text()
+        if self._not_numeric is not None:
+            raise _no_number(self._not_numeric)
         if out is None:
             out = np.empty((frame.n_rows, len(self.outputs)), np.float32)
         self._prepared.matrix(frame, out)
         return out
 
-    def _refuse_text(self) -> None:
-        for output in self.outputs:
-            if not (output.dtype.is_numeric or output.dtype.name in ("Boolean", "Null")):
-                raise TypeMismatchError(
-                    f"The feature {output.name!r} is {output.dtype}; a matrix holds numbers. "
-                    "For text: .codes(), .one_hot() or .target_mean(); for times: .dt parts."
-                )
+    @cached_property
+    def _not_numeric(self) -> Output | None:
+        return next((o for o in self.outputs if not (o.dtype.is_numeric or o.dtype.name in ("Boolean", "Null"))), None)
 
     def constant_divisors(self) -> tuple[str, ...]:
         """Outputs that divide by a statistic which is exactly 0, and so by 1 (see the operator nonzero)."""
@@ -111,3 +108,10 @@ class FittedFeatures:
     def __repr__(self) -> str:
         shown = ", ".join(self.names[:6]) + (", …" if len(self.names) > 6 else "")
         return f"FittedFeatures({len(self.names)} columns: {shown})"
+
+
+def _no_number(output: Output) -> TypeMismatchError:
+    return TypeMismatchError(
+        f"The feature {output.name!r} is {output.dtype}; a matrix holds numbers. "
+        "For text: .codes(), .one_hot() or .target_mean(); for times: .dt parts."
+    )

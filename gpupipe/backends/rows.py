@@ -1,7 +1,9 @@
 """Rows from a program or a request as a frame: a dict of values or of lists, a list of dicts, an Arrow table."""
 
 import datetime as dt
+from array import array as packed
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -109,6 +111,5 @@ def _in_utc(value: Any, dtype: DType) -> Any:
 def _text(values: Any) -> Any:
     """An Arrow array of strings, built from its buffers: for a row this is quicker than Arrow's own conversion."""
     encoded = [b"" if value is None else value.encode() for value in values]
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    offsets = packed("i", accumulate(map(len, encoded), initial=0))
     return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))

@@ -225,7 +225,7 @@ class Join(Step):
         index, columns = self.dimension.get(list(wanted))
         rows = index.lookup([frame[name] for name in self.left_on])
         if self.drops_rows and (rows < 0).any():
-            frame, rows = frame.take(rows >= 0), rows[rows >= 0]
+            frame, rows = frame.take(np.flatnonzero(rows >= 0)), rows[rows >= 0]
         added = {here: _at_rows(columns[name], rows) for name, here in wanted.items()}
         return frame.with_columns(added).select(keep)
 

@@ -38,7 +38,7 @@ class Step(ABC):
 
 def _kept(frame: Frame, mask: Values, keep: Sequence[str]) -> Frame:
     needed = frame.select(keep)
-    return needed if mask.all() else needed.take(mask)
+    return needed if mask.all() else needed.take(np.flatnonzero(mask))
 
 
 @dataclass(frozen=True, eq=False)
