@@ -1,0 +1,59 @@
+"""Measure gpupipe against the equal scikit-learn work on this machine.
+
+    python -m benchmarks                                  # all parts, a few minutes
+    python -m benchmarks --parts import,scoring --repeats 9
+
+Writes MACHINE.csv (every number) and MACHINE.md (medians and ratios) into benchmarks/results.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import features, imports, machine, quality, scoring, table
+from .measure import Row
+
+PARTS = {
+    "features": features.measure,
+    "scoring": scoring.measure,
+    "import": imports.measure,
+    "quality": quality.measure,
+}
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated; default: all (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="pairs of runs (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"), help="a folder")
+    chosen = parser.parse_args(words)
+    unknown = set(chosen.parts.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if chosen.repeats < 1:
+        parser.error("--repeats takes at least 1")
+    return chosen
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run what was asked; the page is printed and written."""
+    chosen = arguments(words)
+    rows: list[Row] = []
+    loads = [machine.load()]
+    for name in chosen.parts.split(","):
+        print(f"== {name}", file=sys.stderr, flush=True)
+        rows += PARTS[name](chosen.repeats)
+        loads.append(machine.load())
+    spread = f"{min(loads):.1f} to {max(loads):.1f} (about 1 is the benchmark itself; more is others at work)"
+    page = table.page(rows, {**machine.facts(), "load average": spread, "pairs of runs": str(chosen.repeats)})
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    target = chosen.out / machine.short_name()
+    table.write_csv(rows, target.with_suffix(".csv"))
+    target.with_suffix(".md").write_text(page)
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The benchmarks count what they say: phases and processes, ratios of neighbours, peers that do the same work."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import scoring
+from benchmarks.machine import facts, short_name
+from benchmarks.measure import Clock, Row, rows_of, run_statement
+from benchmarks.table import Numbers, page, ratio, write_csv
+
+
+def test_a_process_is_counted_whole() -> None:
+    busy = "import time\nwhile time.process_time() < 0.4: pass"
+    found, idle = run_statement(busy)["process"], run_statement("pass")["process"]
+    assert 0.4 <= found["cpu"] < 0.4 + 10 * idle["cpu"]
+    assert found["wall"] >= 0.4
+
+
+def test_peak_memory_is_the_job_s_own() -> None:
+    ours = bytes(300 << 20)  # what the parent holds is not the child's
+    small, large = (
+        run_statement(f"from benchmarks.measure import tell; text = b'x' * ({size} << 20); tell({{}})")["process"]
+        for size in (1, 201)
+    )
+    assert len(ours) > small["peak"] * 2**20
+    assert 195 <= large["peak"] - small["peak"] <= 205
+
+
+def test_a_failed_job_is_told() -> None:
+    with pytest.raises(RuntimeError, match="no such thing"):
+        run_statement("raise SystemExit('no such thing')")
+
+
+def test_blas_is_not_tuned_for_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    run_statement("import os; assert 'OPENBLAS_CORETYPE' not in os.environ")
+
+
+def test_laps_add_up() -> None:
+    clock = Clock()
+    sum(range(100_000))
+    clock.lap("one")
+    clock.lap("two")
+    assert list(clock.phases) == ["one", "two"]
+    assert clock.phases["one"]["wall"] > clock.phases["two"]["wall"] >= 0
+
+
+def rows() -> list[Row]:
+    made: list[Row] = []
+    for repeat, (ours, peer) in enumerate([(1.0, 4.0), (3.0, 6.0), (2.0, 8.0)]):
+        for side, seconds in (("gpupipe", ours), ("scikit-learn", peer)):
+            phases = {
+                "first: fit_transform": {"cpu": seconds, "wall": seconds},
+                "again: fit_transform": {"cpu": seconds / 2, "wall": seconds},
+                "again: transform": {"cpu": seconds / 2, "wall": seconds},
+                "process": {"cpu": 9.0, "wall": 9.0, "peak": 100.0},
+            }
+            made += rows_of("features", "a table", side, repeat, phases)
+    return made
+
+
+def test_ratios_are_of_neighbours() -> None:
+    numbers = Numbers(rows())
+    again = ["again: fit_transform", "again: transform"]
+    assert numbers.sums("features", "a table", "gpupipe", again, "cpu") == [1.0, 3.0, 2.0]
+    assert numbers.sums("features", "a table", "gpupipe", ["again: read", *again], "cpu") == [1.0, 3.0, 2.0]
+    assert ratio([1.0, 3.0, 2.0], [4.0, 6.0, 8.0]) == "**0.25** (0.25–0.50)"
+
+
+def test_the_page_and_the_file_hold_the_numbers(tmp_path: Path) -> None:
+    text = page(rows(), {"processor": "one"})
+    assert "- processor: one" in text
+    assert "| a table, again | 2.000 | 6.000 | **0.25** (0.25–0.50) |" in text
+    write_csv(rows(), tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open() as file:
+        read = list(csv.DictReader(file))
+    assert len(read) == len(rows())
+    assert [float(line["value"]) for line in read] == [row.value for row in rows()]
+
+
+def test_the_machine_has_a_file_name() -> None:
+    assert short_name() == short_name().strip("-").lower()
+    assert {"processor", "libraries", "commit"} <= set(facts())
+
+
+def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.arguments(["--parts", "features,speed"])
+    assert "no such part: speed" in capsys.readouterr().err
+
+
+def test_both_sides_score_the_same_work() -> None:
+    table = scoring.columns(1)
+    label = np.array(scoring.targets(table, 2))
+    assert 0.2 < label.mean() < 0.8
+    few = {name: values[:500] for name, values in table.items()}
+    ours, peer = (scoring.scorer(side, table)(few)[:, 1] for side in scoring.SIDES)
+    # Codes are in another order and target means out of other folds, so the two are close, not equal.
+    assert np.corrcoef(ours, peer)[0, 1] > 0.99
+    assert np.abs(ours - peer).mean() < 0.02
