@@ -21,7 +21,7 @@ from gpupipe.expr.expr import Expr, as_column
 from gpupipe.expr.node import Node, make
 from gpupipe.models.contract import SklearnContract
 from gpupipe.models.fitted import Model
-from gpupipe.runtime.fit import Declared, attached, run_fit
+from gpupipe.runtime.fit import GIVEN_TARGET, GIVEN_WEIGHT, Declared, attached, run_fit
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
@@ -29,8 +29,6 @@ from gpupipe.runtime.score import passing, scores, transformed, transformed_matr
 from gpupipe.sources.kinds import array_as, checked_kind, columns_as, kind_of, matrix_as
 from gpupipe.sources.memory import table_of
 from gpupipe.sources.source import Source, scan
-
-_Y, _WEIGHT = "__target__", "__weight__"
 
 
 class Pipeline(SklearnContract):
@@ -125,12 +123,12 @@ class Pipeline(SklearnContract):
         self.n_features_in_ = len(fit.features.plan.columns)
 
     def _declared(self, y: Any, sample_weight: Any) -> Declared:
-        target = _one_of("target", self.target, y, _Y)
-        weights = _one_of("weights", self.weights, sample_weight, _WEIGHT)
+        target = _one_of("target", self.target, y, GIVEN_TARGET)
+        weights = _one_of("weights", self.weights, sample_weight, GIVEN_WEIGHT)
         return Declared(flatten(self.features), target, weights, self.model, self.key)
 
     def _source(self, X: Any, y: Any = None, sample_weight: Any = None) -> Source:
-        extra = {name: values for name, values in ((_Y, y), (_WEIGHT, sample_weight)) if values is not None}
+        extra = {name: values for name, values in ((GIVEN_TARGET, y), (GIVEN_WEIGHT, sample_weight)) if values is not None}
         if extra and isinstance(X, Source | str | os.PathLike):
             raise ParameterError(
                 "y and sample_weight go with data in memory; for a Source, declare target and weights."

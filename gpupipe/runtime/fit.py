@@ -30,6 +30,7 @@ from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
 
 PROBE_ROWS = 16
+GIVEN_TARGET, GIVEN_WEIGHT = "__target__", "__weight__"  # columns of y and sample_weight, given beside the rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
