@@ -38,9 +38,7 @@ class Node:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if not isinstance(other, Node) or self._hash != other._hash:
-            return False
-        return self.op == other.op and self._key == other._key and self.args == other.args
+        return isinstance(other, Node) and _same(self, other)
 
     def __getitem__(self, name: str) -> Param:
         """The parameter `name`; KeyError where there is none."""
@@ -63,6 +61,20 @@ class Node:
 
     def __repr__(self) -> str:
         return show(self)
+
+
+def _same(left: Node, right: Node) -> bool:
+    """Equal structure, each pair of nodes compared once: a shared node stands beneath many paths."""
+    stack, seen = [(left, right)], set()
+    while stack:
+        a, b = stack.pop()
+        if a is b or (id(a), id(b)) in seen:
+            continue
+        if a._hash != b._hash or a.op != b.op or a._key != b._key or len(a.args) != len(b.args):
+            return False
+        seen.add((id(a), id(b)))
+        stack.extend(zip(a.args, b.args, strict=True))
+    return True
 
 
 def make(op: str, *args: Node, **params: Param) -> Node:

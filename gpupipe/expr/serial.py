@@ -44,7 +44,7 @@ def from_json(document: Any) -> list[Node]:
         for op, args, params in document["nodes"]:
             nodes.append(_node(op, [_earlier(nodes, arg) for arg in args], params))
         return [_earlier(nodes, root) for root in document["roots"]]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ArtifactCorruptError(f"The artifact's expressions cannot be read: {error}.") from error
 
 
