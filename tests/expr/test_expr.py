@@ -99,7 +99,7 @@ REFUSALS = [
     (lambda: gp.cols("a", 1), ParameterError, "cols takes columns' names"),
     (lambda: gp.coalesce(), ParameterError, "coalesce takes one value or more"),
     (lambda: lit(object()), TypeMismatchError, "is no literal. There are None, bool"),
-    (lambda: x + (1,), TypeMismatchError, r"\(1,\) \(tuple\) is no literal"),
+    (lambda: x * {1}, TypeMismatchError, r"\{1\} \(set\) is no literal"),
     (lambda: lit(2**63), IntegerOverflowError, "beyond int64. Write it as a float"),
     (lambda: x.clip(), ParameterError, "clip takes a lower bound, an upper bound, or both"),
     (lambda: x.clip(2, 1), ParameterError, "clip takes lower_bound <= upper_bound, not 2 and 1"),
