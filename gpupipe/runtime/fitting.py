@@ -19,6 +19,7 @@ from gpupipe.expr.node import Node, show
 from gpupipe.runtime.execute import over_partitions
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.stacked import Stacked
 
 
 @dataclass(slots=True, eq=False)
@@ -58,28 +59,23 @@ def examples(
     extras = [(name, node) for name, node in (("target", plan.target), ("weights", plan.weights)) if node is not None]
     prepared = _unfitted(plan, [node for _, node in extras], features.backend)
     progress.begin(what, rows)
+    stacked = Stacked(rows.heights, len(features.outputs))
 
     def work(index: int, frame: Frame) -> tuple[Values, list[Column], Values, list[Values]]:
         extra = prepared.columns(frame) if extras else []
-        return features.matrix(frame), extra, frame.row_ids, [labels_of(frame[name]) for name in by]
+        matrix = features.matrix(frame, stacked.part(index))
+        return matrix, extra, frame.row_ids, [labels_of(frame[name]) for name in by]
 
     columns = list(dict.fromkeys([*plan.fit_columns, *by]))
     parts = over_partitions(rows, columns, work, pool, progress)
-    matrix = _stacked([part[0] for part in parts], len(features.outputs))
     found = {name: concat([part[1][at] for part in parts]) for at, (name, _) in enumerate(extras)}
     return Examples(
-        matrix,
+        stacked.whole([part[0] for part in parts]),
         _target(found["target"], plan.target) if plan.target is not None else None,
         _weights(found["weights"]) if plan.weights is not None else None,
         np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, np.uint64),
         {name: np.concatenate([part[3][at] for part in parts]) for at, name in enumerate(by)},
     )
-
-
-def _stacked(parts: list[Values], width: int) -> Values:
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
 
 
 def _unfitted(plan: Plan, nodes: list[Node], backend: Backend) -> Any:

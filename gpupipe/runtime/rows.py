@@ -36,6 +36,7 @@ class Rows:
         self._keep = keep and source.nbytes(columns) * _DECODED_A_BYTE < _SHARE_OF_MEMORY * _memory_bytes()
         self._kept: dict[int, Frame] = {}
         self._loads: dict[int, int] = {}
+        self._heights: dict[int, int] = {}
         self._lock = threading.Lock()
         self.report = LoadReport()
         self.bytes_read = 0
@@ -54,6 +55,14 @@ class Rows:
     def source_reads(self) -> int:
         return max(self._loads.values(), default=0)
 
+    @property
+    def heights(self) -> list[int] | None:
+        """How many rows each partition's frame has; None until all were read, where steps drop rows."""
+        if not self.source.drops_rows:
+            return [partition.n_rows for partition in self.source.partitions]
+        known = [self._heights[index] for index in range(self.n_partitions) if index in self._heights]
+        return known if len(known) == self.n_partitions else None
+
     def frame(self, index: int, columns: Sequence[str]) -> Frame:
         """The frame of one partition, with the columns that were declared."""
         frame = self._kept.get(index)
@@ -69,6 +78,7 @@ class Rows:
             if index not in self._loads:
                 self.report = self.report + report
             self._loads[index] = self._loads.get(index, 0) + 1
+            self._heights[index] = frame.n_rows
             if self._keep:
                 self._kept[index] = frame
         return frame

@@ -13,6 +13,7 @@ from gpupipe.models.scoring import feature_matrix
 from gpupipe.runtime.execute import over_partitions, workers
 from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.stacked import Stacked
 from gpupipe.sources.source import Source
 
 
@@ -47,5 +48,10 @@ def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
 
 def transformed_matrix(features: FittedFeatures, rows: Rows) -> Values:
     """Every feature over all rows as a float32 matrix of shape (rows, features); null as NaN."""
-    parts = each_partition(rows, features.plan.columns, features.matrix)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    matrix = Stacked(rows.heights, len(features.outputs))
+
+    def work(index: int, frame: Frame) -> Values:
+        return features.matrix(frame, matrix.part(index))
+
+    with workers() as pool:
+        return matrix.whole(over_partitions(rows, features.plan.columns, work, pool, Silent()))

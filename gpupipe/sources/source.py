@@ -95,6 +95,11 @@ class Source:
         """Rows listed, known from metadata, before filters, splits and `head`."""
         return self._listing.n_rows
 
+    @property
+    def drops_rows(self) -> bool:
+        """Whether a filter, an inner join, a split or `head` stands among its steps."""
+        return any(step.drops_rows for step in self._steps)
+
     def nbytes(self, columns: Iterable[str] | None = None) -> int:
         """Bytes that loading the columns decodes (with those that steps need), as far as metadata tell."""
         needed = self._needed(self._known(columns))[0]
@@ -228,7 +233,7 @@ class Source:
         return sum(self._rows_kept(index) for index in range(len(self.partitions)))
 
     def _rows_kept(self, index: int) -> int:
-        if not any(step.drops_rows for step in self._steps):
+        if not self.drops_rows:
             return self.partitions[index].n_rows
         return self.load(index, ()).n_rows
 
