@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,10 @@ class FittedFeatures:
         guards = [n.args[0] for n in walk(root) if n.op == "select" and info[n].scalar and n.args[0].op == "eq"]
         found = evaluate_all(guards, frame, tables)
         return any(bool(found[guard].values[0]) for guard in guards)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy needs: what is prepared for the device is prepared again."""
+        return {name: self.__dict__[name] for name in ("plan", "fitted", "backend", "training")}
 
     def for_training(self) -> "FittedFeatures":
         """The same for the rows of the fit: out-of-fold values where an operator keeps folds."""

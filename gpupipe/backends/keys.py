@@ -1,6 +1,5 @@
 """Keys: rows into groups, and values back to their groups. -0.0 equals 0.0, null is a key of its own, NaN is none."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -194,23 +193,27 @@ class ValueIndex:
 
 
 class KeyIndex:
-    """From the keys of rows to the position of their group in a table of sorted keys."""
+    """From the keys of rows to the position of their group in a table of distinct keys."""
 
     def __init__(self, keys: Sequence[Column]) -> None:
-        self._columns = []
-        combined = np.zeros(len(keys[0]), np.int64)
-        for key in keys:
-            ranks, uniques = _column_ranks(key)
-            self._columns.append((ValueIndex(uniques), max(len(uniques), 1)))
-            combined = combined * max(len(uniques), 1) + ranks
-        self._places = _Places(combined, math.prod(size for _, size in self._columns))
+        ranks, uniques = _column_ranks(keys[0])
+        self._first = ValueIndex(uniques)
+        self._further: list[tuple[ValueIndex, int, _Places]] = []
+        for key in keys[1:]:
+            inner, distinct = _column_ranks(key)
+            size = max(len(distinct), 1)
+            combined = ranks * size + inner
+            # Ranks stay below the number of groups, so that any number of wide keys fits int64.
+            span = (int(ranks.max()) + 1) * size if len(ranks) else 0
+            ranks, at = dense_ranks(combined)
+            self._further.append((ValueIndex(distinct), size, _Places(combined[at], span)))
+        self._row_of = np.full(len(ranks) + 1, -1, np.int64)
+        self._row_of[ranks] = np.arange(len(ranks))
 
     def find(self, columns: Sequence[Column]) -> Values:
         """int64 position of each row's group; -1 where there is none."""
-        combined: Values = np.zeros(len(columns[0]), np.int64)
-        missing: Values = np.zeros(len(columns[0]), bool)
-        for column, (index, size) in zip(columns, self._columns, strict=True):
+        ranks = self._first.find(columns[0])
+        for column, (index, size, places) in zip(columns[1:], self._further, strict=True):
             at = index.find(column)
-            missing = missing | (at < 0)
-            combined = combined * size + at
-        return self._places.of(np.where(missing, -1, combined))
+            ranks = places.of(np.where((ranks < 0) | (at < 0), -1, ranks * size + at))
+        return self._row_of[ranks]  # the last entry, where -1 points, is -1

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.backends.conform import conform
 from gpupipe.columns import Column, Frame
 from gpupipe.errors import ParameterError, SchemaMismatchError, nearest
-from gpupipe.schema import DType, Field, Schema, String
+from gpupipe.schema import Boolean, DType, Field, Float64, Int64, Null, Schema, String, UInt64
 
 _EPOCH = dt.datetime(1970, 1, 1)
 
@@ -66,46 +67,68 @@ def _require(row: Mapping[str, Any], columns: Sequence[str]) -> None:
 
 
 def column_of(name: str, values: Any, field: Field) -> Column:
-    """Values of one column, None for null, in the type the pipeline was fitted on."""
-    plain = values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else values
-    missing = [value is None for value in plain]
-    valid = ~np.array(missing) if any(missing) else None
+    """Values of one column in the type the pipeline was fitted on; None is null, and so is NaN unless from Arrow.
+
+    Raises:
+        SchemaMismatchError: a value of another type, or one that the type cannot hold.
+    """
+    arrow = isinstance(values, pa.Array | pa.ChunkedArray)
+    plain = values.to_pylist() if arrow else values
     try:
-        return Column(field.dtype, _stored(plain, missing if valid is not None else None, field.dtype), valid)
+        column = _natural(plain, field.dtype)
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise SchemaMismatchError(f"The column {name!r} is {field.dtype}; {error}") from error
+        raise SchemaMismatchError(f"Column {name!r} was {field.dtype} in the fit; {error}") from error
+    if not arrow and column.dtype.is_float:
+        column = _nan_as_null(column)
+    return conform(name, column, field.dtype)
 
 
-def _stored(values: Any, missing: list[bool] | None, dtype: DType) -> Any:
-    if dtype == String:
-        return _text(values)
-    filled = values
-    if missing is not None:
-        filled = [0 if absent else value for value, absent in zip(values, missing, strict=True)]
-    if dtype.is_temporal:
-        return _ticks(filled, dtype)
-    array = np.array(filled)
-    if array.dtype.kind not in "bifu" or (dtype.is_integer and array.dtype.kind == "f" and (array % 1 != 0).any()):
-        raise ValueError(f"it was given {values[0]!r}.")
-    stored = array.astype(dtype.storage)
-    if dtype.is_integer and (stored != array).any():
-        raise OverflowError(f"a value of {values!r} does not fit.")
-    return stored
+def _natural(values: Any, wanted: DType) -> Column:
+    """A column of the type that the values are of themselves."""
+    missing = [value is None for value in values]
+    valid = ~np.array(missing) if any(missing) else None
+    if valid is not None and not valid.any():
+        return Column(Null, np.zeros(len(missing), bool), valid)
+    if wanted == String:
+        return Column(String, _text(values), valid)
+    if wanted.is_temporal:
+        return Column(wanted, _ticks(values, wanted), valid)
+    kept = values if valid is None else [0 if value is None else value for value in values]
+    array = np.array(kept)
+    kind = _KINDS.get(array.dtype.kind)
+    if kind is None:
+        raise TypeError(f"it was given {next(value for value in values if value is not None)!r}.")
+    return Column(kind, array.astype(kind.storage, copy=False), valid)
+
+
+_KINDS = {"b": Boolean, "i": Int64, "u": UInt64, "f": Float64}
+
+
+def _nan_as_null(column: Column) -> Column:
+    missing = np.isnan(column.values)
+    if not missing.any():
+        return column
+    return Column(column.dtype, column.values, ~missing if column.valid is None else column.valid & ~missing)
+
+
+_UNITS = {"Date": "datetime64[D]", "Datetime": "datetime64[us]", "Duration": "timedelta64[us]"}
 
 
 def _ticks(values: Any, dtype: DType) -> Any:
     zero = dt.timedelta() if dtype.name == "Duration" else _EPOCH
-    unit = {"Date": "datetime64[D]", "Datetime": "datetime64[us]", "Duration": "timedelta64[us]"}[dtype.name]
-    array = np.array([zero if value == 0 else _in_utc(value, dtype) for value in values], unit)
+    array = np.array([zero if value is None else _checked_time(value, dtype) for value in values], _UNITS[dtype.name])
     return array.astype(np.int64).astype(dtype.storage)
 
 
-def _in_utc(value: Any, dtype: DType) -> Any:
+def _checked_time(value: Any, dtype: DType) -> Any:
+    wanted = {"Date": dt.date, "Datetime": dt.datetime, "Duration": dt.timedelta}[dtype.name]
+    if type(value) is not wanted and not isinstance(value, np.datetime64 | np.timedelta64):
+        raise TypeError(f"it was given {value!r}.")
     if not isinstance(value, dt.datetime):
         return value
     if (value.tzinfo is None) != (dtype.time_zone is None):
         raise ValueError(f"{value!r} has {'no' if value.tzinfo is None else 'a'} time zone.")
-    return value.replace(tzinfo=None) if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+    return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
 
 
 def _text(values: Any) -> Any:

@@ -81,8 +81,7 @@ def _update_count(column: Column, groups: Values, n_groups: int) -> Arrays:
 
 def _update_sum(column: Column, groups: Values, n_groups: int) -> Arrays:
     values = column.values.astype(np.int64) if column.values.dtype.kind in "bi" else column.values
-    if values.dtype.kind == "i" and len(values) and float(np.abs(values.astype(np.float64)).sum()) >= 2.0**62:
-        raise IntegerOverflowError("A sum of integers may leave int64. Cast the column to Float64 before summing.")
+    _refuse_overflow(values)
     return {"n": _counts(groups, n_groups), "sum": _sums(values, groups, n_groups)}
 
 
@@ -123,7 +122,14 @@ def _identity(dtype: np.dtype[Any]) -> tuple[float | int, float | int]:
     return int(bounds.max), int(bounds.min)
 
 
+def _refuse_overflow(values: Values) -> None:
+    if values.dtype.kind == "i" and float(np.abs(values.astype(np.float64)).sum()) >= 2.0**62:
+        raise IntegerOverflowError("a sum of integers may leave int64. Cast the column to Float64 before summing.")
+
+
 def _combine_sums(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
+    if "sum" in arrays:
+        _refuse_overflow(arrays["sum"])
     return {name: _sums(array, groups, n_groups).astype(array.dtype) for name, array in arrays.items()}
 
 

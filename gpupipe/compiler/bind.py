@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.info import Info, may_be_null
 from gpupipe.compiler.scans import Slot, operands
-from gpupipe.errors import WideFeatureError
+from gpupipe.errors import DuplicateNameError, WideFeatureError
 from gpupipe.expr.node import Node, make, show
 from gpupipe.expr.reductions import REDUCTIONS
-from gpupipe.schema import DType, Int32, Int64
+from gpupipe.schema import Boolean, DType, Int32, Int64
 
 # Category codes: 0 is null, then the buckets of other values (one here), then the vocabulary.
 _FIRST_CODE = 2
@@ -125,8 +125,15 @@ class Binder:
         self._note(found, Int32)
         code = self._code(node, component, len(self.fitted.labels(slot)))
         literal = make("lit", value=code, dtype="Int64")
-        self.info[literal] = Info(Int64, nullable=False, scalar=True)
-        return make("eq", found, literal)
+        self._note(literal, Int64)
+        equal = make("eq", found, literal)
+        if node.op == "one_hot":
+            return equal
+        # A class is not known where the label is null; that is not the same as another class.
+        missing = make("is_null", source)
+        self._note(equal, Boolean)
+        self._note(missing, Boolean)
+        return make("null_if", equal, missing)
 
     def _code(self, node: Node, component: int, entries: int) -> int:
         if node.op == "class_indicator" and entries <= 2:
@@ -143,4 +150,17 @@ def bind_outputs(binder: Binder, features: Iterable[tuple[str, Node, DType]]) ->
         for component, label in enumerate(labels):
             full = f"{name}_{label}" if label or (wide is not None and len(labels) > 1) else name
             outputs.append(Output(full, binder.bind(node, component), dtype))
+    _refuse_twins(outputs)
     return outputs
+
+
+def _refuse_twins(outputs: Sequence[Output]) -> None:
+    """Names that only the categories made equal."""
+    seen: dict[str, Output] = {}
+    for output in outputs:
+        if output.name in seen:
+            raise DuplicateNameError(
+                f"Two features are named {output.name!r}, now that the categories are known: {show(output.node)} and "
+                f"{show(seen[output.name].node)}. Give one of the expressions another .alias(…)."
+            )
+        seen[output.name] = output

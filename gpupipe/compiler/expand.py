@@ -1,6 +1,6 @@
 """The first stage: selectors and several-in-one expressions become single expressions, each with its name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from gpupipe.errors import LeakageError, ParameterError, TypeMismatchError
 from gpupipe.expr.expr import Expr
@@ -33,24 +33,21 @@ def expand(nodes: list[Node], schema: Schema, excluded: frozenset[str] = frozens
     Raises:
         LeakageError: one names an excluded column.
     """
-    memo: dict[Node, list[Node]] = {}
-    singles = [single for node in nodes for single in _singles(node, schema, excluded, memo)]
-    for single in singles:
-        _refuse_leak(single, excluded)
-    return [(output_name(single), single) for single in singles]
+    made: dict[Node, list[Node]] = {}
+    for node in walk(*nodes):
+        made[node] = _singles(node, schema, excluded, made)
+    singles = [single for node in nodes for single in made[node]]
+    _refuse_leak(singles, excluded)
+    named = _have_names(singles)
+    return [(_name(single, named), single) for single in singles]
 
 
-def _singles(root: Node, schema: Schema, excluded: frozenset[str], memo: dict[Node, list[Node]]) -> list[Node]:
-    if root in memo:
-        return memo[root]
-    if root.op in SELECTORS:
-        result = [Node("col", (), (("name", name),)) for name in select_names(root, schema, excluded)]
-    elif root.op == "columns":
-        result = [single for arg in root.args for single in _singles(arg, schema, excluded, memo)]
-    else:
-        result = _zipped(root, [_singles(arg, schema, excluded, memo) for arg in root.args])
-    memo[root] = result
-    return result
+def _singles(node: Node, schema: Schema, excluded: frozenset[str], made: Mapping[Node, list[Node]]) -> list[Node]:
+    if node.op in SELECTORS:
+        return [Node("col", (), (("name", name),)) for name in select_names(node, schema, excluded)]
+    if node.op == "columns":
+        return [single for arg in node.args for single in made[arg]]
+    return _zipped(node, [made[arg] for arg in node.args])
 
 
 def _zipped(node: Node, operands: list[list[Node]]) -> list[Node]:
@@ -66,13 +63,14 @@ def _zipped(node: Node, operands: list[list[Node]]) -> list[Node]:
     ]
 
 
-def _refuse_leak(node: Node, excluded: frozenset[str]) -> None:
-    for part in walk(node):
-        if part.op == "col" and part["name"] in excluded:
-            raise LeakageError(
-                f"The feature {show(node)} uses {part['name']!r}, which the target, weights or key refer to. "
-                "For the target's mean of a category there is .target_mean()."
-            )
+def _refuse_leak(singles: Sequence[Node], excluded: frozenset[str]) -> None:
+    leaks = [part for part in walk(*singles) if part.op == "col" and part["name"] in excluded]
+    if leaks:
+        feature = next(single for single in singles if leaks[0] in walk(single))
+        raise LeakageError(
+            f"The feature {show(feature)} uses {leaks[0]['name']!r}, which the target, weights or key refer to. "
+            "For the target's mean of a category there is .target_mean()."
+        )
 
 
 def output_name(node: Node) -> str:
@@ -82,20 +80,37 @@ def output_name(node: Node) -> str:
     >>> output_name((1 + col("a") * col("b")).suffix("_x")._node)
     'a_x'
     """
-    if node.op == "alias":
-        return str(node["name"])
-    if node.op == "suffix":
-        return output_name(node.args[0]) + str(node["text"])
-    if node.op == "named_as":
-        return output_name(node.args[1])
-    if node.op == "col":
-        return str(node["name"])
-    if node.op == "target":
-        return "target"
-    for arg in node.args:
-        if name := output_name(arg):
-            return name
-    return ""
+    return _name(node, _have_names([node]))
+
+
+def _have_names(roots: Sequence[Node]) -> set[Node]:
+    """The nodes under `roots` that have a name; a literal has none, and so what is made of literals alone."""
+    named: set[Node] = set()
+    for node in walk(*roots):
+        own = node.op in ("col", "target") or bool(node.op in _NAMING and node[_NAMING[node.op]])
+        if own or (node.op != "alias" and any(arg in named for arg in _naming_operands(node))):
+            named.add(node)
+    return named
+
+
+_NAMING = {"alias": "name", "suffix": "text"}
+
+
+def _naming_operands(node: Node) -> tuple[Node, ...]:
+    return node.args[1:2] if node.op == "named_as" else node.args
+
+
+def _name(node: Node, named: set[Node]) -> str:
+    suffixes: list[str] = []
+    while node.op not in ("alias", "col", "target"):
+        if node.op == "suffix":
+            suffixes.append(str(node["text"]))
+        below = next((arg for arg in _naming_operands(node) if arg in named), None)
+        if below is None:
+            return "".join(reversed(suffixes))
+        node = below
+    start = "target" if node.op == "target" else str(node["name"])
+    return start + "".join(reversed(suffixes))
 
 
 def columns_of(nodes: Iterable[Node]) -> list[str]:

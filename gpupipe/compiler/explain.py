@@ -8,6 +8,7 @@ from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.groups import Store, group, is_tile
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
+from gpupipe.errors import ParameterError, nearest
 from gpupipe.expr.node import Node, show, walk
 
 _WIDTH = 118
@@ -47,7 +48,13 @@ class Explanation:
     __repr__ = __str__
 
     def stage(self, name: str) -> str:
-        """One stage of the compiler as text: "features", "typed", "scans" or "groups"."""
+        """One stage of the compiler as text: "features", "typed", "scans" or "groups".
+
+        Raises:
+            ParameterError: there is no such stage.
+        """
+        if name not in _STAGES:
+            raise ParameterError(f"There is no stage {name!r}. {nearest(str(name), _STAGES)}")
         return "\n".join(_STAGES[name](self.plan))
 
     def _repr_html_(self) -> str:

@@ -52,8 +52,8 @@ def bind_scan(scan: Scan, binder: Binder) -> BoundScan:
 
 
 def _outputs(nodes: Iterable[Node], binder: Binder) -> Iterable[Output]:
-    for node in nodes:
-        yield Output(str(node), node, _unrounded(binder.info[node].dtype))
+    for number, node in enumerate(nodes):
+        yield Output(str(number), node, _unrounded(binder.info[node].dtype))
 
 
 def _unrounded(dtype: DType) -> DType:

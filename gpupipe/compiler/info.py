@@ -13,7 +13,6 @@ _NEVER_NULL = {
     "is_not_null",
     "codes",
     "one_hot",
-    "class_indicator",
     "hash_bucket",
     "word_ngrams",
     "fold_of",

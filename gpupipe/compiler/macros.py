@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gpupipe.compiler.casts import MICROSECONDS_A_DAY, cast, local, view
+from gpupipe.compiler.casts import MICROSECONDS_A_DAY, cast, convert, local, view
 from gpupipe.compiler.info import Info, Typing
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr.node import Node, make
@@ -55,7 +55,9 @@ def _power(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     base, exponent = args
     value = exponent.get("value") if exponent.op == "lit" else None
     if isinstance(value, int | float) and value in range(1, _LARGEST_PRODUCT + 1):
-        return _product(typer, base, int(value))
+        # A whole exponent written as a float makes the result a float, as in Python.
+        factor = convert(typer, base, Float64) if isinstance(value, float) else base
+        return _product(typer, factor, int(value))
     return typer.elementwise("power", base, exponent)
 
 

@@ -8,10 +8,10 @@ from gpupipe.compiler.expand import columns_of, expand
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.scans import Scan, Slot, operands, plan_scans
 from gpupipe.compiler.typing import Typer
-from gpupipe.errors import DuplicateNameError, ParameterError, TypeMismatchError
+from gpupipe.errors import DuplicateNameError, LeakageError, ParameterError, TypeMismatchError
 from gpupipe.expr.columnwise import COLUMNWISE
-from gpupipe.expr.node import Node, make, rewrite, show
-from gpupipe.expr.reductions import REDUCTIONS
+from gpupipe.expr.node import Node, make, rewrite, show, walk
+from gpupipe.expr.reductions import FOLDS, REDUCTIONS
 from gpupipe.schema import DType, Float32, Float64, Int32, Schema
 
 TASKS = ("classification", "regression")
@@ -80,6 +80,7 @@ def make_plan(
     Raises:
         PlanError: any of its kinds; nothing has been read.
     """
+    _refuse_statistics(target, weights)
     labels = Typer(schema)
     target_core = None if target is None else labels.core(target)
     weights_core = None if weights is None else _number(labels, weights, "weights")
@@ -133,8 +134,34 @@ def _as_numbers(typer: Typer, target: Node, task: str | None) -> Node:
     return typer.apply(make("class_indicator"), (target, vocabulary))
 
 
+def _refuse_statistics(*nodes: Node | None) -> None:
+    for node in nodes:
+        if node is not None and any(part.op in REDUCTIONS for part in walk(node)):
+            raise ParameterError(
+                f"The target and weights are known row by row; {show(node)} needs a statistic of all rows. "
+                "Compute it beforehand and compare with the number."
+            )
+
+
+def _kept_out_of_fold(source: Node) -> Node:
+    """Statistics of the target kept by folds, so that no training row sees its own label.
+
+    Raises:
+        LeakageError: the target stands in a feature as it is.
+    """
+
+    def step(node: Node) -> Node:
+        of_target = node.op in REDUCTIONS and any(part.op == "target" for part in walk(operands(node)[0]))
+        return node.with_params(folds=FOLDS) if of_target and not node.get("folds") else node
+
+    folded = rewrite([source], step)[0]
+    if any(part.op == "target" for part in walk(*rewrite([folded], _without_statistics))):
+        raise LeakageError(f"The feature {show(source)} holds the target itself. There is .target_mean().")
+    return folded
+
+
 def _feature(typer: Typer, name: str, source: Node) -> Feature:
-    core = typer.core(source)
+    core = typer.core(_kept_out_of_fold(source))
     info = typer.info[core]
     return Feature(name, source, core, _leaving(source, info), info)
 

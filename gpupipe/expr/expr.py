@@ -264,5 +264,6 @@ def lit(value: Any) -> Expr:
 
 
 def target() -> Expr:
-    """The target as the model sees it: 0 and 1, one column a class, or the number itself."""
+    """The target as the model sees it: 0 and 1, one column a class, or the number itself; only statistics of it
+    may stand in a feature, and while fitting a row sees those of other rows alone (out of fold)."""
     return Expr(make("target"))

@@ -14,6 +14,8 @@ from gpupipe.expr.node import make
 from gpupipe.expr.registry import operator
 from gpupipe.schema import DType, Float64, Int64
 
+FOLDS = 5  # by how many folds statistics of the target are kept while fitting
+
 
 @dataclass(frozen=True, slots=True)
 class Reduction:

@@ -7,10 +7,9 @@ from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr, as_column, target
 from gpupipe.expr.literal import literal
 from gpupipe.expr.node import make
-from gpupipe.expr.reductions import reduce
+from gpupipe.expr.reductions import FOLDS, reduce
 from gpupipe.expr.registry import operator
 
-FOLDS = 5
 WIDTH_LIMIT = 1000
 
 

@@ -36,8 +36,9 @@ def refuse_nan(matrix: Values, names: list[str], who: str) -> None:
     if not bad.any():
         return
     row, column = (int(index[0]) for index in np.nonzero(bad))
+    others = int(bad[:, column].sum()) - 1
     raise DataError(
-        f"The feature {names[column]!r} is {matrix[row, column]} in row {row} (and {int(bad[:, column].sum()) - 1:,} more); "
+        f"The feature {names[column]!r} is {matrix[row, column]} in row {row} and {others:,} others; "
         f"{who} takes finite numbers alone. Give the feature .fill_null(…), or .nan_to_null().fill_null(…), or use a "
         "model that takes NaN (HistGradientBoosting, XGBoost)."
     )
@@ -51,4 +52,4 @@ def model_output(model: Model, matrix: Values) -> Values:
         output = model.predict_proba(matrix) if model.has_probabilities else model.decision_function(matrix)
     else:
         output = model.predict(matrix)
-    return output.reshape(len(matrix), -1).astype(np.float64)
+    return (output if output.ndim == 2 else output[:, None]).astype(np.float64)

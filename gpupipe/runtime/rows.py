@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from gpupipe.columns import Frame
-from gpupipe.runtime.conform import as_planned
+from gpupipe.backends.conform import as_planned
 from gpupipe.schema import Schema
 from gpupipe.sources.partition import LoadReport
 from gpupipe.sources.source import Source

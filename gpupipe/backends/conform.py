@@ -55,7 +55,7 @@ def _refuse_changed(name: str, column: Column, values: Values, wanted: DType) ->
         lost = lost & column.valid
     if lost.any():
         raise SchemaMismatchError(
-            f"Column {name!r} was {wanted} in the fit and is {column.dtype} here, with values that {wanted} cannot hold, "
+            f"Column {name!r} was {wanted} in the fit and is {column.dtype} here, with values beyond it, "
             f"such as {column.values[lost][0]}. Cast it at the source, or fit on data of this type."
         )
 
