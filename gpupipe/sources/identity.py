@@ -20,7 +20,10 @@ def key_hash(column: Column) -> Values:
     return hash_column(column, 0).astype(np.uint64, copy=False)
 
 
-def chosen(identities: Values, share: float, seed: int) -> Values:
-    """A bool mask of the rows whose random number falls below `share`: the same for any partitioning."""
-    numbers = hashing.counter_uniform(seed, _SPLIT, identities)
+def chosen(identities: Values, share: float, seed: int, depth: int = 0) -> Values:
+    """A bool mask of the rows whose random number falls below `share`: the same for any partitioning.
+
+    `depth` counts the splits that the rows went through before: each has numbers of its own, whatever its seed.
+    """
+    numbers = hashing.counter_uniform(seed, _SPLIT + (depth << _SPLIT.bit_length()), identities)
     return np.asarray(numbers < np.uint64(int(share * 2.0**64)))

@@ -173,8 +173,8 @@ class Source:
 
         Args:
             test: the share of rows (or keys) in the second, between 0 and 1.
-            seed: another seed gives another split. To split a side once more, use another seed: the same
-                numbers would decide again.
+            seed: another seed gives another split. A side can be split once more, with any seed: other numbers
+                decide.
             key: a column; rows with equal values go to the same side.
         """
         if not isinstance(test, float) or not 0 < test < 1:
@@ -182,7 +182,9 @@ class Source:
         if not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise ParameterError(f"seed={seed!r} is no seed. Give an integer from 0 to 2**64 - 1.")
         named = None if key is None else self._key(key)
-        return self._with(Split(test, seed, named, False)), self._with(Split(test, seed, named, True))
+        depth = sum(isinstance(step, Split) for step in self._steps)
+        train, held = (Split(test, seed, named, inside, depth) for inside in (False, True))
+        return self._with(train), self._with(held)
 
     def head(self, n: int = 5) -> "Source":
         """The first `n` rows after the steps so far; reads filter columns where rows must be counted."""

@@ -96,12 +96,16 @@ class Filter(Step):
 
 @dataclass(frozen=True, eq=False)
 class Split(Step):
-    """One side of a split: the rows whose random number falls below `share`, or the others."""
+    """One side of a split: the rows whose random number falls below `share`, or the others.
+
+    `depth` counts the splits before it, so that a split of a side is decided by other numbers.
+    """
 
     share: float
     seed: int
     key: str | None
     inside: bool
+    depth: int = 0
     drops_rows = True
 
     def __str__(self) -> str:
@@ -113,7 +117,7 @@ class Split(Step):
 
     def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
         identities = frame.row_ids if self.key is None else key_hash(frame[self.key])
-        return _kept(frame, chosen(identities, self.share, self.seed) == self.inside, keep)
+        return _kept(frame, chosen(identities, self.share, self.seed, self.depth) == self.inside, keep)
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,11 +102,19 @@ def test_shares():
         assert len(set(counts)) > 5  # another seed, another split
 
 
-def test_a_split_of_a_side_is_independent_of_the_first():
-    train, _ = scan({"x": np.zeros(20_000)}).split(0.5, seed=1)
-    inner = train.split(0.5, seed=2)[1].count() / train.count()
-    assert abs(inner - 0.5) < 0.03
-    assert train.split(0.5, seed=1)[1].count() == 0  # the same numbers decide: documented
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_split_of_a_side_is_independent_of_those_before(key):
+    """With the same seed and key too, at any depth, and after steps of another kind."""
+    source = scan({"x": np.zeros(20_000), "k": np.arange(20_000)})
+    for side in source.split(0.5, seed=1, key=key):
+        for seed in (1, 2):
+            inner = side.filter(col("x") == 0).split(0.5, seed=seed, key=key)
+            for part in inner:
+                assert abs(part.count() / side.count() - 0.5) < 0.03
+                again = part.split(0.3, seed=seed, key=key)[1].count() / part.count()
+                assert abs(again - 0.3) < 0.04
+    train, _ = source.split()
+    assert abs(train.split()[1].count() / train.count() - 0.2) < 0.02
 
 
 def test_keys_share_a_side_and_identity():
