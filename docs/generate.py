@@ -99,7 +99,7 @@ def _after_self(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _summary(function: Callable[..., Any]) -> str:
-    return (inspect.getdoc(function) or "").partition("\n")[0]
+    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
 
 
 def _python_operators() -> str:

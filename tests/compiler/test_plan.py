@@ -96,9 +96,13 @@ def test_what_is_refused_while_planning(features, error, message, monkeypatch):
 
 @pytest.mark.parametrize(
     ("feature", "options"),
-    [(x * 2, {"target": "x"}), (y - x.mean(), {"target": col("x") > 0}), (col("w").log(), {"weights": "w", "target": "a"})],
+    [
+        (x * 2, {"target": "x"}),
+        (y - x.mean(), {"target": col("x") > 0}),
+        (col("w").log(), {"weights": "w", "target": "a"}),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_feature_that_would_see_the_target_is_refused(feature, options):
     with pytest.raises(LeakageError, match=r"uses '[xw]', which the target, weights or key refer to"):
         gp.Pipeline([feature], **options).fit(TABLE)
@@ -168,7 +172,8 @@ def test_where_nulls_can_come_from(feature, nullable):
     ("feature", "dtype"),
     [
         (x, "Float32"), (col("i"), "Float32"), (col("i").cast("Int64"), "Int64"), (col("i").cast("Int8"), "Int8"),
-        (col("a"), "Float32"), (col("a").cast("Boolean"), "Boolean"), (s, "String"), (col("d"), "Date"), (t, "Datetime"),
+        (col("a"), "Float32"), (col("a").cast("Boolean"), "Boolean"), (s, "String"), (t, "Datetime"),
+        (col("d"), "Date"),
         (col("z"), "Datetime(Europe/Paris)"), (t - t, "Duration"), (col("c").codes(), "Int32"),
         (col("c").hash_buckets(9), "Int32"), (col("c").codes() + 1, "Float32"), (x.bucketize([0]), "Int32"),
         (x.cast("Float64").alias("d"), "Float64"), (x.count(), "Float32"), (col("d") - col("d2"), "Duration"),

@@ -122,7 +122,7 @@ CASES = [
          P("s").str.strip_chars().str.to_lowercase().str.contains("zo|été"), note="chained"),
 ]  # fmt: skip
 # Tested as rows of their tables, by the same name, or below.
-ROWS = {name for name in ELEMENTWISE} | set(REDUCTIONS)
+ROWS = set(ELEMENTWISE) | set(REDUCTIONS)
 TEXT = {"len_bytes", "to_lowercase", "to_uppercase", "strip_chars", "slice", "starts_with", "ends_with",
         "to_datetime", "to_date", "word_ngrams"}  # fmt: skip
 ELSEWHERE = {"codes", "one_hot", "ordinal", "hash_buckets", "cross", "target_mean", "cyclic"}
