@@ -69,12 +69,26 @@ class Binder:
 
     def bind(self, node: Node, component: int = 0) -> Node:
         """The bound node of one component of a core node."""
-        known = self._done.get((node, component))
-        if known is None:
-            known = self._bound(node, component)
-            self._done[node, component] = known
-            self._note(known, self.info[node].dtype)
-        return known
+        waiting = [(node, component)]
+        while waiting:  # a stack of our own: an expression may be deeper than Python's
+            item = waiting[-1]
+            if needed := [need for need in self._needs(*item) if need not in self._done]:
+                waiting.extend(needed)
+                continue
+            waiting.pop()
+            if item not in self._done:
+                self._done[item] = self._bound(*item)
+                self._note(self._done[item], self.info[item[0]].dtype)
+        return self._done[node, component]
+
+    def _needs(self, node: Node, component: int) -> list[tuple[Node, int]]:
+        """What must be bound before: operands; of a reduction its keys, and of a place its value besides."""
+        if node.op in REDUCTIONS:
+            used = () if REDUCTIONS[node.op].table else operands(node)[1]
+            return [(arg, 0) for arg in (*used, *(node.args[:1] if node.op == "place" else ()))]
+        if node == self.info[node].wide:
+            return [(node.args[0], 0)]
+        return [(arg, component if self.info[arg].wide else 0) for arg in node.args]
 
     def _note(self, bound: Node, dtype: DType) -> None:
         operands = [self.info[arg] for arg in bound.args if arg.op != "table"]
