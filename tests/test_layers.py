@@ -112,6 +112,7 @@ def absolute(name: str, node: ast.ImportFrom) -> str:
     return ".".join([*package, node.module] if node.module else package)
 
 
+@cache
 def layer(name: str) -> tuple[int, str]:
     """The rank of a module and the entry of LAYERS it falls under."""
     for entry in sorted((entry for row in LAYERS for entry in row), key=len, reverse=True):

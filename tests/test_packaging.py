@@ -129,3 +129,11 @@ def test_kernels_refuse_to_load_under_another_name() -> None:
         [sys.executable, "-c", "import kernels"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert ran.returncode != 0 and "gpupipe.kernels" in ran.stderr
+
+
+def test_every_make_target_says_what_it_does() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert set(phony.split()) == set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    assert {"demo", "test", "test-all", "lint", "types", "docs", "clean", "bench"} <= set(phony.split())
+    assert re.search(r"^\.DEFAULT_GOAL := help$", makefile, re.MULTILINE)
