@@ -17,18 +17,18 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import NotFittedError, ParameterError
 from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
-from gpupipe.expr.expr import Expr, as_column
-from gpupipe.expr.node import Node, make
+from gpupipe.expr.expr import Expr
 from gpupipe.models.contract import SklearnContract
 from gpupipe.models.fitted import Model
-from gpupipe.runtime.fit import GIVEN_TARGET, GIVEN_WEIGHT, Declared, attached, run_fit
+from gpupipe.runtime.explained import explained
+from gpupipe.runtime.fit import Declared, run_fit
+from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of, validation_of
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import passing, scores, transformed, transformed_matrix
-from gpupipe.sources.kinds import array_as, checked_kind, columns_as, kind_of, matrix_as
-from gpupipe.sources.memory import table_of
-from gpupipe.sources.source import Source, scan
+from gpupipe.sources.kinds import array_as, checked_kind, columns_as, index_of, kind_of, matrix_as
+from gpupipe.sources.source import Source
 
 
 class Pipeline(SklearnContract):
@@ -71,6 +71,8 @@ class Pipeline(SklearnContract):
         self.key = key
         self.device = device
 
+    _loaded_model: str | None = None
+
     # -- fitting ------------------------------------------------------------------------------------------------
     def fit(
         self,
@@ -87,7 +89,7 @@ class Pipeline(SklearnContract):
             X: whatever `gpupipe.scan` takes.
             y: the target's values, where the pipeline declares no target; `X` must be in memory.
             sample_weight: weights, where the pipeline declares none.
-            validation: rows (as `X`, or a pair of X and y) for a model that stops early.
+            validation: rows for a model that stops early: as `X`, or (X, y), or (X, y, sample_weight).
             progress: True for lines on stderr, None for a terminal only.
 
         Raises:
@@ -99,8 +101,13 @@ class Pipeline(SklearnContract):
         return self
 
     def _run(self, X: Any, y: Any, sample_weight: Any, validation: Any, progress: bool | Progress | None) -> Rows:
+        if self._loaded_model is not None and self.model is None:
+            raise ParameterError(
+                f"This pipeline was loaded with its {self._loaded_model}, not the estimator object itself. "
+                "Declare it again with model= to fit it."
+            )
         declared, source = self._declared(y, sample_weight), self._source(X, y, sample_weight)
-        held = None if validation is None else self._validation(validation, y)
+        held = None if validation is None else validation_of(validation, y, self.key)
         outcome = run_fit(declared, source, held, backend_for(self.device), progress_for(progress))
         self._keep(outcome.fit)
         self.report_: Report = outcome.report
@@ -109,7 +116,10 @@ class Pipeline(SklearnContract):
     def fit_transform(self, X: Any, y: Any = None, *, sample_weight: Any = None, output: str | None = None) -> Any:
         """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds."""
         rows = self._run(X, y, sample_weight, None, False)
-        return self._transformed(self._fitted().features.for_training(), rows, self._kind(X, output), X)
+        training, kind = self._fitted().features.for_training(), self._kind(X, output)
+        if self._makes_components():
+            return self._components(training, rows, kind, X)
+        return self._transformed(training, rows, kind, X)
 
     def _keep(self, fit: artifact.Fit) -> None:
         self._fit = fit
@@ -118,30 +128,18 @@ class Pipeline(SklearnContract):
             self.features_ = Pipeline(self.features, self.target, device=self.device)
             self.features_._keep(replace(fit, model=None))
         self.model_: Model | None = fit.model
+        self.__dict__.pop("classes_", None)
         if fit.model is not None and fit.model.classes is not None:
             self.classes_ = _labels(fit.model.classes)
         self.n_features_in_ = len(fit.features.plan.columns)
 
     def _declared(self, y: Any, sample_weight: Any) -> Declared:
-        target = _one_of("target", self.target, y, GIVEN_TARGET)
-        weights = _one_of("weights", self.weights, sample_weight, GIVEN_WEIGHT)
-        return Declared(flatten(self.features), target, weights, self.model, self.key)
+        target = one_of("target", self.target, y, GIVEN_TARGET)
+        weights = one_of("weights", self.weights, sample_weight, GIVEN_WEIGHT)
+        return Declared(flatten(self.features), target, weights, self.model, self.key, name_of(y))
 
     def _source(self, X: Any, y: Any = None, sample_weight: Any = None) -> Source:
-        extra = {name: values for name, values in ((GIVEN_TARGET, y), (GIVEN_WEIGHT, sample_weight)) if values is not None}
-        if extra and isinstance(X, Source | str | os.PathLike):
-            raise ParameterError(
-                "y and sample_weight go with data in memory; for a Source, declare target and weights."
-            )
-        source = scan(attached(table_of(X)[0], extra)) if extra else scan(X)
-        return source.with_key(self.key) if self.key else source
-
-    def _validation(self, validation: Any, y: Any) -> Source:
-        if isinstance(validation, tuple) and len(validation) == 2:
-            return self._source(*validation)
-        if y is not None:
-            raise ParameterError("fit was given y, so validation is a pair (X, y) too.")
-        return self._source(validation)
+        return source_of(X, y, sample_weight, self.key)
 
     def _fitted(self) -> artifact.Fit:
         fit: artifact.Fit | None = self.__dict__.get("_fit")
@@ -164,21 +162,7 @@ class Pipeline(SklearnContract):
         Raises:
             PlanError: what was declared does not fit the schema.
         """
-        source = self._source(data)
-        declared = self._declared(None, None)
-        plan, row = declared.plan(source.schema), declared.row
-        return Explanation(
-            device=backend_for(self.device).name,
-            source=repr(source).splitlines()[0],
-            rows=source.n_rows,
-            partitions=len(source.partitions),
-            columns=tuple(plan.fit_columns),
-            bytes=source.nbytes(plan.fit_columns),
-            scans=len(plan.scans),
-            plan=plan,
-            model=None if row is None else f"{row.path}, trained on a {row.dtype} matrix, saved as {row.form}",
-            kept=Rows(source, plan.fit_columns).kept,
-        )
+        return explained(self._declared(None, None), self._source(data), self.device)
 
     # -- using --------------------------------------------------------------------------------------------------
     def transform(self, X: Any, *, output: str | None = None) -> Any:
@@ -186,21 +170,33 @@ class Pipeline(SklearnContract):
 
         Gives the kind that came in: NumPy, pandas, Polars, else a ``pyarrow.Table``; `output` overrides.
         """
-        fit, kind = self._fitted(), self._kind(X, output)
-        if fit.model is not None and fit.model.kind in ("transformer", "clusterer"):
-            values = self._scores(X, lambda model, matrix: model.transform(matrix))
-            return matrix_as(kind, [f"component_{at}" for at in range(values.shape[1])], values)
-        return self._transformed(fit.features, passing(self._source(X), fit.features), kind, X)
+        features, kind = self._fitted().features, self._kind(X, output)
+        rows = passing(self._source(X), features)
+        if self._makes_components():
+            return self._components(features, rows, kind, X)
+        return self._transformed(features, rows, kind, X)
+
+    def _makes_components(self) -> bool:
+        return self.model_ is not None and self.model_.kind in ("transformer", "clusterer")
+
+    def _components(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
+        values = scores(features, self.model_, rows, lambda model, matrix: model.transform(matrix))
+        return matrix_as(kind, list(self.get_feature_names_out()), values, index_of(X))
 
     def predict(self, X: Any, *, output: str | None = None) -> Any:
         """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`."""
         values = self._scores(X, lambda model, matrix: model.predict(matrix))
-        return array_as(self._kind(X, output), "prediction", values, getattr(X, "index", None))
+        return array_as(self._kind(X, output), "prediction", values, index_of(X))
 
     def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
-        """Class probabilities of shape (rows, classes), columns as `classes_`; for pandas a NumPy array too."""
+        """Class probabilities of shape (rows, classes), columns as `classes_`.
+
+        For pandas a NumPy array, as scikit-learn's scorers expect, unless ``output="pandas"``.
+        """
         values = self._scores(X, lambda model, matrix: model.predict_proba(matrix))
-        return matrix_as(self._kind(X, output), [str(label) for label in self.classes_], values)
+        kind = self._kind(X, output)
+        kind = "numpy" if kind == "pandas" and output is None else kind
+        return matrix_as(kind, [str(label) for label in self.classes_], values, index_of(X))
 
     def decision_function(self, X: Any) -> Values:
         """A classifier's raw scores, as NumPy."""
@@ -230,12 +226,12 @@ class Pipeline(SklearnContract):
         fit = self._fitted()
         if fit.model is None:
             raise ParameterError("This pipeline has no model. Use transform, or give Pipeline(model=…).")
-        return scores(fit, self._source(X), score)
+        return scores(fit.features, fit.model, passing(self._source(X), fit.features), score)
 
     def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
         if kind == "numpy" and features.fits_float32:
             return transformed_matrix(features, rows)
-        return columns_as(kind, features.names, transformed(features, rows), getattr(X, "index", None))
+        return columns_as(kind, features.names, transformed(features, rows), index_of(X))
 
     def _kind(self, X: Any, output: str | None) -> str:
         chosen = output or self.__dict__.get("_output")
@@ -256,8 +252,12 @@ class Pipeline(SklearnContract):
         return self._fitted().digest()
 
     def get_feature_names_out(self, input_features: Any = None) -> Values:
-        """The features' names, as an array of str objects."""
-        return np.array(self._fitted().features.names, dtype=object)
+        """The names of what `transform` gives, as an array of str objects: features, or components such as pca0."""
+        features, model = self._fitted().features, self.model_
+        if not self._makes_components() or model is None:
+            return np.array(features.names, dtype=object)
+        name = model.estimator.rpartition(".")[2].lower()
+        return np.array([f"{name}{at}" for at in range(model.body.n_outputs)], dtype=object)
 
     def set_output(self, *, transform: str | None = None) -> Self:
         """The kind `transform` gives from now on: "arrow", "numpy", "pandas", "polars", or "default"."""
@@ -277,15 +277,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
     weights = None if fit.weights is None else Expr(fit.weights)
     pipeline = Pipeline(features, None if fit.target is None else Expr(fit.target), weights=weights, device=device)
     pipeline._keep(fit)
+    pipeline._loaded_model = None if fit.model is None else fit.model.estimator
     return pipeline
-
-
-def _one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
-    if declared is not None and given is not None:
-        raise ParameterError(f"The {what} was declared and given to fit too. Give it in one place.")
-    if given is not None:
-        return make("col", name=name)
-    return None if declared is None else as_column(declared)
 
 
 def _labels(classes: Sequence[Any]) -> Values:

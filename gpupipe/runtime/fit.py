@@ -1,14 +1,13 @@
 """One fit, from declarations and a source to everything a pipeline keeps."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import Backend
@@ -23,6 +22,7 @@ from gpupipe.models.model import train
 from gpupipe.models.scoring import refuse_nan
 from gpupipe.runtime.execute import run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples
+from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
@@ -30,7 +30,6 @@ from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
 
 PROBE_ROWS = 16
-GIVEN_TARGET, GIVEN_WEIGHT = "__target__", "__weight__"  # columns of y and sample_weight, given beside the rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +41,7 @@ class Declared:
         target, weights: expressions, or None.
         model: an estimator object, or None.
         key: the column that row identity comes from, or None.
+        aside: further columns that are no features: the one y was taken from.
     """
 
     features: list[Node]
@@ -49,6 +49,7 @@ class Declared:
     weights: Node | None
     model: Any
     key: str | None
+    aside: tuple[str, ...] = ()
 
     @property
     def row(self) -> Row | None:
@@ -70,8 +71,8 @@ class Declared:
         row = self.row
         if row is not None and row.supervised and self.target is None:
             raise TargetError(f"{row.name} needs a target. Give Pipeline(target=…), or fit(X, y).")
-        key = [self.key] if self.key else []
-        plan = make_plan(schema, self.features, target=self.target, weights=self.weights, task=self.task, key=key)
+        aside = [*self.aside, *([self.key] if self.key else [])]
+        plan = make_plan(schema, self.features, target=self.target, weights=self.weights, task=self.task, key=aside)
         if row is not None and not row.accepts_nan:
             _refuse_nullable(plan, row)
         return plan
@@ -159,8 +160,9 @@ def _trained(
         checked_rows(found, row, features)
         held = None
         if validation is not None:
-            other = Rows(validation, features.plan.fit_columns, keep=False, schema=features.plan.schema)
-            unseen = examples(features, other, pool, progress, what="validation")
+            given = for_given(features, declared.target, validation)
+            other = Rows(validation, given.plan.fit_columns, keep=False, schema=given.plan.schema)
+            unseen = examples(given, other, pool, progress, what="validation")
             checked_rows(unseen, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights)
     with clock.stage("training"):
@@ -203,22 +205,3 @@ def _probe(features: FittedFeatures, rows: Rows) -> Frame | None:
             chosen = frame.take(np.arange(min(PROBE_ROWS, frame.n_rows)))
             return Frame(dict(chosen.columns), chosen.n_rows, np.arange(chosen.n_rows, dtype=np.uint64))
     return None
-
-
-def attached(table: pa.Table, extra: Mapping[str, Any]) -> pa.Table:
-    """The table with arrays as further columns: a fit's y and sample weights."""
-    for name, values in extra.items():
-        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(_plain(values))
-        if len(array) != table.num_rows:
-            raise TargetError(f"{len(array):,} values were given for {table.num_rows:,} rows. Give one for each row.")
-        table = table.append_column(name, array)
-    return table
-
-
-def _plain(values: Any) -> Sequence[Any]:
-    array = np.asarray(values)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise TargetError(f"y and weights are one value a row, not of shape {array.shape}.")
-    return list(array.tolist())

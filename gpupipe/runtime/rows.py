@@ -5,8 +5,8 @@ import threading
 import time
 from collections.abc import Sequence
 
-from gpupipe.columns import Frame
 from gpupipe.backends.conform import as_planned
+from gpupipe.columns import Frame
 from gpupipe.schema import Schema
 from gpupipe.sources.partition import LoadReport
 from gpupipe.sources.source import Source

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Column, Frame, Values, concat
 from gpupipe.models.fitted import Model
@@ -28,16 +27,13 @@ def passing(source: Source, features: FittedFeatures) -> Rows:
     return Rows(source, features.plan.columns, keep=False, schema=features.plan.schema)
 
 
-def scores(fit: Fit, source: Source, score: Callable[[Model, Values], Values]) -> Values:
+def scores(features: FittedFeatures, model: Any, rows: Rows, score: Callable[[Model, Values], Values]) -> Values:
     """`score` of the model and each partition's matrix, one below the other."""
-    model = fit.model
-    if model is None:
-        raise AssertionError("scores of a pipeline without a model")
 
     def work(frame: Frame) -> Values:
-        return score(model, feature_matrix(fit.features, model, frame))
+        return score(model, feature_matrix(features, model, frame))
 
-    return np.concatenate(each_partition(passing(source, fit.features), fit.features.plan.columns, work))
+    return np.concatenate(each_partition(rows, features.plan.columns, work))
 
 
 def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:

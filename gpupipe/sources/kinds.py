@@ -26,6 +26,11 @@ def kind_of(data: Any) -> str:
     return root if root in ("pandas", "polars") else "arrow"
 
 
+def index_of(data: Any) -> Any:
+    """The index of a pandas frame, which results keep; None for anything else."""
+    return data.index if kind_of(data) == "pandas" else None
+
+
 def checked_kind(kind: str) -> str:
     """`kind` if there is such an output.
 
@@ -73,9 +78,11 @@ def array_as(kind: str, name: str, values: Values, index: Any = None) -> Any:
     return pa.table({name: pa.array(values.tolist() if values.dtype == object else values)})
 
 
-def matrix_as(kind: str, names: Sequence[str], values: Values) -> Any:
-    """A 2-D result: an array (for pandas too, as scikit-learn's scorers index it), or a table of named columns."""
-    if kind in ("numpy", "pandas"):
+def matrix_as(kind: str, names: Sequence[str], values: Values, index: Any = None) -> Any:
+    """A 2-D result: an array, or a table of named columns."""
+    if kind == "numpy":
         return values
+    if kind == "pandas":
+        return optional.load("pandas").DataFrame(values, columns=list(names), index=index)
     table = pa.table([np.ascontiguousarray(values[:, at]) for at in range(values.shape[1])], names=list(names))
     return optional.load("polars").from_arrow(table) if kind == "polars" else table

@@ -1,0 +1,28 @@
+"""What a fit would do, from declarations and a source's metadata."""
+
+from gpupipe.backends.backend import backend_for
+from gpupipe.compiler.explain import Explanation
+from gpupipe.runtime.fit import Declared
+from gpupipe.runtime.rows import Rows
+from gpupipe.sources.source import Source
+
+
+def explained(declared: Declared, source: Source, device: str) -> Explanation:
+    """The plan of `declared` against `source`, and what it costs. No row is read.
+
+    Raises:
+        PlanError: what was declared does not fit the source's schema.
+    """
+    plan, row = declared.plan(source.schema), declared.row
+    return Explanation(
+        device=backend_for(device).name,
+        source=repr(source).splitlines()[0],
+        rows=source.n_rows,
+        partitions=len(source.partitions),
+        columns=tuple(plan.fit_columns),
+        bytes=source.nbytes(plan.fit_columns),
+        scans=len(plan.scans),
+        plan=plan,
+        model=None if row is None else f"{row.path}, trained on a {row.dtype} matrix, saved as {row.form}",
+        kept=Rows(source, plan.fit_columns).kept,
+    )

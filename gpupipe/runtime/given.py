@@ -1,0 +1,126 @@
+"""A target and weights given beside the rows, as scikit-learn gives them: columns under names of our own."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.compiler.expand import columns_of
+from gpupipe.compiler.info import Info
+from gpupipe.compiler.plan import Plan
+from gpupipe.errors import ParameterError, TargetError
+from gpupipe.expr.expr import as_column
+from gpupipe.expr.node import Node, make
+from gpupipe.sources.memory import table_of
+from gpupipe.sources.source import Source, scan
+
+GIVEN_TARGET, GIVEN_WEIGHT = "__target__", "__weight__"  # columns of y and sample_weight
+
+
+def attached(table: pa.Table, extra: Mapping[str, Any]) -> pa.Table:
+    """The table with arrays as further columns.
+
+    Raises:
+        TargetError: of another length or shape, or of several types.
+    """
+    for name, values in extra.items():
+        array = _one_column(values)
+        if len(array) != table.num_rows:
+            raise TargetError(f"{len(array):,} values were given for {table.num_rows:,} rows. Give one for each row.")
+        table = table.append_column(name, array)
+    return table
+
+
+def source_of(X: Any, y: Any, sample_weight: Any, key: str | None) -> Source:
+    """The rows of `X` with y and sample weights as columns; `key` makes their identity.
+
+    Raises:
+        ParameterError: y or weights beside data that are not in memory.
+    """
+    beside = {GIVEN_TARGET: y, GIVEN_WEIGHT: sample_weight}
+    extra = {name: values for name, values in beside.items() if values is not None}
+    if extra and isinstance(X, Source | str | os.PathLike):
+        raise ParameterError("y and sample_weight go with data in memory; for a Source, declare target and weights.")
+    source = scan(attached(table_of(X)[0], extra)) if extra else scan(X)
+    return source.with_key(key) if key else source
+
+
+def validation_of(validation: Any, y: Any, key: str | None) -> Source:
+    """The rows a model stops early by: X alone, or (X, y), or (X, y, sample_weight), as the fit was given.
+
+    Raises:
+        ParameterError: y where the fit had none, or none where it had.
+    """
+    parts = validation if isinstance(validation, tuple) and len(validation) in (2, 3) else (validation,)
+    if (len(parts) > 1) != (y is not None):
+        raise ParameterError(
+            "validation is a pair (X, y) where fit is given y, and X alone where a target is declared."
+        )
+    rows, labels, weights = (*parts, None, None)[:3]
+    return source_of(rows, labels, weights, key)
+
+
+def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
+    """The node of a target or weights, declared or given beside the rows.
+
+    Raises:
+        ParameterError: both.
+    """
+    if declared is not None and given is not None:
+        raise ParameterError(f"The {what} was declared and given to fit too. Give it in one place.")
+    if given is not None:
+        return make("col", name=name)
+    return None if declared is None else as_column(declared)
+
+
+def name_of(values: Any) -> tuple[str, ...]:
+    """The name that y brings, as a Series does: a column of X of that name is the target, and no feature."""
+    name = getattr(values, "name", None)
+    return (name,) if isinstance(name, str) and name else ()
+
+
+def _one_column(values: Any) -> Any:
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if isinstance(values, np.ndarray) or hasattr(values, "ndim"):
+        shape = np.shape(values)
+        if len(shape) == 2 and shape[1] == 1:
+            values = np.asarray(values)[:, 0]
+        elif len(shape) != 1:
+            raise TargetError(f"y and weights are one value a row, not of shape {shape}.")
+    plain = values.tolist() if isinstance(values, np.ndarray) else values
+    try:
+        return pa.array(plain, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        raise TargetError(f"y and weights are values of one type, such as numbers or text: {error}.") from error
+
+
+def for_given(features: FittedFeatures, target: Node | None, source: Source) -> FittedFeatures:
+    """The features for rows whose target and weights may be given otherwise than in the fit.
+
+    Raises:
+        ParameterError: y is missing, or given beside a declared target; so with weights.
+    """
+    if target == make("col", name=GIVEN_TARGET):
+        if GIVEN_TARGET not in source.schema:
+            raise ParameterError("The fit was given y, so its target is in no column. Give y here too.")
+    elif GIVEN_TARGET in source.schema:
+        raise ParameterError(f"The target {target} was declared and y given too. Give it in one place.")
+    return replace(features, plan=_weighed(features.plan, source))
+
+
+def _weighed(plan: Plan, source: Source) -> Plan:
+    """The plan with the weights that were given with these rows, or without those that were given in the fit."""
+    given = make("col", name=GIVEN_WEIGHT)
+    weights, info = (None if plan.weights == given else plan.weights), plan.info
+    if GIVEN_WEIGHT in source.schema:
+        if weights is not None:
+            raise ParameterError(f"The weights {weights} were declared and sample_weight given too. Give one of them.")
+        field = source.schema[GIVEN_WEIGHT]
+        weights, info = given, {**plan.info, given: Info(field.dtype, field.nullable)}
+    extra = columns_of([node for node in (plan.target, weights) if node is not None])
+    return replace(plan, weights=weights, info=info, fit_columns=list(dict.fromkeys([*plan.columns, *extra])))
