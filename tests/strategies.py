@@ -1,6 +1,6 @@
 """Shared hypothesis strategies: tables with every awkward value there is, and random features over their columns.
 
-A table is drawn by its size, seed and oddities, so that a failing one is told in a line: `make_table(…)` makes it again.
+A table is drawn by its size, seed and oddities, so that a failing one is told in a line: its `.table` makes it again.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,9 @@ TARGETS = ("yes", "label", "amount", "rank")
 
 # Sizes of which no usual fraction is whole, so that quantiles interpolate.
 SIZES = (1, 2, 3, 7, 11, 18, 23, 38, 54, 83, 142, 347)
-_WORDS = np.array(["", "a", "Rome", "rome", "Ålesund", "naïve café", "a b a", "x\ty", "日本 語", "null", "true", "07", "z" * 40])
+_WORDS = np.array(
+    ["", "a", "Rome", "rome", "Ålesund", "naïve café", "a b a", "x\ty", "日本 語", "null", "true", "07", "z" * 40]
+)
 _TEXT = np.array(["the quick brown fox", "Quick  fox!", "", "un été à l'île", "a aa aaa", "fox fox fox", "12 to 34"])
 
 
@@ -150,7 +152,9 @@ _LITERALS = (0, 1, -1, 3, 0.5, -0.0, 2.0, 1e-3, 100)
 
 def leaf_numbers(names=(*NUMBERS, *WILD)) -> st.SearchStrategy[Expr]:
     """A numeric column, or now and then a constant."""
-    return st.one_of(st.sampled_from(names).map(col), st.sampled_from(names).map(col), st.sampled_from(_LITERALS).map(gp.lit))
+    return st.one_of(
+        st.sampled_from(names).map(col), st.sampled_from(names).map(col), st.sampled_from(_LITERALS).map(gp.lit)
+    )
 
 
 @st.composite
@@ -219,7 +223,9 @@ def _date_part(draw, depth: int) -> Expr:
 @st.composite
 def _time_part(draw, depth: int) -> Expr:
     if draw(st.booleans()):
-        return getattr(col(draw(st.sampled_from(["t", "tz"]))).dt, draw(st.sampled_from(["hour", "minute", "second"])))()
+        return getattr(
+            col(draw(st.sampled_from(["t", "tz"]))).dt, draw(st.sampled_from(["hour", "minute", "second"]))
+        )()
     return draw(
         st.sampled_from(
             [
@@ -323,7 +329,9 @@ def booleans(draw, depth: int = 1) -> Expr:
         return x.is_null() if draw(st.booleans()) else x.is_not_null()
     if kind == 3:
         left, right = draw(booleans(depth - 1)), draw(booleans(depth - 1))
-        return draw(st.sampled_from([lambda: left & right, lambda: left | right, lambda: left ^ right, lambda: ~left]))()
+        return draw(
+            st.sampled_from([lambda: left & right, lambda: left | right, lambda: left ^ right, lambda: ~left])
+        )()
     if kind == 4:
         return getattr(draw(numbers(depth - 1)), draw(st.sampled_from(_COMPARISONS)))(draw(numbers(depth - 1)))
     if kind == 5:

@@ -41,7 +41,9 @@ def numbers(values):
     if isinstance(values, pa.ChunkedArray | pa.Array):
         values = values.to_numpy(zero_copy_only=False)
     array = np.asarray(values)
-    return np.array([np.nan if v is None else float(v) for v in array]) if array.dtype == object else array.astype(float)
+    return (
+        np.array([np.nan if v is None else float(v) for v in array]) if array.dtype == object else array.astype(float)
+    )
 
 
 def agree(ours, theirs, name="", scale=0.0):
@@ -192,18 +194,18 @@ def test_target_mean_by_hand(drawn, smoothing, key):
 
 # -- Polars ---------------------------------------------------------------------------------------------------
 f, g, p, i, u, b, s, day, t, tz = (col(name) for name in ("f", "g", "p", "i32", "u8", "b", "s", "day", "t", "tz"))
-F, G, P, I, U, B, S, DAY, T, TZ = (pl.col(name) for name in ("f", "g", "p", "i32", "u8", "b", "s", "day", "t", "tz"))
+F, G, P, N, U, B, S, DAY, T, TZ = (pl.col(name) for name in ("f", "g", "p", "i32", "u8", "b", "s", "day", "t", "tz"))
 WIDE = pl.Float64
 EXPRESSIONS = {
-    "add": (f + i, F + I),
+    "add": (f + i, F + N),
     "sub mul": ((f - p) * 2, (F - P) * 2),
     "float32 widens": (g * 3 + f, G.cast(WIDE) * 3 + F),
     "div": (f / p, F / P),
-    "int div": (i / 7, I / 7),
+    "int div": (i / 7, N / 7),
     "div by zero": (p / u, P / U.cast(WIDE)),
-    "int arithmetic": (i * i - u, I.cast(pl.Int64) * I.cast(pl.Int64) - U.cast(pl.Int64)),
-    "floordiv": (i // 7, I.cast(pl.Int64) // 7),
-    "mod": (i % -7, I.cast(pl.Int64) % -7),
+    "int arithmetic": (i * i - u, N.cast(pl.Int64) * N.cast(pl.Int64) - U.cast(pl.Int64)),
+    "floordiv": (i // 7, N.cast(pl.Int64) // 7),
+    "mod": (i % -7, N.cast(pl.Int64) % -7),
     "neg abs": (-f.abs(), -(F.abs())),
     "sign": (f.sign(), F.sign()),
     "log": (p.log(), P.log()),
@@ -216,15 +218,18 @@ EXPRESSIONS = {
     "arctan": (f.arctan(), F.arctan()),
     "floor ceil": (f.floor() + f.ceil(), F.floor() + F.ceil()),
     "clip": (f.clip(-5, 10), F.clip(-5, 10)),
-    "clip by a column": (f.clip(lower_bound=g), pl.when(F < G.cast(WIDE)).then(G.cast(WIDE)).when(G.is_null()).then(None).otherwise(F)),
+    "clip by a column": (
+        f.clip(lower_bound=g),
+        pl.when(G.cast(WIDE) > F).then(G.cast(WIDE)).when(G.is_null()).then(None).otherwise(F),
+    ),
     "fill_null": (f.fill_null(1.5), F.fill_null(1.5)),
-    "fill by an expression": (f.fill_null(i), F.fill_null(I.cast(WIDE))),
-    "coalesce": (gp.coalesce("f", "i32", 0), pl.coalesce(F, I.cast(WIDE), pl.lit(0.0))),
-    "when": (gp.when(f > 0).then(i).otherwise(-1), pl.when(F > 0).then(I).otherwise(-1)),
-    "when when": (gp.when(b).then(1).when(i > 0).then(2), pl.when(B).then(1).when(I > 0).then(2)),
+    "fill by an expression": (f.fill_null(i), F.fill_null(N.cast(WIDE))),
+    "coalesce": (gp.coalesce("f", "i32", 0), pl.coalesce(F, N.cast(WIDE), pl.lit(0.0))),
+    "when": (gp.when(f > 0).then(i).otherwise(-1), pl.when(F > 0).then(N).otherwise(-1)),
+    "when when": (gp.when(b).then(1).when(i > 0).then(2), pl.when(B).then(1).when(N > 0).then(2)),
     "kleene": ((f > 0) & b, (F > 0) & B),
     "kleene or": ((f > 0) | (s == "Rome"), (F > 0) | (S == "Rome")),
-    "not xor": (~b ^ (i > 3), ~B ^ (I > 3)),
+    "not xor": (~b ^ (i > 3), ~B ^ (N > 3)),
     "compare text": (s < "b", S < "b"),
     "is_in": (s.is_in(["Rome", "a"]), S.is_in(["Rome", "a"])),
     "is_null": (s.is_null(), S.is_null()),
@@ -250,11 +255,14 @@ EXPRESSIONS = {
     "elapsed": (t.dt.elapsed("day"), (T - DAY.cast(pl.Datetime("us"))).dt.total_microseconds() / 86_400e6),
     "mean": (f - f.mean(), F - F.mean()),
     "std": (f / f.std(ddof=1), F / F.std()),
-    "min max": ((i - i.min()) / (i.max() - i.min()).nonzero(), (I - I.min()) / pl.when(I.max() == I.min()).then(1).otherwise(I.max() - I.min())),
+    "min max": (
+        (i - i.min()) / (i.max() - i.min()).nonzero(),
+        (N - N.min()) / pl.when(N.max() == N.min()).then(1).otherwise(N.max() - N.min()),
+    ),
     "median": (f - f.median(), F - F.median()),
     "quantile": (p / p.quantile(0.3), P / P.quantile(0.3, interpolation="linear")),
-    "sum": (i.sum() + f * 0, I.cast(pl.Int64).sum() + F * 0),
-    "count": (f.count() + i * 0, F.count() + I * 0),
+    "sum": (i.sum() + f * 0, N.cast(pl.Int64).sum() + F * 0),
+    "count": (f.count() + i * 0, F.count() + N * 0),
     "mean over": (f.mean().over("s"), F.mean().over("s")),
     "mean over two": (f.mean().over("s", "b"), F.mean().over("s", "b")),
     "std over": (f.std(ddof=1).over("b"), F.std().over("b")),
@@ -263,7 +271,7 @@ EXPRESSIONS = {
     "sum over": (f.sum().over("i8"), F.sum().over("i8")),
     "median over": (f.median().over("b"), F.median().over("b")),
     "standardised over": ((f - f.mean()).over("b"), F - F.mean().over("b")),
-    "n_unique": (i.n_unique() + f * 0, I.drop_nulls().n_unique() + F * 0),
+    "n_unique": (i.n_unique() + f * 0, N.drop_nulls().n_unique() + F * 0),
 }  # fmt: skip
 
 
