@@ -1,6 +1,6 @@
 """The one data structure of the language: a frozen node, compared by structure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,18 @@ class Node:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Node) and _same(self, other)
+        if not isinstance(other, Node) or not _same(self, other):
+            return False
+        # Equal operands become the same ones, so that comparing what stands above ends here.
+        object.__setattr__(other, "args", self.args)
+        return True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Flat, so that depth is no limit; and made anew, since the hash of text differs by process.
+        place: dict[Node, int] = {}
+        for node in walk(self):
+            place[node] = len(place)
+        return _rebuilt, ([(node.op, tuple(place[arg] for arg in node.args), node.params) for node in place],)
 
     def __getitem__(self, name: str) -> Param:
         """The parameter `name`; KeyError where there is none."""
@@ -75,6 +86,14 @@ def _same(left: Node, right: Node) -> bool:
         seen.add((id(a), id(b)))
         stack.extend(zip(a.args, b.args, strict=True))
     return True
+
+
+def _rebuilt(rows: list[tuple[str, tuple[int, ...], tuple[tuple[str, Param], ...]]]) -> Node:
+    """The last of nodes that name their operands by position."""
+    nodes: list[Node] = []
+    for op, args, params in rows:
+        nodes.append(Node(op, tuple(nodes[at] for at in args), params))
+    return nodes[-1]
 
 
 def make(op: str, *args: Node, **params: Param) -> Node:
@@ -116,34 +135,58 @@ INFIX = {
 PREFIX = {"neg": "-", "not": "~"}
 
 
-def _arguments(node: Node, first: int) -> str:
-    """Operands from position `first` on, then parameters, as a call shows them."""
-    shown = [show(arg) for arg in node.args[first:]]
-    shown += [f"{name}={value!r}" for name, value in node.params if name != "keys"]
-    return ", ".join(shown)
+_MOST_NODES, _DEEPEST, _LONGEST = 400, 40, 4000  # what a message or a page can show
 
 
 def show(node: Node) -> str:
-    """The expression as a user could have written it.
+    """The expression as a user could have written it; what is too large or too deep to read becomes an ellipsis.
 
     >>> show(make("mean", make("col", name="x"), make("col", name="g"), keys=1))
     'x.mean().over(g)'
     """
-    if node.op == "col":
-        return str(node["name"])
-    if node.op == "lit":
-        return repr(node["value"])
-    if node.op in INFIX:
-        return f"({show(node.args[0])} {INFIX[node.op]} {show(node.args[1])})"
-    if node.op in PREFIX:
-        return f"{PREFIX[node.op]}{show(node.args[0])}"
-    if node.op == "suffix":
-        return show(node.args[0])
-    if node.op == "alias":
-        return f"{show(node.args[0])}.alias({node['name']!r})"
-    if not node.args:
-        return f"{node.op}({_arguments(node, 0)})"
-    if keys := node.get("keys"):
-        bare = Node(node.op, node.args[:-keys], tuple(pair for pair in node.params if pair[0] != "keys"))
-        return f"{show(bare)}.over({', '.join(show(key) for key in node.args[-keys:])})"
-    return f"{show(node.args[0])}.{node.op}({_arguments(node, 1)})"
+    return _cut(_Shown().text(node, 0), _LONGEST)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+class _Shown:
+    """Writes one expression, within a number of nodes: shared operands are written where each is used."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_NODES
+
+    def text(self, node: Node, depth: int) -> str:
+        self._left -= 1
+        if self._left < 0 or depth > _DEEPEST:
+            return "…"
+        if node.op == "col":
+            return str(node.get("name"))
+        if node.op == "lit":
+            return _cut(repr(node.get("value")), _LONGEST)
+        if node.args:
+            return self._operation(node, depth + 1)
+        return f"{node.op}({self._arguments(node, (), depth)})"
+
+    def _operation(self, node: Node, depth: int) -> str:
+        first, *others = node.args
+        head = self.text(first, depth)
+        if node.op in INFIX and others:
+            return f"({head} {INFIX[node.op]} {self.text(others[0], depth)})"
+        if node.op in PREFIX:
+            return f"{PREFIX[node.op]}{head}"
+        if node.op == "suffix":
+            return head
+        if node.op == "alias":
+            return f"{head}.alias({node.get('name')!r})"
+        keys = node.get("keys") or 0
+        inner, by = others[: len(others) - keys], others[len(others) - keys :]
+        called = f"{head}.{node.op}({self._arguments(node, inner, depth)})"
+        return f"{called}.over({', '.join(self.text(key, depth) for key in by)})" if by else called
+
+    def _arguments(self, node: Node, operands: Sequence[Node], depth: int) -> str:
+        """Operands, then parameters, as a call shows them."""
+        shown = [self.text(operand, depth) for operand in operands[:_MOST_NODES]]
+        shown += [f"{name}={_cut(repr(value), _LONGEST)}" for name, value in node.params if name != "keys"]
+        return ", ".join(shown)
