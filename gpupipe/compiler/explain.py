@@ -55,6 +55,8 @@ class Explanation:
         """
         if name not in _STAGES:
             raise ParameterError(f"There is no stage {name!r}. {nearest(str(name), _STAGES)}")
+        if name not in STAGES:
+            raise ParameterError(f"There is no stage {name!r}. {nearest(str(name), STAGES)}")
         return "\n".join(_STAGES[name](self.plan))
 
     def _repr_html_(self) -> str:
@@ -66,19 +68,23 @@ def _page(e: Explanation) -> Iterator[str]:
     rows = "rows unknown" if e.rows is None else f"{e.rows:,} rows"
     again = "kept in memory for further trips" if e.kept else "read again for each further trip"
     yield f"Source     {e.source}"
-    size = f"{e.bytes / 1e6:,.1f} MB in {len(e.columns)} columns"
-    yield f"           {rows} in {e.partitions} partitions; {size}, {again}"
+    size = f"{e.bytes / 1e6:,.1f} MB in {_counted(len(e.columns), 'column')}"
+    yield f"           {rows} in {_counted(e.partitions, 'partition')}; {size}, {again}"
     yield f"Columns    {_wrapped(e.columns)}"
     yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
     for line in _scans(e.plan):
         yield _short(f"  {line}")
-    yield f"Features   {len(e.plan.features)} expressions"
+    yield f"Features   {_counted(len(e.plan.features), 'expression')}"
     for line in _features(e.plan):
         yield _short(f"  {line}")
     yield f"Groups     {len(set(_shapes(e.plan)))} shapes of expression; one call of the tile interpreter a partition"
     yield f"Device     {e.device}"
     if e.model:
         yield f"Model      {e.model}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _wrapped(names: tuple[str, ...], width: int = 100) -> str:
@@ -111,7 +117,7 @@ def _typed(plan: Plan) -> Iterator[str]:
 
 def _scans(plan: Plan) -> Iterator[str]:
     for scan in plan.scans:
-        yield f"scan {scan.level}: {len(scan.gathers)} states{_why(scan)}"
+        yield f"scan {scan.level}: {_counted(len(scan.gathers), 'state')}{_why(scan)}"
         for gather in scan.gathers:
             names = ", ".join(dict.fromkeys(slot.node.op for slot in gather.slots))
             over = f" over {', '.join(show(key) for key in gather.keys)}" if gather.keys else ""

@@ -37,7 +37,7 @@ class Report:
     def __repr__(self) -> str:
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
         lines = [
-            f"{self.rows:,} rows in {self.scans} scans, {self.source_reads} of them from the source; "
+            f"{self.rows:,} rows, {self.scans} scans of them, {self.source_reads} from the source; "
             f"{self.bytes_read / 1e6:,.1f} MB read",
             f"{times}; peak memory {self.peak_bytes / 1e6:,.0f} MB",
         ]
