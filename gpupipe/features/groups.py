@@ -13,7 +13,7 @@ from gpupipe.features.scalar import several
 @operator(peer="NVTabular JoinGroupby", arguments=("city",), family="groups")
 def group_statistics(x: Expr, *keys: Any, statistics: Sequence[str] = ("mean", "std", "count")) -> Expr:
     """Statistics of the column among rows that share `keys`, a column each: x_by_city_mean, … Unseen keys give null."""
-    known = [name for name, row in REDUCTIONS.items() if not row.table and name != "quantile"]
+    known = [name for name, row in REDUCTIONS.items() if not row.table and name not in ("quantile", "place")]
     for name in statistics:
         if name not in known:
             raise ParameterError(f"There is no statistic {name!r}. {nearest(str(name), known)}")

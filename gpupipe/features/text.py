@@ -1,9 +1,11 @@
 """Text into numbers and other text."""
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr
@@ -54,8 +56,8 @@ def contains(x: Expr, pattern: str, literal: bool = False) -> Expr:
     _pattern("contains", pattern)
     if not literal:
         try:
-            re.compile(pattern)
-        except re.error as error:
+            pc.match_substring_regex(pa.array([""]), pattern)
+        except pa.ArrowInvalid as error:
             raise ParameterError(f"contains cannot read the pattern {pattern!r}: {error}. literal=True?") from error
     return x._call("contains", pattern=pattern, literal=bool(literal)).suffix("_contains")
 

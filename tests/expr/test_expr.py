@@ -108,6 +108,8 @@ REFUSALS = [
     (lambda: x.is_in([1, None]), ParameterError, r"none of them null; for null there is \.is_null\(\)"),
     (lambda: x.is_in([1, "a"]), ParameterError, r"is_in takes values of one type, not \['Int64', 'String'\]"),
     (lambda: x.is_in([1, True]), ParameterError, "is_in takes values of one type"),
+    (lambda: x.str.contains("(?=a)"), ParameterError, r"contains cannot read the pattern '\(\?=a\)'"),
+    (lambda: x.group_statistics("k", statistics=["place"]), ParameterError, "no statistic 'place'"),
     (lambda: x.round(0.5), ParameterError, "round takes a whole number of decimals"),
     (lambda: x.cast("Integer"), ParameterError, "'Integer' is not a type"),
     (lambda: x.cast("Int65"), ParameterError, "'Int65' is not a type. Did you mean 'Int64'?|'Int65' is not a type"),
