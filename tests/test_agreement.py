@@ -282,7 +282,7 @@ def test_polars_expressions(drawn):
     if any(table[name].null_count > drawn.n - 2 for name in ("f", "g", "p", "i32", "u8", "b", "s", "day", "t", "tz")):
         return
     found = ours(table, *(mine for mine, _ in EXPRESSIONS.values()))
-    frame = pl.from_arrow(table)
+    frame = pl.DataFrame(table)
     theirs = frame.select(**{f"x{at}": other.cast(WIDE) for at, (_, other) in enumerate(EXPRESSIONS.values())})
     for at, name in enumerate(EXPRESSIONS):
         agree(found[f"x{at}"].cast(pa.float64()), theirs[f"x{at}"].to_arrow(), name)

@@ -207,8 +207,8 @@ def test_any_partitioning_agrees_with_one(drawn, features, target, n):
     moments = {slot.index for slot in plan.slots if has(slot.node, MOMENTS)}
     for slot in plan.slots:
         if not any(has(arg, MOMENTS) for arg in slot.node.args):
-            learned = [fit.features.fitted.slots[slot.index] for fit in (one, many)]
-            check_slot(slot, *learned, frame, plan.info[slot.node.args[0]].wide is not None)
+            left, right = (fit.features.fitted.slots[slot.index] for fit in (one, many))
+            check_slot(slot, left, right, frame, plan.info[slot.node.args[0]].wide is not None)
     if not moments:
         assert one.digest() == many.digest()
     exact = [feature.name for feature in plan.features if not has(feature.node, MOMENTS)]
