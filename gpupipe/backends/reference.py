@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from gpupipe.backends import strings
+from gpupipe.backends.bins import bins
 from gpupipe.backends.categories import CATEGORIES, Tables
-from gpupipe.backends.registers import fold_numbers, height, leaving, literal_column, loaded, spread
+from gpupipe.backends.registers import fold_numbers, height, leaving, literal_column, loaded, spread, spread_valid
 from gpupipe.backends.text import TEXT
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Output
@@ -91,6 +92,8 @@ def columnwise(node: Node, args: list[Column], tables: Tables) -> Column:
     """A whole-column operation, or a scalar one over text."""
     if node.op in TEXT:
         return loaded(TEXT[node.op](node, args[0]), "")
+    if node.op == "bins":
+        return bins(*args)
     if node.op in CATEGORIES:
         return loaded(CATEGORIES[node.op](tables, node, *args), "")
     if node.op == "select":
@@ -129,14 +132,6 @@ def _kind(column: Column) -> DType:
     if column.values.dtype.kind == "b":
         return Boolean
     return column.dtype if column.dtype.is_temporal else (Float64 if column.values.dtype.kind == "f" else Int64)
-
-
-def spread_valid(args: Sequence[Column], size: int) -> Values | None:
-    """Where all operands have a value; None: everywhere."""
-    masks = [arg.valid for arg in args if arg.valid is not None]
-    if not masks:
-        return None
-    return np.broadcast_to(np.logical_and.reduce(np.broadcast_arrays(*masks)), size)
 
 
 def _checked(node: Node, result: Checked, valid: Values | None, dtype: DType) -> Column:

@@ -51,6 +51,14 @@ def height(columns: Sequence[Column]) -> int:
     return next((len(column) for column in columns if len(column) != 1), 1)
 
 
+def spread_valid(args: Sequence[Column], size: int) -> Values | None:
+    """Where all operands have a value; None: everywhere."""
+    masks = [arg.valid for arg in args if arg.valid is not None]
+    if not masks:
+        return None
+    return np.broadcast_to(np.logical_and.reduce(np.broadcast_arrays(*masks)), size)
+
+
 def spread(column: Column, size: int) -> Column:
     """The column with one row repeated to `size` rows (without a copy)."""
     if len(column) == size:

@@ -116,14 +116,16 @@ class Typer:
     def _columnwise(self, node: Node, args: tuple[Node, ...]) -> Node:
         row = COLUMNWISE[node.op]
         infos = [self.info[arg] for arg in args]
-        if any(info.wide for info in infos):
+        wides = {info.wide for info in infos if info.wide is not None}
+        if len(wides) > row.each:
             raise TypeMismatchError(f"{node.op} takes one column, not a feature of several.")
         if row.wide and len(args) > 1 and not _is_list(args[1]):
             raise TypeMismatchError(f"{node.op} makes a column for each value: it takes no over. Use .codes().over(…).")
         dtype = row.rule(node, [info.dtype for info in infos])
         core = node.with_args(args)
         scalar = all(info.scalar for info in infos)
-        return self.note(core, Info(dtype, may_be_null(core, infos), scalar, core if row.wide else None))
+        wide = core if row.wide else next(iter(wides), None)
+        return self.note(core, Info(dtype, may_be_null(core, infos), scalar, wide))
 
 
 def _is_list(core: Node) -> bool:

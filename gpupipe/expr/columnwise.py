@@ -24,6 +24,7 @@ class Columnwise:
         nulls: the null rule: ``propagate``, or the name of the exception.
         may_be_null: whether a null can come out where none went in (an unseen key, a failed parse).
         wide: whether it makes several columns, their number known after the fit or from a parameter.
+        each: whether it takes a feature of several columns, one by one.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Columnwise:
     nulls: str = "propagate"
     may_be_null: bool = False
     wide: bool = False
+    each: bool = False
 
 
 def _takes(*kinds: str) -> Callable[[str, DType], None]:
@@ -76,6 +78,12 @@ def _to_date(node: Node, types: Types) -> DType:
     return Date
 
 
+def _bins(node: Node, types: Types) -> DType:
+    if not all(dtype.is_numeric or dtype.name in ("Boolean", "Null") for dtype in types):
+        raise TypeMismatchError(f"bins are of numbers, not {types[0]}. For times take .dt parts first.")
+    return Int32
+
+
 ROWS = [
     Columnwise("codes", _key(Int32), nulls="null is code 0"),
     Columnwise("one_hot", _key(Boolean), nulls="null is all zeros", wide=True),
@@ -84,6 +92,7 @@ ROWS = [
     Columnwise("is_in", _key(Boolean)),
     Columnwise("hash_bucket", _key(Int32), nulls="null has a hash of its own"),
     Columnwise("ordinal", _key(Int32)),
+    Columnwise("bins", _bins, each=True),
     Columnwise("convert", _declared, may_be_null=True),
     Columnwise("to_local", _local),
     Columnwise("to_datetime", _parsed, may_be_null=True),
