@@ -249,6 +249,18 @@ def test_an_artifact_gives_the_same_bytes(tmp_path_factory, drawn, features, tar
         assert bits(a) == bits(b)
 
 
+def test_an_artifact_of_statistics_over_no_column_is_read(tmp_path):
+    """A one_hot of nothing but nulls has no columns, and what is learned of each is an empty list."""
+    table = pa.table({"s": pa.array([None] * 3, pa.string()), "f": [1.0, 2.0, 7.0]})
+    features = [col("s").one_hot().cast("Float64").standardize(), col("f").standardize(), col("f").median().alias("m")]
+    pipeline = gp.Pipeline(features).fit(table)
+    pipeline.save(tmp_path / "a.gpp")
+    again = gp.load(tmp_path / "a.gpp")
+    assert again.state_digest() == pipeline.state_digest()
+    assert again.transform(table).equals(pipeline.transform(table))
+    assert pipeline.transform(table).column_names == ["f", "m"]
+
+
 @settings(settings(QUICK, max_examples=80))
 @given(
     drawn=drawn_tables(),

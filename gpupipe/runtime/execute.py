@@ -57,12 +57,14 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
         bound = bind_scan(scan, binder)
         prepared = backend.prepare(bound.outputs, binder.info, Tables(fitted))
         parts = over_partitions(rows, plan.fit_columns, _gatherer(bound, prepared), pool, progress)
+        for slot in (slot for gather in scan.gathers for slot in gather.slots):
+            fitted.slots[slot.index] = []  # and so it stays over a wide value that has no columns
         for number, intake in enumerate(bound.intakes):
             state = merge([part[number] for part in parts])
             for slot in intake.gather.slots:
                 _refuse_empty(state, slot.node, plan.info[slot.node].nullable)
                 entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
-                fitted.slots.setdefault(slot.index, []).append(entry)
+                fitted.slots[slot.index].append(entry)
     return fitted
 
 
