@@ -7,8 +7,8 @@ What cannot run in the tile interpreter stands here; the function that computes 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gpupipe.errors import TypeMismatchError
-from gpupipe.expr.node import Node
+from gpupipe.errors import ParameterError, TypeMismatchError
+from gpupipe.expr.node import Node, show
 from gpupipe.schema import Boolean, Date, Datetime, DType, Float64, Int32, Int64, String, parse_dtype
 
 Types = Sequence[DType]
@@ -78,6 +78,16 @@ def _to_date(node: Node, types: Types) -> DType:
     return Date
 
 
+def _ngrams(node: Node, types: Types) -> DType:
+    _takes("String")("word_ngrams", types[0])
+    if node["n_features"] > node["limit"]:
+        raise ParameterError(
+            f"word_ngrams of {show(node.args[0])} would be {node['n_features']:,} columns; its limit is "
+            f"{node['limit']:,}. Raise limit=, or take fewer n_features."
+        )
+    return Float64
+
+
 def _bins(node: Node, types: Types) -> DType:
     if not all(dtype.is_numeric or dtype.name in ("Boolean", "Null") for dtype in types):
         raise TypeMismatchError(f"bins are of numbers, not {types[0]}. For times take .dt parts first.")
@@ -106,7 +116,7 @@ ROWS = [
     Columnwise("starts_with", _text(Boolean)),
     Columnwise("ends_with", _text(Boolean)),
     Columnwise("slice", _text(String)),
-    Columnwise("word_ngrams", _text(Float64), nulls="null is all zeros", wide=True),
+    Columnwise("word_ngrams", _ngrams, nulls="null is all zeros", wide=True),
 ]
 
 COLUMNWISE: dict[str, Columnwise] = {row.name: row for row in ROWS}

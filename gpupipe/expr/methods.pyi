@@ -66,7 +66,7 @@ class Text:
         """In lower case (Unicode's simple mapping)."""
     def to_uppercase(self) -> Expr:
         """In upper case (Unicode's simple mapping)."""
-    def word_ngrams(self, n_features: int, n: int | tuple[int, int]=1, lowercase: bool=True, seed: int=0) -> Expr:
+    def word_ngrams(self, n_features: int, n: int | tuple[int, int]=1, lowercase: bool=True, seed: int=0, limit: int=1000) -> Expr:
         """Counts of word n-grams, hashed into `n_features` columns. Words are runs of two or more letters, digits or _."""
 
 class Methods:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.registry import operator
+from gpupipe.features.encode import WIDTH_LIMIT
 
 text: Callable[..., Any] = partial(operator, namespace="str", takes="text", family="text")
 
@@ -87,15 +88,27 @@ def to_date(x: Expr, format: str | None = None, strict: bool = True) -> Expr:
 
 
 @text(peer="HashingVectorizer(alternate_sign=False, norm=None)", arguments=(8,), family="text")
-def word_ngrams(x: Expr, n_features: int, n: int | tuple[int, int] = 1, lowercase: bool = True, seed: int = 0) -> Expr:
-    """Counts of word n-grams, hashed into `n_features` columns. Words are runs of two or more letters, digits or _."""
+def word_ngrams(
+    x: Expr,
+    n_features: int,
+    n: int | tuple[int, int] = 1,
+    lowercase: bool = True,
+    seed: int = 0,
+    limit: int = WIDTH_LIMIT,
+) -> Expr:
+    """Counts of word n-grams, hashed into `n_features` columns. Words are runs of two or more letters, digits or _.
+
+    More than `limit` columns are refused while planning, naming the column.
+    """
     low, high = (n, n) if isinstance(n, int) else n
     if not 1 <= low <= high:
         raise ParameterError(f"word_ngrams takes n from 1 on, or a pair (low, high), not {n!r}.")
-    if not isinstance(n_features, int) or n_features < 1:
-        raise ParameterError(f"n_features is a whole number from 1 on, not {n_features!r}.")
+    for name, value in (("n_features", n_features), ("limit", limit)):
+        if not isinstance(value, int) or value < 1:
+            raise ParameterError(f"{name} is a whole number from 1 on, not {value!r}.")
     source = x._call("to_lowercase") if lowercase else x
-    return source._call("word_ngrams", n_features=n_features, low=low, high=high, seed=seed).suffix("_ngrams")
+    counts = source._call("word_ngrams", n_features=n_features, low=low, high=high, seed=seed, limit=limit)
+    return counts.suffix("_ngrams")
 
 
 def _pattern(name: str, pattern: Any) -> str:
