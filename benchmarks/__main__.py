@@ -37,20 +37,21 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run what was asked; the page is printed and written."""
+    """Run what was asked; what is known is written after each part, and the page printed at the end."""
     chosen = arguments(words)
+    target = chosen.out / machine.short_name()
+    facts = {**machine.facts(), "pairs of runs": str(chosen.repeats)}
     rows: list[Row] = []
     loads = [machine.load()]
     for name in chosen.parts.split(","):
         print(f"== {name}", file=sys.stderr, flush=True)
         rows += PARTS[name](chosen.repeats)
         loads.append(machine.load())
-    spread = f"{min(loads):.1f} to {max(loads):.1f} (about 1 is the benchmark itself; more is others at work)"
-    page = table.page(rows, {**machine.facts(), "load average": spread, "pairs of runs": str(chosen.repeats)})
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    target = chosen.out / machine.short_name()
-    table.write_csv(rows, target.with_suffix(".csv"))
-    target.with_suffix(".md").write_text(page)
+        spread = f"{min(loads):.1f} to {max(loads):.1f} (about 1 is the benchmark itself; more is others at work)"
+        page = table.page(rows, {**facts, "load average": spread})
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        table.write_csv(rows, target.with_suffix(".csv"))
+        target.with_suffix(".md").write_text(page)
     print(page)
     return 0
 
