@@ -174,7 +174,8 @@ def word_ngrams(node: Node, x: Column) -> Column:
 
 def _grams(text: str, low: int, high: int) -> list[str]:
     words = _WORD.findall(text)
-    return [" ".join(words[i : i + n]) for n in range(low, min(high, len(words)) + 1) for i in range(len(words) - n + 1)]
+    longest = min(high, len(words))
+    return [" ".join(words[i : i + n]) for n in range(low, longest + 1) for i in range(len(words) - n + 1)]
 
 
 def hash_strings(strings: Any, seed: int) -> Values:

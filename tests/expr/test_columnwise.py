@@ -99,6 +99,8 @@ CASES = [
     Case("convert", col("a").cast("String"), P("a").cast(str), note="of booleans"),
     Case("convert", col("i").cast("String").cast("Int64"), P("i"), note="and back"),
     Case("convert", col("s").cast("Float64", strict=False), P("s").cast(float, strict=False), note="null where none"),
+    Case("bins", col("i").bucketize([-3, 0, 4.5]),
+         lambda f: [None if v is None else int(np.digitize(v, [-3, 0, 4.5])) for v in f["i"]]),
     Case("to_local", col("z").dt.hour(), P("z").dt.hour()),
     Case("to_local", col("z").cast("Date"), P("z").dt.date(), note="as a date"),
     Case("to_datetime", col("d").cast("String").str.to_datetime("%Y-%m-%d"), P("d").cast(pl.Datetime("us"))),
