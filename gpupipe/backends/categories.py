@@ -15,7 +15,7 @@ from gpupipe.compiler.fitted import Fitted, Learned
 from gpupipe.errors import DataError
 from gpupipe.expr.node import Node, show
 from gpupipe.kernels.reference import hashing
-from gpupipe.schema import Boolean, Float64, Int32, Int64, String, parse_dtype
+from gpupipe.schema import Boolean, Int32, Int64, Null, String, parse_dtype
 
 # What null hashes to, whatever the seed: "null" as ASCII, twice.
 NULL_HASH = np.uint64(0x6E756C6C_6E756C6C)
@@ -60,10 +60,12 @@ class Tables:
 
 
 def _literals(values: tuple[Any, ...], dtype: str) -> Column:
+    """The values as planning wrote them: in the column's type, None where no row can have such a value."""
     kind = parse_dtype(dtype)
     if kind == String:
         return Column(String, pa.array(values, pa.string()))
-    return Column(kind, np.array(values, kind.storage))
+    valid = np.array([value is not None for value in values], bool)
+    return Column(kind, np.array([0 if value is None else value for value in values], kind.storage), valid)
 
 
 def codes(tables: Tables, node: Node, x: Column) -> Column:
@@ -111,21 +113,16 @@ def _sized(column: Column, size: int) -> Column:
 def is_in(tables: Tables, node: Node, x: Column) -> Column:
     """Whether the value is listed; null stays null."""
     index = tables.listed(node, "values")
-    return Column(Boolean, index.find(Column(x.dtype, _comparable(node, x))) >= 0, x.valid)
+    return Column(Boolean, _found(index, x) >= 0, x.valid)
 
 
-def _comparable(node: Node, x: Column) -> Any:
-    if node["dtype"] == str(Float64) and x.dtype.is_integer:
-        return x.values.astype(np.float64)
-    if node["dtype"] == str(Int64) and x.dtype.is_float:
-        whole = np.isfinite(x.values) & (x.values == np.floor(x.values)) & (np.abs(x.values) < 2.0**63)
-        return np.where(whole, x.values, np.iinfo(np.int64).min).astype(np.int64)
-    return x.values
+def _found(index: ValueIndex, x: Column) -> Values:
+    return np.full(len(x), -1) if x.dtype == Null else index.find(Column(x.dtype, x.values))
 
 
 def ordinal(tables: Tables, node: Node, x: Column) -> Column:
     """The position in the given order."""
-    found = tables.listed(node, "order").find(Column(x.dtype, _comparable(node, x)))
+    found = _found(tables.listed(node, "order"), x)
     missing = found < 0 if x.valid is None else (found < 0) & x.valid
     if missing.any() and node["unknown"] == "error":
         row = int(np.flatnonzero(missing)[0])

@@ -17,6 +17,8 @@ def convert(typer: Typing, node: Node, wanted: DType) -> Node:
         return node
     if node.op == "lit":
         return _literal(typer, node, info, wanted)
+    if wanted == String:  # only null is of another type, and null text has no registers to be viewed in
+        return typer.note(make("lit", value=None, dtype=str(String)), Info(String, True, scalar=True))
     if wanted == Float64:
         return node if info.dtype == Float32 else _noted(typer, "to_float", node, info.of(Float64))
     if info.dtype.name == "Date" and wanted.name == "Datetime":
@@ -99,6 +101,8 @@ def _to_integer(typer: Typing, node: Node, have: DType, wanted: DType, strict: b
 def _to_time(typer: Typing, node: Node, have: DType, wanted: DType) -> Node:
     if have.name == "Date" and wanted.name == "Datetime" and wanted.time_zone is None:
         return convert(typer, node, wanted)
+    if have.time_zone and wanted.time_zone:
+        return view(typer, node, wanted)
     if have.name == "Datetime" and wanted.name == "Date":
         days = typer.elementwise(
             "floordiv", view(typer, local(typer, node), Int64), _integer(typer, MICROSECONDS_A_DAY)

@@ -6,13 +6,14 @@ expression. Both backends run what this stage leaves.
 
 from gpupipe.compiler.casts import cast, convert
 from gpupipe.compiler.info import Info, may_be_null
+from gpupipe.compiler.listed import LISTED, with_listed
 from gpupipe.compiler.macros import MACROS, codes_within
 from gpupipe.errors import PlanError, TypeMismatchError, nearest
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE
 from gpupipe.expr.node import Node, show, walk
 from gpupipe.expr.reductions import REDUCTIONS
-from gpupipe.schema import Schema, parse_dtype
+from gpupipe.schema import DType, Schema, parse_dtype
 
 TRANSPARENT = ("alias", "suffix", "named_as")
 _TAKES_LIST = ("codes", "one_hot", "class_indicator")
@@ -89,7 +90,7 @@ class Typer:
         """The typed node of a scalar operation over core nodes."""
         row = ELEMENTWISE[op]
         infos = [self.info[arg] for arg in args]
-        wanted, result = row.rule(op, [info.dtype for info in infos])
+        wanted, result = row.rule(op, _in_one_zone(args, [info.dtype for info in infos]))
         operands = tuple(convert(self, arg, dtype) for arg, dtype in zip(args, wanted, strict=True))
         node = Node(op, operands)
         wides = {info.wide for info in infos if info.wide is not None}
@@ -123,9 +124,21 @@ class Typer:
             raise TypeMismatchError(f"{node.op} makes a column for each value: it takes no over. Use .codes().over(…).")
         dtype = row.rule(node, [info.dtype for info in infos])
         core = node.with_args(args)
+        if node.op in LISTED:
+            core = with_listed(core, infos[0].dtype)
         scalar = all(info.scalar for info in infos)
         wide = core if row.wide else next(iter(wides), None)
         return self.note(core, Info(dtype, may_be_null(core, infos), scalar, wide))
+
+
+def _in_one_zone(args: tuple[Node, ...], types: list[DType]) -> list[DType]:
+    """The types, literals of an instant in the time zone of what they meet: the same instant, shown as local there."""
+    zoned = [dtype for arg, dtype in zip(args, types, strict=True) if arg.op != "lit" and dtype.time_zone]
+    if not zoned:
+        return types
+    return [
+        zoned[0] if arg.op == "lit" and dtype.time_zone else dtype for arg, dtype in zip(args, types, strict=True)
+    ]
 
 
 def _is_list(core: Node) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr import forms
 from gpupipe.kernels.reference import calendar, math
-from gpupipe.schema import Boolean, Datetime, DType, Duration, Float64, Int64, String
+from gpupipe.schema import Boolean, Date, Datetime, DType, Duration, Float64, Int64, String
 
 Types = Sequence[DType]
 Rule = Callable[[str, Types], tuple[list[DType], DType]]  # (name, operands) -> operands wanted, result
@@ -50,7 +50,7 @@ def _refuse(name: str, types: Types, wanted: str) -> TypeMismatchError:
 
 
 def unify(name: str, types: Types) -> DType:
-    """The type that several values of one column share: numbers widen, null takes any type."""
+    """The type that several values of one column share: numbers widen, null takes any type, instants the first zone."""
     kinds = {dtype for dtype in types if dtype.name != "Null"}
     if len(kinds) == 1:
         return _wide_number(kinds.pop())
@@ -58,10 +58,10 @@ def unify(name: str, types: Types) -> DType:
         return types[0]
     if all(dtype.is_numeric or dtype == Boolean for dtype in kinds):
         return Float64 if any(dtype.is_float for dtype in kinds) else Int64
-    if {dtype.name for dtype in kinds} == {"Date", "Datetime"}:
-        zones = {dtype.time_zone for dtype in kinds if dtype.name == "Datetime"}
-        if zones == {None}:
-            return Datetime()
+    if all(dtype.time_zone for dtype in kinds):
+        return next(dtype for dtype in types if dtype.time_zone)
+    if kinds == {Date, Datetime()}:
+        return Datetime()
     raise _refuse(name, types, "values of one type")
 
 
@@ -95,9 +95,10 @@ def _sum(name: str, types: Types) -> tuple[list[DType], DType]:
     left, right = types
     if left == right == Duration:
         return [Duration, Duration], Duration
-    moment = _moment(left) or _moment(right)
-    if name == "sub" and _moment(left) and _moment(left) == _moment(right):
-        return [_moment(left) or left] * 2, Duration
+    first, second = _moment(left), _moment(right)
+    moment = first or second
+    if name == "sub" and first and second and (first.time_zone is None) == (second.time_zone is None):
+        return [first, second], Duration
     if moment and right == Duration:
         return [moment, Duration], moment
     if moment and left == Duration and name == "add":

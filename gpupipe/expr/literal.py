@@ -1,11 +1,12 @@
 """Python values as literal nodes."""
 
 import datetime as dt
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from gpupipe.errors import IntegerOverflowError, TypeMismatchError
+from gpupipe.errors import IntegerOverflowError, ParameterError, TypeMismatchError
 from gpupipe.expr.node import Node, make
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -28,6 +29,21 @@ def literal(value: Any) -> Node:
     plain = value.item() if isinstance(value, np.generic) else value
     dtype, stored = _typed(plain)
     return make("lit", value=stored, dtype=dtype)
+
+
+def one_type(name: str, values: Iterable[Any], nodes: Sequence[Node]) -> str:
+    """The type that the literals `nodes` of `values` share, whole numbers among floats being floats.
+
+    Raises:
+        ParameterError: there is none.
+
+    >>> one_type("is_in", [1, 2.5], [literal(1), literal(2.5)])
+    'Float64'
+    """
+    kinds = {node["dtype"] for node in nodes}
+    if len(kinds) > 1 and kinds != {"Int64", "Float64"}:
+        raise ParameterError(f"{name} takes values of one type, not {sorted(kinds)}: {list(values)!r}.")
+    return "Float64" if "Float64" in kinds else next(iter(kinds), "Null")
 
 
 def _typed(value: Any) -> tuple[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr, as_column, target
-from gpupipe.expr.literal import literal
+from gpupipe.expr.literal import literal, one_type
 from gpupipe.expr.node import make
 from gpupipe.expr.reductions import FOLDS, reduce
 from gpupipe.expr.registry import operator
@@ -39,16 +39,18 @@ def one_hot(
 
 @operator(peer="OrdinalEncoder(categories=…)", takes="text", arguments=(["Bern", "Bonn"],), family="categories")
 def ordinal(x: Expr, order: Sequence[Any], unknown: str = "error") -> Expr:
-    """The position in `order`, from 0; a value not listed is an error, or null with ``unknown="null"``."""
+    """The position in `order`, from 0; a value not listed is an error, or null with ``unknown="null"``.
+
+    Values are taken in the column's type, as with ``is_in``.
+    """
     nodes = [literal(value) for value in order]
     values = [node["value"] for node in nodes]
-    if len({node["dtype"] for node in nodes}) > 1:
-        raise ParameterError(f"ordinal takes values of one type, not {list(order)!r}.")
+    dtype = one_type("ordinal", order, nodes)
     if not values or len(set(values)) != len(values) or None in values:
         raise ParameterError(f"ordinal takes distinct values, none of them null, not {list(order)!r}.")
     if unknown not in ("error", "null"):
         raise ParameterError(f"unknown is 'error' or 'null', not {unknown!r}.")
-    return x._call("ordinal", order=tuple(values), dtype=nodes[0]["dtype"], unknown=unknown)
+    return x._call("ordinal", order=tuple(values), dtype=dtype, unknown=unknown)
 
 
 @operator(peer="CountFrequencyEncoder (feature-engine)", takes="text", family="categories")

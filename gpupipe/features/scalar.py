@@ -9,7 +9,7 @@ from gpupipe.errors import ParameterError
 from gpupipe.expr.conditional import coalesce as coalesce_columns
 from gpupipe.expr.conditional import when
 from gpupipe.expr.expr import Expr, as_node
-from gpupipe.expr.literal import literal
+from gpupipe.expr.literal import literal, one_type
 from gpupipe.expr.node import make
 from gpupipe.expr.registry import operator
 from gpupipe.schema import DType, parse_dtype
@@ -88,15 +88,16 @@ def _is_number(value: Any) -> bool:
 
 @scalar(peer="Polars is_in", takes="any", arguments=([1, 2],))
 def is_in(x: Expr, values: Iterable[Any]) -> Expr:
-    """Whether it is one of `values`; null where it is null."""
+    """Whether it is one of `values`; null where it is null.
+
+    Values are taken in the column's type: a date is midnight of a naive time, an instant the same in every time zone,
+    a number the same number exactly. What the column cannot hold equals nothing; what cannot be compared is an error.
+    """
     listed = list(values)
     if not listed or any(value is None for value in listed):
         raise ParameterError("is_in takes one value or more, none of them null; for null there is .is_null().")
     nodes = [literal(value) for value in listed]
-    kinds = {node["dtype"] for node in nodes}
-    if len(kinds) > 1 and kinds != {"Int64", "Float64"}:
-        raise ParameterError(f"is_in takes values of one type, not {sorted(kinds)}.")
-    dtype = "Float64" if "Float64" in kinds else kinds.pop()
+    dtype = one_type("is_in", listed, nodes)
     return x._call("is_in", values=tuple(node["value"] for node in nodes), dtype=dtype)
 
 

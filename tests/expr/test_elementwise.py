@@ -1,16 +1,19 @@
 """Every scalar operation against Polars or NumPy, with nulls, on both backends."""
 
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from engine import DEVICES, FRAME, Case, assert_alike, check, computed, rowwise, value
+from engine import DEVICES, FRAME, Case, assert_alike, check, computed, planned, rowwise, value
 from scipy import special
 
 import gpupipe as gp
 from gpupipe import coalesce, col, lit, when
-from gpupipe.errors import CastError, IntegerOverflowError
+from gpupipe.errors import CastError, IntegerOverflowError, TypeMismatchError
 from gpupipe.expr.elementwise import ELEMENTWISE
+from gpupipe.schema import Datetime
 
 P = pl.col
 x, y, f, i, j, a, b, w = (col(name) for name in "xyfijabw")
@@ -223,3 +226,38 @@ def test_the_one_rounding_on_leaving(device):
     got = computed([((x + 1) - 1).alias("out")], device, data)["out"]
     assert got == [float(np.float32(16777217.0)), float(np.float32(0.1 + 1 - 1)), None]
     assert gp.Pipeline([x], device=device).fit(data).transform(data, output="arrow").column("x").type == pa.float32()
+
+
+ROME, TOKYO = (pa.timestamp("us", zone) for zone in ("Europe/Rome", "Asia/Tokyo"))
+INSTANTS = [dt.datetime(2021, 3, 28, hour, 30, tzinfo=dt.UTC) for hour in (0, 1, 2)]
+ZONED = {"r": pa.array([*INSTANTS, None], ROME), "k": pa.array([*reversed(INSTANTS), None], TOKYO)}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_instants_compare_in_any_time_zone(device):
+    """A literal or a column of another zone: the same instants; what comes out keeps the column's zone."""
+    r, k, middle = col("r"), col("k"), INSTANTS[1]
+    abroad = middle.astimezone(dt.timezone(dt.timedelta(hours=-5)))
+    for one in (middle, abroad):
+        assert value(r >= one, device, ZONED) == [False, True, True, None]
+        assert value(gp.lit(one) == k, device, ZONED) == [False, True, False, None]
+    assert value(r < k, device, ZONED) == [True, False, False, None]
+    hours = [(a - b) / dt.timedelta(hours=1) for a, b in zip(INSTANTS, reversed(INSTANTS), strict=True)]
+    assert value((r - k).dt.total_hours(), device, ZONED) == [*hours, None]
+    assert value((r - abroad).dt.total_hours(), device, ZONED) == [-1, 0, 1, None]
+    for kept in (r.fill_null(middle), gp.when(r.is_null()).then(middle).otherwise(r), r.coalesce("k", middle)):
+        assert planned([kept], ZONED).features[0].dtype == Datetime("Europe/Rome")
+        assert value(kept, device, ZONED) == [*INSTANTS, middle]
+        assert value(kept.dt.hour(), device, ZONED) == [1, 3, 4, 3]
+    later = r + (k - k) + dt.timedelta(hours=1)
+    assert planned([later], ZONED).features[0].dtype == Datetime("Europe/Rome")
+    assert value(r.cast("Datetime(Asia/Tokyo)").dt.hour(), device, ZONED) == [9, 10, 11, None]
+    assert gp.scan(ZONED).filter(r >= abroad).count() == 2
+
+
+@pytest.mark.parametrize("other", [dt.datetime(2021, 1, 1), dt.date(2021, 1, 1)])
+def test_an_instant_is_no_local_time(other):
+    with pytest.raises(TypeMismatchError, match="ge takes values of one type, not Datetime"):
+        planned([col("r") >= other], ZONED)
+    with pytest.raises(TypeMismatchError, match="sub takes"):
+        planned([col("r") - other], ZONED)
