@@ -6,7 +6,7 @@
     │   ├── DuplicateNameError        (ValueError)       two outputs or two columns of one name
     │   ├── TypeMismatchError         (TypeError)        an operator given a column of a type it cannot take
     │   ├── ParameterError            (ValueError)       an option or argument outside what is allowed
-    │   ├── TraceError                (TypeError)        a user function that cannot be turned into an expression
+    │   ├── TraceError     (TypeError, ValueError)        a user function that cannot be turned into an expression
     │   ├── LeakageError              (ValueError)       a feature that would see the target
     │   └── NullableFeatureError      (ValueError)       a feature with nulls before a model that refuses them
     ├── DataError                     a value or a file is not what the plan needs
@@ -65,7 +65,7 @@ class ParameterError(PlanError, ValueError):
     """An option or argument is outside what is allowed."""
 
 
-class TraceError(PlanError, TypeError):
+class TraceError(PlanError, TypeError, ValueError):
     """A user's function cannot be turned into an expression."""
 
 

@@ -148,7 +148,6 @@ def test_grid_search_and_cross_validation(kind):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="scikit-learn makes arrays of the candidates, and an expression refuses that")
 def test_grid_search_over_features():
     X, y = parts(people(), "score")
     grid = {"features": [[col("income")], [col("age").fill_null("mean"), col("city").one_hot()]]}
