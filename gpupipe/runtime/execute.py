@@ -1,7 +1,7 @@
 """Runs a plan: partitions through scans on all cores, states merged in the order of partitions."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,7 +16,7 @@ from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import DataError
-from gpupipe.expr.node import show
+from gpupipe.expr.node import Node, show
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 
@@ -31,12 +31,12 @@ def workers(count: int | None = None) -> Iterator[Executor]:
 
 
 def over_partitions(
-    rows: Rows, columns: Sequence[str], work: Callable[[int, Frame], Result], pool: Executor, progress: Progress
+    rows: Rows, work: Callable[[int, Frame], Result], pool: Executor, progress: Progress
 ) -> list[Result]:
     """`work` on the frame of every partition, on all cores; results in the order of partitions."""
 
     def one(index: int) -> Result:
-        frame = rows.frame(index, columns)
+        frame = rows.frame(index)
         result = work(index, frame)
         progress.advance(frame.n_rows)
         return result
@@ -56,11 +56,12 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         bound = bind_scan(scan, binder)
         prepared = backend.prepare(bound.outputs, binder.info, Tables(fitted))
-        parts = over_partitions(rows, plan.fit_columns, _gatherer(bound, prepared), pool, progress)
-        for slot in (slot for gather in scan.gathers for slot in gather.slots):
+        parts = over_partitions(rows, _gatherer(bound, prepared), pool, progress)
+        for slot in (slot for planned in scan.gathers for slot in planned.slots):
             fitted.slots[slot.index] = []  # and so it stays over a wide value that has no columns
         for number, intake in enumerate(bound.intakes):
-            state = merge([part[number] for part in parts])
+            with named(intake.gather.slots[0].node):
+                state = merge([part[number] for part in parts])
             for slot in intake.gather.slots:
                 _refuse_empty(state, slot.node, plan.info[slot.node].nullable)
                 entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
@@ -77,13 +78,20 @@ def _gatherer(bound: BoundScan, prepared: Prepared) -> Callable[[int, Frame], li
         }
         states = []
         for intake in bound.intakes:
-            try:
+            with named(intake.gather.slots[0].node):
                 states.append(gather(intake.gather.state, columns[intake.value], groups[intake.keys]))
-            except DataError as error:
-                raise type(error)(f"{show(intake.gather.slots[0].node)}: {error}") from None
         return states
 
     return work
+
+
+@contextmanager
+def named(node: Node) -> Iterator[None]:
+    """Errors of data inside say which expression they stopped."""
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(f"{show(node)}: {error}") from None
 
 
 def _refuse_empty(state: State, node: object, nullable: bool) -> None:

@@ -29,8 +29,6 @@ from gpupipe.runtime.rows import Rows
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
 
-PROBE_ROWS = 16
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declared:
@@ -130,7 +128,7 @@ def run_fit(
         notes: dict[str, Any] = {}
         if declared.model is not None:
             model, notes = _trained(declared, features, rows, validation, pool, progress, clock)
-        probe = _probe(features, rows)
+        probe = _probe(rows)
     progress.end()
     clock.seconds["total"] = sum(clock.seconds.values())
     report = Report(
@@ -197,11 +195,9 @@ def checked_rows(found: Examples, row: Row, features: FittedFeatures) -> None:
         refuse_nan(found.matrix, features.names, row.name)
 
 
-def _probe(features: FittedFeatures, rows: Rows) -> Frame | None:
-    """A few rows to score again at load: the first ones of the first partition that has any."""
-    for index in range(rows.n_partitions):
-        frame = rows.frame(index, features.plan.fit_columns)
-        if frame.n_rows:
-            chosen = frame.take(np.arange(min(PROBE_ROWS, frame.n_rows)))
-            return Frame(dict(chosen.columns), chosen.n_rows, np.arange(chosen.n_rows, dtype=np.uint64))
-    return None
+def _probe(rows: Rows) -> Frame | None:
+    """A few rows to score again at load; their identities do not matter."""
+    if rows.head is None and rows.n_partitions:
+        rows.frame(0)  # nothing was read so far: there are no statistics and no model
+    head = rows.head
+    return None if head is None else Frame(dict(head.columns), head.n_rows, np.arange(head.n_rows, dtype=np.uint64))

@@ -66,8 +66,7 @@ def examples(
         matrix = features.matrix(frame, stacked.part(index))
         return matrix, extra, frame.row_ids, [labels_of(frame[name]) for name in by]
 
-    columns = list(dict.fromkeys([*plan.fit_columns, *by]))
-    parts = over_partitions(rows, columns, work, pool, progress)
+    parts = over_partitions(rows, work, pool, progress)
     found = {name: concat([part[1][at] for part in parts]) for at, (name, _) in enumerate(extras)}
     return Examples(
         stacked.whole([part[0] for part in parts]),

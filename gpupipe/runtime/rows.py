@@ -5,12 +5,15 @@ import threading
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from gpupipe.backends.conform import as_planned
 from gpupipe.columns import Frame
 from gpupipe.schema import Schema
 from gpupipe.sources.partition import LoadReport
 from gpupipe.sources.source import Source
 
+HEAD = 16  # rows kept for an artifact to be checked by
 _SHARE_OF_MEMORY = 0.25
 _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count
 
@@ -24,6 +27,7 @@ class Rows:
     Attributes:
         source_reads: how many times the source has been read from its first partition to its last.
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
+        head: the first rows of the first partition that has any, of those read so far.
         seconds_reading: summed over threads.
     """
 
@@ -37,6 +41,8 @@ class Rows:
         self._kept: dict[int, Frame] = {}
         self._loads: dict[int, int] = {}
         self._heights: dict[int, int] = {}
+        self._first = self.n_partitions
+        self.head: Frame | None = None
         self._lock = threading.Lock()
         self.report = LoadReport()
         self.bytes_read = 0
@@ -63,8 +69,8 @@ class Rows:
         known = [self._heights[index] for index in range(self.n_partitions) if index in self._heights]
         return known if len(known) == self.n_partitions else None
 
-    def frame(self, index: int, columns: Sequence[str]) -> Frame:
-        """The frame of one partition, with the columns that were declared."""
+    def frame(self, index: int) -> Frame:
+        """The frame of one partition."""
         frame = self._kept.get(index)
         if frame is not None:
             return frame
@@ -79,6 +85,8 @@ class Rows:
                 self.report = self.report + report
             self._loads[index] = self._loads.get(index, 0) + 1
             self._heights[index] = frame.n_rows
+            if frame.n_rows and index <= self._first:
+                self._first, self.head = index, frame.take(np.arange(min(HEAD, frame.n_rows)))
             if self._keep:
                 self._kept[index] = frame
         return frame

@@ -16,10 +16,10 @@ from gpupipe.runtime.stacked import Stacked
 from gpupipe.sources.source import Source
 
 
-def each_partition(rows: Rows, columns: list[str], work: Callable[[Frame], Any]) -> list[Any]:
+def each_partition(rows: Rows, work: Callable[[Frame], Any]) -> list[Any]:
     """`work` on the frame of every partition, on all cores, in their order."""
     with workers() as pool:
-        return over_partitions(rows, columns, lambda index, frame: work(frame), pool, Silent())
+        return over_partitions(rows, lambda index, frame: work(frame), pool, Silent())
 
 
 def passing(source: Source, features: FittedFeatures) -> Rows:
@@ -33,12 +33,12 @@ def scores(features: FittedFeatures, model: Any, rows: Rows, score: Callable[[Mo
     def work(frame: Frame) -> Values:
         return score(model, feature_matrix(features, model, frame))
 
-    return np.concatenate(each_partition(rows, features.plan.columns, work))
+    return np.concatenate(each_partition(rows, work))
 
 
 def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
     """Every feature over all rows, each in its type."""
-    parts = each_partition(rows, features.plan.columns, features.columns)
+    parts = each_partition(rows, features.columns)
     return [concat([part[at] for part in parts]) for at in range(len(features.names))]
 
 
@@ -50,4 +50,4 @@ def transformed_matrix(features: FittedFeatures, rows: Rows) -> Values:
         return features.matrix(frame, matrix.part(index))
 
     with workers() as pool:
-        return matrix.whole(over_partitions(rows, features.plan.columns, work, pool, Silent()))
+        return matrix.whole(over_partitions(rows, work, pool, Silent()))
