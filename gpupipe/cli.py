@@ -21,6 +21,7 @@ from gpupipe.expr.node import show
 from gpupipe.sources.write import write_parquet
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+SCORES = demo.SCORES
 
 EPILOG = """\
 a first run:
@@ -149,11 +150,10 @@ def _add_predict(commands: Any) -> None:
 
 def _predict(arguments: argparse.Namespace) -> None:
     """Write DIR/scores.parquet: a row for each row of the data, in order; an older one is replaced."""
-    folder = Path(arguments.out)
-    scores = demo.scores(gp.load(arguments.artifact), gp.scan(arguments.data))
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = write_parquet([scores], folder / demo.SCORES)
-    print(f"{rows:,} rows scored to {folder / demo.SCORES}")
+    target = Path(arguments.out, SCORES)
+    tables = gp.load(arguments.artifact).predictions(gp.scan(arguments.data))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{write_parquet(tables, target):,} rows scored to {target}")
 
 
 # -- explain, inspect ---------------------------------------------------------------------------------------

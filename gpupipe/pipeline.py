@@ -1,11 +1,12 @@
 """`Pipeline`: declared once, fitted, judged, saved, and scored with."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.backend import backend_for
@@ -26,7 +27,7 @@ from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, s
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.score import passing, scores, transformed, transformed_matrix
+from gpupipe.runtime.score import passing, predictions, scores, transformed, transformed_matrix
 from gpupipe.sources.kinds import array_as, checked_kind, columns_as, index_of, kind_of, matrix_as
 from gpupipe.sources.source import Source
 
@@ -197,6 +198,10 @@ class Pipeline(SklearnContract):
         kind = self._kind(X, output)
         kind = "numpy" if kind == "pandas" and output is None else kind
         return matrix_as(kind, [str(label) for label in self.classes_], values, index_of(X))
+
+    def predictions(self, X: Any) -> Iterator[pa.Table]:
+        """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities."""
+        return predictions(self._fitted(), self._source(X))
 
     def decision_function(self, X: Any) -> Values:
         """A classifier's raw scores, as NumPy."""

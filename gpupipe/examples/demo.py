@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import gpupipe as gp
-from gpupipe.errors import GpupipeError, ModelError
+from gpupipe.errors import GpupipeError
 from gpupipe.sources.border import to_arrow
 from gpupipe.sources.write import write_parquet
 
@@ -62,7 +62,7 @@ def _score_again(pipeline: gp.Pipeline, test: gp.Source, artifact: Path, out: Pa
     with _step("a new process loads the artifact and scores them"):
         if subprocess.run(command).returncode != 0:
             raise GpupipeError(f"The new process failed; what it said stands above. It was: {' '.join(command)}")
-    _check_same_bytes(scores(pipeline, test), pq.read_table(out / SCORES))
+    _check_same_bytes(pa.concat_tables(pipeline.predictions(test)), pq.read_table(out / SCORES))
 
 
 def _check_same_bytes(ours: pa.Table, theirs: pa.Table) -> None:
@@ -75,22 +75,6 @@ def _check_same_bytes(ours: pa.Table, theirs: pa.Table) -> None:
 
 def _bits(column: pa.ChunkedArray) -> Any:
     return column.to_numpy().tobytes() if pa.types.is_floating(column.type) else column.to_pylist()
-
-
-def scores(pipeline: gp.Pipeline, rows: gp.Source) -> pa.Table:
-    """What ``gpupipe predict`` writes: the column ``prediction`` and, for a classifier that has probabilities,
-    ``probability_LABEL`` for each label. A pipeline that only transforms gives its features.
-    """
-    if pipeline.model_ is None or pipeline.model_.kind == "transformer":
-        return pipeline.transform(rows, output="arrow")
-    found = pipeline.predict(rows, output="arrow")
-    try:
-        shares = pipeline.predict_proba(rows, output="arrow")
-    except ModelError:  # a regressor, clusters, or a classifier that has none, such as one of a hinge loss
-        return found
-    for name, values in zip(shares.column_names, shares.columns, strict=True):
-        found = found.append_column(f"probability_{name}", values)
-    return found
 
 
 def _tables(rows: gp.Source) -> Iterator[pa.Table]:
