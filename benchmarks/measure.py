@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Both tune one machine's BLAS by hand; neither side is to be measured with them.
-_UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+# The first two tune one machine's BLAS by hand; with the third a checkout, unlike what pip installed, would be compiled
+# anew in every process (the uncounted first run writes its bytecode).
+_UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from gpupipe.examples import demo
 from .features import SIDES, halves
 from .measure import Clock, Row, rows_of, run, tell
 
+# What plain scikit-learn pipelines reached before there was gpupipe, over another split of the same rows.
 FLOORS = {"flights": 0.776, "churn": 0.844, "disease": 0.996}
 
 
@@ -32,7 +33,8 @@ def main(words: list[str]) -> None:
     else:
         scores = example.reference().fit(train, target).predict_proba(test)
     clock.lap("fit and predict")
-    tell({**clock.phases, "held out": {"roc_auc": float(roc_auc_score(truth, scores[:, 1])), "rows": len(truth)}})
+    found = float(roc_auc_score(truth, scores[:, 1]))
+    tell({**clock.phases, "held out": {"roc_auc": found, "rows": len(truth), "floor": FLOORS[name]}})
 
 
 if __name__ == "__main__":

@@ -140,8 +140,9 @@ def quality(numbers: Numbers) -> str:
     lines = []
     for case in numbers.cases("quality"):
         ours, peer = (numbers.one("quality", case, side, "held out", "roc_auc") for side in ("gpupipe", "scikit-learn"))
+        floor = numbers.one("quality", case, "gpupipe", "held out", "floor")
         held = numbers.one("quality", case, "gpupipe", "held out", "rows")
-        lines.append([case, f"{held:,.0f}", f"{ours:.4f}", f"{peer:.4f}", f"{ours - peer:+.4f}"])
+        lines.append([case, f"{held:,.0f}", f"{ours:.4f}", f"{peer:.4f}", f"{ours - peer:+.4f}", f"{floor:.3f}"])
     return "### Held-out quality\n\n" + grid(
-        ["demo", "held-out rows", "gpupipe ROC AUC", "scikit-learn", "difference"], lines
+        ["demo", "held-out rows", "gpupipe ROC AUC", "scikit-learn", "difference", "floor"], lines
     )
