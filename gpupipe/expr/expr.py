@@ -32,6 +32,9 @@ def as_column(value: Any) -> Node:
     return make("col", name=value) if isinstance(value, str) else as_node(value)
 
 
+_LONGEST_SHOWN = 300
+
+
 class Expr(Methods):
     """A column expression. Operators, NumPy's ufuncs and registered operators build larger ones.
 
@@ -40,17 +43,27 @@ class Expr(Methods):
     ((x + 1).log() * 2)
     """
 
-    __slots__ = ("_node",)
+    __slots__ = ("_node", "_text")
     __hash__ = None  # type: ignore[assignment]  # == builds an expression
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._text: str | None = None
 
     def __repr__(self) -> str:
-        return show(self._node)
+        return self._text or show(self._node)
+
+    def _as_written(self, result: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """`result`, showing as the call of an operator that made it."""
+        if type(result) is not Expr:
+            return result
+        shown = [repr(arg) for arg in args] + [f"{key}={value!r}" for key, value in kwargs.items()]
+        text, written = f"{self!r}.{name}({', '.join(shown)})", Expr(result._node)
+        written._text = text if len(text) <= _LONGEST_SHOWN else None
+        return written
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Expr, (self._node,))
+        return (_restored, (self._node, self._text))
 
     def _call(self, op: str, *others: Any, **params: Any) -> "Expr":
         return Expr(make(op, self._node, *(as_node(other) for other in others), **params))
@@ -194,7 +207,7 @@ class Expr(Methods):
         """
         if not isinstance(name, str) or not name:
             raise ParameterError(f"alias takes a name, not {name!r}.")
-        return self._call("alias", name=name)
+        return self._as_written(self._call("alias", name=name), "alias", (name,), {})
 
     def suffix(self, text: str) -> "Expr":
         """This expression, with `text` added to its name; for operators that change what a value means."""
@@ -204,7 +217,7 @@ class Expr(Methods):
         """Every reduction in this expression taken for each group of rows that share `keys`.
 
         >>> col("charge").mean().over("region", "plan")
-        charge.mean().over(region, plan)
+        charge.mean().over('region', 'plan')
         """
         if not keys:
             raise ParameterError("over takes one key or more: a column's name, or an expression.")
@@ -212,7 +225,7 @@ class Expr(Methods):
         marked = rewrite([self._node], lambda node: _keyed(node, nodes))[0]
         if marked == self._node:
             raise ParameterError(f"{self} has no reduction for over: write x.mean().over(key), say.")
-        return Expr(marked)
+        return self._as_written(Expr(marked), "over", keys, {})
 
     def map(self, function: Callable[["Expr"], Any]) -> "Expr":
         """`function` called once with this expression; what it builds fuses and saves like a built-in.
@@ -241,6 +254,12 @@ def _keyed(node: Node, keys: tuple[Node, ...]) -> Node:
     if "keys" in dict(node.params) and node["keys"] == 0:
         return Node(node.op, (*node.args, *keys), node.with_params(keys=len(keys)).params)
     return node
+
+
+def _restored(node: Node, text: str | None) -> Expr:
+    expression = Expr(node)
+    expression._text = text
+    return expression
 
 
 def col(name: str) -> Expr:

@@ -4,7 +4,8 @@ The stub beside this file lists them for editors and type checkers; `make docs` 
 """
 
 from collections.abc import Callable
-from types import MethodType
+from functools import wraps
+from inspect import Signature, signature
 from typing import Any
 
 from gpupipe.errors import nearest
@@ -22,6 +23,10 @@ class Methods:
         if name in NAMESPACES:
             return Namespace(self, name)
         return _method(self, "", name)
+
+    def _as_written(self, result: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """What an operator gave, showing as the call that made it."""
+        return result
 
     def __dir__(self) -> list[str]:
         plain = [entry.name for entry in registry.operators() if not entry.namespace]
@@ -49,4 +54,15 @@ def _method(expr: Methods, namespace: str, name: str) -> Callable[..., Any]:
     if entry is None:
         known = [operator.qualified for operator in registry.operators()]
         raise AttributeError(f"Expressions have no {qualified!r}. {nearest(qualified, known)}")
-    return MethodType(entry.function, expr)
+
+    @wraps(entry.function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return expr._as_written(entry.function(expr, *args, **kwargs), qualified, args, kwargs)
+
+    call.__signature__ = _without_first(entry.function)  # type: ignore[attr-defined]
+    return call
+
+
+def _without_first(function: Callable[..., Any]) -> Signature:
+    whole = signature(function)
+    return whole.replace(parameters=list(whole.parameters.values())[1:])

@@ -64,8 +64,8 @@ def operator(
     ... def twice(x):
     ...     '''The double.'''
     ...     return x * 2
-    >>> col("a").twice()
-    (a * 2)
+    >>> col("a").twice() + 1
+    ((a * 2) + 1)
     >>> unregister("twice")
     """
 

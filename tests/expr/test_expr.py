@@ -38,9 +38,9 @@ x, y = col("x"), col("y")
         (1 + x, "(1 + x)"), (1 - x, "(1 - x)"), (2 * x, "(2 * x)"), (1 / x, "(1 / x)"), (7 // x, "(7 // x)"),
         (7 % x, "(7 % x)"), (2**x, "(2 ** x)"), (True & x, "(True & x)"), (False | x, "(False | x)"),
         (True ^ x, "(True ^ x)"), (-x, "-x"), (+x, "x"), (~x, "~x"), (abs(x), "x.abs()"), (x > 3, "(x > 3)"),
-        (x == y, "(x == y)"), (x.mean().over("k", y > 0), "x.mean().over(k, (y > 0))"),
+        (x == y, "(x == y)"), (x.mean().over("k", y > 0), "x.mean().over('k', (y > 0))"),
         ((x / y).alias("rate"), "(x / y).alias('rate')"), (np.log(x + 1), "(x + 1).log()"),
-        (np.where(x > 0, x, 0), "(x > 0).select(x, 0)"), (np.clip(x, 0, 1), "x.max_horizontal(0).min_horizontal(1)"),
+        (np.where(x > 0, x, 0), "(x > 0).select(x, 0)"), (np.clip(x, 0, 1), "x.clip(0, 1)"),
         (lit("a"), "'a'"), (np.float64(2) * x, "(2.0 * x)"), (np.int8(2) * x, "(2 * x)"),
     ],
 )  # fmt: skip
@@ -111,7 +111,6 @@ REFUSALS = [
     (lambda: x.is_in([1, None]), ParameterError, r"none of them null; for null there is \.is_null\(\)"),
     (lambda: x.is_in([1, "a"]), ParameterError, r"is_in takes values of one type, not \['Int64', 'String'\]"),
     (lambda: x.is_in([1, True]), ParameterError, "is_in takes values of one type"),
-    (lambda: x.str.contains("(?=a)"), ParameterError, r"contains cannot read the pattern '\(\?=a\)'"),
     (lambda: x.group_statistics("k", statistics=["place"]), ParameterError, "no statistic 'place'"),
     (lambda: x.round(0.5), ParameterError, "round takes a whole number of decimals"),
     (lambda: x.cast("Integer"), ParameterError, "'Integer' is not a type"),
@@ -140,7 +139,6 @@ REFUSALS = [
     (lambda: x.target_mean(smoothing=-1), ParameterError, "smoothing is a number from 0 on"),
     (lambda: x.target_mean(folds=1), ParameterError, "folds is a whole number from 2 on"),
     (lambda: x.group_statistics("k", statistics=["meen"]), ParameterError, "no statistic 'meen'. Did you mean 'mean'?"),
-    (lambda: x.str.contains("("), ParameterError, r"contains cannot read the pattern '\(': .*literal=True"),
     (lambda: x.str.contains(5), ParameterError, "contains takes text, not 5"),
     (lambda: x.str.starts_with(None), ParameterError, "starts_with takes text"),
     (lambda: x.str.word_ngrams(0), ParameterError, "n_features is a whole number from 1 on"),
@@ -190,7 +188,7 @@ def test_over_marks_every_reduction_once():
     keys = [node["keys"] for node in walk(both.over("k")._node) if node.op in ("mean", "std")]
     assert keys == [1, 1]
     inner = x.mean().over("k").max().over("j")
-    assert repr(inner) == "x.mean().over(k).max().over(j)"
+    assert repr(inner) == "x.mean().over('k').max().over('j')"
 
 
 @pytest.mark.parametrize(
