@@ -8,19 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpupipe.backends.strings import over_strings, text_column
+from gpupipe.backends.parse import convert
+from gpupipe.backends.strings import over_strings
+from gpupipe.backends.times import to_date, to_datetime, to_local
 from gpupipe.columns import Column, Values
-from gpupipe.errors import CastError
 from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import hashing
-from gpupipe.schema import Boolean, Datetime, DType, Float64, Int64, String, parse_dtype
+from gpupipe.schema import Boolean, Float64, Int64, String
 
 _WORD = re.compile(r"\b\w\w+\b")
-_ARROW = {
-    "Boolean": pa.bool_(),
-    "Date": pa.date32(),
-    "Duration": pa.duration("us"),
-}
 
 
 def len_chars(node: Node, x: Column) -> Column:
@@ -63,95 +59,6 @@ def starts_with(node: Node, x: Column) -> Column:
 
 def ends_with(node: Node, x: Column) -> Column:
     return over_strings(x, Boolean, lambda strings: pc.ends_with(strings, pattern=node["pattern"]))
-
-
-def to_datetime(node: Node, x: Column) -> Column:
-    zone = node["time_zone"]
-
-    def read(strings: Any) -> Any:
-        if node["format"] is not None:
-            parsed = pc.strptime(strings, format=node["format"], unit="us", error_is_null=True)
-        else:
-            parsed = _cast_each(strings, pa.timestamp("us"))
-            if zone is not None:
-                parsed = pc.coalesce(_cast_each(strings, pa.timestamp("us", "UTC")).cast(pa.timestamp("us")), parsed)
-        _refuse(node, strings, parsed, x, node["format"] or "ISO 8601")
-        return parsed if zone is None else pc.assume_timezone(parsed, zone)
-
-    return over_strings(x, Datetime(zone), read)
-
-
-def to_date(node: Node, x: Column) -> Column:
-    def read(strings: Any) -> Any:
-        if node["format"] is not None:
-            stamps = pc.strptime(strings, format=node["format"], unit="us", error_is_null=True)
-            parsed = stamps.cast(pa.date32(), safe=False)
-        else:
-            parsed = _cast_each(strings, pa.date32())
-        _refuse(node, strings, parsed, x, node["format"] or "ISO 8601")
-        return parsed
-
-    return over_strings(x, parse_dtype("Date"), read)
-
-
-def _cast_each(strings: Any, wanted: pa.DataType) -> Any:
-    """Every string cast by itself where the whole array cannot be; null where it fails."""
-    try:
-        return pc.cast(strings, wanted)
-    except pa.ArrowInvalid:
-        return pa.concat_arrays([_cast_or_null(strings.slice(row, 1), wanted) for row in range(len(strings))])
-
-
-def _cast_or_null(strings: Any, wanted: pa.DataType) -> Any:
-    try:
-        return pc.cast(strings, wanted)
-    except pa.ArrowInvalid:
-        return pa.nulls(len(strings), wanted)
-
-
-def _refuse(node: Node, strings: Any, parsed: Any, x: Column, what: str) -> None:
-    if not node["strict"]:
-        return
-    failed = pc.and_(pc.is_null(parsed), pc.is_valid(strings))
-    if x.valid is not None and not x.is_dictionary:
-        failed = pc.and_(failed, pa.array(x.valid))
-    if x.null_count < len(x) and pc.any(failed).as_py():
-        value = strings.filter(failed)[0].as_py()
-        raise CastError(f"{value!r} cannot be read as {what}. strict=False makes such values null.")
-
-
-def convert(node: Node, x: Column) -> Column:
-    """Text to another type or another type to text."""
-    wanted = parse_dtype(node["dtype"])
-    if x.dtype == String:
-        return over_strings(x, wanted, lambda strings: _read(node, strings, wanted, x))
-    return text_column(pc.cast(_arrow_of(x), pa.string()))
-
-
-def _arrow_of(x: Column) -> Any:
-    mask = None if x.valid is None else ~x.valid
-    if x.dtype.name == "Date":
-        return pa.array(x.values.astype(np.int32), mask=mask).cast(pa.date32())
-    array = pa.array(x.values, mask=mask)
-    return array.cast(_arrow_type(x.dtype)) if x.dtype.is_temporal else array
-
-
-def _arrow_type(dtype: DType) -> pa.DataType:
-    if dtype.name == "Datetime":
-        return pa.timestamp("us", dtype.time_zone)
-    return _ARROW.get(dtype.name) or pa.from_numpy_dtype(dtype.storage)
-
-
-def _read(node: Node, strings: Any, wanted: DType, x: Column) -> Any:
-    parsed = _cast_each(pc.utf8_trim_whitespace(strings), _arrow_type(wanted))
-    _refuse(node, strings, parsed, x, str(wanted))
-    return parsed
-
-
-def to_local(node: Node, x: Column) -> Column:
-    """Microseconds of local time, from those of UTC."""
-    stamps = pa.array(x.values).cast(pa.timestamp("us", node["zone"]))
-    return Column(Datetime(), np.asarray(pc.local_timestamp(stamps).cast(pa.int64())), x.valid)
 
 
 def word_ngrams(node: Node, x: Column) -> Column:

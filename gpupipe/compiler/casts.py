@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gpupipe.compiler.checks import check_zone
 from gpupipe.compiler.info import Info, Typing
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr.node import Node, make
@@ -57,6 +58,8 @@ def cast(typer: Typing, node: Node, wanted: DType, strict: bool) -> Node:
     have = typer.info[node].dtype
     if have == wanted:
         return node
+    for zone in {have.time_zone, wanted.time_zone} - {None}:
+        check_zone(str(zone))
     if String in (have, wanted):
         if Duration in (have, wanted):
             raise TypeMismatchError(f"{have} cannot be cast to {wanted}. Cast to Int64, microseconds, between them.")
@@ -118,4 +121,5 @@ def local(typer: Typing, node: Node) -> Node:
     info = typer.info[node]
     if info.dtype.time_zone is None:
         return node
+    check_zone(info.dtype.time_zone)
     return _noted(typer, "to_local", node, info.of(DType("Datetime")), zone=info.dtype.time_zone)

@@ -5,6 +5,7 @@ expression. Both backends run what this stage leaves.
 """
 
 from gpupipe.compiler.casts import cast, convert
+from gpupipe.compiler.checks import CHECKS
 from gpupipe.compiler.info import Info, may_be_null
 from gpupipe.compiler.listed import LISTED, with_listed
 from gpupipe.compiler.macros import MACROS, codes_within
@@ -123,6 +124,8 @@ class Typer:
         if row.wide and len(args) > 1 and not _is_list(args[1]):
             raise TypeMismatchError(f"{node.op} makes a column for each value: it takes no over. Use .codes().over(…).")
         dtype = row.rule(node, [info.dtype for info in infos])
+        if node.op in CHECKS:
+            CHECKS[node.op](node)
         core = node.with_args(args)
         if node.op in LISTED:
             core = with_listed(core, infos[0].dtype)
@@ -136,9 +139,7 @@ def _in_one_zone(args: tuple[Node, ...], types: list[DType]) -> list[DType]:
     zoned = [dtype for arg, dtype in zip(args, types, strict=True) if arg.op != "lit" and dtype.time_zone]
     if not zoned:
         return types
-    return [
-        zoned[0] if arg.op == "lit" and dtype.time_zone else dtype for arg, dtype in zip(args, types, strict=True)
-    ]
+    return [zoned[0] if arg.op == "lit" and dtype.time_zone else dtype for arg, dtype in zip(args, types, strict=True)]
 
 
 def _is_list(core: Node) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gpupipe.errors import ParameterError, TypeMismatchError
 from gpupipe.expr.node import Node, show
+from gpupipe.expr.times import read_format, zone_of
 from gpupipe.schema import Boolean, Date, Datetime, DType, Float64, Int32, Int64, String, parse_dtype
 
 Types = Sequence[DType]
@@ -70,11 +71,16 @@ def _local(node: Node, types: Types) -> DType:
 
 def _parsed(node: Node, types: Types) -> DType:
     _takes("String")("str.to_datetime", types[0])
-    return Datetime(node.get("time_zone"))
+    return Datetime(zone_of(node["format"], node["time_zone"]))
 
 
 def _to_date(node: Node, types: Types) -> DType:
     _takes("String")("str.to_date", types[0])
+    if node["format"] is not None and read_format(node["format"]).has_offset:
+        raise ParameterError(
+            "str.to_date reads no offset (%z): which day it is depends on the time zone. "
+            "Use .str.to_datetime(format, time_zone=…).cast('Date')."
+        )
     return Date
 
 

@@ -59,7 +59,7 @@ class Text:
     def strip_chars(self, characters: builtins.str | None=None) -> Expr:
         """Without white space, or the given characters, at either end."""
     def to_date(self, format: builtins.str | None=None, strict: bool=True) -> Expr:
-        """A date read by a strptime format, or as ISO 8601 without one."""
+        """A date read by a strptime format (as ``to_datetime``, but no %z), or as ISO 8601 without one."""
     def to_datetime(self, format: builtins.str | None=None, strict: bool=True, time_zone: builtins.str | None=None) -> Expr:
         """A timestamp read by a strptime format, or as ISO 8601 without one; what cannot be read is an error, or null."""
     def to_lowercase(self) -> Expr:

@@ -1,0 +1,51 @@
+"""Parameters that only the engine which runs them can judge, tried on nothing while planning."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpupipe.errors import ParameterError
+from gpupipe.expr.node import Node
+from gpupipe.expr.times import zone_of
+
+
+@lru_cache(maxsize=256)
+def check_zone(zone: str) -> None:
+    """Refuse a time zone that is not known.
+
+    >>> check_zone("Europe/Rom")
+    Traceback (most recent call last):
+    gpupipe.errors.ParameterError: There is no time zone 'Europe/Rom'. Names are like 'Europe/Rome', 'UTC', '+02:00'.
+    """
+    try:
+        pc.local_timestamp(pa.array([0], pa.timestamp("us", zone)))
+    except pa.ArrowInvalid:
+        raise ParameterError(
+            f"There is no time zone {zone!r}. Names are like 'Europe/Rome', 'UTC', '+02:00'."
+        ) from None
+
+
+@lru_cache(maxsize=256)
+def _check_pattern(pattern: str) -> None:
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid as error:
+        raise ParameterError(
+            f"contains cannot read the pattern {pattern!r}: {error}. Its syntax is that of RE2. literal=True?"
+        ) from None
+
+
+def _contains(node: Node) -> None:
+    if not node["literal"]:
+        _check_pattern(node["pattern"])
+
+
+def _to_datetime(node: Node) -> None:
+    zone = zone_of(node["format"], node["time_zone"])
+    if zone is not None:
+        check_zone(zone)
+
+
+CHECKS: dict[str, Callable[[Node], None]] = {"contains": _contains, "to_datetime": _to_datetime}
