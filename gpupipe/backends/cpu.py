@@ -100,10 +100,13 @@ class CpuProgram:
         return dtype != String and not self._info[node].scalar and (is_tile(node, self._info) or node.op == "col")
 
     def _value(self, node: Node, made: Mapping[Node, Column]) -> Column:
+        found = made.get(node)
+        if found is not None:
+            return found
         if node.op == "pick":
             wide = made[node.args[0]]
             return Column(wide.dtype, wide.values[node["index"]], wide.valid)
-        return made[node] if node in made else self._scalars[node]
+        return self._scalars[node]
 
     def _run_stages(self, frame: Frame) -> dict[Node, Column]:
         made: dict[Node, Column] = {node: frame[name] for node, name in self._columns.items()}

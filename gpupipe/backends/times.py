@@ -1,5 +1,7 @@
 """Dates and times read from text, by a format or as ISO 8601, and time zones."""
 
+import re
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,13 @@ from gpupipe.backends.parse import cast_each, refuse
 from gpupipe.backends.strings import over_strings
 from gpupipe.columns import Column, Values
 from gpupipe.expr.node import Node
-from gpupipe.expr.times import MONTHS, read_format, zone_of
+from gpupipe.expr.times import MONTHS, Format, read_format, zone_of
 from gpupipe.schema import Date, Datetime
 
 _LOCAL = pa.timestamp("us")
 _MINUTE, _DAY = 60_000_000, 86_400_000_000
+_FEW = 64  # up to here one text after the other is quicker than whole arrays
+_NAMES = {"%B": list(MONTHS), "%b": [month[:3] for month in MONTHS]}
 
 
 def to_datetime(node: Node, x: Column) -> Column:
@@ -81,35 +85,82 @@ def by_format(strings: Any, format: str) -> Any:
     [True, False]
     """
     found = read_format(format)
-    parts = pc.extract_regex(strings, found.pattern)
-    at = np.flatnonzero(np.asarray(parts.is_valid()))
-    matched = parts.take(pa.array(at))
-    fields = {name: _field(matched.field(name), name, found.fields[name]) for name in found.fields}
-    days, real = _days(fields)
-    ticks = np.zeros(len(strings), np.int64)
-    ticks[at] = days * _DAY + _time_of_day(fields)
-    unread = np.ones(len(strings), bool)
-    unread[at] = ~real
+    if len(strings) <= _FEW:
+        at, fields = _few(strings, found)
+    else:
+        encoded = strings.dictionary_encode()
+        if 2 * len(encoded.dictionary) < len(strings):
+            return by_format(encoded.dictionary, format).take(encoded.indices)
+        at, fields = _many(strings, found)
+    ticks, unread = np.zeros(len(strings), np.int64), np.ones(len(strings), bool)
+    if len(at):
+        days, real = _days(fields)
+        ticks[at] = days * _DAY + _time_of_day(fields)
+        unread[at] = ~real
     return pa.array(ticks, mask=unread).cast(_LOCAL)
 
 
-def _field(texts: Any, name: str, directive: str) -> Values:
+def _few(strings: Any, format: Format) -> tuple[Values, dict[str, Values]]:
+    """(the positions that match, their fields), text by text: for one row far quicker than Arrow's functions."""
+    pattern = _compiled(format.pattern)
+    matches = [None if text is None else pattern.fullmatch(text) for text in strings.to_pylist()]
+    at = np.flatnonzero(np.array([match is not None for match in matches], bool))
+    found = [match.groupdict() for match in matches if match is not None]
+    numbers = {
+        name: np.array([_number(row[name], name, directive) for row in found], np.int64)
+        for name, directive in format.fields.items()
+    }
+    return at, numbers
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
+
+
+def _number(text: str, name: str, directive: str) -> int:
+    if name == "fraction":
+        return int(text.ljust(6, "0"))
+    if name == "half":
+        return 12 if text.lower() == "pm" else 0
+    if directive in _NAMES:
+        return _NAMES[directive].index(text.lower()) + 1
+    if name == "offset":
+        digits = "+0000" if text == "Z" else text.replace(":", "")
+        return (-1 if digits[0] == "-" else 1) * (int(digits[1:3]) * 60 + int(digits[3:])) * _MINUTE
+    return _meant(int(text), directive)
+
+
+def _meant(number: Any, directive: str) -> Any:
+    """A number as its directive means it; a year of a century as POSIX has it."""
+    if directive == "%y":
+        return number + 1900 + 100 * (number < 69)
+    return number % 12 if directive == "%I" else number
+
+
+def _many(strings: Any, format: Format) -> tuple[Values, dict[str, Values]]:
+    parts = pc.extract_regex(strings, rf"\A(?:{format.pattern})\z")
+    at = np.flatnonzero(np.asarray(parts.is_valid()))
+    matched = parts if len(at) == len(parts) else parts.take(pa.array(at))
+    return at, {name: _numbers(matched.field(name), name, directive) for name, directive in format.fields.items()}
+
+
+def _numbers(texts: Any, name: str, directive: str) -> Values:
+    """As `_number`, of an array of texts."""
     if name == "fraction":
         texts = pc.utf8_rpad(texts, 6, "0")
     elif name == "half":
-        texts = pc.if_else(pc.equal(pc.utf8_lower(texts), "pm"), "12", "0")
-    elif directive in ("%b", "%B"):
-        names = pa.array([month[: 3 if directive == "%b" else None] for month in MONTHS])
-        return np.asarray(pc.index_in(pc.utf8_lower(texts), names)).astype(np.int64) + 1
+        return np.where(np.asarray(pc.equal(pc.utf8_lower(texts), "pm")), 12, 0)
+    elif directive in _NAMES:
+        return np.asarray(pc.index_in(pc.utf8_lower(texts), pa.array(_NAMES[directive]))).astype(np.int64) + 1
     elif name == "offset":
-        return _offset(texts)
-    numbers = np.asarray(pc.cast(pc.utf8_trim_whitespace(texts), pa.int64()))
-    if directive == "%y":
-        return np.where(numbers < 69, 2000, 1900) + numbers  # as POSIX has it
-    return numbers % 12 if directive == "%I" else numbers
+        return _offsets(texts)
+    if directive == "%e":
+        texts = pc.utf8_trim_whitespace(texts)
+    return np.asarray(_meant(np.asarray(pc.cast(texts, pa.int64())), directive))
 
 
-def _offset(texts: Any) -> Values:
+def _offsets(texts: Any) -> Values:
     """Microseconds before UTC."""
     digits = pc.replace_substring(pc.if_else(pc.equal(texts, "Z"), "+0000", texts), ":", "")
     hours, minutes = (

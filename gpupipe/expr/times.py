@@ -19,7 +19,8 @@ _SIXTY = "[0-5]?[0-9]"
 
 
 def _any_of(names: tuple[str, ...], letters: int | None = None) -> str:
-    return f"(?i:{'|'.join(name[:letters] for name in names)})"
+    """In any case, spelled out: regular expressions that ignore case take letters beyond ASCII, too."""
+    return "|".join("".join(f"[{letter.upper()}{letter}]" for letter in name[:letters]) for name in names)
 
 
 # Each directive: the field it gives (of two names for one field, the part before the blank is the field), its text.
@@ -36,7 +37,7 @@ DIRECTIVES: dict[str, tuple[str, str]] = {
     "%A": ("", _any_of(_DAYS)),
     "%H": ("hour", "2[0-3]|[01]?[0-9]"),
     "%I": ("hour of_half", "1[0-2]|0?[1-9]"),
-    "%p": ("half", "(?i:am|pm)"),
+    "%p": ("half", "[AaPp][Mm]"),
     "%M": ("minute", _SIXTY),
     "%S": ("second", _SIXTY),
     "%f": ("fraction", "[0-9]{1,6}"),
@@ -53,7 +54,7 @@ class Format:
     """A format, read.
 
     Attributes:
-        pattern: the regular expression of the whole text, a named group for each field.
+        pattern: the regular expression of the whole text (RE2 and Python's), a named group for each field.
         fields: field -> the directive that gives it.
     """
 
@@ -85,7 +86,7 @@ def read_format(format: str) -> Format:
     expanded = _TOKEN.sub(lambda found: _SHORT.get(found[0], found[0]), format)
     pattern = "".join(_piece(format, token, fields) for token in _TOKEN.findall(expanded))
     _check(format, fields)
-    return Format(rf"\A(?:{pattern})\z", fields)
+    return Format(pattern, fields)
 
 
 def _piece(format: str, token: str, fields: dict[str, str]) -> str:

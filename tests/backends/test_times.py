@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpupipe import col
+from gpupipe.backends import times
 from gpupipe.backends.times import by_format
 from gpupipe.errors import CastError
 
@@ -56,6 +57,24 @@ ODD = ["2020-02-30", "2100-02-29", "2000-02-29", "0000-01-01", "2020-366", "2021
 @example("%Y-%m-%d", ["2020-02-31", "2020-02-29"])
 def test_what_python_refuses_is_refused(format, texts):
     assert by_format(pa.array(texts, pa.string()), format).to_pylist() == [python_reads(t, format) for t in texts]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_many_are_read_as_few_are(format, monkeypatch):
+    """Whether texts repeat or not; some are cut short, some hold letters that only Unicode calls an S or a K."""
+    start = dt.datetime(1969, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=-7, minutes=-30)))
+    moments = [start + dt.timedelta(days=31 * at, seconds=7919 * at) for at in range(700)]
+    texts = [moment.strftime(format)[: None if at % 9 else -1] for at, moment in enumerate(moments)]
+    texts += [text.replace("s", "\u017f").upper() for text in texts[:50]] + [
+        text.replace("0", "\u0660") for text in texts
+    ]
+    for listed in (texts[:70] * 20, texts):
+        array = pa.array([*listed, None])
+        many = by_format(array, format)
+        with monkeypatch.context() as patch:
+            patch.setattr(times, "_FEW", len(array))
+            assert by_format(array, format).equals(many)
+    assert many.null_count > 1 and len(many.drop_null()) > 1
 
 
 @pytest.mark.parametrize("device", DEVICES)
