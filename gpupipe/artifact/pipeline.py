@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.artifact import format as artifact
-from gpupipe.backends.backend import backend_for
+from gpupipe.backends.backend import Backend, backend_for
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.backends.rows import frame_of_rows
 from gpupipe.columns import Frame, Values
 from gpupipe.compiler.document import fitted_document, load_fitted, load_plan, plan_document, state_digest
-from gpupipe.errors import ArtifactCorruptError
-from gpupipe.expr.node import Node
+from gpupipe.compiler.plan import Plan
+from gpupipe.errors import ArtifactCorruptError, ArtifactError, GpupipeError, MissingDependencyError
+from gpupipe.expr.node import Node, walk
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import model_output, takes_nan
 from gpupipe.sources.border import to_arrow
@@ -77,9 +78,7 @@ class Fit:
             if model_arrays:
                 arrays["model"] = model_arrays
         tables = {} if self.probe is None else {"probe": self._probe_table(self.probe)}
-        return artifact.write(
-            path, document=document, arrays=arrays, blobs=blobs, tables=tables, overwrite=overwrite
-        )
+        return artifact.write(path, document=document, arrays=arrays, blobs=blobs, tables=tables, overwrite=overwrite)
 
     def _probe_table(self, probe: Frame) -> pa.Table:
         inputs = {f"in.{name}": to_arrow(probe[name]) for name in self.features.plan.columns}
@@ -111,17 +110,45 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
         raise ArtifactCorruptError(f"{os.fspath(path)} is an artifact, but not of a gpupipe pipeline.")
     backend = backend_for(device)
     try:
-        plan, target, weights = load_plan(document["plan"])
-        fitted = load_fitted(document["statistics"], contents.arrays.get("state", {}), plan)
-        model = _model(document["model"], contents)
-        notes, task = dict(document["notes"]), document["plan"]["task"]
-        probe = _probe(contents.tables.get("probe"), plan.columns, plan.schema)
-    except (KeyError, TypeError, AttributeError, pa.ArrowInvalid) as error:
+        return _restored(contents, backend)
+    except (ArtifactError, MissingDependencyError, MemoryError):
+        raise
+    except _WRONG as error:
         raise ArtifactCorruptError(f"The artifact {os.fspath(path)} cannot be read: {error!r}.") from error
-    features = FittedFeatures(plan, fitted, backend)
+
+
+# What contents that make no sense raise, here or beneath; what the machine lacks is not among them.
+_WRONG = (
+    GpupipeError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, pa.ArrowException,
+)  # fmt: skip
+
+
+def _restored(contents: artifact.Contents, backend: Backend) -> Fit:
+    document, state, table = contents.document, contents.arrays.get("state", {}), contents.tables.get("probe")
+    plan, target, weights = load_plan(document["plan"])
+    names, notes = document["outputs"], document["notes"]
+    if not isinstance(names, list) or not isinstance(notes, dict):
+        raise ArtifactCorruptError("The artifact's outputs are no list, or its notes no object.")
+    _refuse_wide(plan, len(names))
+    features = FittedFeatures(plan, load_fitted(document["statistics"], state, plan), backend)
+    if features.names != names:
+        raise ArtifactCorruptError("The artifact's features are not those that its plan gives.")
+    model = _model(document["model"], contents)
+    if model is not None and list(model.feature_names) != names:
+        raise ArtifactCorruptError("The artifact's model is not one of its features.")
+    probe = _probe(table, plan.columns, plan.schema)
+    task = document["plan"]["task"]
     fit = Fit(features, model, target, weights, task, probe, {**notes, "digest": contents.digest})
-    _check(fit, document, contents.tables.get("probe"))
+    if probe is not None and table is not None:
+        _check(fit, probe, table)
     return fit
+
+
+def _refuse_wide(plan: Plan, n_outputs: int) -> None:
+    """A feature has as many columns as a parameter says: more than are named would be a number too large to make."""
+    widest = max((n["n_features"] for n in walk(*plan.info) if n.op == "word_ngrams"), default=0)
+    if widest > n_outputs:
+        raise ArtifactCorruptError(f"The artifact names {n_outputs} outputs, and one feature has {widest} columns.")
 
 
 def _model(document: Any, contents: artifact.Contents) -> Model | None:
@@ -137,12 +164,8 @@ def _probe(table: pa.Table | None, columns: list[str], schema: Any) -> Frame | N
     return frame_of_rows(table.select([f"in.{name}" for name in columns]).rename_columns(columns), schema, columns)
 
 
-def _check(fit: Fit, document: Mapping[str, Any], table: pa.Table | None) -> None:
-    if fit.features.names != document["outputs"]:
-        raise ArtifactCorruptError("The artifact's features are not those that its plan gives.")
-    if fit.probe is None or table is None:
-        return
-    for name, values in _probe_output(fit.features, fit.model, fit.probe).items():
+def _check(fit: Fit, probe: Frame, table: pa.Table) -> None:
+    for name, values in _probe_output(fit.features, fit.model, probe).items():
         stored = table.column(f"out.{name}").to_numpy()
         if not np.array_equal(stored, values, equal_nan=values.dtype.kind == "f"):
             raise ArtifactCorruptError(

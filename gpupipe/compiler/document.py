@@ -9,14 +9,21 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.columns import Column, Values
+from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted, Learned
-from gpupipe.compiler.plan import Plan, make_plan
-from gpupipe.errors import ArtifactCorruptError, PlanError
-from gpupipe.expr.node import Node
+from gpupipe.compiler.gathering import gathered_type, ranked_type
+from gpupipe.compiler.info import Info
+from gpupipe.compiler.plan import TASKS, Plan, make_plan
+from gpupipe.compiler.scans import operands
+from gpupipe.errors import ArtifactCorruptError, GpupipeError, PlanError
+from gpupipe.expr.node import Node, show
+from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.expr.serial import from_json, to_json
 from gpupipe.schema import Schema, String, parse_dtype
 
 Arrays = dict[str, Any]
+# What data of the wrong kind raises where it is read; never MemoryError, which is no fault of the data.
+_WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def plan_document(plan: Plan, target: Node | None, weights: Node | None, task: str | None) -> dict[str, Any]:
@@ -39,13 +46,23 @@ def load_plan(document: Mapping[str, Any]) -> tuple[Plan, Node | None, Node | No
         ArtifactCorruptError: it describes no plan.
     """
     try:
-        schema = Schema.from_dict(document["schema"])
+        flags = document["has_weights"], document["has_target"]
+        if not all(isinstance(flag, bool) for flag in flags) or document["task"] not in (None, *TASKS):
+            raise ValueError("has_target, has_weights or task is none that is ever written")
+        schema = _schema(document["schema"])
         roots = from_json(document["expressions"])
-        weights = roots.pop() if document["has_weights"] else None
-        target = roots.pop() if document["has_target"] else None
+        weights = roots.pop() if flags[0] else None
+        target = roots.pop() if flags[1] else None
         return make_plan(schema, roots, target=target, weights=weights, task=document["task"]), target, weights
-    except (PlanError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (PlanError, *_WRONG) as error:
         raise ArtifactCorruptError(f"The artifact's plan cannot be read: {error}") from error
+
+
+def _schema(rows: Any) -> Schema:
+    for name, dtype, nullable in rows:
+        if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(nullable, bool)):
+            raise ValueError(f"a column {name!r} of type {dtype!r}")
+    return Schema.from_dict(rows)
 
 
 def fitted_document(fitted: Fitted) -> tuple[list[Any], Arrays]:
@@ -83,46 +100,74 @@ def load_fitted(shapes: Any, arrays: Mapping[str, Any], plan: Plan) -> Fitted:
         ArtifactCorruptError: arrays are missing, of another type or length than they should be.
     """
     fitted = Fitted()
+    binder = Binder(plan.slots, fitted, plan.info)
+    taken: set[str] = set()
     try:
-        if len(shapes) != len(plan.slots):
-            raise ValueError(f"{len(shapes)} statistics for {len(plan.slots)} reductions")
-        for slot, entries in enumerate(shapes):
-            fitted.slots[slot] = [_entry(f"{slot}.{at}", entry, arrays) for at, entry in enumerate(entries)]
-            _check(plan.slots[slot].node, fitted.slots[slot])
-    except (KeyError, TypeError, ValueError) as error:
+        for slot, entries in zip(plan.slots, shapes, strict=True):
+            if len(entries) != binder.width(slot.node):
+                raise ValueError(f"{len(entries)} columns of {show(slot.node)}")
+            fitted.slots[slot.index] = [
+                _entry(f"{slot.index}.{at}", entry, arrays, taken, _types(slot.node, plan.info))
+                for at, entry in enumerate(entries)
+            ]
+            _check(slot.node, fitted.slots[slot.index])
+        if extra := arrays.keys() - taken:
+            raise ValueError(f"arrays of no statistic: {sorted(extra)[:5]}")
+    except (GpupipeError, *_WRONG) as error:
         raise ArtifactCorruptError(f"The artifact's statistics cannot be read: {error}.") from error
     return fitted
 
 
-def _entry(base: str, entry: Any, arrays: Mapping[str, Any]) -> Learned:
-    (value_type, *key_types), counted = entry
-    value = _get(arrays, f"{base}.value", value_type)
-    keys = tuple(_get(arrays, f"{base}.key{at}", dtype) for at, dtype in enumerate(key_types))
-    counts = arrays[f"{base}.counts"] if counted else None
+def _types(node: Node, info: Mapping[Node, Info]) -> list[set[str]]:
+    """The types that a reduction's values and each of its keys may have."""
+    value, keys = operands(node)
+    columns = [*keys, value] if node.op == "place" else [*keys]
+    wanted = [{str(info[node].dtype), str(gathered_type(info[node].dtype))}]
+    return wanted + [{str(gathered_type(info[key].dtype)), str(ranked_type(info[key].dtype))} for key in columns]
+
+
+def _entry(base: str, entry: Any, arrays: Mapping[str, Any], taken: set[str], wanted: list[set[str]]) -> Learned:
+    types, counted = entry
+    for dtype, allowed in zip(types, wanted, strict=True):
+        if dtype not in allowed:
+            raise ValueError(f"{base} holds {dtype!r}, not {' or '.join(sorted(allowed))}")
+    names = [f"{base}.value", *(f"{base}.key{at}" for at in range(len(types) - 1))]
+    value, *keys = (_get(arrays, name, dtype, taken) for name, dtype in zip(names, types, strict=True))
+    counts = _counts(arrays, f"{base}.counts", taken) if counted else None
     if any(len(key) != len(value) for key in keys) or (counts is not None and len(counts) != len(value)):
         raise ValueError(f"{base}: lengths differ")
-    return Learned(value, keys, counts)
+    return Learned(value, tuple(keys), counts)
 
 
-def _get(arrays: Mapping[str, Any], name: str, dtype: str) -> Column:
+def _counts(arrays: Mapping[str, Any], name: str, taken: set[str]) -> Values:
+    taken.add(name)
+    counts: Values = arrays[name]
+    if not isinstance(counts, np.ndarray) or counts.ndim != 1 or counts.dtype != np.int64:
+        raise ValueError(f"{name} is no array of counts")
+    return counts
+
+
+def _get(arrays: Mapping[str, Any], name: str, dtype: str, taken: set[str]) -> Column:
     kind = parse_dtype(dtype)
-    values = arrays[name]
+    values, valid = arrays[name], arrays.get(f"{name}.present")
+    taken.update((name, f"{name}.present"))
     if kind == String:
-        if not isinstance(values, pa.Array):
+        if not isinstance(values, pa.StringArray) or values.null_count:
             raise ValueError(f"{name} is no text")
-    elif not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "bifu":
-        raise ValueError(f"{name} is no array of numbers")
-    valid: Values | None = arrays.get(f"{name}.present")
-    if valid is not None and (valid.dtype != np.bool_ or len(valid) != len(values)):
+    elif not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype != kind.storage:
+        raise ValueError(f"{name} is no array of {kind}")
+    if valid is not None and (
+        not isinstance(valid, np.ndarray) or valid.dtype != np.bool_ or valid.shape != (len(values),)
+    ):
         raise ValueError(f"{name}.present does not fit")
     return Column(kind, values, valid)
 
 
 def _check(node: Node, entries: list[Learned]) -> None:
     for entry in entries:
-        if len(entry.keys) != node["keys"] + (node.op == "place"):
-            raise ValueError(f"{node.op} has {len(entry.keys)} keys")
-        if node.op != "vocabulary" and not entry.keys and len(entry.value) != 1:
+        if (entry.counts is not None) != REDUCTIONS[node.op].table:
+            raise ValueError(f"{node.op} has counts, or has none")
+        if not REDUCTIONS[node.op].table and not entry.keys and len(entry.value) != 1:
             raise ValueError(f"{node.op} has {len(entry.value)} values")
 
 

@@ -53,10 +53,16 @@ def bind_scan(scan: Scan, binder: Binder) -> BoundScan:
 
 def _outputs(nodes: Iterable[Node], binder: Binder) -> Iterable[Output]:
     for number, node in enumerate(nodes):
-        yield Output(str(number), node, _unrounded(binder.info[node].dtype))
+        yield Output(str(number), node, gathered_type(binder.info[node].dtype))
 
 
-def _unrounded(dtype: DType) -> DType:
+def gathered_type(dtype: DType) -> DType:
+    """The type in which values and keys of a type are gathered: whole, unrounded."""
     if dtype.is_integer:
         return Int64
     return Float64 if dtype.is_float or dtype.name == "Null" else dtype
+
+
+def ranked_type(dtype: DType) -> DType:
+    """The type in which a value is kept that has a place in its group's list: booleans as 0 and 1."""
+    return Int64 if dtype.name == "Boolean" else gathered_type(dtype)

@@ -5,13 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpupipe.errors import ArtifactCorruptError
-from gpupipe.expr.columnwise import COLUMNWISE
-from gpupipe.expr.elementwise import ELEMENTWISE
 from gpupipe.expr.node import Node, walk
-from gpupipe.expr.reductions import REDUCTIONS
-
-_STRUCTURE = frozenset({"col", "lit", "alias", "suffix", "named_as", "target", "cast", "nonzero", "days_of", "time_of",
-                        "ticks"})  # fmt: skip
+from gpupipe.expr.signatures import check_node
 
 
 def to_json(roots: Sequence[Node]) -> dict[str, Any]:
@@ -33,7 +28,8 @@ def from_json(document: Any) -> list[Node]:
     """The roots that :func:`to_json` wrote.
 
     Raises:
-        ArtifactCorruptError: not what it writes: an unknown operation, a reference forward, an odd parameter.
+        ArtifactCorruptError: not what it writes: an unknown operation, a reference forward, operands or parameters
+            that the operation does not take.
 
     >>> from gpupipe.expr import col
     >>> from_json(to_json([(col("x") + 1)._node]))
@@ -41,8 +37,10 @@ def from_json(document: Any) -> list[Node]:
     """
     try:
         nodes: list[Node] = []
+        known: dict[Node, Node] = {}  # so that equal nodes are one, and comparing any two ends at once
         for op, args, params in document["nodes"]:
-            nodes.append(_node(op, [_earlier(nodes, arg) for arg in args], params))
+            node = _node(op, [_earlier(nodes, arg) for arg in args], params)
+            nodes.append(known.setdefault(node, node))
         return [_earlier(nodes, root) for root in document["roots"]]
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ArtifactCorruptError(f"The artifact's expressions cannot be read: {error}.") from error
@@ -55,13 +53,11 @@ def _earlier(nodes: list[Node], position: Any) -> Node:
 
 
 def _node(op: Any, args: list[Node], params: dict[str, Any]) -> Node:
-    if op not in _STRUCTURE and op not in ELEMENTWISE and op not in COLUMNWISE and op not in REDUCTIONS:
-        raise ValueError(f"an unknown operation {op!r}")
-    pairs = sorted((str(name), _decode(value)) for name, value in params.items())
-    keys = dict(pairs).get("keys", 0)
-    if type(keys) is not int or not 0 <= keys <= max(len(args) - 1, 0):
-        raise ValueError(f"{keys!r} keys of {len(args)} operands")
-    return Node(op, tuple(args), tuple(pairs))
+    if not isinstance(op, str):
+        raise ValueError(f"an operation {op!r}")
+    node = Node(op, tuple(args), tuple(sorted((str(name), _decode(value)) for name, value in params.items())))
+    check_node(node)
+    return node
 
 
 def _encode(value: Any) -> Any:

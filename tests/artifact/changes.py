@@ -1,0 +1,159 @@
+"""Changes at random to what an artifact holds, written again with digests of their own."""
+
+import copy
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe import artifact
+from gpupipe.expr.signatures import SIGNATURES
+
+
+class Parts:
+    """An artifact's contents, to be changed and written again with digests of their own."""
+
+    def __init__(self, contents):
+        self.document = copy.deepcopy(contents.document)
+        self.arrays = {stem: dict(group) for stem, group in contents.arrays.items()}
+        self.blobs, self.tables = dict(contents.blobs), dict(contents.tables)
+
+    def write(self, path):
+        artifact.write(path, document=self.document, arrays={k: v for k, v in self.arrays.items() if v},
+                       blobs=self.blobs, tables=self.tables, overwrite=True)  # fmt: skip
+        return path
+
+
+JUNK = [
+    None, True, False, 0, 1, -1, 2, 7, 10**6, 2**31, 2**63, -(2**63) - 1, 10**30, 0.5, -1.5, 1e308, float("nan"),
+    float("inf"), "", "x", "c", "i", "Int64", "String", "Float64", "Boolean", "Date", "Datetime(Nowhere)", "Null",
+    "add", "col", "lit", "codes", "vocabulary", "mean", "quantile", "place", "lookup", "state", "one_hot", "cast", "(",
+    "\ud800", "é" * 2_000, "os.system", [], {}, [[]], [0], [1, "x"], {"float": "nan"}, {"x": 1}, {"float": []}, [None],
+    ["a", "b"],
+]  # fmt: skip
+
+
+def _places(value, found, path=()):
+    """Every place in a JSON document, as a path of keys."""
+    if path:
+        found.append(path)
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in steps:
+        _places(inner, found, (*path, key))
+    return found
+
+
+def _changed_document(document, rng):
+    places = _places(document, [])
+    if not places:  # an earlier change has left no document
+        return
+    *above, last = rng.choice(places)
+    holder = document
+    for key in above:
+        holder = holder[key]
+    what = rng.random()
+    if what < 0.6:
+        holder[last] = copy.deepcopy(rng.choice(JUNK))
+    elif what < 0.75:
+        *others, other = rng.choice(places)
+        source = document
+        for key in others:
+            source = source[key]
+        holder[last] = copy.deepcopy(source[other])
+    elif what < 0.9:
+        del holder[last]
+    elif isinstance(holder, list):
+        holder.insert(last, copy.deepcopy(rng.choice([*JUNK, holder[last]])))
+    else:
+        holder["more"] = rng.choice(JUNK)
+
+
+TYPES = ["Int8", "Int64", "UInt64", "Float32", "Float64", "String", "Boolean", "Date", "Datetime", "Datetime(UTC)",
+         "Datetime(Nowhere)", "Duration", "Null"]  # fmt: skip
+
+
+def _changed_plan(document, rng):
+    """A change that the shape of the document does not show: other operations, operands, parameters and types."""
+    nodes = document["plan"]["expressions"]["nodes"]
+    at = rng.randrange(len(nodes))
+    node, what = nodes[at], rng.random()
+    if what < 0.25:
+        alike = [op for op, one in SIGNATURES.items() if one.params.keys() == SIGNATURES[node[0]].params.keys()]
+        node[0] = rng.choice(alike)
+    elif what < 0.5 and node[1]:
+        node[1][rng.randrange(len(node[1]))] = rng.randrange(at)
+    elif what < 0.75 and node[2]:
+        name = rng.choice(sorted(node[2]))
+        same = [value for value in JUNK if type(value) is type(node[2][name])]
+        node[2][name] = rng.choice([*TYPES, *same] if name == "dtype" else same or JUNK)
+    elif what < 0.9:
+        rng.choice(document["plan"]["schema"])[1] = rng.choice(TYPES)
+    else:
+        document["plan"]["expressions"]["roots"][0] = rng.randrange(len(nodes))
+
+
+def _changed_array(array, rng):
+    size = len(array)
+    if isinstance(array, pa.Array):
+        return rng.choice([
+            pa.array(["a"] * size, pa.string()), array[:-1], pa.array([None] * size, pa.string()),
+            array.cast(pa.large_string()), np.arange(size), pa.array(array.to_pylist()[::-1], pa.string()),
+            pa.concat_arrays([array, array]),
+        ])  # fmt: skip
+    dtype = rng.choice(["bool", "i1", "i4", "i8", "u8", "f2", "f4", "f8"])
+    extreme = rng.choice([0, -1, 2**62, -(2**63)])
+    with np.errstate(all="ignore"):
+        return rng.choice([
+            array.astype(dtype), array[:-1], np.append(array, array), array.reshape(-1, 1), array[::-1].copy(),
+            np.full_like(array, np.asarray(extreme).astype(array.dtype)), np.zeros(0, array.dtype), array.reshape(())
+            if array.size == 1 else array[:1], pa.array(["a"] * size, pa.string()), np.full(array.shape, np.nan),
+            np.full(array.shape, -np.inf),
+        ])  # fmt: skip
+
+
+def _changed_arrays(parts, rng):
+    group = parts.arrays[rng.choice(sorted(parts.arrays))]
+    if not group:
+        return
+    name = rng.choice(sorted(group))
+    what = rng.random()
+    if what < 0.7:
+        group[name] = _changed_array(group[name], rng)
+    elif what < 0.85:
+        del group[name]
+    else:
+        group[f"{name}{rng.choice(['x', '.present', '.counts'])}"] = group[name]
+
+
+def _changed_probe(parts, rng):
+    table = parts.tables["probe"]
+    at = rng.randrange(table.num_columns)
+    column = rng.choice([
+        pa.nulls(table.num_rows), pa.array(["a"] * table.num_rows), pa.array([[1]] * table.num_rows),
+        pa.array(range(table.num_rows)), pa.array([2**63 - 1] * table.num_rows),
+        pa.array([float("nan")] * table.num_rows), pa.array([b"\xff"] * table.num_rows),
+        table.column((at + 1) % table.num_columns),
+    ])  # fmt: skip
+    parts.tables["probe"] = rng.choice([
+        table.set_column(at, table.field(at).name, column), table.remove_column(at),
+        table.slice(0, 0), table.slice(0, 1),
+        table.rename_columns([f"z{name}" for name in table.column_names]), pa.concat_tables([table] * 3),
+    ])  # fmt: skip
+
+
+def changed(contents, rng):
+    parts = Parts(contents)
+    if rng.random() < 0.4:
+        for _ in range(rng.choice([1, 1, 2])):
+            _changed_plan(parts.document, rng)
+        if rng.random() < 0.5:  # so that what the plan makes of the rows is not compared before it is computed
+            parts.tables.pop("probe", None)
+        return parts
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        what = rng.random()
+        if what < 0.72 or (what < 0.92 and not parts.arrays):
+            _changed_document(parts.document if rng.random() < 0.3 else parts.document.get("plan"), rng)
+        elif what < 0.92:
+            _changed_arrays(parts, rng)
+        else:
+            _changed_probe(parts, rng)
+    return parts
