@@ -84,7 +84,7 @@ def test_a_matrix_holds_numbers(device):
 
 def test_devices():
     assert [backend_for(name).name for name in ("auto", "cpu", "reference")] == ["cpu", "cpu", "reference"]
-    with pytest.raises(ParameterError, match="device='gpu' was asked for; this version.*CPU"):
+    with pytest.raises(ParameterError, match=r"device='gpu' was asked for; this version.*CPU"):
         backend_for("gpu")
-    with pytest.raises(ParameterError, match="no device 'cppu'. Did you mean 'cpu'"):
+    with pytest.raises(ParameterError, match=r"no device 'cppu'\. Did you mean 'cpu'"):
         backend_for("cppu")
