@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Wrong types are what is tested.
 """Patterns, formats and time zones: judged while planning, by what runs them."""
 
 import pyarrow as pa

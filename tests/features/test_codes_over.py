@@ -14,8 +14,8 @@ def table(rows: int = 400) -> pa.Table:
     rng = np.random.default_rng(3)
     return pa.table(
         {
-            "group": pa.array(rng.choice(["a", "b", None], rows)),
-            "text": pa.array(rng.choice(["p", "q", "r", None], rows)),
+            "group": pa.array(rng.choice(np.array(["a", "b", None], object), rows)),
+            "text": pa.array(rng.choice(np.array(["p", "q", "r", None], object), rows)),
             "number": pa.array(rng.integers(-2, 3, rows)),
         }
     )
