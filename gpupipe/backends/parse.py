@@ -24,7 +24,6 @@ _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _LOCAL = rf"\A{_DATE}({_CLOCK})?\z"
 _INSTANT = rf"\A{_DATE}{_CLOCK}(Z|[+-][0-9:]+)\z"
 _FLOAT = r"(?i)\A[-+]?([0-9.]+(e[-+]?[0-9]+)?|nan.*|inf(inity)?)\z"
-_INTEGER = r"\A-?(0[xX])?[0-9a-fA-F]+\z"
 
 
 def convert(node: Node, x: Column) -> Column:
@@ -85,7 +84,10 @@ def _likely(wanted: pa.DataType) -> str:
         return rf"\A{_DATE}\z"
     if pa.types.is_boolean(wanted):
         return r"(?i)\A(true|false|0|1)\z"
-    return _FLOAT if pa.types.is_floating(wanted) else _INTEGER
+    if pa.types.is_floating(wanted):
+        return _FLOAT
+    digits = len(str(2**wanted.bit_width))
+    return rf"\A-?(0*[0-9]{{1,{digits}}}|0[xX][0-9a-fA-F]+)\z"
 
 
 def _halves(strings: Any, wanted: pa.DataType) -> Any:
