@@ -12,7 +12,8 @@ from gpupipe.backends.parse import cast_each
 
 KINDS = [pa.int8(), pa.int64(), pa.uint64(), pa.float32(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"),
          pa.timestamp("us", "Europe/Rome")]  # fmt: skip
-_ODD = """1 -1 +1 007 -00000000000000000000000000127 300 0x1F 0Xff 1e5 -.5E-3 5. . nan -NaN NAN(ab) inf -Infinity True FALSE 0 yes 2020-02-29 2020-02-30
+_ODD = """007 -00000000000000000000000000127
+1 -1 +1 300 0x1F 0Xff 1e5 -.5E-3 5. . nan -NaN NAN(ab) inf -Infinity True FALSE 0 yes 2020-02-29 2020-02-30
 2020-02-29T10 2020-02-29T10:30 2020-02-29T10:30:01.1234567 2020-02-29T10Z 2020-02-29T10:30+0130 2020-02-29T10:30:00-02
 2020-02-29Z 99999999999999999999 1_0 2020-1-1"""
 SPACED = ["", " ", " 1", "2020-02-29 10:30:01.5", "2020-02-29 10:30:01Z", "2020-02-29 ", None]
