@@ -72,6 +72,8 @@ def column_of(name: str, values: Any, field: Field) -> Column:
     Raises:
         SchemaMismatchError: a value of another type, or one that the type cannot hold.
     """
+    if type(values) is list and len(values) == 1 and (one := _single(values[0], field.dtype)) is not None:
+        return one
     arrow = isinstance(values, pa.Array | pa.ChunkedArray)
     plain = values.to_pylist() if arrow else values
     try:
@@ -81,6 +83,15 @@ def column_of(name: str, values: Any, field: Field) -> Column:
     if not arrow and column.dtype.is_float:
         column = _nan_as_null(column)
     return conform(name, column, field.dtype)
+
+
+def _single(value: Any, dtype: DType) -> Column | None:
+    """The column of one value in its own type, as most are in a request; None leaves it to the general way."""
+    if type(value) is float and value == value and dtype.is_float:
+        return Column(dtype, np.array([value], dtype.storage))
+    if type(value) is str and dtype == String:
+        return Column(String, _text([value]))
+    return None
 
 
 def _natural(values: Any, wanted: DType) -> Column:

@@ -9,6 +9,7 @@ from gpupipe.expr.literal import literal, one_type
 from gpupipe.expr.node import make
 from gpupipe.expr.reductions import FOLDS, reduce
 from gpupipe.expr.registry import operator
+from gpupipe.features.arguments import checked_seed, whole_number
 
 WIDTH_LIMIT = 1000
 
@@ -20,7 +21,7 @@ def codes(x: Expr, min_count: int = 1, max_size: int | None = None, other_bucket
     Values seen fewer than `min_count` times, beyond `max_size`, or never, are other; with several
     `other_buckets` (B) they are spread by their hash.
     """
-    _whole_number("other_buckets", other_buckets)
+    whole_number("other_buckets", other_buckets)
     vocabulary = x.vocabulary(min_count=min_count, max_size=max_size)
     return x._call("codes", vocabulary, other_buckets=other_buckets)
 
@@ -34,7 +35,7 @@ def one_hot(
     ``null=True`` gives null a column of its own. More than `limit` columns are refused, naming the column.
     """
     vocabulary = x.vocabulary(min_count=min_count, max_size=max_size, order="value")
-    return x._call("one_hot", vocabulary, null=bool(null), limit=_whole_number("limit", limit))
+    return x._call("one_hot", vocabulary, null=bool(null), limit=whole_number("limit", limit))
 
 
 @operator(peer="OrdinalEncoder(categories=…)", takes="text", arguments=(["Bern", "Bonn"],), family="categories")
@@ -65,7 +66,7 @@ def frequency(x: Expr) -> Expr:
 @operator(peer="FeatureHasher; NVTabular HashBucket", takes="any", arguments=(16,), family="categories")
 def hash_buckets(x: Expr, n_buckets: int, seed: int = 0) -> Expr:
     """The XXH64 hash of the value, modulo `n_buckets`; null has a hash of its own."""
-    return x._call("hash_bucket", buckets=_whole_number("n_buckets", n_buckets), seed=seed)
+    return x._call("hash_bucket", buckets=whole_number("n_buckets", n_buckets), seed=checked_seed(seed))
 
 
 @operator(peer="NVTabular HashedCross", takes="any", arguments=("x", 16), family="categories")
@@ -75,7 +76,7 @@ def cross(x: Expr, *others: Any, seed: int = 0) -> Expr:
         raise ParameterError("cross takes one column or more, then the number of buckets: x.cross('y', 1000).")
     *columns, buckets = others
     nodes = [as_column(column) for column in columns]
-    crossed = Expr(make("hash_bucket", x._node, *nodes, buckets=_whole_number("buckets", buckets), seed=seed))
+    crossed = Expr(make("hash_bucket", x._node, *nodes, buckets=whole_number("buckets", buckets), seed=checked_seed(seed)))
     names = [node["name"] for node in nodes if node.op == "col"]
     return crossed.suffix("".join(f"_{name}" for name in names) + "_cross")
 
@@ -96,9 +97,3 @@ def target_mean(x: Expr, smoothing: float = 20.0, folds: int = FOLDS) -> Expr:
     total, rows = total.over(x), rows.over(x)
     smoothed = (total + float(smoothing) * prior) / (rows + float(smoothing))
     return Expr(make("named_as", smoothed._call("coalesce", prior)._node, x._node)).suffix("_target_mean")
-
-
-def _whole_number(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ParameterError(f"{name} is a whole number from 1 on, not {value!r}.")
-    return value

@@ -7,6 +7,7 @@ from typing import Any
 from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.registry import operator
+from gpupipe.features.arguments import checked_seed, whole_number
 from gpupipe.features.encode import WIDTH_LIMIT
 
 text: Callable[..., Any] = partial(operator, namespace="str", takes="text", family="text")
@@ -100,12 +101,9 @@ def word_ngrams(
     low, high = (n, n) if isinstance(n, int) else n
     if not 1 <= low <= high:
         raise ParameterError(f"word_ngrams takes n from 1 on, or a pair (low, high), not {n!r}.")
-    for name, value in (("n_features", n_features), ("limit", limit)):
-        if not isinstance(value, int) or value < 1:
-            raise ParameterError(f"{name} is a whole number from 1 on, not {value!r}.")
+    sizes = {"n_features": whole_number("n_features", n_features), "limit": whole_number("limit", limit)}
     source = x._call("to_lowercase") if lowercase else x
-    counts = source._call("word_ngrams", n_features=n_features, low=low, high=high, seed=seed, limit=limit)
-    return counts.suffix("_ngrams")
+    return source._call("word_ngrams", low=low, high=high, seed=checked_seed(seed), **sizes).suffix("_ngrams")
 
 
 def _pattern(name: str, pattern: Any) -> str:

@@ -31,3 +31,16 @@ def test_windows_longer_than_any_text_cost_nothing(device):
     found = computed([col("note").str.word_ngrams(4, n=(1, 10**12))], device, SOURCE)
     assert time.perf_counter() - started < 1
     assert [sum(row) for row in zip(*found.values(), strict=True)] == [6.0, 1.0]
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, 2**63])
+def test_a_seed_is_checked_where_it_is_written(seed):
+    with pytest.raises(ParameterError, match="seed is a whole number"):
+        gp.col("x").hash_buckets(8, seed=seed)
+    with pytest.raises(ParameterError, match="seed is a whole number"):
+        gp.col("x").str.word_ngrams(8, seed=seed)
+
+
+def test_no_more_buckets_than_codes_can_count():
+    with pytest.raises(ParameterError, match="below 2\\^30"):
+        gp.col("x").hash_buckets(2**31)
