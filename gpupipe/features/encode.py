@@ -76,7 +76,8 @@ def cross(x: Expr, *others: Any, seed: int = 0) -> Expr:
         raise ParameterError("cross takes one column or more, then the number of buckets: x.cross('y', 1000).")
     *columns, buckets = others
     nodes = [as_column(column) for column in columns]
-    crossed = Expr(make("hash_bucket", x._node, *nodes, buckets=whole_number("buckets", buckets), seed=checked_seed(seed)))
+    size, seed = whole_number("buckets", buckets), checked_seed(seed)
+    crossed = Expr(make("hash_bucket", x._node, *nodes, buckets=size, seed=seed))
     names = [node["name"] for node in nodes if node.op == "col"]
     return crossed.suffix("".join(f"_{name}" for name in names) + "_cross")
 
