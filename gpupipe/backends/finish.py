@@ -54,6 +54,8 @@ def greatest(state: State, node: Node, dtype: DType) -> Column:
 
 
 def _register(dtype: DType) -> Any:
+    if dtype.is_temporal:
+        return dtype.storage
     return np.float64 if dtype.is_float else np.int64
 
 
