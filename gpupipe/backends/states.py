@@ -26,7 +26,7 @@ class StateKind:
         name: its name in the table of reductions.
         update: (values of valid rows, their groups, number of groups) -> arrays.
         combine: (arrays, the new group of each row, number of groups) -> arrays.
-        invertible: whether a part can be taken out again by subtraction.
+        invertible: whether a part can be taken out again by subtraction, to the bit; rounded sums lose what was below.
     """
 
     name: str
@@ -162,7 +162,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         StateKind("count", _update_count, _combine_sums, invertible=True),
-        StateKind("sum", _update_sum, _combine_sums, invertible=True),
+        StateKind("sum", _update_sum, _combine_sums, invertible=False),
         StateKind("moments", _update_moments, _combine_moments, invertible=False),
         StateKind("extremes", _update_extremes, _combine_extremes, invertible=False),
         StateKind("values", _no_arrays, _no_arrays, invertible=True),

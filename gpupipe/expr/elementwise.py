@@ -31,7 +31,6 @@ class Elementwise:
         opcode: its name in the tile interpreter; with `integer` given, suffixed ``_f`` or ``_i``.
         suffixed: whether the opcode is suffixed by its operands' kind.
         nulls: ``propagate``, or the name of the exception.
-        monotone: 1 where it never decreases, -1 where it never increases, 0 otherwise.
     """
 
     name: str
@@ -41,7 +40,6 @@ class Elementwise:
     opcode: str | None = None
     suffixed: bool = False
     nulls: str = "propagate"
-    monotone: int = 0
 
 
 def _refuse(name: str, types: Types, wanted: str) -> TypeMismatchError:
@@ -159,12 +157,8 @@ def _comparison(name: str, function: Any) -> Elementwise:
     return Elementwise(name, _compare, function, opcode=name, suffixed=True)
 
 
-def _function(name: str, function: Any, monotone: int = 0) -> Elementwise:
-    return Elementwise(name, _floats, function, opcode=name, monotone=monotone)
-
-
-def _whole(name: str, function: Any) -> Elementwise:
-    return Elementwise(name, _floats, function, opcode=name, monotone=1)
+def _function(name: str, function: Any) -> Elementwise:
+    return Elementwise(name, _floats, function, opcode=name)
 
 
 ROWS = [
@@ -174,11 +168,11 @@ ROWS = [
     Elementwise("div", _divide, np.divide, opcode="div_f"),
     _arithmetic("floordiv", np.floor_divide, forms.floordiv),
     _arithmetic("mod", np.remainder, forms.mod),
-    _arithmetic("neg", np.negative, forms.neg, monotone=-1),
+    _arithmetic("neg", np.negative, forms.neg),
     _arithmetic("abs", np.abs, forms.absolute),
     _arithmetic("max_horizontal", np.maximum, np.maximum),
     _arithmetic("min_horizontal", np.minimum, np.minimum),
-    _arithmetic("sign", np.sign, np.sign, monotone=1),
+    _arithmetic("sign", np.sign, np.sign),
     *(
         _comparison(name, function)
         for name, function in (
@@ -197,31 +191,31 @@ ROWS = [
     Elementwise("null_if", _null_if, None, opcode="null_if", nulls="null where the condition holds"),
     Elementwise("is_nan", _float_test, np.isnan, opcode="is_nan"),
     Elementwise("is_finite", _float_test, np.isfinite, opcode="is_finite"),
-    _function("log", math.log, 1),
-    _function("log1p", math.log1p, 1),
-    _function("exp", math.exp, 1),
-    _function("expm1", math.expm1, 1),
-    _function("sqrt", np.sqrt, 1),
+    _function("log", math.log),
+    _function("log1p", math.log1p),
+    _function("exp", math.exp),
+    _function("expm1", math.expm1),
+    _function("sqrt", np.sqrt),
     _function("sin", math.sin),
     _function("cos", math.cos),
-    _function("tanh", math.tanh, 1),
-    _function("sigmoid", math.sigmoid, 1),
+    _function("tanh", math.tanh),
+    _function("sigmoid", math.sigmoid),
     _function("arcsin", math.arcsin),
     _function("arctan", math.arctan),
     _function("power", math.power),
-    _whole("floor", np.floor),
-    _whole("ceil", np.ceil),
-    _whole("trunc", np.trunc),
-    _whole("rint", np.rint),
+    _function("floor", np.floor),
+    _function("ceil", np.ceil),
+    _function("trunc", np.trunc),
+    _function("rint", np.rint),
     Elementwise("year", _days, calendar.year, opcode="year"),
     Elementwise("month", _days, calendar.month, opcode="month"),
     Elementwise("day", _days, calendar.day, opcode="day"),
     # Casts between what registers hold; the planner writes them.
     Elementwise("view", lambda name, types: ([types[0]], types[0]), None, opcode=""),
-    Elementwise("to_float", lambda name, types: ([types[0]], Float64), None, opcode="i_to_f", monotone=1),
-    Elementwise("to_integer", lambda name, types: ([Float64], Int64), forms.to_integer, opcode="f_to_i", monotone=1),
-    Elementwise("narrow", lambda name, types: ([Int64] * 3, Int64), forms.narrow, opcode="narrow", monotone=1),
-    Elementwise("to_float32", _floats, forms.to_float32, opcode="f_to_f32", monotone=1),
+    Elementwise("to_float", lambda name, types: ([types[0]], Float64), None, opcode="i_to_f"),
+    Elementwise("to_integer", lambda name, types: ([Float64], Int64), forms.to_integer, opcode="f_to_i"),
+    Elementwise("narrow", lambda name, types: ([Int64] * 3, Int64), forms.narrow, opcode="narrow"),
+    Elementwise("to_float32", _floats, forms.to_float32, opcode="f_to_f32"),
 ]  # fmt: skip
 
 ELEMENTWISE: dict[str, Elementwise] = {row.name: row for row in ROWS}

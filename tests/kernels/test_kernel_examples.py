@@ -10,14 +10,13 @@ import gpupipe.kernels.opcodes
 import gpupipe.kernels.reference.calendar
 import gpupipe.kernels.reference.hashing
 import gpupipe.kernels.reference.interpreter
-import gpupipe.kernels.reference.keyed
 import gpupipe.kernels.reference.math
 import gpupipe.kernels.reference.trigonometry
 import gpupipe.kernels.table
 
 MODULES = [
     gpupipe.kernels.opcodes, gpupipe.kernels.table, gpupipe.kernels.reference.calendar,
-    gpupipe.kernels.reference.hashing, gpupipe.kernels.reference.interpreter, gpupipe.kernels.reference.keyed,
+    gpupipe.kernels.reference.hashing, gpupipe.kernels.reference.interpreter,
     gpupipe.kernels.reference.math, gpupipe.kernels.reference.trigonometry,
 ]  # fmt: skip
 
