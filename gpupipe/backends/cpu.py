@@ -24,8 +24,15 @@ from gpupipe.kernels.reference import interpreter
 from gpupipe.kernels.table import CAST_FAILED
 from gpupipe.schema import Int64, String
 
-# Numba's form starts in half a second and then saves some 30 ns a value; once started, it pays for far fewer values.
-_WORTH_NUMBA, _FEWER_ONCE_STARTED = 2_000_000, 40
+# Numba's form takes .6 s of a processor to start and then saves some 9 ns a value: it starts once NumPy has computed so
+# many that the start would have paid, and from then on takes every call that is not tiny.
+_WORTH_NUMBA, _TINY = 64_000_000, 50_000
+
+
+class _Tally:
+    """How many values NumPy's form has computed in this process. Threads may lose a count; nothing hangs on it."""
+
+    values = 0
 
 
 class CpuBackend:
@@ -148,10 +155,11 @@ class CpuProgram:
             raise failure(self._failing(batch.stores[at].node, int(status[at, 0])), int(status[at, 1]))
 
     def _interpreter(self, n_values: int) -> Run:
-        started = "gpupipe.kernels.cpu.interpreter" in sys.modules
-        if self._numba and n_values >= _WORTH_NUMBA // (_FEWER_ONCE_STARTED if started else 1):
+        worth = _Tally.values + n_values >= _WORTH_NUMBA or "gpupipe.kernels.cpu.interpreter" in sys.modules
+        if self._numba and worth and n_values >= min(_TINY, _WORTH_NUMBA):
             fast: Run = optional.load("gpupipe.kernels.cpu.interpreter").run
             return fast
+        _Tally.values += n_values
         return interpreter.run
 
     def _failing(self, root: Node, code: int) -> Node:

@@ -31,7 +31,7 @@ def scan(
             structured or 2-D NumPy array (columns x0, x1, …); or a Source, given back as it is.
         schema: types by name. CSV is read as these types; of typed data it is checked.
         partitions: into how many pieces: exact in memory, about so many for files.
-        partition_bytes: or how large pieces are, decoded; if neither is given, a thirty-second of all, 4 to 128 MiB.
+        partition_bytes: or how large pieces are, decoded; if neither is given, a thirty-second of all, 64 to 128 MiB.
 
     Raises:
         SourceNotFoundError: no such file.

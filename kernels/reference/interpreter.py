@@ -15,7 +15,7 @@ from ..table import CAST_FAILED, INT_OVERFLOW, NULL_IN_OUTPUT, Array, Buffer, Ta
 from .steps import STEPS, Step, Valid, bools, floats, ints
 
 #: Rows of a tile, and values of a register: its arrays stay in cache, and a NumPy call's overhead is small beside it.
-_ROWS, _VALUES = 1024, 8192
+_ROWS, _VALUES = 8192, 32768
 #: Plain ints: an enum's members compare and hash slowly, which one row would feel.
 _LAST_LOAD, _LAST_CONSTANT = int(Op.LOAD_F8), int(Op.CONST_I)
 _STORED = {int(op): np.dtype(STORAGE[op - Op.STORE_BOOL]) for op in Op if Op.STORE_BOOL <= op <= Op.STORE_F8}
