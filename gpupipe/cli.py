@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except GpupipeError as error:
+    except (GpupipeError, OSError) as error:
         if arguments.debug:
             raise
         print(f"gpupipe: {error}", file=sys.stderr)
@@ -132,10 +132,11 @@ def _add_evaluate(commands: Any) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     """Metrics with their 95 % intervals, beside those of a trivial model."""
-    rows = gp.scan(arguments.data)
+    pipeline = gp.load(arguments.artifact)
+    rows = pipeline.scan(arguments.data, target=True)
     if arguments.split is not None:
         rows = rows.split(test=arguments.split, seed=arguments.seed)[1]
-    evaluation = gp.load(arguments.artifact).evaluate(rows, by=arguments.by or ())
+    evaluation = pipeline.evaluate(rows, by=arguments.by or ())
     print(json.dumps(evaluation.to_dict(), indent=2) if arguments.json else evaluation)
 
 
@@ -151,7 +152,8 @@ def _add_predict(commands: Any) -> None:
 def _predict(arguments: argparse.Namespace) -> None:
     """Write DIR/scores.parquet: a row for each row of the data, in order; an older one is replaced."""
     target = Path(arguments.out, SCORES)
-    tables = gp.load(arguments.artifact).predictions(gp.scan(arguments.data))
+    pipeline = gp.load(arguments.artifact)
+    tables = pipeline.predictions(pipeline.scan(arguments.data))
     target.parent.mkdir(parents=True, exist_ok=True)
     print(f"{write_parquet(tables, target):,} rows scored to {target}")
 
@@ -240,7 +242,9 @@ def _doctor(arguments: argparse.Namespace) -> None:
 
 # -- shared -------------------------------------------------------------------------------------------------
 def _add_data(command: argparse.ArgumentParser, required: bool = True) -> None:
-    command.add_argument("--data", metavar="DATA", nargs="+", required=required, help="files, folders or globs")
+    command.add_argument(
+        "--data", metavar="DATA", nargs="+", action="extend", required=required, help="files, folders or globs"
+    )
 
 
 def _add_split(command: argparse.ArgumentParser, text: str) -> None:

@@ -23,12 +23,12 @@ from gpupipe.models.contract import SklearnContract
 from gpupipe.models.fitted import Model
 from gpupipe.runtime.explained import explained
 from gpupipe.runtime.fit import Declared, run_fit
-from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of, validation_of
+from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, scan_as, source_of, validation_of
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import passing, predictions, scores, transformed, transformed_matrix
-from gpupipe.sources.kinds import array_as, checked_kind, columns_as, index_of, kind_of, matrix_as
+from gpupipe.sources.kinds import array_as, checked_kind, columns_as, index_of, kind_of, labels_array, matrix_as
 from gpupipe.sources.source import Source
 
 
@@ -131,7 +131,7 @@ class Pipeline(SklearnContract):
         self.model_: Model | None = fit.model
         self.__dict__.pop("classes_", None)
         if fit.model is not None and fit.model.classes is not None:
-            self.classes_ = _labels(fit.model.classes)
+            self.classes_ = labels_array(fit.model.classes)
         self.n_features_in_ = len(fit.features.plan.columns)
 
     def _declared(self, y: Any, sample_weight: Any) -> Declared:
@@ -165,6 +165,15 @@ class Pipeline(SklearnContract):
         """
         return explained(self._declared(None, None), self._source(data), self.device)
 
+    def scan(self, data: Any, *, target: bool = False) -> Source:
+        """Rows to score: as `gpupipe.scan` gives them, except that CSV is read in the types of the fit.
+
+        Args:
+            target: whether the target and weights are wanted too, for `evaluate`.
+        """
+        plan = self.plan_
+        return scan_as(data, plan.schema.select(plan.fit_columns if target else plan.columns))
+
     # -- using --------------------------------------------------------------------------------------------------
     def transform(self, X: Any, *, output: str | None = None) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
@@ -172,7 +181,7 @@ class Pipeline(SklearnContract):
         Gives the kind that came in: NumPy, pandas, Polars, else a ``pyarrow.Table``; `output` overrides.
         """
         features, kind = self._fitted().features, self._kind(X, output)
-        rows = passing(self._source(X), features)
+        rows = passing(self.scan(X), features)
         if self._makes_components():
             return self._components(features, rows, kind, X)
         return self._transformed(features, rows, kind, X)
@@ -201,7 +210,7 @@ class Pipeline(SklearnContract):
 
     def predictions(self, X: Any) -> Iterator[pa.Table]:
         """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities."""
-        return predictions(self._fitted(), self._source(X))
+        return predictions(self._fitted(), self.scan(X))
 
     def decision_function(self, X: Any) -> Values:
         """A classifier's raw scores, as NumPy."""
@@ -231,7 +240,7 @@ class Pipeline(SklearnContract):
         fit = self._fitted()
         if fit.model is None:
             raise ParameterError("This pipeline has no model. Use transform, or give Pipeline(model=…).")
-        return scores(fit.features, fit.model, passing(self._source(X), fit.features), score)
+        return scores(fit.features, fit.model, passing(self.scan(X), fit.features), score)
 
     def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
         if kind == "numpy" and features.fits_float32:
@@ -278,15 +287,9 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
         ArtifactError: any of its kinds.
     """
     fit = artifact.load(path, device)
-    features = [Expr(feature.source).alias(feature.name) for feature in fit.features.plan.features]
+    features = [Expr(feature.source) for feature in fit.features.plan.features]
     weights = None if fit.weights is None else Expr(fit.weights)
     pipeline = Pipeline(features, None if fit.target is None else Expr(fit.target), weights=weights, device=device)
     pipeline._keep(fit)
     pipeline._loaded_model = None if fit.model is None else fit.model.estimator
     return pipeline
-
-
-def _labels(classes: Sequence[Any]) -> Values:
-    if any(isinstance(label, str) for label in classes):
-        return np.array(classes, dtype=object)
-    return np.array(classes)

@@ -91,7 +91,10 @@ def _evaluate(node: Node, args: list[Column], frame: Frame, tables: Tables) -> C
 def columnwise(node: Node, args: list[Column], tables: Tables) -> Column:
     """A whole-column operation, or a scalar one over text."""
     if node.op in TEXT:
-        return loaded(TEXT[node.op](node, args[0]), "")
+        try:
+            return loaded(TEXT[node.op](node, args[0]), "")
+        except CastError as error:
+            raise CastError(f"{show(node)[:200]}: {error}") from None
     if node.op == "bins":
         return bins(*args)
     if node.op in CATEGORIES:

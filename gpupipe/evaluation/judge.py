@@ -29,8 +29,8 @@ def judged(fit: Fit, source: Source, by: Sequence[str]) -> Evaluation:
     if fit.model is None or fit.target is None:
         raise ParameterError("There is nothing to evaluate: the pipeline has no model, or no target.")
     features = for_given(fit.features, fit.target, source)
-    with workers() as pool:
-        rows = Rows(source, [*features.plan.fit_columns, *by], keep=False, schema=features.plan.schema)
+    rows = Rows(source, [*features.plan.fit_columns, *by], keep=False, schema=features.plan.schema)
+    with workers(rows.n_workers) as pool:
         found = examples(features, rows, pool, Silent(), by=by)
     if not takes_nan(fit.model):
         refuse_nan(found.matrix, features.names, fit.model.estimator)

@@ -12,6 +12,7 @@ import numpy as np
 
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr import forms
+from gpupipe.kernels.opcodes import CODES
 from gpupipe.kernels.reference import calendar, math
 from gpupipe.schema import Boolean, Date, Datetime, DType, Duration, Float64, Int64, String
 
@@ -158,7 +159,8 @@ def _comparison(name: str, function: Any) -> Elementwise:
 
 
 def _function(name: str, function: Any) -> Elementwise:
-    return Elementwise(name, _floats, function, opcode=name)
+    # A function the interpreter has no step for runs over whole columns.
+    return Elementwise(name, _floats, function, opcode=name if name in CODES else None)
 
 
 ROWS = [

@@ -1,6 +1,5 @@
 """Runs a plan: partitions through scans on all cores, states merged in the order of partitions."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,9 +23,9 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def workers(count: int | None = None) -> Iterator[Executor]:
-    """A pool of threads, one a core unless `count` says."""
-    with ThreadPoolExecutor(count or os.cpu_count() or 1, thread_name_prefix="gpupipe") as pool:
+def workers(count: int) -> Iterator[Executor]:
+    """A pool of `count` threads."""
+    with ThreadPoolExecutor(count, thread_name_prefix="gpupipe") as pool:
         yield pool
 
 

@@ -14,7 +14,7 @@ from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
-from gpupipe.errors import NullableFeatureError, ParameterError, TargetError
+from gpupipe.errors import NullableFeatureError, ParameterError, TargetError, TypeMismatchError
 from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
@@ -71,9 +71,20 @@ class Declared:
             raise TargetError(f"{row.name} needs a target. Give Pipeline(target=…), or fit(X, y).")
         aside = [*self.aside, *([self.key] if self.key else [])]
         plan = make_plan(schema, self.features, target=self.target, weights=self.weights, task=self.task, key=aside)
+        if row is not None:
+            _refuse_text(plan, row)
         if row is not None and not row.accepts_nan:
             _refuse_nullable(plan, row)
         return plan
+
+
+def _refuse_text(plan: Plan, row: Row) -> None:
+    for feature in plan.features:
+        if feature.dtype.name == "String" or feature.dtype.is_temporal:
+            raise TypeMismatchError(
+                f"The feature {feature.name!r} is {feature.dtype}; {row.name} learns from numbers. "
+                "For text: .codes(), .one_hot() or .target_mean(); for times: .dt parts."
+            )
 
 
 def _refuse_nullable(plan: Plan, row: Row) -> None:
@@ -121,7 +132,7 @@ def run_fit(
     clock = Clock()
     plan = declared.plan(source.schema)
     rows = Rows(source, plan.fit_columns)
-    with workers() as pool:
+    with workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
             features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress), backend)
         model: Model | None = None

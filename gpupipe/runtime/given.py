@@ -15,6 +15,9 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import ParameterError, TargetError
 from gpupipe.expr.expr import as_column
 from gpupipe.expr.node import Node, make
+from gpupipe.schema import Schema
+from gpupipe.sources.files import CSV, find_files, format_of
+from gpupipe.sources.listing import is_paths
 from gpupipe.sources.memory import table_of
 from gpupipe.sources.source import Source, scan
 
@@ -75,6 +78,12 @@ def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
     if given is not None:
         return make("col", name=name)
     return None if declared is None else as_column(declared)
+
+
+def scan_as(data: Any, schema: Schema) -> Source:
+    """Like :func:`scan`; text of CSV files is read as the types of `schema`, not by what it looks like."""
+    as_text = is_paths(data) and format_of(find_files(data)) == CSV
+    return scan(data, schema=schema if as_text else None)
 
 
 def name_of(values: Any) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from gpupipe.sources.source import Source
 
 HEAD = 16  # rows kept for an artifact to be checked by
 _SHARE_OF_MEMORY = 0.25
+_WORTH_THREADS = 256 * 2**20
 _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count
 
 
@@ -29,6 +30,7 @@ class Rows:
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         head: the first rows of the first partition that has any, of those read so far.
         seconds_reading: summed over threads.
+        n_workers: how many threads are worth starting for so many bytes.
     """
 
     def __init__(
@@ -37,7 +39,10 @@ class Rows:
         self.source = source
         self._columns = list(columns)
         self._schema = schema
-        self._keep = keep and source.nbytes(columns) * _DECODED_A_BYTE < _SHARE_OF_MEMORY * _memory_bytes()
+        size = source.nbytes(columns)
+        self._keep = keep and size * _DECODED_A_BYTE < _SHARE_OF_MEMORY * _memory_bytes()
+        #: One thread for what is done in a second: more would spend as much again on waiting for each other.
+        self.n_workers = 1 if size < _WORTH_THREADS else os.cpu_count() or 1
         self._kept: dict[int, Frame] = {}
         self._loads: dict[int, int] = {}
         self._heights: dict[int, int] = {}

@@ -21,7 +21,7 @@ from gpupipe.sources.source import Source
 
 def each_partition(rows: Rows, work: Callable[[Frame], Any]) -> list[Any]:
     """`work` on the frame of every partition, on all cores, in their order."""
-    with workers() as pool:
+    with workers(rows.n_workers) as pool:
         return over_partitions(rows, lambda index, frame: work(frame), pool, Silent())
 
 
@@ -52,7 +52,7 @@ def transformed_matrix(features: FittedFeatures, rows: Rows) -> Values:
     def work(index: int, frame: Frame) -> Values:
         return features.matrix(frame, matrix.part(index))
 
-    with workers() as pool:
+    with workers(rows.n_workers) as pool:
         return matrix.whole(over_partitions(rows, work, pool, Silent()))
 
 
@@ -63,7 +63,7 @@ def predictions(fit: Fit, source: Source) -> Iterator[pa.Table]:
     pipeline that only transforms, its features; of a PCA, its components.
     """
     rows = passing(source, fit.features)
-    with workers() as pool:
+    with workers(rows.n_workers) as pool:
         yield from pool.map(lambda index: _table(fit, rows.frame(index)), range(rows.n_partitions))
 
 

@@ -86,3 +86,8 @@ def matrix_as(kind: str, names: Sequence[str], values: Values, index: Any = None
         return optional.load("pandas").DataFrame(values, columns=list(names), index=index)
     table = pa.table([np.ascontiguousarray(values[:, at]) for at in range(values.shape[1])], names=list(names))
     return optional.load("polars").from_arrow(table) if kind == "polars" else table
+
+
+def labels_array(classes: Sequence[Any]) -> Values:
+    """Labels as scikit-learn's `classes_`: text as objects."""
+    return np.array(classes, dtype=object if any(isinstance(label, str) for label in classes) else None)

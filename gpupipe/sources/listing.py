@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpupipe.errors import ParameterError, SchemaMismatchError
-from gpupipe.schema import DType, Field, Schema
+from gpupipe.schema import DType, Field, Schema, parse_dtype
 from gpupipe.sources.csv import list_csv
 from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
 from gpupipe.sources.ipc import list_ipc
@@ -23,7 +23,7 @@ _READERS: dict[str, Callable[[list[str], Wanted, int | None, int | None], Listin
 
 def list_rows(
     data: Any,
-    schema: Schema | Mapping[str, DType] | None = None,
+    schema: Schema | Mapping[str, DType | str] | None = None,
     partitions: int | None = None,
     partition_bytes: int | None = None,
 ) -> Listing:
@@ -44,7 +44,9 @@ def list_rows(
     return listing
 
 
-def _dtype_of(field: Field | DType) -> DType:
+def _dtype_of(field: Field | DType | str) -> DType:
+    if isinstance(field, str):
+        return parse_dtype(field)
     return field.dtype if isinstance(field, Field) else field
 
 

@@ -19,7 +19,7 @@ from gpupipe.sources.steps import Filter, Head, Identify, Select, Split, Step
 def scan(
     data: Any,
     *,
-    schema: Schema | Mapping[str, DType] | None = None,
+    schema: Schema | Mapping[str, DType | str] | None = None,
     partitions: int | None = None,
     partition_bytes: int | None = None,
 ) -> "Source":
@@ -29,7 +29,7 @@ def scan(
         data: a path, glob, folder or list of paths to Parquet, CSV or Arrow IPC files; a pyarrow Table or
             RecordBatch, a pandas or Polars frame, anything that exports an Arrow stream; a dict of arrays; a
             structured or 2-D NumPy array (columns x0, x1, …); or a Source, given back as it is.
-        schema: types by name. CSV is read as these types; of typed data it is checked.
+        schema: types by name, such as ``{"zip": "String"}``. CSV is read as these types; of typed data it is checked.
         partitions: into how many pieces: exact in memory, about so many for files.
         partition_bytes: or how large pieces are, decoded; if neither is given, a thirty-second of all, 64 to 128 MiB.
 

@@ -15,7 +15,7 @@ BYTES = bytes((i * 131 + i // 7 * 17 + 5) % 256 for i in range(101))
 VECTORS = json.loads((Path(__file__).parent / "xxh64.json").read_text())["lengths"]
 
 
-def arrow(strings: Any) -> Any:
+def arrow(strings: Any) -> tuple[Any, Any]:
     offsets = np.cumsum([0, *map(len, strings)]).astype("i8")
     return np.frombuffer(b"".join(strings), dtype="u1"), offsets
 
