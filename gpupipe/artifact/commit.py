@@ -17,6 +17,7 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from gpupipe.artifact.rename import exchange, rename_absent
 from gpupipe.errors import ArtifactExistsError, ParameterError
 
 _LEFTOVER = re.compile(r"\.(?P<target>.+)\.gpupipe-(?P<role>temp|aside)-[0-9a-f]{16}", re.DOTALL)
-_ATTEMPTS = 100
+_ATTEMPTS, _LOOKS = 100, 5
 
 
 def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> None:
@@ -157,11 +158,13 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         raise ArtifactExistsError(
             f"Something stands at {target}. Choose another path, or pass overwrite=True."
         )
-    if target.is_symlink() or not is_flat(target) or not _has_manifest(target):
-        raise ArtifactExistsError(
-            f"What stands at {target} is not an artifact, so it is not replaced. Remove it, or choose "
-            "another path."
-        )
+    for _ in range(_LOOKS):
+        if not target.is_symlink() and is_flat(target) and _has_manifest(target):
+            return
+        time.sleep(0.001)  # it may be standing aside just now, for another writer
+    raise ArtifactExistsError(
+        f"What stands at {target} is not an artifact, so it is not replaced. Remove it, or choose another path."
+    )
 
 
 def _has_manifest(target: Path) -> bool:
