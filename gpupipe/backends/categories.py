@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.backends.keys import KeyIndex, ValueIndex
-from gpupipe.backends.registers import height
-from gpupipe.backends.strings import as_length, over_strings
+from gpupipe.backends.registers import height, spread
+from gpupipe.backends.strings import over_strings
 from gpupipe.backends.text import hash_strings
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.fitted import Fitted, Learned
@@ -84,7 +84,7 @@ def codes(tables: Tables, node: Node, x: Column) -> Column:
 def lookup(tables: Tables, node: Node, *keys: Column) -> Column:
     """The learned value of each row's group; null where the group was not seen."""
     size = height(keys)
-    at = tables.groups(node).find([_sized(key, size) for key in keys])
+    at = tables.groups(node).find([spread(key, size) for key in keys])
     value = tables.learned(node).value
     seen = at >= 0
     if len(value) == 0:
@@ -99,15 +99,6 @@ def _all_null(value: Column, size: int) -> Column:
     if value.dtype == String:
         return Column(String, pa.array([""] * size, pa.string()), valid)
     return Column(value.dtype, np.zeros(size, value.values.dtype), valid)
-
-
-def _sized(column: Column, size: int) -> Column:
-    if len(column) == size:
-        return column
-    if column.dtype == String:
-        return as_length(column, size)
-    valid = None if column.valid is None else np.broadcast_to(column.valid, size)
-    return Column(column.dtype, np.broadcast_to(column.values, size), valid)
 
 
 def is_in(tables: Tables, node: Node, x: Column) -> Column:
@@ -139,7 +130,7 @@ def ordinal(tables: Tables, node: Node, x: Column) -> Column:
 def hash_bucket(tables: Tables, node: Node, *columns: Column) -> Column:
     """XXH64 of the values, mixed in order, modulo the number of buckets."""
     size = height(columns)
-    first, *others = (hash_column(_sized(column, size), node["seed"]) for column in columns)
+    first, *others = (hash_column(spread(column, size), node["seed"]) for column in columns)
     for other in others:
         first = hashing.mix(first, other)
     return Column(Int32, (first % np.uint64(node["buckets"])).astype(np.int32))

@@ -1,6 +1,5 @@
 """Fitted features: the plan and what was learned, ready to compute on one device. What an artifact holds and scores."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -57,11 +56,6 @@ class FittedFeatures:
         return [output.name for output in self.outputs]
 
     @property
-    def nullable(self) -> list[str]:
-        """The features that may hold nulls in training, by the schema alone."""
-        return [feature.name for feature in self.plan.features if feature.info.nullable]
-
-    @property
     def fits_float32(self) -> bool:
         """Whether a float32 matrix holds every output as it is."""
         return all(output.dtype.name in _EXACT_IN_FLOAT32 for output in self.outputs)
@@ -106,9 +100,6 @@ class FittedFeatures:
     def for_training(self) -> "FittedFeatures":
         """The same for the rows of the fit: out-of-fold values where an operator keeps folds."""
         return FittedFeatures(self.plan, self.fitted, self.backend, training=True)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
 
     def __repr__(self) -> str:
         shown = ", ".join(self.names[:6]) + (", …" if len(self.names) > 6 else "")

@@ -14,7 +14,7 @@ from gpupipe.errors import TypeMismatchError
 from gpupipe.expr import forms
 from gpupipe.kernels.opcodes import CODES
 from gpupipe.kernels.reference import calendar, math
-from gpupipe.schema import Boolean, Date, Datetime, DType, Duration, Float64, Int64, String
+from gpupipe.schema import Boolean, Date, Datetime, DType, Duration, Float64, Int64
 
 Types = Sequence[DType]
 Rule = Callable[[str, Types], tuple[list[DType], DType]]  # (name, operands) -> operands wanted, result
@@ -224,8 +224,3 @@ ELEMENTWISE: dict[str, Elementwise] = {row.name: row for row in ROWS}
 
 # Opcodes whose name in the interpreter is another than the operation's.
 OPCODES = {"max_horizontal": "max", "min_horizontal": "min"}
-
-
-def takes_text(row: Elementwise, operands: Types) -> bool:
-    """Whether the operation meets text, which whole-column functions handle."""
-    return any(dtype == String for dtype in operands)
