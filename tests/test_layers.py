@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lowest first. A module may import from rows above its own and from its own package, never from a sibling.
 LAYERS: list[set[str]] = [
     {"gpupipe.errors"},
-    {"gpupipe.config", "gpupipe.optional"},
+    {"gpupipe.config", "gpupipe.optional", "gpupipe.storage"},
     {"gpupipe.kernels"},
     {"gpupipe.schema"},
     {"gpupipe.columns"},
@@ -45,7 +45,7 @@ SCORER = {
 # Which module (or package) may ask gpupipe.optional for which package; "*": whatever its own table names.
 MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.kernels": {"numba"},
-    "gpupipe.models": {"sklearn", "scipy", "xgboost"},
+    "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
     "gpupipe.models.tree_walk": {"numba"},
     "gpupipe.backends": {"numba"},  # that is, gpupipe.kernels.cpu
     "gpupipe.sources": {"pandas", "polars"},

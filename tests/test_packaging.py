@@ -40,7 +40,7 @@ def test_the_extra_that_an_error_names_brings_the_package(package: str) -> None:
 
 def test_what_the_user_extras_bring_is_known_to_optional() -> None:
     known = {DISTRIBUTIONS.get(package, package) for package in EXTRAS}
-    for extra in ("cpu", "xgboost", "frames", "examples"):
+    for extra in ("cpu", "xgboost", "lightgbm", "catboost", "skops", "frames", "examples"):
         assert set(extras()[extra]) <= known
 
 
