@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.linear import TILE, Linear
+from gpupipe.models.rows import Row
 
 Floats = NDArray[np.float64]
 
@@ -91,3 +92,11 @@ def bernoulli(estimator: Any) -> tuple[Linear, str]:
 
 def _log_linear(coefficients: Floats, intercept: Floats, binarize: float | None = None) -> Linear:
     return Linear(np.array(coefficients, dtype=np.float64), np.array(intercept, dtype=np.float64), binarize)
+
+
+_MODULE = "sklearn.naive_bayes"
+ROWS: tuple[Row, ...] = (
+    Row("GaussianNB", _MODULE, "classifier", "gaussian_bayes", gaussian),
+    Row("MultinomialNB", _MODULE, "classifier", "linear", multinomial),
+    Row("BernoulliNB", _MODULE, "classifier", "linear", bernoulli),
+)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.errors import ColumnNotFoundError, UnsafeModelError, nearest
+from gpupipe.models.rows import Row
 from gpupipe.models.trees import Categories, Trees, TreeTable, assemble
 
 # The inverse links of HistGradientBoostingRegressor's losses.
@@ -110,3 +111,16 @@ def position(name: str, feature_names: list[str], parameter: str) -> int:
             f"{parameter} names the feature {name!r}, which the model does not get. {nearest(name, feature_names)}"
         )
     return feature_names.index(name)
+
+
+_HIST: dict[str, Any] = {
+    "dtype": "float32",
+    "accepts_nan": True,
+    "early_stopping": "X_val",
+    "prepare": prepare,
+}
+_CLASSIFIER, _REGRESSOR = "HistGradientBoostingClassifier", "HistGradientBoostingRegressor"
+ROWS: tuple[Row, ...] = (
+    Row(_CLASSIFIER, "sklearn.ensemble", "classifier", "trees", hist_classifier, compare="predict_proba", **_HIST),
+    Row(_REGRESSOR, "sklearn.ensemble", "regressor", "trees", hist_regressor, compare="predict", **_HIST),
+)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.linear import TILE, weighted_sums
+from gpupipe.models.rows import Row
 
 Floats = NDArray[np.float64]
 
@@ -108,3 +109,10 @@ def principal_components(estimator: Any) -> tuple[Projection, str]:
         deviation = np.sqrt(np.asarray(estimator.explained_variance_, dtype=np.float64))
         scale = np.maximum(deviation, np.finfo(np.float64).eps)
     return Projection(np.array(estimator.mean_, dtype=np.float64), components, scale), "none"
+
+
+ROWS: tuple[Row, ...] = (
+    Row("KMeans", "sklearn.cluster", "clusterer", "centres", k_means),
+    Row("MiniBatchKMeans", "sklearn.cluster", "clusterer", "centres", k_means),
+    Row("PCA", "sklearn.decomposition", "transformer", "projection", principal_components, accepts_weights=False),
+)

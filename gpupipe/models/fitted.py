@@ -6,48 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, Protocol, Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.errors import ModelError, SchemaMismatchError
 from gpupipe.models import checks
-from gpupipe.models.bayes import Gaussian
-from gpupipe.models.checks import Arrays, Blobs, Params
-from gpupipe.models.cluster import Centres, Projection
+from gpupipe.models.checks import Arrays, Blobs
+from gpupipe.models.forms import FORMS, Body, Parts
 from gpupipe.models.labels import Label, decode
-from gpupipe.models.linear import Linear
 from gpupipe.models.links import LINKS, Link
-from gpupipe.models.trees import Trees
-from gpupipe.models.xgb import XGBoost
+from gpupipe.models.rows import Kind
 
 VERSION = 1
-Kind = Literal["classifier", "regressor", "clusterer", "transformer"]
-Parts = tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]
-
-
-class Body(Protocol):
-    """A form models are kept in: numbers, and how raw outputs follow from them."""
-
-    form: ClassVar[str]
-
-    @property
-    def n_outputs(self) -> int:
-        """Raw outputs a row."""
-
-    def raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Raw outputs, (rows, outputs), each row by itself."""
-
-    def to_parts(self) -> Parts:
-        """Parameters for JSON, arrays, blobs."""
-
-    @classmethod
-    def from_parts(cls, params: Params, arrays: Arrays, blobs: Blobs, n_features: int) -> Self:
-        """The reverse; raises ArtifactCorruptError unless every part is right."""
-
-
-FORMS: dict[str, type[Any]] = {form.form: form for form in (Linear, Gaussian, Trees, Centres, Projection, XGBoost)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +35,7 @@ class Model:
         classes: the labels, sorted; None unless a classifier.
         feature_names: the columns of X in order.
         link: the name of what turns raw outputs into probabilities or predictions (:data:`links.LINKS`).
-        body: the numbers, in one of :data:`FORMS`.
+        body: the numbers, in one of :data:`forms.FORMS`.
     """
 
     estimator: str

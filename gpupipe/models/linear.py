@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpupipe.errors import UnsafeModelError
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
+from gpupipe.models.rows import Row
 
 Floats = NDArray[np.float64]
 
@@ -140,3 +141,15 @@ def sgd_classifier(estimator: Any) -> tuple[Linear, str]:
     if estimator.loss == "log_loss":
         return body, "sigmoid" if body.n_outputs == 1 else "one_vs_rest"
     return body, "modified_huber" if estimator.loss == "modified_huber" else "margin"
+
+
+_MODULE = "sklearn.linear_model"
+ROWS: tuple[Row, ...] = (
+    Row("LinearRegression", _MODULE, "regressor", "linear", regression),
+    Row("Ridge", _MODULE, "regressor", "linear", regression),
+    Row("Lasso", _MODULE, "regressor", "linear", regression),
+    Row("ElasticNet", _MODULE, "regressor", "linear", regression),
+    Row("SGDRegressor", _MODULE, "regressor", "linear", regression),
+    Row("LogisticRegression", _MODULE, "classifier", "linear", logistic),
+    Row("SGDClassifier", _MODULE, "classifier", "linear", sgd_classifier),
+)

@@ -206,32 +206,3 @@ def round_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
         near = thresholds.astype(np.float32)
         below = np.nextafter(near, np.float32(-np.inf))
     return np.where(near.astype(np.float64) > thresholds, below, near)
-
-
-def forest(estimator: Any) -> Trees:
-    """A fitted RandomForest* or ExtraTrees*: the average of its trees' values."""
-    tables = [_sklearn_tree(tree.tree_) for tree in estimator.estimators_]
-    outputs = tables[0].value.shape[1]
-    return Trees(assemble(tables), np.zeros(outputs), True, None, int(estimator.n_features_in_))
-
-
-def _sklearn_tree(tree: Any) -> TreeTable:
-    return TreeTable(
-        leaf=tree.children_left == -1,
-        left=tree.children_left,
-        right=tree.children_right,
-        feature=tree.feature,
-        threshold=tree.threshold,
-        missing_left=tree.missing_go_to_left,
-        value=np.ascontiguousarray(tree.value[:, 0, :]),
-    )
-
-
-def forest_classifier(estimator: Any) -> tuple[Trees, str]:
-    """The average of class shares; raw outputs are the probabilities."""
-    return forest(estimator), "given"
-
-
-def forest_regressor(estimator: Any) -> tuple[Trees, str]:
-    """The average of leaf means."""
-    return forest(estimator), "identity"

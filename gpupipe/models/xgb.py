@@ -13,6 +13,7 @@ from gpupipe.errors import ModelError, UnsafeModelError
 from gpupipe.models import checks, ubj
 from gpupipe.models.boosting import by_position
 from gpupipe.models.checks import Arrays, Blobs, Params
+from gpupipe.models.rows import Row
 
 BLOB = "ubj"
 ROOT = 2**31 - 1  # what XGBoost gives as the parent of a root
@@ -200,3 +201,10 @@ def _integers(found: Any, name: str) -> NDArray[Any]:
     values = _array(found, name)
     checks.require(values.dtype.kind in "iu", f"its booster's {name!r} holds no integers")
     return values.astype(np.int64)
+
+
+_XGB: dict[str, Any] = {"dtype": "float32", "accepts_nan": True, "early_stopping": "eval_set", "prepare": prepare}
+ROWS: tuple[Row, ...] = (
+    Row("XGBClassifier", "xgboost", "classifier", "xgboost", classifier, **_XGB),
+    Row("XGBRegressor", "xgboost", "regressor", "xgboost", regressor, **_XGB),
+)

@@ -1,7 +1,6 @@
 """Every estimator of the table, small, with data it can learn from."""
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,56 +30,9 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from gpupipe.models.model import Model, train
 
-N_ROWS, N_FEATURES = 400, 7
-NAMES = [f"f{index}" for index in range(N_FEATURES)]
-LABELS = {2: np.array(["no", "yes"]), 3: np.array(["a", "b", "ü"])}
+from .case import LABELS, N_FEATURES, N_ROWS, NAMES, Case, matrix, target
 
-
-@dataclass(frozen=True)
-class Case:
-    """An estimator, and what it is trained on."""
-
-    estimator: Any
-    n_classes: int = 0  # 0: no classifier
-    missing: bool = False
-    counts: bool = False
-    target: bool = True
-
-    @property
-    def X(self) -> NDArray[np.float32]:
-        return matrix(self.missing, self.counts)
-
-    @property
-    def codes(self) -> Any:
-        if not self.target:
-            return None
-        return target(self.counts, self.n_classes)
-
-    @property
-    def y(self) -> Any:
-        return LABELS[self.n_classes][self.codes] if self.n_classes else self.codes
-
-
-@functools.cache
-def matrix(missing: bool, counts: bool) -> NDArray[np.float32]:
-    rng = np.random.default_rng(3)
-    if counts:
-        return rng.poisson(1.5, (N_ROWS, N_FEATURES)).astype(np.float32)
-    X = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
-    X[:, 3] = np.round(X[:, 3] * 2)  # ties and thresholds on values that occur
-    if missing:
-        X[rng.random(X.shape) < 0.1] = np.nan
-    return X
-
-
-@functools.cache
-def target(counts: bool, n_classes: int) -> NDArray[Any]:
-    X = matrix(False, counts).astype(np.float64)
-    score = X[:, 0] + X[:, 1] * X[:, 2] + np.abs(X[:, 3]) + np.random.default_rng(4).normal(size=N_ROWS) / 3
-    if not n_classes:
-        return np.abs(score) + 0.1
-    return np.searchsorted(np.quantile(score, np.arange(1, n_classes) / n_classes), score)
-
+__all__ = ["CASES", "LABELS", "NAMES", "N_FEATURES", "N_ROWS", "Case", "matrix", "ours", "outputs", "target", "theirs"]
 
 FEW: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
 HIST: dict[str, Any] = {"max_iter": 15, "random_state": 0, "min_samples_leaf": 5}

@@ -18,7 +18,7 @@ from sklearn.utils import get_tags
 from gpupipe import optional
 from gpupipe.errors import UnsupportedEstimatorError
 from gpupipe.models.estimators import ROWS, describe
-from gpupipe.models.fitted import FORMS
+from gpupipe.models.forms import FORMS
 
 from .cases import CASES
 
