@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
     {"gpupipe.artifact"},
     {"gpupipe.runtime"},
     {"gpupipe.evaluation", "gpupipe.validation"},
+    {"gpupipe.fitted"},
     {"gpupipe.pipeline"},
     {"gpupipe.serve"},
     {"gpupipe"},
@@ -49,7 +50,6 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.models.tree_walk": {"numba"},
     "gpupipe.backends": {"numba"},  # that is, gpupipe.kernels.cpu
     "gpupipe.sources": {"pandas", "polars"},
-    "gpupipe.pipeline": {"pandas", "polars"},
     "gpupipe.doctor": {"*"},
 }
 

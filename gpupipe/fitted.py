@@ -1,0 +1,167 @@
+"""What a fitted pipeline can do: score, transform, be judged, and be saved."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.artifact import pipeline as artifact
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.columns import Values
+from gpupipe.compiler.plan import Plan
+from gpupipe.errors import NotFittedError, ParameterError
+from gpupipe.evaluation.judge import judged
+from gpupipe.evaluation.report import Evaluation
+from gpupipe.models.contract import SklearnContract
+from gpupipe.models.fitted import Model
+from gpupipe.runtime.given import scan_as, source_of
+from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.score import passing, predictions, scores, transformed, transformed_matrix
+from gpupipe.sources.kinds import array_as, checked_kind, columns_as, index_of, kind_of, matrix_as
+from gpupipe.sources.source import Source
+
+
+class FittedPipeline(SklearnContract):
+    """What a pipeline does once it is fitted: score, transform, judge, be saved. `gpupipe.Pipeline` adds the fit.
+
+    Attributes:
+        model_: the trained model as data; None without one.
+        classes_: a classifier's labels, sorted.
+    """
+
+    key: str | None
+    model_: Model | None
+    classes_: Values
+
+    def _fitted(self) -> artifact.Fit:
+        fit: artifact.Fit | None = self.__dict__.get("_fit")
+        if fit is None:
+            raise NotFittedError("This pipeline is not fitted yet. Call fit(data), or gpupipe.load(path) a saved one.")
+        return fit
+
+    @property
+    def plan_(self) -> Plan:
+        """What was planned for the data of the fit: schema, features, statistics and scans."""
+        return self._fitted().features.plan
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fit" in self.__dict__
+
+    def scan(self, data: Any, *, target: bool = False) -> Source:
+        """Rows to score: as `gpupipe.scan` gives them, except that CSV is read in the types of the fit.
+
+        Args:
+            target: whether the target and weights are wanted too, for `evaluate`.
+        """
+        plan = self.plan_
+        return scan_as(data, plan.schema.select(plan.fit_columns if target else plan.columns))
+
+    def _source(self, X: Any, y: Any = None, sample_weight: Any = None) -> Source:
+        return source_of(X, y, sample_weight, self.key)
+
+    # -- using --------------------------------------------------------------------------------------------------
+    def transform(self, X: Any, *, output: str | None = None) -> Any:
+        """The features of `X` (with a PCA or k-means model: its components or distances).
+
+        Gives the kind that came in: NumPy, pandas, Polars, else a ``pyarrow.Table``; `output` overrides.
+        """
+        features, kind = self._fitted().features, self._kind(X, output)
+        rows = passing(self.scan(X), features)
+        if self._makes_components():
+            return self._components(features, rows, kind, X)
+        return self._transformed(features, rows, kind, X)
+
+    def _makes_components(self) -> bool:
+        return self.model_ is not None and self.model_.kind in ("transformer", "clusterer")
+
+    def _components(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
+        values = scores(features, self.model_, rows, lambda model, matrix: model.transform(matrix))
+        return matrix_as(kind, list(self.get_feature_names_out()), values, index_of(X))
+
+    def predict(self, X: Any, *, output: str | None = None) -> Any:
+        """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`."""
+        values = self._scores(X, lambda model, matrix: model.predict(matrix))
+        return array_as(self._kind(X, output), "prediction", values, index_of(X))
+
+    def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
+        """Class probabilities of shape (rows, classes), columns as `classes_`.
+
+        For pandas a NumPy array, as scikit-learn's scorers expect, unless ``output="pandas"``.
+        """
+        values = self._scores(X, lambda model, matrix: model.predict_proba(matrix))
+        kind = self._kind(X, output)
+        kind = "numpy" if kind == "pandas" and output is None else kind
+        return matrix_as(kind, [str(label) for label in self.classes_], values, index_of(X))
+
+    def predictions(self, X: Any) -> Iterator[pa.Table]:
+        """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities."""
+        return predictions(self._fitted(), self.scan(X))
+
+    def decision_function(self, X: Any) -> Values:
+        """A classifier's raw scores, as NumPy."""
+        return self._scores(X, lambda model, matrix: model.decision_function(matrix))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy of a classifier, R² of a regressor."""
+        found = self._judged(X, y, sample_weight, ())
+        name = "accuracy" if found.kind == "classifier" else "r2"
+        return float(found.to_dict()["metrics"][name]["value"])
+
+    def evaluate(
+        self, data: Any, y: Any = None, *, by: str | Iterable[str] = (), sample_weight: Any = None
+    ) -> Evaluation:
+        """Metrics with 95 % intervals beside a trivial baseline, on the whole and by slices.
+
+        Args:
+            data: rows with the target, not those of the fit.
+            by: columns to slice by.
+        """
+        return self._judged(data, y, sample_weight, [by] if isinstance(by, str) else list(by))
+
+    def _judged(self, data: Any, y: Any, sample_weight: Any, by: Sequence[str]) -> Evaluation:
+        return judged(self._fitted(), self._source(data, y, sample_weight), by)
+
+    def _scores(self, X: Any, score: Callable[[Model, Values], Values]) -> Values:
+        fit = self._fitted()
+        if fit.model is None:
+            raise ParameterError("This pipeline has no model. Use transform, or give Pipeline(model=…).")
+        return scores(fit.features, fit.model, passing(self.scan(X), fit.features), score)
+
+    def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
+        if kind == "numpy" and features.fits_float32:
+            return transformed_matrix(features, rows)
+        return columns_as(kind, features.names, transformed(features, rows), index_of(X))
+
+    def _kind(self, X: Any, output: str | None) -> str:
+        chosen = output or self.__dict__.get("_output")
+        return kind_of(X) if chosen in (None, "default") else checked_kind(chosen)
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
+        """Save as an artifact: data alone, no code, published in one step; gives its digest.
+
+        Raises:
+            ArtifactExistsError: something stands there.
+            NotFittedError: there is nothing to save yet.
+        """
+        return self._fitted().save(path, overwrite=overwrite)
+
+    def state_digest(self) -> str:
+        """SHA-256 of the features' expressions, schema and learned values; the model has a digest of its own."""
+        return self._fitted().digest()
+
+    def get_feature_names_out(self, input_features: Any = None) -> Values:
+        """The names of what `transform` gives, as an array of str objects: features, or components such as pca0."""
+        features, model = self._fitted().features, self.model_
+        if not self._makes_components() or model is None:
+            return np.array(features.names, dtype=object)
+        name = model.estimator.rpartition(".")[2].lower()
+        return np.array([f"{name}{at}" for at in range(model.body.n_outputs)], dtype=object)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """The kind `transform` gives from now on: "arrow", "numpy", "pandas", "polars", or "default"."""
+        if transform is not None:
+            self._output = transform if transform == "default" else checked_kind(transform)
+        return self
