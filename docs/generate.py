@@ -1,11 +1,13 @@
-"""Writes what is generated from the code: docs/operators.md, the stub of expressions' methods; for `make docs`.
+"""Writes what is generated from the code, for `make docs`: docs/operators.md, docs/bad-input.md, the stub of methods.
 
-Nothing in the page is written by hand: summaries are docstrings, types and scans are planned, and what null becomes is
-what comes out when the sample call runs.
+Nothing in the pages is written by hand: summaries are docstrings, types and scans are planned, what null becomes is
+what comes out when the sample call runs, and what bad input gets are the cases of tests/bad_input.
 """
 
 import ast
+import importlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -28,6 +30,7 @@ from gpupipe.schema import Field, Schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, STUB = ROOT / "docs" / "operators.md", ROOT / "gpupipe" / "expr" / "methods.pyi"
+BAD_INPUT = ROOT / "docs" / "bad-input.md"
 
 # A small table; the last row is null. Operators are tried on the columns of the kind they take, in this order.
 SAMPLE = {
@@ -242,9 +245,16 @@ def _stub_method(entry: Operator) -> str:
     return f'    def {entry.name}({ast.unparse(arguments)}) -> Expr:\n        """{entry.summary}"""'
 
 
+def bad_input_page() -> str:
+    """docs/bad-input.md: what the tests hold, case by case."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    return str(importlib.import_module("bad_input.case").page())
+
+
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     PAGE.write_text(operators_page(), encoding="utf-8")
+    BAD_INPUT.write_text(bad_input_page(), encoding="utf-8")
     STUB.write_text(stub(), encoding="utf-8")
 
 

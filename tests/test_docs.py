@@ -13,7 +13,12 @@ GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 
 
 @pytest.mark.parametrize(
-    ("path", "make"), [("docs/operators.md", "operators_page"), ("gpupipe/expr/methods.pyi", "stub")]
+    ("path", "make"),
+    [
+        ("docs/operators.md", "operators_page"),
+        ("docs/bad-input.md", "bad_input_page"),
+        ("gpupipe/expr/methods.pyi", "stub"),
+    ],
 )
 def test_the_committed_file_is_a_fresh_generation(path, make):
     assert (ROOT / path).read_text(encoding="utf-8") == GENERATE[make](), f"{path} is stale: run make docs."
