@@ -27,6 +27,7 @@
     │   ├── ArtifactExistsError       (FileExistsError)
     │   ├── ArtifactCorruptError      (ValueError)       truncated, altered, or not an artifact
     │   └── ArtifactVersionError      (ValueError)       written by a newer gpupipe
+    ├── StorageError                  (OSError)          a disk that is full, read-only, over quota, or failing
     ├── NotFittedError                (ValueError, AttributeError)
     ├── MissingDependencyError        (ImportError)      an optional package that is not installed
     └── UsageError                    (ValueError)       a command line that makes no sense
@@ -147,6 +148,25 @@ class ArtifactCorruptError(ArtifactError, ValueError):
 
 class ArtifactVersionError(ArtifactError, ValueError):
     """Written by a newer gpupipe."""
+
+
+class StorageError(GpupipeError, OSError):
+    """The disk is full, read-only, over quota, or failing; or the place is no place to write to.
+
+    Attributes:
+        errno: the system's number of the error, as of any OSError.
+        filename: the path at fault.
+
+    >>> StorageError("The disk is full.", 28, "churn.gpp").errno
+    28
+    """
+
+    def __init__(self, message: str, errno: int | None = None, filename: str | None = None) -> None:
+        super().__init__(message)
+        self.errno, self.filename = errno, filename
+
+    def __reduce__(self) -> tuple[type, tuple[str, int | None, str | None]]:  # OSError's own would lose the two
+        return type(self), (str(self), self.errno, self.filename)
 
 
 class NotFittedError(GpupipeError, ValueError, AttributeError):
