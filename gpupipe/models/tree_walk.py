@@ -22,7 +22,7 @@ class Nodes:
             left where its feature <= threshold. Children stand behind their parents.
         missing_left: uint8, (inner,): 1 where NaN goes left.
         category_set: int32, (inner,) or (0,): the row of `category_bits` a categorical node asks, else -1.
-        category_bits: uint32, (sets, 8): bit c is set where category code c goes left.
+        category_bits: uint32, (sets, words): bit c % 32 of word c // 32 is set where category code c goes left.
         roots: int32, (trees,).
         value: float64, (leaves, width): width is the number of outputs, or 1 where tree t adds to output
             t modulo outputs.

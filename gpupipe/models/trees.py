@@ -17,7 +17,7 @@ from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.tree_walk import Nodes, add_trees
 
-MAX_CODES = 256  # categories a set of eight 32-bit words can hold
+MAX_CODES = 1 << 20  # categories a feature may have: any set of them then takes 128 KiB at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +41,21 @@ class Categories:
     Attributes:
         values: float32, ascending within a feature.
         offsets: int64, (features + 1,).
+        truncate: whether 2.7 counts as category 2, as in LightGBM.
     """
 
     values: NDArray[np.float32]
     offsets: NDArray[np.int64]
+    truncate: bool = False
 
     def encode(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """`X` with categorical columns replaced by codes 0, 1, …; an unknown value becomes NaN."""
         coded = X.copy()
         for feature in np.flatnonzero(np.diff(self.offsets)):
             known = self.values[self.offsets[feature] : self.offsets[feature + 1]]
-            code = np.minimum(np.searchsorted(known, X[:, feature]), len(known) - 1)
-            coded[:, feature] = np.where(known[code] == X[:, feature], code, np.nan)
+            given = np.trunc(X[:, feature]) if self.truncate else X[:, feature]
+            code = np.minimum(np.searchsorted(known, given), len(known) - 1)
+            coded[:, feature] = np.where(known[code] == given, code, np.nan)
         return coded
 
 
@@ -63,7 +66,7 @@ class Trees:
     Attributes:
         nodes: all trees.
         start: float64, (outputs,).
-        average: whether the sum is divided by the number of trees.
+        average: whether the sum is divided by the number of trees that add to an output.
         categories: the categorical features; None where there are none.
         n_features: columns of X.
     """
@@ -80,15 +83,16 @@ class Trees:
         return len(self.start)
 
     @cached_property
-    def n_trees(self) -> int:
-        return len(self.nodes.roots)
+    def rounds(self) -> int:
+        """Trees that add to each output."""
+        return len(self.nodes.roots) * self.nodes.value.shape[1] // self.n_outputs
 
     def raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """float64, (rows, outputs)."""
         sums = np.empty((len(X), self.n_outputs))
         sums[:] = self.start
         add_trees(X if self.categories is None else self.categories.encode(X), self.nodes, sums)
-        return sums / self.n_trees if self.average else sums
+        return sums / self.rounds if self.average else sums
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]:
         nodes = self.nodes
@@ -107,16 +111,19 @@ class Trees:
             "value": nodes.value,
             "start": self.start,
         }
-        return {"average": self.average}, arrays, {}
+        whole = {} if self.categories is None or not self.categories.truncate else {"truncate": True}
+        return {"average": self.average, **whole}, arrays, {}
 
     @classmethod
     def from_parts(cls, params: Params, arrays: Arrays, blobs: Blobs, n_features: int) -> Self:
-        checks.only(params, ("average",), "parameters")
+        truncate = "truncate" in params  # a parameter that is written where it is true
+        checks.only(params, ("average", "truncate") if truncate else ("average",), "parameters")
+        checks.require(not truncate or checks.flag(params, "truncate"), "parameter 'truncate' is false")
         checks.only(arrays, _ARRAYS, "arrays")
         checks.only(blobs, (), "blobs")
         start = checks.array(arrays, "start", "float64", (None,))
         nodes = _checked_nodes(arrays, n_features, len(start))
-        categories = _checked_categories(arrays, nodes, n_features)
+        categories = _checked_categories(arrays, nodes, n_features, truncate)
         return cls(nodes, start, checks.flag(params, "average"), categories, n_features)
 
 
@@ -133,7 +140,7 @@ def _checked_nodes(arrays: Arrays, n_features: int, n_outputs: int) -> Nodes:
     children = [checks.array(arrays, side, "int32", (inner,)) for side in ("right", "left")]
     value = checks.array(arrays, "value", "float64", (None, None))
     roots = checks.array(arrays, "roots", "int32", (None,))
-    bits = checks.array(arrays, "category_bits", "uint32", (None, 8))
+    bits = checks.array(arrays, "category_bits", "uint32", (None, None))
     sets = checks.array(arrays, "category_set", "int32", (None,))
     missing_left = checks.array(arrays, "missing_left", "uint8", (inner,))
     checks.integers(feature, "feature", 0, n_features)
@@ -151,18 +158,19 @@ def _checked_nodes(arrays: Arrays, n_features: int, n_outputs: int) -> Nodes:
     return Nodes(np.ascontiguousarray(table), missing_left, sets, bits, roots, value)
 
 
-def _checked_categories(arrays: Arrays, nodes: Nodes, n_features: int) -> Categories | None:
+def _checked_categories(arrays: Arrays, nodes: Nodes, n_features: int, truncate: bool) -> Categories | None:
     offsets = checks.array(arrays, "category_offsets", "int64", (n_features + 1,))
     values = checks.array(arrays, "category_values", "float32", (None,))
     sizes = np.diff(offsets)
     checks.require(offsets[0] == 0 and offsets[-1] == len(values), "the category offsets do not fit the values")
-    checks.integers(sizes, "category_offsets", 0, MAX_CODES + 1)
+    checks.integers(sizes, "category_offsets", 0, min(MAX_CODES, 32 * nodes.category_bits.shape[1]) + 1)
     asks = nodes.table[np.flatnonzero(nodes.category_set >= 0), 0]
     checks.require(bool((sizes[asks] > 0).all()), "a categorical node asks a feature without categories")
     for feature in np.flatnonzero(sizes):
         known = values[offsets[feature] : offsets[feature + 1]]
         checks.require(bool((np.diff(known) > 0).all()), "the categories of a feature are not ascending")
-    return Categories(values, offsets) if len(values) else None
+    checks.require(len(values) > 0 or not truncate, "there are no categories to truncate")
+    return Categories(values, offsets, truncate) if len(values) else None
 
 
 def assemble(tables: Sequence[TreeTable], category_bits: NDArray[np.uint32] | None = None) -> Nodes:
