@@ -18,9 +18,12 @@
     │   ├── NonFiniteError            (ValueError)       NaN in a reduction, or an infinity in moments
     │   ├── DuplicateKeyError         (ValueError)       a join key that stands twice in a dimension
     │   ├── WideFeatureError          (ValueError)       a one_hot wider than its limit
+    │   ├── ShapeError                (ValueError)       an array that is no table, or has other columns than the fit's
     │   └── TargetError               (ValueError)       a target the model cannot learn from
     ├── ModelError                    the training seam
     │   ├── UnsupportedEstimatorError (TypeError)        an estimator that is not in the table
+    │   ├── UnavailableError          (AttributeError)   a method that the pipeline's model does not have
+    │   ├── TrainingError             (ValueError)       the estimator's own library refused to train
     │   └── UnsafeModelError          (TypeError)        a fitted model with no safe form to save
     ├── ArtifactError                 a saved pipeline
     │   ├── ArtifactNotFoundError     (FileNotFoundError)
@@ -37,6 +40,7 @@ Each message says what was asked, what is there, and what to try.
 
 import difflib
 from collections.abc import Iterable
+from typing import Self
 
 
 class GpupipeError(Exception):
@@ -79,7 +83,51 @@ class NullableFeatureError(PlanError, ValueError):
 
 
 class DataError(GpupipeError):
-    """A value or a file is not what the plan needs."""
+    """A value or a file is not what the plan needs. Where it stands begins the message, and is kept here.
+
+    Attributes (each None where it is not known):
+        file: the path of the file.
+        row_group: the number in the file, from 0, of the row group (of Arrow IPC: the record batch).
+        column: the name of the column.
+        row: the number of the row in the file, or in the data given, from 0, whatever filters dropped.
+        line: of CSV, the line of the file that the row begins on, from 1.
+
+    >>> str(CastError("'x' cannot be read as Int64.").at(2, "age"))
+    "Row 2, column 'age': 'x' cannot be read as Int64."
+    """
+
+    file: str | None = None
+    row_group: int | None = None
+    column: str | None = None
+    row: int | None = None
+    line: int | None = None
+    #: The row's position in the whole source, for whoever lists its files; and whether that was asked already.
+    position: int | None = None
+    is_placed = False
+
+    def at(self, row: int | None = None, column: str | None = None) -> Self:
+        """This error, of a row of the values at hand and a column; what is known already stays."""
+        self.row = row if self.row is None else self.row
+        self.column = column if self.column is None else self.column
+        return self
+
+    def within(self, what: str) -> Self:
+        """This error, its text saying what was being computed."""
+        self.args = (f"{what}: {' '.join(str(part) for part in self.args)}",)
+        return self
+
+    def __str__(self) -> str:
+        told = [
+            self.file,
+            None if self.row_group is None else f"row group {self.row_group}",
+            None if self.line is None else f"line {self.line:,}",
+            None if self.row is None else f"row {self.row:,}",
+            None if self.column is None else f"column {self.column!r}",
+        ]
+        place = ", ".join(part for part in told if part is not None)
+        if not place:
+            return super().__str__()
+        return f"{place if self.file else place[0].upper() + place[1:]}: {super().__str__()}"
 
 
 class SourceNotFoundError(DataError, FileNotFoundError):
@@ -114,6 +162,10 @@ class WideFeatureError(DataError, ValueError):
     """A feature would become more columns than its limit."""
 
 
+class ShapeError(DataError, ValueError):
+    """An array is no table of rows and columns, or has another number of columns than the fit's."""
+
+
 class TargetError(DataError, ValueError):
     """A target the model cannot learn from."""
 
@@ -124,6 +176,14 @@ class ModelError(GpupipeError):
 
 class UnsupportedEstimatorError(ModelError, TypeError):
     """An estimator that is not in the table."""
+
+
+class UnavailableError(ModelError, AttributeError):
+    """A method that the pipeline's model does not have; `hasattr` says so too."""
+
+
+class TrainingError(ModelError, ValueError):
+    """The estimator's own library refused to train; its message is kept."""
 
 
 class UnsafeModelError(ModelError, TypeError):
@@ -195,3 +255,12 @@ def nearest(asked: str, known: Iterable[str]) -> str:
         return f"Did you mean {close[0]!r}?"
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return f"There are: {shown}." if names else "There are none."
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
