@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gpupipe.errors import DataError
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.linear import TILE, Linear
@@ -67,6 +68,65 @@ class Gaussian:
         return cls(offset, mean, variance)
 
 
+@dataclass(frozen=True, eq=False)
+class Categorical:
+    """Features that are category codes 0, 1, …, independent within a class.
+
+    The score of class k is the sum over features, in their order, of log P(code | class k), and then ``prior[k]``.
+
+    Attributes:
+        prior: float64, (classes,).
+        log_probability: float64, (codes of all features, classes): those of feature f start at offsets[f].
+        offsets: int64, (features + 1,).
+    """
+
+    form: ClassVar[str] = "categorical_bayes"
+    prior: Floats
+    log_probability: Floats
+    offsets: NDArray[np.int64]
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.prior)
+
+    def raw(self, X: NDArray[np.float32]) -> Floats:
+        """float64, (rows, classes). As in scikit-learn, 2.7 counts as code 2.
+
+        Raises:
+            DataError: a code below 0, or above those of the training rows.
+        """
+        sizes = np.diff(self.offsets)
+        bad = ~((X > -1) & (sizes > X))  # NaN too
+        if bad.any():
+            row, feature = (int(index[0]) for index in np.nonzero(bad))
+            raise DataError(
+                f"Feature {feature} is {X[row, feature]} in row {row}; the model knows its codes 0 … "
+                f"{sizes[feature] - 1}. Give unknown categories a code of their own (codes() does), and "
+                "CategoricalNB(min_categories=…) room for it."
+            )
+        scores = np.zeros((len(X), self.n_outputs))
+        for feature, start in enumerate(self.offsets[:-1].tolist()):
+            scores += self.log_probability[start + X[:, feature].astype(np.intp)]
+        return scores + self.prior
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]:
+        arrays = {"prior": self.prior, "log_probability": self.log_probability, "offsets": self.offsets}
+        return {}, arrays, {}
+
+    @classmethod
+    def from_parts(cls, params: Params, arrays: Arrays, blobs: Blobs, n_features: int) -> Self:
+        checks.only(params, (), "parameters")
+        checks.only(arrays, ("prior", "log_probability", "offsets"), "arrays")
+        checks.only(blobs, (), "blobs")
+        prior = checks.array(arrays, "prior", "float64", (None,))
+        table = checks.array(arrays, "log_probability", "float64", (None, len(prior)))
+        offsets = checks.array(arrays, "offsets", "int64", (n_features + 1,))
+        checks.integers(offsets, "offsets", 0, len(table) + 1)
+        checks.require(offsets[0] == 0 and offsets[-1] == len(table), "the offsets do not fit the codes")
+        checks.require(bool((np.diff(offsets) >= 0).all()), "the offsets do not ascend")
+        return cls(prior, table, offsets)
+
+
 def gaussian(estimator: Any) -> tuple[Gaussian, str]:
     """A fitted GaussianNB."""
     variance = np.array(estimator.var_, dtype=np.float64)
@@ -90,6 +150,20 @@ def bernoulli(estimator: Any) -> tuple[Linear, str]:
     return _log_linear(present - absent, intercept, threshold), "softmax"
 
 
+def complement(estimator: Any) -> tuple[Linear, str]:
+    """A fitted ComplementNB (Rennie et al. 2003): weighted sums of the counts alone, without a prior."""
+    weights = np.asarray(estimator.feature_log_prob_)
+    return _log_linear(weights, np.zeros(len(weights))), "softmax"
+
+
+def categorical(estimator: Any) -> tuple[Categorical, str]:
+    """A fitted CategoricalNB."""
+    tables = [np.asarray(table, dtype=np.float64).T for table in estimator.feature_log_prob_]
+    offsets = np.cumsum([0, *(len(table) for table in tables)], dtype=np.int64)
+    prior = np.array(estimator.class_log_prior_, dtype=np.float64)
+    return Categorical(prior, np.ascontiguousarray(np.concatenate(tables)), offsets), "softmax"
+
+
 def _log_linear(coefficients: Floats, intercept: Floats, binarize: float | None = None) -> Linear:
     return Linear(np.array(coefficients, dtype=np.float64), np.array(intercept, dtype=np.float64), binarize)
 
@@ -99,4 +173,6 @@ ROWS: tuple[Row, ...] = (
     Row("GaussianNB", _MODULE, "classifier", "gaussian_bayes", gaussian),
     Row("MultinomialNB", _MODULE, "classifier", "linear", multinomial),
     Row("BernoulliNB", _MODULE, "classifier", "linear", bernoulli),
+    Row("ComplementNB", _MODULE, "classifier", "linear", complement),
+    Row("CategoricalNB", _MODULE, "classifier", "categorical_bayes", categorical),
 )

@@ -1,5 +1,6 @@
-"""k-means and principal components."""
+"""Cluster centres, and linear projections such as principal components."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -16,7 +17,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Centres:
-    """k-means: raw outputs are Euclidean distances to the centres, squares added in feature order.
+    """Clusters by the nearest centre: raw outputs are Euclidean distances, squares added in feature order.
 
     Attributes:
         centres: float64, (clusters, features).
@@ -97,12 +98,12 @@ class Projection:
 
 
 def k_means(estimator: Any) -> tuple[Centres, str]:
-    """A fitted KMeans or MiniBatchKMeans."""
+    """A fitted KMeans, MiniBatchKMeans or MeanShift."""
     return Centres(np.array(estimator.cluster_centers_, dtype=np.float64)), "none"
 
 
 def principal_components(estimator: Any) -> tuple[Projection, str]:
-    """A fitted PCA; deviations of nearly 0 are clipped as scikit-learn clips them when it whitens."""
+    """A fitted PCA or IncrementalPCA; deviations of nearly 0 are clipped as scikit-learn clips them when it whitens."""
     components = np.array(estimator.components_, dtype=np.float64)
     scale = np.ones(len(components))
     if estimator.whiten:
@@ -111,8 +112,45 @@ def principal_components(estimator: Any) -> tuple[Projection, str]:
     return Projection(np.array(estimator.mean_, dtype=np.float64), components, scale), "none"
 
 
+def factors(estimator: Any) -> tuple[Projection, str]:
+    """A fitted FactorAnalysis: the expected factors given the row (Bishop 2006, 12.66), as one projection."""
+    components = np.array(estimator.components_, dtype=np.float64)
+    scaled = components / np.asarray(estimator.noise_variance_)
+    covariance = np.linalg.inv(np.eye(len(components)) + scaled @ components.T)
+    return _projection(covariance.T @ scaled, estimator.mean_), "none"
+
+
+def independent_components(estimator: Any) -> tuple[Projection, str]:
+    """A fitted FastICA; without whitening it takes off no mean."""
+    return _projection(estimator.components_, estimator.mean_ if estimator.whiten else None), "none"
+
+
+def directions(estimator: Any) -> tuple[Projection, str]:
+    """A fitted TruncatedSVD or GaussianRandomProjection: products with its components, no mean taken off."""
+    return _projection(estimator.components_, None), "none"
+
+
+def _projection(components: Any, mean: Any) -> Projection:
+    matrix = np.array(components, dtype=np.float64)
+    centre = np.zeros(matrix.shape[1]) if mean is None else np.array(mean, dtype=np.float64)
+    return Projection(centre, np.ascontiguousarray(matrix), np.ones(len(matrix)))
+
+
+_MODULE = "sklearn.decomposition"
+
+
+def _transformer(name: str, convert: Callable[[Any], tuple[Projection, str]], module: str = _MODULE) -> Row:
+    return Row(name, module, "transformer", "projection", convert, accepts_weights=False)
+
+
 ROWS: tuple[Row, ...] = (
     Row("KMeans", "sklearn.cluster", "clusterer", "centres", k_means),
     Row("MiniBatchKMeans", "sklearn.cluster", "clusterer", "centres", k_means),
-    Row("PCA", "sklearn.decomposition", "transformer", "projection", principal_components, accepts_weights=False),
+    Row("MeanShift", "sklearn.cluster", "clusterer", "centres", k_means, accepts_weights=False),
+    _transformer("PCA", principal_components),
+    _transformer("IncrementalPCA", principal_components),
+    _transformer("TruncatedSVD", directions),
+    _transformer("FactorAnalysis", factors),
+    _transformer("FastICA", independent_components),
+    _transformer("GaussianRandomProjection", directions, "sklearn.random_projection"),
 )

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from gpupipe.errors import UnsupportedEstimatorError, nearest
-from gpupipe.models import bayes, boosting, cluster, forests, linear, xgb
+from gpupipe.models import bayes, boosting, cluster, forests, linear_models, xgb
 from gpupipe.models.rows import Row
 
 ROWS: tuple[Row, ...] = (
-    *linear.ROWS,
+    *linear_models.ROWS,
     *forests.ROWS,
     *boosting.ROWS,
     *bayes.ROWS,

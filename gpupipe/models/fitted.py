@@ -31,7 +31,7 @@ class Model:
 
     Attributes:
         estimator: the class it was trained as, for people to read; nothing is imported by it.
-        kind: "classifier", "regressor", "clusterer" or "transformer".
+        kind: "classifier", "regressor", "clusterer", "transformer" or "outlier_detector".
         classes: the labels, sorted; None unless a classifier.
         feature_names: the columns of X in order.
         link: the name of what turns raw outputs into probabilities or predictions (:data:`links.LINKS`).
@@ -58,7 +58,7 @@ class Model:
     @property
     def has_scores(self) -> bool:
         """Whether :meth:`decision_function` means anything."""
-        return self.classes is not None and self._link.scores
+        return self._link.scores and self.kind in ("classifier", "outlier_detector")
 
     @property
     def params(self) -> dict[str, Any]:
@@ -80,7 +80,8 @@ class Model:
         return self.body.to_parts()
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
-        """Labels (classifier), float64 (regressor) or cluster numbers, int64 (clusterer), of shape (rows,).
+        """Labels (classifier), float64 (regressor), cluster numbers (clusterer, int64), or 1 for what looks like the
+        training rows and -1 for what does not (outlier_detector, int64), of shape (rows,).
 
         Raises:
             ModelError: a transformer.
@@ -92,6 +93,8 @@ class Model:
             return self._link.mean(raw)[:, 0]
         if self.kind == "clusterer":
             return raw.argmin(axis=1).astype(np.int64)
+        if self.kind == "outlier_detector":
+            return np.where(raw[:, 0] >= 0.0, 1, -1).astype(np.int64)
         raise self._lacks("predict", "transform")
 
     def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -108,15 +111,17 @@ class Model:
     def decision_function(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Raw scores: float64 of shape (rows,) with one output (above 0: second class), else (rows, classes).
 
-        Naive Bayes gives joint log likelihoods.
+        Naive Bayes gives joint log likelihoods, SVC(decision_function_shape="ovo") a column for each pair of classes.
+        Of an outlier detector: below 0 for outliers.
 
         Raises:
             ModelError: no classifier, or one whose raw outputs are probabilities (forests, XGBoost).
         """
         if not self.has_scores:
             raise self._lacks("decision_function", "predict_proba" if self.classes else "predict")
-        raw = self._raw(X)
-        return raw[:, 0] if raw.shape[1] == 1 else raw
+        raw, scored = self._raw(X), self._link.scored
+        scores = raw if scored is None else scored(raw)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def transform(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Components (PCA) or distances to the centres (k-means), float64 of shape (rows, outputs).
@@ -220,7 +225,7 @@ def _check_outputs(kind: str, classes: Any, link: Any, n_outputs: int) -> None:
         checks.require(classes is None, f"a {kind} has no classes")
         return
     checks.require(any(_all(classes, plain) for plain in get_args(Label)), "its classes are no plain labels")
-    wanted = max(2, n_outputs)
+    wanted = LINKS[link].n_classes(n_outputs)
     checks.require(len(classes) == wanted, f"it has {len(classes)} classes for {n_outputs} outputs")
     checks.require(all(low < high for low, high in pairwise(classes)), "its classes are not sorted")
 

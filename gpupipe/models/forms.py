@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.models.bayes import Gaussian
+from gpupipe.models.bayes import Categorical, Gaussian
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.cluster import Centres, Projection
 from gpupipe.models.linear import Linear
@@ -35,4 +35,6 @@ class Body(Protocol):
         """The reverse; raises ArtifactCorruptError unless every part is right."""
 
 
-FORMS: dict[str, type[Any]] = {form.form: form for form in (Linear, Gaussian, Trees, Centres, Projection, XGBoost)}
+FORMS: dict[str, type[Any]] = {
+    form.form: form for form in (Linear, Gaussian, Categorical, Trees, Centres, Projection, XGBoost)
+}

@@ -1,4 +1,4 @@
-"""Models that are weighted sums: linear and logistic regression, SGD, and the log-linear naive Bayes.
+"""The form of models that are weighted sums: linear and logistic regression, SGD, log-linear naive Bayes, ….
 
 A weighted sum starts at the intercept and adds ``coefficient * feature`` in feature order, in float64: never
 BLAS, which changes the last bit of most rows between a batch and one row. Tiles only decide how many rows are
@@ -12,10 +12,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.errors import UnsafeModelError
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
-from gpupipe.models.rows import Row
 
 Floats = NDArray[np.float64]
 
@@ -110,46 +108,3 @@ class Linear:
         intercept = checks.array(arrays, "intercept", "float64", (len(coefficients),))
         binarize = None if params["binarize"] is None else checks.number(params, "binarize")
         return cls(coefficients, intercept, binarize)
-
-
-def _weights(estimator: Any) -> Linear:
-    coefficients = np.atleast_2d(np.array(estimator.coef_, dtype=np.float64))
-    intercept = np.empty(len(coefficients))
-    intercept[:] = estimator.intercept_  # 0.0 without an intercept
-    return Linear(coefficients, intercept)
-
-
-def regression(estimator: Any) -> tuple[Linear, str]:
-    """Any fitted linear regression of one target."""
-    return _weights(estimator), "identity"
-
-
-def logistic(estimator: Any) -> tuple[Linear, str]:
-    """LogisticRegression: a sigmoid, a softmax, or (liblinear with three classes) one against the rest."""
-    asked = getattr(estimator, "multi_class", "auto")  # gone in scikit-learn 1.8
-    if asked not in ("auto", "deprecated", "warn"):
-        raise UnsafeModelError(f"LogisticRegression(multi_class={asked!r}) has no saved form; leave multi_class unset.")
-    body = _weights(estimator)
-    if body.n_outputs == 1:
-        return body, "sigmoid"
-    return body, "one_vs_rest" if estimator.solver == "liblinear" else "softmax"
-
-
-def sgd_classifier(estimator: Any) -> tuple[Linear, str]:
-    """SGDClassifier: probabilities for log_loss and modified_huber, margins alone for the other losses."""
-    body = _weights(estimator)
-    if estimator.loss == "log_loss":
-        return body, "sigmoid" if body.n_outputs == 1 else "one_vs_rest"
-    return body, "modified_huber" if estimator.loss == "modified_huber" else "margin"
-
-
-_MODULE = "sklearn.linear_model"
-ROWS: tuple[Row, ...] = (
-    Row("LinearRegression", _MODULE, "regressor", "linear", regression),
-    Row("Ridge", _MODULE, "regressor", "linear", regression),
-    Row("Lasso", _MODULE, "regressor", "linear", regression),
-    Row("ElasticNet", _MODULE, "regressor", "linear", regression),
-    Row("SGDRegressor", _MODULE, "regressor", "linear", regression),
-    Row("LogisticRegression", _MODULE, "classifier", "linear", logistic),
-    Row("SGDClassifier", _MODULE, "classifier", "linear", sgd_classifier),
-)

@@ -72,6 +72,23 @@ def identity(raw: Floats) -> Floats:
     return raw
 
 
+def double_sigmoid(raw: Floats) -> Floats:
+    """The probabilities under AdaBoost's loss, whose score is half the log odds."""
+    return sigmoid(2.0 * raw)
+
+
+def boosted_votes(raw: Floats) -> Floats:
+    """AdaBoost's probabilities (Zhu et al. 2009, SAMME): a softmax of the votes / (classes - 1)."""
+    if raw.shape[1] == 1:
+        return softmax(np.concatenate([-raw, raw], axis=1) / 2.0)
+    return softmax(raw / (raw.shape[1] - 1))
+
+
+def a_class_each(n_outputs: int) -> int:
+    """One output a class, or one for two classes."""
+    return max(2, n_outputs)
+
+
 @dataclass(frozen=True)
 class Link:
     """What the raw scores of a model mean.
@@ -82,7 +99,10 @@ class Link:
         probabilities: raw scores to class probabilities of shape (rows, classes); None where there are none.
         mean: raw scores to a regression's prediction; None for classifiers.
         threshold: a binary score above it decides for the second class.
-        scores: whether the raw values are what scikit-learn calls a decision function.
+        scores: whether there is what scikit-learn calls a decision function.
+        scored: raw scores to that decision function; None where they are it.
+        chosen: raw scores to the index of the class; None: the largest, or above the threshold.
+        n_classes: the number of raw outputs to that of classes; 0 where no number of classes has so many.
     """
 
     kinds: tuple[str, ...]
@@ -91,6 +111,9 @@ class Link:
     mean: Callable[[Floats], Floats] | None = None
     threshold: float = 0.0
     scores: bool = True
+    scored: Callable[[Floats], Floats] | None = None
+    chosen: Callable[[Floats], NDArray[Any]] | None = None
+    n_classes: Callable[[int], int] = a_class_each
 
     def decide(self, raw: Floats) -> NDArray[Any]:
         """The index of the class decided for in each row; ties go to the first class, as in scikit-learn.
@@ -98,6 +121,8 @@ class Link:
         >>> LINKS["sigmoid"].decide(np.array([[0.0], [2.0]])).tolist()
         [0, 1]
         """
+        if self.chosen is not None:
+            return self.chosen(raw)
         if raw.shape[1] == 1:
             return (raw[:, 0] > self.threshold).astype(np.intp)
         return raw.argmax(axis=1)
@@ -114,5 +139,8 @@ LINKS: dict[str, Link] = {
     "given": Link(_CLASSIFIER, (1, 0), given, threshold=0.5, scores=False),
     "identity": Link(("regressor",), (1, 1), mean=identity),
     "exp": Link(("regressor",), (1, 1), mean=exponential),
+    "double_sigmoid": Link(_CLASSIFIER, (1, 1), double_sigmoid),
+    "boosted_votes": Link(_CLASSIFIER, (1, 0), boosted_votes),
+    "inlier": Link(("outlier_detector",), (1, 1)),
     "none": Link(("clusterer", "transformer"), (1, 0), scores=False),
 }

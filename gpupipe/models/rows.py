@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["classifier", "regressor", "clusterer", "transformer"]
+Kind = Literal["classifier", "regressor", "clusterer", "transformer", "outlier_detector"]
 
 
 @dataclass(frozen=True)

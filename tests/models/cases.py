@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -16,20 +14,11 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.linear_model import (
-    ElasticNet,
-    Lasso,
-    LinearRegression,
-    LogisticRegression,
-    Ridge,
-    SGDClassifier,
-    SGDRegressor,
-)
-from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 from xgboost import XGBClassifier, XGBRegressor
 
 from gpupipe.models.model import Model, train
 
+from . import linear_cases
 from .case import LABELS, N_FEATURES, N_ROWS, NAMES, Case, matrix, target
 
 __all__ = ["CASES", "LABELS", "NAMES", "N_FEATURES", "N_ROWS", "Case", "matrix", "ours", "outputs", "target", "theirs"]
@@ -39,21 +28,7 @@ HIST: dict[str, Any] = {"max_iter": 15, "random_state": 0, "min_samples_leaf": 5
 XGB: dict[str, Any] = {"n_estimators": 12, "max_depth": 4, "n_jobs": 1}
 
 CASES: dict[str, Case] = {
-    "LinearRegression": Case(LinearRegression()),
-    "LinearRegression no intercept": Case(LinearRegression(fit_intercept=False)),
-    "Ridge": Case(Ridge()),
-    "Lasso": Case(Lasso(alpha=0.05)),
-    "ElasticNet": Case(ElasticNet(alpha=0.05)),
-    "SGDRegressor": Case(SGDRegressor(random_state=0)),
-    "LogisticRegression": Case(LogisticRegression(), 2),
-    "LogisticRegression 3": Case(LogisticRegression(), 3),
-    "LogisticRegression liblinear": Case(LogisticRegression(solver="liblinear"), 2),
-    "SGDClassifier hinge": Case(SGDClassifier(random_state=0), 2),
-    "SGDClassifier hinge 3": Case(SGDClassifier(random_state=0), 3),
-    "SGDClassifier log_loss": Case(SGDClassifier(loss="log_loss", random_state=0), 2),
-    "SGDClassifier log_loss 3": Case(SGDClassifier(loss="log_loss", random_state=0), 3),
-    "SGDClassifier huber": Case(SGDClassifier(loss="modified_huber", random_state=0), 2),
-    "SGDClassifier huber 3": Case(SGDClassifier(loss="modified_huber", random_state=0), 3),
+    **linear_cases.CASES,
     "RandomForestClassifier": Case(RandomForestClassifier(**FEW), 2, missing=True),
     "RandomForestClassifier 3": Case(RandomForestClassifier(**FEW, max_leaf_nodes=20), 3),
     "RandomForestRegressor": Case(RandomForestRegressor(**FEW), missing=True),
@@ -63,14 +38,6 @@ CASES: dict[str, Case] = {
     "HistGradientBoostingClassifier 3": Case(HistGradientBoostingClassifier(**HIST), 3, missing=True),
     "HistGradientBoostingRegressor": Case(HistGradientBoostingRegressor(**HIST), missing=True),
     "HistGradientBoostingRegressor gamma": Case(HistGradientBoostingRegressor(**HIST, loss="gamma")),
-    "GaussianNB": Case(GaussianNB(), 2),
-    "GaussianNB 3": Case(GaussianNB(), 3),
-    "MultinomialNB": Case(MultinomialNB(), 3, counts=True),
-    "BernoulliNB": Case(BernoulliNB(binarize=0.1), 2),
-    "KMeans": Case(KMeans(4, n_init=1, random_state=0), target=False),
-    "MiniBatchKMeans": Case(MiniBatchKMeans(4, n_init=1, random_state=0), target=False),
-    "PCA": Case(PCA(3), target=False),
-    "PCA whiten": Case(PCA(3, whiten=True), target=False),
     "XGBClassifier": Case(XGBClassifier(**XGB), 2, missing=True),
     "XGBClassifier 3": Case(XGBClassifier(**XGB), 3, missing=True),
     "XGBRegressor": Case(XGBRegressor(**XGB), missing=True),

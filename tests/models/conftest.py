@@ -10,3 +10,12 @@ from threadpoolctl import threadpool_limits
 def one_thread() -> Iterator[None]:
     with threadpool_limits(1):
         yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for notice in (
+        "Class PassiveAggressive:FutureWarning",  # gone in scikit-learn 1.10
+        "The `probability` parameter:FutureWarning",  # of SVC; gone in 1.11
+        "FastICA did not converge",
+    ):
+        config.addinivalue_line("filterwarnings", f"ignore:{notice}")
