@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.kernels.reference.math import exp
+from gpupipe.kernels.reference.math import exp, log1p
 from gpupipe.kernels.reference.math import sigmoid as logistic
 
 Floats = NDArray[np.float64]
@@ -84,6 +84,21 @@ def boosted_votes(raw: Floats) -> Floats:
     return softmax(raw / (raw.shape[1] - 1))
 
 
+def one_vs_all(raw: Floats) -> Floats:
+    """A sigmoid a class, which need not add up to 1 (LightGBM's multiclassova, CatBoost's MultiClassOneVsAll)."""
+    return logistic(np.ascontiguousarray(raw))
+
+
+def softplus(raw: Floats) -> Floats:
+    """log(1 + exp(score)), the mean under LightGBM's cross_entropy_lambda."""
+    return log1p(exp(raw))
+
+
+def signed_square(raw: Floats) -> Floats:
+    """sign(score) * score², which undoes LightGBM's reg_sqrt."""
+    return np.sign(raw) * raw * raw
+
+
 def a_class_each(n_outputs: int) -> int:
     """One output a class, or one for two classes."""
     return max(2, n_outputs)
@@ -103,6 +118,7 @@ class Link:
         scored: raw scores to that decision function; None where they are it.
         chosen: raw scores to the index of the class; None: the largest, or above the threshold.
         n_classes: the number of raw outputs to that of classes; 0 where no number of classes has so many.
+        shares: whether a row's probabilities add up to 1.
     """
 
     kinds: tuple[str, ...]
@@ -114,6 +130,7 @@ class Link:
     scored: Callable[[Floats], Floats] | None = None
     chosen: Callable[[Floats], NDArray[Any]] | None = None
     n_classes: Callable[[int], int] = a_class_each
+    shares: bool = True
 
     def decide(self, raw: Floats) -> NDArray[Any]:
         """The index of the class decided for in each row; ties go to the first class, as in scikit-learn.
@@ -137,8 +154,12 @@ LINKS: dict[str, Link] = {
     "modified_huber": Link(_CLASSIFIER, (1, 0), modified_huber),
     "margin": Link(_CLASSIFIER, (1, 0)),  # no probabilities: a linear support vector machine
     "given": Link(_CLASSIFIER, (1, 0), given, threshold=0.5, scores=False),
-    "identity": Link(("regressor",), (1, 1), mean=identity),
+    "one_vs_all": Link(_CLASSIFIER, (2, 0), one_vs_all, shares=False),
+    "identity": Link(("regressor", "ranker"), (1, 1), mean=identity),
     "exp": Link(("regressor",), (1, 1), mean=exponential),
+    "expit": Link(("regressor",), (1, 1), mean=one_vs_all),
+    "softplus": Link(("regressor",), (1, 1), mean=softplus),
+    "signed_square": Link(("regressor",), (1, 1), mean=signed_square),
     "double_sigmoid": Link(_CLASSIFIER, (1, 1), double_sigmoid),
     "boosted_votes": Link(_CLASSIFIER, (1, 0), boosted_votes),
     "inlier": Link(("outlier_detector",), (1, 1)),

@@ -4,7 +4,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["classifier", "regressor", "clusterer", "transformer", "outlier_detector"]
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["classifier", "regressor", "ranker", "clusterer", "transformer", "outlier_detector"]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Rows as an estimator's `fit` takes them.
+
+    Attributes:
+        X: (rows, features), in the dtype of the estimator's row.
+        y: the target: codes of a classifier's labels, else numbers; None without one.
+        weights: float64, (rows,), or None.
+        groups: int64, (rows,): the number of each row's group, ascending, so that groups stand together; None
+            unless it is for a ranker.
+    """
+
+    X: NDArray[Any]
+    y: NDArray[Any] | None
+    weights: NDArray[np.float64] | None = None
+    groups: NDArray[np.int64] | None = None
+
+
+def plain_arguments(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
+    """What scikit-learn's `fit` takes besides X. No estimator that uses this takes validation rows."""
+    found = {"y": lesson.y, "sample_weight": lesson.weights}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -20,8 +47,10 @@ class Row:
         dtype: of the matrix it trains on: float64, or float32 where the library would convert to it anyway.
         accepts_nan: whether a null, which reaches it as NaN, is allowed.
         accepts_weights: whether `fit` takes sample_weight.
-        early_stopping: how `fit` takes validation rows: "eval_set" (XGBoost), "X_val" (histogram gradient
-            boosting), or None.
+        early_stopping: the parameter of `fit` that takes validation rows: "eval_set" (XGBoost, LightGBM, CatBoost),
+            "X_val" (histogram gradient boosting), or None.
+        arguments: the clone, training rows, and validation rows or None, to what `fit` is given besides X; refuses
+            validation rows that would not matter, and early stopping without any.
         prepare: changes or refuses parameters of the clone before it is fitted; gets the feature names.
         compare: the method whose result is compared with ours after training, for forms read from private
             parts.
@@ -36,6 +65,7 @@ class Row:
     accepts_nan: bool = False
     accepts_weights: bool = True
     early_stopping: Literal["eval_set", "X_val"] | None = None
+    arguments: Callable[[Any, Lesson, Lesson | None], dict[str, Any]] = plain_arguments
     prepare: Callable[[Any, list[str]], None] | None = None
     compare: str | None = None
 
@@ -47,4 +77,4 @@ class Row:
     @property
     def supervised(self) -> bool:
         """Whether it needs a target."""
-        return self.kind in ("classifier", "regressor")
+        return self.kind in ("classifier", "regressor", "ranker")
