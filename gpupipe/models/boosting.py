@@ -1,12 +1,14 @@
 """Boosted trees: scikit-learn's histogram gradient boosting as arrays, XGBoost as its own UBJ."""
 
+import inspect
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.errors import ColumnNotFoundError, UnsafeModelError, nearest
-from gpupipe.models.rows import Row
+from gpupipe import optional
+from gpupipe.errors import ColumnNotFoundError, ParameterError, UnsafeModelError, nearest
+from gpupipe.models.rows import Lesson, Row, plain_arguments
 from gpupipe.models.trees import Categories, Trees, TreeTable, assemble
 
 # The inverse links of HistGradientBoostingRegressor's losses.
@@ -82,6 +84,33 @@ def _categories(estimator: Any, mask: NDArray[np.bool_]) -> Categories | None:
     return Categories(np.concatenate(known), np.concatenate([[0], np.cumsum(sizes)]))
 
 
+def arguments(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
+    """What `fit` of histogram gradient boosting takes besides X."""
+    found = plain_arguments(estimator, lesson, held)
+    if held is None:
+        return found
+    who, version = type(estimator).__name__, optional.load("sklearn").__version__
+    known = "X_val" in inspect.signature(estimator.fit).parameters
+    need(known, who, f"scikit-learn {version} cannot take them. Install scikit-learn 1.7 or later")
+    need(estimator.early_stopping is not False, who, "early_stopping is False. Set it to True or 'auto'")
+    return {**found, "X_val": held.X, "y_val": held.y, "sample_weight_val": held.weights}
+
+
+def need(condition: bool, who: str, why: str) -> None:
+    """Refuse validation rows that would not matter unless `condition` holds."""
+    if not condition:
+        raise ParameterError(f"Validation rows were given to {who}, and {why}.")
+
+
+def refuse_no_validation(who: str, parameter: str, rounds: Any) -> None:
+    """Refuse early stopping where there are no validation rows to stop by."""
+    if rounds is not None:
+        raise ParameterError(
+            f"{who}({parameter}={rounds}) needs validation rows, and none were given. "
+            f"Give validation=, or leave {parameter} unset."
+        )
+
+
 def prepare(estimator: Any, feature_names: list[str]) -> None:
     """Turn feature names in the parameters into positions: a matrix has no names."""
     chosen = estimator.categorical_features
@@ -104,6 +133,16 @@ def by_position(constraints: Any, feature_names: list[str], parameter: str) -> A
     return [constraints.get(name, 0) for name in feature_names]
 
 
+def positions(constraints: Any, feature_names: list[str], parameter: str) -> Any:
+    """Lists of features that may interact, by name or position, as lists of positions."""
+    if not isinstance(constraints, list | tuple):
+        return constraints
+    return [
+        [position(name, feature_names, parameter) if isinstance(name, str) else name for name in together]
+        for together in constraints
+    ]
+
+
 def position(name: str, feature_names: list[str], parameter: str) -> int:
     """The position of a feature a parameter names. Raises ColumnNotFoundError where there is none."""
     if name not in feature_names:
@@ -117,6 +156,7 @@ _HIST: dict[str, Any] = {
     "dtype": "float32",
     "accepts_nan": True,
     "early_stopping": "X_val",
+    "arguments": arguments,
     "prepare": prepare,
 }
 _CLASSIFIER, _REGRESSOR = "HistGradientBoostingClassifier", "HistGradientBoostingRegressor"

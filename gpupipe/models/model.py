@@ -3,7 +3,6 @@
 The user's estimator is cloned, fitted by its own library, and turned at once into a form of ours.
 """
 
-import inspect
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +12,19 @@ from numpy.typing import NDArray
 
 from gpupipe import optional
 from gpupipe.errors import ModelError, ParameterError, TargetError, UnsafeModelError
-from gpupipe.models import labels
-from gpupipe.models.estimators import ROWS, Row, describe
+from gpupipe.models import labels, ranking
+from gpupipe.models.estimators import ROWS, describe
 from gpupipe.models.fitted import Model, matrix
 from gpupipe.models.labels import Label
+from gpupipe.models.rows import Lesson, Row
 
 __all__ = ["Model", "train"]
 
-Validation = tuple[NDArray[np.float32], Any, NDArray[np.float64] | None]
+# X, y, weights or None; a ranker's have their groups too
+Validation = (
+    tuple[NDArray[np.float32], Any, NDArray[np.float64] | None]
+    | tuple[NDArray[np.float32], Any, NDArray[np.float64] | None, Any]
+)
 COMPARED_ROWS = 64
 
 
@@ -30,6 +34,7 @@ def train(
     y: Any = None,
     *,
     weights: NDArray[np.float64] | None = None,
+    groups: Any = None,
     validation: Validation | None = None,
     feature_names: Sequence[str],
 ) -> Model:
@@ -40,14 +45,16 @@ def train(
         X: float32, (rows, features), null as NaN. The planner checks beforehand that the estimator takes NaN.
         y: labels of any plain type (NumPy, Arrow or a list), numbers for a regressor, else None.
         weights: float64, (rows,), at least 0; None weighs all rows alike.
-        validation: (X, y, weights or None) for early stopping.
+        groups: a ranker's: what each row is ranked for, any plain values of shape (rows,).
+        validation: (X, y, weights or None) for early stopping; a ranker's (X, y, weights or None, groups).
         feature_names: names of the columns of X.
 
     Raises:
         UnsupportedEstimatorError: the estimator is not in the table.
         UnsafeModelError: its parameters lead to a model with no safe form.
         TargetError: the target is missing, null, of one class, or not what the estimator learns.
-        ParameterError: weights or validation rows that it cannot use.
+        ParameterError: weights, groups or validation rows that it cannot use, or lacks.
+        DataError: a null group.
         ModelError: the library refused; its message is kept.
 
     >>> from sklearn.linear_model import LogisticRegression
@@ -56,19 +63,16 @@ def train(
     array(['no', 'no', 'yes', 'yes'], dtype=object)
     """
     row, names = describe(estimator), list(feature_names)
-    X = matrix(X, len(names))
     clone = optional.load("sklearn.base").clone(estimator)
     if row.prepare is not None:
-        row.prepare(clone, names)
+        clone = row.prepare(clone, names) or clone
+    X = matrix(X, len(names))
     target, classes = _target(row, y, len(X))
     if classes is not None:
         _recode_class_weight(clone, classes)
-    arguments = {} if target is None else {"y": target}
-    if weights is not None:
-        _check_weights(row, weights, len(X))
-        arguments["sample_weight"] = weights
-    arguments.update(_early_stopping(row, clone, validation, classes, len(names)))
-    _fit(row, clone, X.astype(row.dtype, copy=False), arguments)
+    lesson = _lesson(row, X, target, weights, groups)
+    held = None if validation is None else _held(row, validation, classes, len(names))
+    _fit(row, clone, lesson.X, row.arguments(clone, lesson, held))
     body, link = _converted(row, clone)
     model = Model(row.path, row.kind, classes, tuple(names), link, body)
     _compare(row, clone, model, X[:COMPARED_ROWS])
@@ -84,24 +88,42 @@ def _target(row: Row, y: Any, n_rows: int) -> tuple[NDArray[Any] | None, tuple[L
         raise TargetError(f"{row.name} needs a target, and none was given. Give target= or y.")
     if len(y) != n_rows:
         raise TargetError(f"The target has {len(y)} values for {n_rows} rows of features. Give one a row.")
-    if row.kind == "regressor":
+    if row.kind != "classifier":
         return labels.numbers(y), None
     codes, classes = labels.encode(y)
     return codes, tuple(classes)
 
 
-def _recode_class_weight(clone: Any, classes: Sequence[Label]) -> None:
-    """A class_weight by label becomes one by code, since codes are what the estimator sees."""
-    given = clone.get_params(deep=False).get("class_weight")
-    if not isinstance(given, dict):
-        return
-    code = {label: index for index, label in enumerate(classes)}
-    unknown = [label for label in given if label not in code]
-    if unknown:
+def _lesson(row: Row, X: NDArray[np.float32], y: Any, weights: NDArray[np.float64] | None, groups: Any) -> Lesson:
+    if weights is not None:
+        _check_weights(row, weights, len(X))
+    lesson = Lesson(X.astype(row.dtype, copy=False), y, weights)
+    if row.kind != "ranker":
+        if groups is not None:
+            rankers = ", ".join(other.name for other in ROWS if other.kind == "ranker")
+            raise ParameterError(f"{row.name} takes no groups, and groups were given. Leave them out, or use: {rankers}.")
+        return lesson
+    if groups is None:
         raise ParameterError(
-            f"class_weight names the label {unknown[0]!r}, which no training row has. There are: {list(classes)}."
+            f"{row.name} ranks rows within groups, and none were given. Give Pipeline(groups=…), the column of what "
+            "rows are ranked for."
         )
-    clone.set_params(class_weight={code[label]: weight for label, weight in given.items()})
+    return ranking.by_group(lesson, groups, row.name)
+
+
+def _recode_class_weight(clone: Any, classes: Sequence[Label]) -> None:
+    """Class weights by label become weights by code, since codes are what the estimator sees."""
+    for name in ("class_weight", "class_weights"):  # CatBoost's has an s
+        given = clone.get_params(deep=False).get(name)
+        if not isinstance(given, dict):
+            continue
+        code = {label: index for index, label in enumerate(classes)}
+        unknown = [label for label in given if label not in code]
+        if unknown:
+            raise ParameterError(
+                f"{name} names the label {unknown[0]!r}, which no training row has. There are: {list(classes)}."
+            )
+        clone.set_params(**{name: {code[label]: weight for label, weight in given.items()}})
 
 
 def _check_weights(row: Row, weights: NDArray[np.float64], n_rows: int) -> None:
@@ -115,47 +137,32 @@ def _check_weights(row: Row, weights: NDArray[np.float64], n_rows: int) -> None:
         raise ParameterError(f"{what} not usable: weights must be finite, at least 0, and some above 0.")
 
 
-def _early_stopping(
-    row: Row, clone: Any, validation: Validation | None, classes: Sequence[Label] | None, n_features: int
-) -> dict[str, Any]:
-    rounds = getattr(clone, "early_stopping_rounds", None)
-    if validation is None:
-        if rounds is not None:
-            raise ParameterError(
-                f"{row.name}(early_stopping_rounds={rounds}) needs validation rows, and none were given. "
-                "Give validation=, or leave early_stopping_rounds unset."
-            )
-        return {"verbose": False} if row.early_stopping == "eval_set" else {}
-    X, y, weights = validation
-    X = matrix(X, n_features).astype(row.dtype, copy=False)
+def _held(row: Row, validation: Validation, classes: Sequence[Label] | None, n_features: int) -> Lesson:
+    """The validation rows, as the estimator takes them."""
+    X, y, weights, groups = (*validation, None)[:4]
+    if row.early_stopping is None:
+        stops = ", ".join(other.name for other in ROWS if other.early_stopping)
+        raise ParameterError(
+            f"Validation rows were given to {row.name}, and it does not stop early. Leave them out, or use one of: "
+            f"{stops}."
+        )
+    X = matrix(X, n_features)
     target = labels.numbers(y) if classes is None else labels.codes_of(y, classes)
     if len(target) != len(X):
-        found = f"{len(target)} values for {len(X)} rows"
-        raise TargetError(f"The validation target has {found}. Give one a row.")
-    if weights is not None:
-        _check_weights(row, weights, len(X))
-    if row.early_stopping == "eval_set":
-        _need(rounds is not None, row, "early_stopping_rounds is not set, so they would not matter. Set it")
-        sets = {"eval_set": [(X, target)], "verbose": False}
-        return sets if weights is None else {**sets, "sample_weight_eval_set": [weights]}
-    stops = ", ".join(other.name for other in ROWS if other.early_stopping)
-    _need(row.early_stopping == "X_val", row, f"it does not stop early. Leave them out, or use one of: {stops}")
-    version = optional.load("sklearn").__version__
-    known = "X_val" in inspect.signature(clone.fit).parameters
-    _need(known, row, f"scikit-learn {version} cannot take them. Install scikit-learn 1.7 or later")
-    _need(clone.early_stopping is not False, row, "early_stopping is False. Set it to True or 'auto'")
-    return {"X_val": X, "y_val": target, "sample_weight_val": weights}
+        raise TargetError(f"The validation target has {len(target)} values for {len(X)} rows. Give one a row.")
+    return _lesson(row, X, target, weights, groups)
 
 
-def _need(condition: bool, row: Row, why: str) -> None:
-    if not condition:
-        raise ParameterError(f"Validation rows were given to {row.name}, and {why}.")
+# The libraries' own exceptions that are no ValueError, as XGBoostError is
+_COMPLAINTS = ("LightGBMError", "CatBoostError")
 
 
 def _fit(row: Row, clone: Any, X: NDArray[Any], arguments: dict[str, Any]) -> None:
     try:
         clone.fit(X, **arguments)
-    except (ValueError, TypeError) as error:  # the libraries' own complaints; XGBoostError is a ValueError
+    except Exception as error:
+        if not isinstance(error, ValueError | TypeError) and type(error).__name__ not in _COMPLAINTS:
+            raise
         shape = f"{X.shape[0]} rows × {X.shape[1]} features"
         raise ModelError(f"{row.path} refused to train on {shape}: {error}") from error
 
@@ -171,7 +178,8 @@ def _compare(row: Row, clone: Any, model: Model, X: NDArray[np.float32]) -> None
     """Private parts of a library may change: see that our form says on some rows what the estimator says."""
     if row.compare is None:
         return
-    theirs, ours = getattr(clone, row.compare)(X), getattr(model, row.compare)(X)
+    theirs = getattr(clone, row.compare)(X.astype(row.dtype, copy=False))
+    ours = getattr(model, row.compare)(X)
     if not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12):
         raise _unread(row)
 

@@ -51,7 +51,8 @@ class Row:
             "X_val" (histogram gradient boosting), or None.
         arguments: the clone, training rows, and validation rows or None, to what `fit` is given besides X; refuses
             validation rows that would not matter, and early stopping without any.
-        prepare: changes or refuses parameters of the clone before it is fitted; gets the feature names.
+        prepare: changes or refuses parameters of the clone before it is fitted; gets the feature names, and gives
+            None, or an estimator to fit in the clone's place.
         compare: the method whose result is compared with ours after training, for forms read from private
             parts.
     """
@@ -66,7 +67,7 @@ class Row:
     accepts_weights: bool = True
     early_stopping: Literal["eval_set", "X_val"] | None = None
     arguments: Callable[[Any, Lesson, Lesson | None], dict[str, Any]] = plain_arguments
-    prepare: Callable[[Any, list[str]], None] | None = None
+    prepare: Callable[[Any, list[str]], Any] | None = None
     compare: str | None = None
 
     @property

@@ -1,5 +1,6 @@
 """XGBoost models: kept as XGBoost's own UBJ, predicted by XGBoost, checked by us before XGBoost sees them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe import optional
-from gpupipe.errors import ModelError, UnsafeModelError
-from gpupipe.models import checks, ubj
-from gpupipe.models.boosting import by_position
+from gpupipe.errors import ModelError, ParameterError, UnsafeModelError
+from gpupipe.models import checks, ranking, ubj
+from gpupipe.models.boosting import by_position, need, positions, refuse_no_validation
 from gpupipe.models.checks import Arrays, Blobs, Params
-from gpupipe.models.rows import Row
+from gpupipe.models.rows import Lesson, Row, plain_arguments
 
 BLOB = "ubj"
 ROOT = 2**31 - 1  # what XGBoost gives as the parent of a root
@@ -81,6 +82,46 @@ def regressor(estimator: Any) -> tuple[XGBoost, str]:
     return _saved(estimator, 1), "identity"
 
 
+def ranker(estimator: Any) -> tuple[XGBoost, str]:
+    """A fitted XGBRanker; the raw output is its score, by which rows of one group are ordered."""
+    return _saved(estimator, 1), "identity"
+
+
+def arguments(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
+    """What `fit` takes besides X; the validation rows say when to stop."""
+    found = {**_rows(estimator, lesson), "verbose": False}
+    who, rounds = type(estimator).__name__, estimator.early_stopping_rounds
+    if held is None:
+        refuse_no_validation(who, "early_stopping_rounds", rounds)
+        return found
+    need(rounds is not None, who, "early_stopping_rounds is not set, so they would not matter. Set it")
+    given = _rows(estimator, held)
+    found["eval_set"] = [(held.X, given.pop("y"))]
+    names = {"sample_weight": "sample_weight_eval_set", "qid": "eval_qid"}
+    return {**found, **{names[name]: [values] for name, values in given.items()}}
+
+
+def _rows(estimator: Any, lesson: Lesson) -> dict[str, Any]:
+    if lesson.groups is None:
+        return plain_arguments(estimator, lesson, None)
+    who = type(estimator).__name__
+    if estimator.objective == "rank:ndcg":
+        ranking.refuse_fractions(lesson, f"{who}(objective='rank:ndcg')")
+    weights = ranking.group_weights(lesson, who)
+    found = {"y": lesson.y, "qid": lesson.groups}
+    return found if weights is None else {**found, "sample_weight": weights}
+
+
+def one_round(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
+    """What `fit` of XGBoost's random forests takes besides X."""
+    if estimator.early_stopping_rounds is not None:
+        raise ParameterError(
+            f"{type(estimator).__name__} grows its trees in one round, so there is nothing to stop early. "
+            "Leave early_stopping_rounds unset."
+        )
+    return {**plain_arguments(estimator, lesson, held), "verbose": False}
+
+
 def prepare(estimator: Any, feature_names: list[str]) -> None:
     """Refuse, before training, what could not be saved; turn feature names into positions."""
     if callable(estimator.objective):
@@ -103,6 +144,16 @@ def prepare(estimator: Any, feature_names: list[str]) -> None:
             f"missing={estimator.missing!r} would take a value for a null; a null reaches the model as NaN. "
             "Leave missing unset, and use null_if in the features."
         )
+    if estimator.multi_strategy == "multi_output_tree":
+        raise UnsafeModelError(
+            "XGBoost with multi_strategy='multi_output_tree' has vectors for leaves, which have no saved form here. "
+            "Leave multi_strategy unset."
+        )
+    if estimator.objective == "multi:softmax":  # the same trees, and probabilities with them
+        estimator.set_params(objective="multi:softprob")
+    if isinstance(estimator.interaction_constraints, list | tuple):  # XGBoost takes positions as text alone
+        together = positions(estimator.interaction_constraints, feature_names, "interaction_constraints")
+        estimator.set_params(interaction_constraints=json.dumps(together))
     if isinstance(estimator.monotone_constraints, dict):
         constraints = by_position(estimator.monotone_constraints, feature_names, "monotone_constraints")
         estimator.set_params(monotone_constraints=tuple(constraints))
@@ -203,8 +254,12 @@ def _integers(found: Any, name: str) -> NDArray[Any]:
     return values.astype(np.int64)
 
 
-_XGB: dict[str, Any] = {"dtype": "float32", "accepts_nan": True, "early_stopping": "eval_set", "prepare": prepare}
+_FOREST: dict[str, Any] = {"dtype": "float32", "accepts_nan": True, "prepare": prepare, "arguments": one_round}
+_XGB: dict[str, Any] = {**_FOREST, "early_stopping": "eval_set", "arguments": arguments}
 ROWS: tuple[Row, ...] = (
     Row("XGBClassifier", "xgboost", "classifier", "xgboost", classifier, **_XGB),
     Row("XGBRegressor", "xgboost", "regressor", "xgboost", regressor, **_XGB),
+    Row("XGBRanker", "xgboost", "ranker", "xgboost", ranker, **_XGB),
+    Row("XGBRFClassifier", "xgboost", "classifier", "xgboost", classifier, **_FOREST),
+    Row("XGBRFRegressor", "xgboost", "regressor", "xgboost", regressor, **_FOREST),
 )
