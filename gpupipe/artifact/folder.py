@@ -1,13 +1,15 @@
 """One flat folder of regular files: opened as a whole, filled, removed. Links are never followed."""
 
 import contextlib
+import errno
 import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gpupipe.errors import ArtifactCorruptError
+from gpupipe.errors import ArtifactCorruptError, ArtifactError
+from gpupipe.storage import Kind, disk, read_all, rename_absent, stands, sync_folder, write_all
 
 MANIFEST = "manifest.json"
 MAX_FILES = 64
@@ -15,6 +17,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.(json|safetensors|arrow|ubj)")
 
 # A link is refused, and a pipe put in a file's place must not block.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+# A link; a socket or a device; gone since it was listed.
+_NO_FILE = {errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.ENOENT}
 _ATTEMPTS = 100
 
 
@@ -28,6 +33,7 @@ def opened(path: Path) -> Iterator[dict[str, int | None]]:
     Raises:
         FileNotFoundError: nothing is there.
         ArtifactCorruptError: not a folder, or one with more than `MAX_FILES` entries.
+        ArtifactError: it was replaced all the time.
     """
     with contextlib.ExitStack() as stack:
         for _ in range(_ATTEMPTS):
@@ -36,7 +42,7 @@ def opened(path: Path) -> Iterator[dict[str, int | None]]:
                 yield files
                 return
             stack.close()
-        raise ArtifactCorruptError(f"{path} was replaced {_ATTEMPTS} times while it was opened. Try again.")
+        raise ArtifactError(f"{path} was replaced {_ATTEMPTS} times while it was opened. Try again.")
 
 
 def read(descriptor: int, name: str, limit: int) -> bytes:
@@ -45,60 +51,92 @@ def read(descriptor: int, name: str, limit: int) -> bytes:
     Raises:
         ArtifactCorruptError: the file holds more than `limit` bytes.
     """
-    size = os.fstat(descriptor).st_size
+    size = disk.fstat(descriptor).st_size
     if size > limit:
         raise ArtifactCorruptError(f"{name} holds {size:,} bytes; at most {limit:,} were expected.")
-    with open(descriptor, "rb", closefd=False) as file:
-        return file.read(size)
+    return read_all(descriptor, size)
 
 
 def fill(path: Path, files: Mapping[str, bytes], manifest: int) -> None:
     """Write the files into the folder, mode 0600, and force them to the disk; the open manifest last."""
     for name in sorted(files.keys() - {MANIFEST}):
-        descriptor = os.open(path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            _write(file.fileno(), files[name])
+        descriptor = disk.open(path / name, _NEW, 0o600)
+        try:
+            _write(descriptor, files[name])
+        except BaseException:
+            with contextlib.suppress(OSError):  # it would hide the first error
+                disk.close(descriptor)
+            raise
+        disk.close(descriptor)
     _write(manifest, files[MANIFEST])
-    sync(path)
-
-
-def sync(path: Path) -> None:
-    """Force a folder's list of names to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path)
 
 
 def remove(path: Path) -> None:
-    """Remove the folder, the manifest last, if :func:`is_flat`; else leave it alone."""
-    if not is_flat(path):
+    """Remove the folder, the manifest last, if it is one of :func:`flat_names`; else leave it alone."""
+    names = flat_names(path)
+    if names is None:
         return
     with contextlib.suppress(FileNotFoundError):  # another process may be removing it as well
-        for name in sorted(os.listdir(path), key=lambda name: name == MANIFEST):
+        for name in sorted(names, key=lambda name: name == MANIFEST):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path / name)
-        os.rmdir(path)
+                disk.unlink(path / name)
+        disk.rmdir(path)
 
 
-def is_flat(path: Path) -> bool:
-    """Whether `path` is a folder, no link, of nothing but regular files with our names, or empty."""
+def flat_names(path: Path) -> list[str] | None:
+    """The names in the folder `path`; None if it is a link, no folder, or holds anything but regular files with
+    names that ours have.
+    """
     try:
-        with os.scandir(path) as entries:
-            flat = all(NAME.fullmatch(e.name) and e.is_file(follow_symlinks=False) for e in entries)
-        return flat and not path.is_symlink()
+        if not stat.S_ISDIR(disk.lstat(path).st_mode):
+            return None
+        names = disk.listdir(path)
+        flat = all(NAME.fullmatch(name) and stat.S_ISREG(disk.lstat(path / name).st_mode) for name in names)
+        return names if flat else None
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return None
+
+
+class _FlatFolder(Kind):
+    """An artifact being written: its manifest is the file whose lock says that the writer lives."""
+
+    def create(self, path: Path) -> int | None:
+        try:
+            disk.mkdir(path, 0o700)
+            return disk.open(path / MANIFEST, _NEW, 0o600)
+        except FileExistsError:
+            return None
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                disk.rmdir(path)
+            if isinstance(error, FileNotFoundError) and stands(path.parent):
+                return None
+            raise
+
+    def locked_file(self, path: Path) -> Path:
+        return path / MANIFEST
+
+    def is_ours(self, path: Path) -> bool:
+        return flat_names(path) is not None
+
+    def remove(self, path: Path) -> None:
+        remove(path)
+
+    def put_back(self, path: Path, target: Path) -> bool:
+        return rename_absent(path, target)
+
+
+FLAT_FOLDER = _FlatFolder()
 
 
 def _open_all(path: Path, stack: contextlib.ExitStack) -> dict[str, int | None] | None:
     try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = disk.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except NotADirectoryError:
         raise ArtifactCorruptError(f"{path} is a file; an artifact is a folder holding {MANIFEST}.") from None
-    stack.callback(os.close, folder)
-    names = os.listdir(folder)
+    stack.callback(_close, folder)
+    names = disk.listdir(folder)
     if len(names) > MAX_FILES:
         raise ArtifactCorruptError(f"{path} holds {len(names)} files; an artifact holds at most {MAX_FILES}.")
     files = {name: _open(folder, name, stack) for name in sorted(names)}
@@ -108,24 +146,28 @@ def _open_all(path: Path, stack: contextlib.ExitStack) -> dict[str, int | None] 
 
 def _is_current(path: Path, folder: int) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(folder))
+        return os.path.samestat(disk.stat(path), disk.fstat(folder))
     except FileNotFoundError:
         return False
 
 
 def _open(folder: int, name: str, stack: contextlib.ExitStack) -> int | None:
     try:
-        descriptor = os.open(name, _READ, dir_fd=folder)
-    except PermissionError:
+        descriptor = disk.open(name, _READ, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
         raise
-    except OSError:  # ELOOP for a link, ENXIO for a socket, ENOENT for a file gone since it was listed
-        return None
-    stack.callback(os.close, descriptor)
-    return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    stack.callback(_close, descriptor)
+    return descriptor if stat.S_ISREG(disk.fstat(descriptor).st_mode) else None
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # of a file that was only read nothing can be lost
+        disk.close(descriptor)
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    os.fchmod(descriptor, 0o600)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(data)
-    os.fsync(descriptor)
+    disk.fchmod(descriptor, 0o600)
+    write_all(descriptor, data)
+    disk.fsync(descriptor)

@@ -10,9 +10,9 @@ docs/artifact.md is the specification. This module knows no pipeline: the docume
 there.
 """
 
-import hashlib
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,21 +23,18 @@ import pyarrow as pa
 
 from gpupipe.artifact import canonical, commit, folder, tables, tensors
 from gpupipe.artifact.folder import MANIFEST
+from gpupipe.artifact.manifest import FORMAT, VERSION, plain, read_manifest, sha256
 from gpupipe.artifact.tensors import Array
 from gpupipe.errors import (
     ArtifactCorruptError,
     ArtifactNotFoundError,
-    ArtifactVersionError,
     ParameterError,
     nearest,
 )
+from gpupipe.storage import disk, failing, stands_aside
 
-FORMAT = "gpupipe-artifact"
-VERSION = 1
-
-_ATTEMPTS = 3
+_ATTEMPTS, _LOOKS = 100, 3
 _NONE: Mapping[str, Any] = MappingProxyType({})
-_KEYS = {"format", "version", "gpupipe", "document", "files", "strings", "digest"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,10 +98,10 @@ def write(
         "version": VERSION,
         "gpupipe": metadata.version("gpupipe"),
         "document": document,
-        "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in files.items()},
+        "files": {name: {"size": len(data), "sha256": sha256(data)} for name, data in files.items()},
         "strings": strings,
     }
-    manifest["digest"] = _sha256(canonical.dumps(manifest))
+    manifest["digest"] = sha256(canonical.dumps(manifest))
     commit.publish(Path(path), {**files, MANIFEST: canonical.dumps(manifest)}, overwrite=overwrite)
     return str(manifest["digest"])
 
@@ -116,18 +113,44 @@ def read(path: str | os.PathLike[str]) -> Contents:
         ArtifactNotFoundError: nothing is there.
         ArtifactVersionError: written in a format newer than this gpupipe knows.
         ArtifactCorruptError: anything else is wrong; the message names the file.
+        StorageError: the disk fails, or the artifact may not be read.
     """
     target = Path(os.path.abspath(path))
+    if "\0" in str(target):  # which no file system can hold
+        raise ArtifactNotFoundError(f"Nothing stands at {str(target)!r}: a path has no NUL in it.")
+    with failing(f"The artifact {target} was not read", target, reading=True), _damage_of(target):
+        return _contents(*_verified(target))
+
+
+def _verified(target: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest and the bytes of all files it lists."""
+    absent = 0
     for _ in range(_ATTEMPTS):
         commit.recover(target.parent)  # puts back an artifact that stood aside just then
-        try:
-            with folder.opened(target) as files:
-                manifest = _read_manifest(files)
-                data = _read_files(files, manifest["files"])
-        except FileNotFoundError:
-            continue
-        return _contents(manifest, data)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), folder.opened(target) as files:
+            manifest = read_manifest(files)
+            return manifest, _read_files(files, manifest["files"])
+        absent += not _comes_and_goes(target)
+        if absent == _LOOKS:
+            break
     raise ArtifactNotFoundError(f"Nothing stands at {target}. {_neighbours(target)}")
+
+
+def _comes_and_goes(target: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return stands_aside(target)
+    return False
+
+
+@contextlib.contextmanager
+def _damage_of(target: Path) -> Iterator[None]:
+    """Errors of one file, which name it, become errors of the artifact that say what to do."""
+    try:
+        yield
+    except ArtifactCorruptError as error:
+        raise ArtifactCorruptError(
+            f"{target} is no whole artifact: {error} If it was one, it is damaged: restore a copy, or save it again."
+        ) from error
 
 
 def _encode_files(
@@ -163,66 +186,23 @@ def _allowed(name: str) -> str:
     return name
 
 
-def _read_manifest(files: dict[str, int | None]) -> dict[str, Any]:
-    descriptor = files.get(MANIFEST)
-    if descriptor is None:
-        raise ArtifactCorruptError(f"There is no {MANIFEST}: not an artifact, or one that lost this file.")
-    data = folder.read(descriptor, MANIFEST, canonical.MAX_BYTES)
-    manifest = canonical.loads(data, MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ArtifactCorruptError(
-            f"{MANIFEST} is not that of a gpupipe artifact (its format is not {FORMAT!r})."
-        )
-    version = manifest.get("version")
-    if type(version) is not int or version < 1:
-        raise ArtifactCorruptError(f"{MANIFEST} has no version (found {version!r}).")
-    if version > VERSION:  # before the digest: a newer format may have other rules for it
-        raise ArtifactVersionError(
-            f"The artifact is in format {version}, written by gpupipe {manifest.get('gpupipe')}; this is "
-            "gpupipe "
-            f"{metadata.version('gpupipe')}, which reads formats up to {VERSION}. Try: pip install "
-            "--upgrade gpupipe"
-        )
-    _check_manifest(manifest, data)
-    return manifest
-
-
-def _check_manifest(manifest: dict[str, Any], data: bytes) -> None:
-    if manifest.keys() != _KEYS:
-        odd = sorted(manifest.keys() ^ _KEYS)
-        raise ArtifactCorruptError(f"{MANIFEST} has keys missing or too many: {', '.join(odd)}.")
-    try:
-        canonical_bytes = canonical.dumps(manifest)
-        covered = canonical.dumps({key: value for key, value in manifest.items() if key != "digest"})
-    except ParameterError as error:
-        raise ArtifactCorruptError(f"{MANIFEST} is not canonical JSON: {error}") from error
-    if canonical_bytes != data or _sha256(covered) != manifest["digest"]:
-        raise ArtifactCorruptError(f"{MANIFEST} was altered: its digest is not that of its contents.")
-    if not _is_shaped(manifest):
-        raise ArtifactCorruptError(f"{MANIFEST} does not list its files as this format does.")
-
-
-def _is_shaped(manifest: dict[str, Any]) -> bool:
-    files, strings = manifest["files"], manifest["strings"]
-    return (
-        isinstance(manifest["document"], dict)
-        and isinstance(manifest["gpupipe"], str)
-        and isinstance(files, dict)
-        and all(folder.NAME.fullmatch(name) and name != MANIFEST for name in files)
-        and all(isinstance(entry, dict) and entry.keys() == {"size", "sha256"} for entry in files.values())
-        and all(type(entry["size"]) is int and isinstance(entry["sha256"], str) for entry in files.values())
-        and isinstance(strings, dict)
-        and all(name in files and isinstance(kinds, dict) for name, kinds in strings.items())
-        and all(isinstance(kind, str) for kinds in strings.values() for kind in kinds.values())
-    )
-
-
 def _read_files(files: dict[str, int | None], listed: dict[str, Any]) -> dict[str, bytes]:
     if missing := sorted(listed.keys() - files.keys()):
         raise ArtifactCorruptError(f"{missing[0]} is missing, though the {MANIFEST} lists it.")
     if extra := sorted(files.keys() - listed.keys() - {MANIFEST}):
-        raise ArtifactCorruptError(f"{extra[0]} is there, though the {MANIFEST} does not list it.")
+        raise ArtifactCorruptError(f"{plain(extra[0])} is there, though the {MANIFEST} does not list it.")
+    _refuse_huge(listed)
     return {name: _read_file(files[name], name, entry) for name, entry in sorted(listed.items())}
+
+
+def _refuse_huge(listed: dict[str, Any]) -> None:
+    """A file with holes takes no room on the disk, and all of its size in memory."""
+    size = sum(entry["size"] for entry in listed.values())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        raise ArtifactCorruptError(
+            f"The {MANIFEST} lists {plain(size)} bytes of files, and this machine has {memory} bytes of memory."
+        )
 
 
 def _read_file(descriptor: int | None, name: str, entry: dict[str, Any]) -> bytes:
@@ -231,9 +211,9 @@ def _read_file(descriptor: int | None, name: str, entry: dict[str, Any]) -> byte
     data = folder.read(descriptor, name, entry["size"])
     if len(data) != entry["size"]:
         raise ArtifactCorruptError(
-            f"{name} is cut short: {len(data):,} bytes, and {entry['size']:,} were written."
+            f"{name} is cut short: {len(data):,} bytes, and {plain(entry['size'])} were written."
         )
-    if _sha256(data) != entry["sha256"]:
+    if sha256(data) != entry["sha256"]:
         raise ArtifactCorruptError(
             f"{name} was altered: its bytes do not match the digest in the {MANIFEST}."
         )
@@ -262,11 +242,7 @@ def _contents(manifest: dict[str, Any], data: dict[str, bytes]) -> Contents:
 def _neighbours(target: Path) -> str:
     try:
         return nearest(
-            target.name, sorted(name for name in os.listdir(target.parent) if not name.startswith("."))
+            target.name, sorted(name for name in disk.listdir(target.parent) if not name.startswith("."))
         )
     except OSError:
         return f"There is no folder {target.parent} either."
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

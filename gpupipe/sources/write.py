@@ -1,7 +1,9 @@
 """Writing results: a Parquet file that stands under its name only when it is whole."""
 
+import contextlib
+import errno
 import os
-import secrets
+import stat
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -10,53 +12,75 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe.errors import DataError, SchemaMismatchError
+from gpupipe.storage import ONE_FILE, Output, disk, failing, sweep, sync_folder, temporary
 
 
 def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str], schema: pa.Schema | None = None) -> int:
     """Write tables, one below the other, to one Parquet file, mode 0600. Gives the rows written.
 
-    The file is written beside its place, flushed to disk and renamed, so that a reader sees the old file or
-    the new one, whole. An existing file is replaced.
+    The file is written beside its place, forced to the disk and renamed, so that a reader sees the old file or
+    the new one, whole. An existing file is replaced. What writers that died left in the folder is removed.
 
     Args:
-        tables: one or more row groups each; all of one schema.
+        tables: one or more row groups each; all of one schema. The first is asked for when the place is known to
+            be one to write to.
         path: where; its folder must exist.
         schema: of the file; needed where `tables` may be empty.
 
     Raises:
         SchemaMismatchError: a table's schema differs from the first one's.
         DataError: no table and no schema.
+        StorageError: no folder, a folder or something else that is no file at `path`, a disk that is full, failing, or
+            may not be written to. What stood there stands, and nothing else is left. The one exception says so: the
+            new file stands, but perhaps not after a power failure.
     """
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb", opener=_private) as file:
-            rows = _write(tables, file, schema, target)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-    _flush_folder(target.parent)
+    target = Path(os.path.abspath(path))
+    failure = f"The table was not written to {target}"
+    with contextlib.ExitStack() as stack:
+        with failing(failure, target):
+            _check_place(target)
+            sweep(target.parent, ONE_FILE)
+            part, descriptor = stack.enter_context(temporary(target, ONE_FILE))
+        rows = _write(tables, Output(descriptor, lambda: failing(failure, target)), schema, target)
+        with failing(failure, target):
+            disk.fsync(descriptor)
+            disk.rename(part, target)
+        with failing(f"The table is written, whole, to {target}, but may be lost if the power fails", target):
+            sync_folder(target.parent)
     return rows
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _check_place(target: Path) -> None:
+    disk.stat(target.parent)
+    try:
+        mode = disk.stat(target).st_mode
+    except FileNotFoundError:  # also a link that leads nowhere: it is replaced, as any link is
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "A folder stands there", os.fspath(target))
+    if not stat.S_ISREG(mode):
+        raise FileExistsError(errno.EEXIST, "What stands there is no file of data", os.fspath(target))
 
 
-def _write(tables: Iterable[pa.Table], file: object, schema: pa.Schema | None, target: Path) -> int:
+def _write(tables: Iterable[pa.Table], file: Output, schema: pa.Schema | None, target: Path) -> int:
     pending = iter(tables)
     first = next(pending, None)
     shape = schema if schema is not None else None if first is None else first.schema
     if shape is None:
         raise DataError(f"There is no table to write to {target}, and no schema= for an empty file.")
     rows = 0
-    with pq.ParquetWriter(file, shape) as writer:
+    writer = pq.ParquetWriter(file, shape)
+    try:
         for table in chain([] if first is None else [first], pending):
             _check_alike(table.schema, shape, target)
             writer.write_table(table)
             rows += table.num_rows
+    except BaseException:
+        file.abandon()  # the writer ends a file that nobody wants
+        raise
+    finally:
+        writer.close()
+    file.flush()
     return rows
 
 
@@ -64,11 +88,3 @@ def _check_alike(found: pa.Schema, wanted: pa.Schema, target: Path) -> None:
     if found != wanted:
         told, meant = (", ".join(f"{field.name}: {field.type}" for field in schema) for schema in (found, wanted))
         raise SchemaMismatchError(f"{target}: a table of {told} follows one of {meant}. Write them apart.")
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

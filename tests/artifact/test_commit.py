@@ -1,6 +1,5 @@
 """One step, all or nothing: writers that race, writers that die, readers in between."""
 
-import fcntl
 import hashlib
 import os
 import signal
@@ -8,11 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+from faults import Dies, in_place, no_exchange
 
 from gpupipe import artifact
-from gpupipe.artifact import commit, folder, rename
+from gpupipe.artifact import commit, folder
 from gpupipe.artifact.folder import MANIFEST
 from gpupipe.errors import ArtifactError, ArtifactExistsError, ArtifactNotFoundError, ParameterError
+from gpupipe.storage import disk
 
 
 def files(tag):
@@ -46,7 +47,7 @@ def exit_of(pid):
 def renames(request, monkeypatch):
     """Both ways to publish: with the kernel's help, and as on a file system that lacks it."""
     if request.param == "plain rename":
-        monkeypatch.setattr(rename, "_renameat2", lambda source, target, flags: False)
+        no_exchange(monkeypatch)
     return request.param
 
 
@@ -106,33 +107,12 @@ def test_a_relative_path(tmp_path, monkeypatch):
     assert found(tmp_path / "a.gpp") == files(b"a")
 
 
-@pytest.mark.parametrize("call", range(1, 6))
-def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, call):
-    calls = []
-
-    def fsync(descriptor):
-        calls.append(descriptor)
-        if len(calls) == call:
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    if call == 5:  # the parent's, after the rename: the artifact stands
-        with pytest.raises(OSError, match="No space"):
-            commit.publish(tmp_path / "a", files(b"a"))
-        assert found(tmp_path / "a") == files(b"a")
-    else:
-        with pytest.raises(OSError, match="No space"):
-            commit.publish(tmp_path / "a", files(b"a"))
-        assert os.listdir(tmp_path) == []
-
-
 def test_everything_is_on_the_disk_before_the_rename(tmp_path, monkeypatch):
-    log = []
-    monkeypatch.setattr(
-        os, "fsync", lambda fd: log.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+    log, original = [], disk.renameat2
+    monkeypatch.setitem(
+        vars(disk), "fsync", lambda fd: log.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
     )
-    original = rename._renameat2
-    monkeypatch.setattr(rename, "_renameat2", lambda *args: log.append("rename") or original(*args))
+    monkeypatch.setitem(vars(disk), "renameat2", lambda *args: log.append("rename") or original(*args))
     commit.publish(tmp_path / "a", files(b"a"))
     at = log.index("rename")
     assert log[: at - 1] == ["model.ubj", "state.safetensors", MANIFEST]
@@ -140,45 +120,18 @@ def test_everything_is_on_the_disk_before_the_rename(tmp_path, monkeypatch):
     assert log[at + 1 :] == [tmp_path.name]
 
 
-# Writers that die. Every call of these functions is a point at which to be killed.
-
-STEPS = [(os, name) for name in ("mkdir", "open", "fsync", "unlink", "rmdir", "rename")] + [
-    (rename, "_renameat2"),
-    (fcntl, "flock"),
-]
-
-
-def die_at(step, monkeypatch):
-    """From now on the step-th system call of interest, before or after it is done, kills the process."""
-    count = [0]
-
-    def wrap(original):
-        def call(*args, **kwargs):
-            for moment in ("before", "after"):
-                count[0] += 1
-                if count[0] == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                if moment == "before":
-                    result = original(*args, **kwargs)
-            return result
-
-        return call
-
-    for module, name in STEPS:
-        monkeypatch.setattr(module, name, wrap(getattr(module, name)))
+# Writers that die before one call of the storage, so also just after the one before.
 
 
 def kill_everywhere(tmp_path, prepare, work, check):
-    """Do `work` in a child killed at its first step, its second…, until it gets through; `check` each
-    time."""
+    """Do `work` in a child killed at its first call, its second…, until it gets through; `check` each time."""
     for step in range(1, 500):
         parent = tmp_path / str(step)
         parent.mkdir()
         prepare(parent)
 
         def doomed(step=step, parent=parent):
-            with pytest.MonkeyPatch.context() as patch:
-                die_at(step, patch)
+            with in_place(Dies(step)):
                 work(parent)
 
         code = exit_of(in_child(doomed))
@@ -199,7 +152,7 @@ def test_killed_while_writing(tmp_path, renames):
     steps = kill_everywhere(
         tmp_path, lambda parent: None, lambda parent: commit.publish(parent / "a", files(b"a")), check
     )
-    assert steps > 20
+    assert steps > 25
 
 
 def test_killed_while_replacing(tmp_path, renames):
@@ -216,7 +169,7 @@ def test_killed_while_replacing(tmp_path, renames):
         lambda parent: commit.publish(parent / "a", files(b"new"), overwrite=True),
         check,
     )
-    assert steps > 30
+    assert steps > 40
 
 
 def test_killed_while_sweeping(tmp_path):
@@ -296,7 +249,7 @@ def test_a_live_writer_is_never_swept(tmp_path, monkeypatch):
 
 
 def test_a_writer_swept_before_it_held_its_lock_takes_another_name(tmp_path, monkeypatch):
-    original, swept = os.open, []
+    original, swept = disk.open, []
 
     def open_(path, flags, *args, **kwargs):
         if str(path).endswith(MANIFEST) and flags & os.O_CREAT and len(swept) < 3:
@@ -310,7 +263,7 @@ def test_a_writer_swept_before_it_held_its_lock_takes_another_name(tmp_path, mon
             return descriptor
         return original(path, flags, *args, **kwargs)
 
-    monkeypatch.setattr(os, "open", open_)
+    monkeypatch.setitem(vars(disk), "open", open_)
     commit.publish(tmp_path / "a", files(b"a"))
     assert len(swept) == 3
     assert found(tmp_path / "a") == files(b"a")
@@ -321,7 +274,7 @@ def test_without_locks_nothing_is_swept_and_writing_works(tmp_path, monkeypatch)
     def flock(*args):
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setitem(vars(disk), "lock", flock)
     leave(tmp_path, "temp", files(b"someone"))
     commit.publish(tmp_path / "a", files(b"a"))
     assert len(os.listdir(tmp_path)) == 2

@@ -323,7 +323,8 @@ def test_every_message_is_for_people(tmp_path):
     with pytest.raises(ArtifactCorruptError) as error:
         artifact.read(path)
     said = "model.ubj was altered: its bytes do not match the digest in the manifest.json."
-    assert str(error.value) == said
+    advice = "If it was one, it is damaged: restore a copy, or save it again."
+    assert str(error.value) == f"{path} is no whole artifact: {said} {advice}"
 
 
 # A forger can make the digests fit; what the files say is still checked.
