@@ -8,15 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from gpupipe.errors import UnsupportedEstimatorError, nearest
-from gpupipe.models import bayes, boosting, cluster, forests, linear_models, xgb
+from gpupipe.models import bayes, boosting, cluster, forests, isolation, linear_models, staged, xgb
 from gpupipe.models.rows import Row
 
 ROWS: tuple[Row, ...] = (
     *linear_models.ROWS,
     *forests.ROWS,
+    *staged.ROWS,
     *boosting.ROWS,
     *bayes.ROWS,
     *cluster.ROWS,
+    *isolation.ROWS,
     *xgb.ROWS,
 )
 

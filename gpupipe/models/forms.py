@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from gpupipe.models.bayes import Categorical, Gaussian
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.cluster import Centres, Projection
+from gpupipe.models.isolation import Isolation
 from gpupipe.models.linear import Linear
+from gpupipe.models.staged import MedianTrees
 from gpupipe.models.trees import Trees
 from gpupipe.models.xgb import XGBoost
 
@@ -36,5 +38,5 @@ class Body(Protocol):
 
 
 FORMS: dict[str, type[Any]] = {
-    form.form: form for form in (Linear, Gaussian, Categorical, Trees, Centres, Projection, XGBoost)
+    form.form: form for form in (Linear, Gaussian, Categorical, Trees, MedianTrees, Isolation, Centres, Projection, XGBoost)
 }

@@ -6,38 +6,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from xgboost import XGBClassifier, XGBRegressor
 
 from gpupipe.models.model import Model, train
 
-from . import linear_cases
+from . import linear_cases, tree_cases
 from .case import LABELS, N_FEATURES, N_ROWS, NAMES, Case, matrix, target
+from .tree_cases import FEW, HIST
 
-__all__ = ["CASES", "LABELS", "NAMES", "N_FEATURES", "N_ROWS", "Case", "matrix", "ours", "outputs", "target", "theirs"]
+__all__ = [
+    "CASES",
+    "FEW",
+    "HIST",
+    "LABELS",
+    "NAMES",
+    "N_FEATURES",
+    "N_ROWS",
+    "Case",
+    "matrix",
+    "ours",
+    "outputs",
+    "target",
+    "theirs",
+]
 
-FEW: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
-HIST: dict[str, Any] = {"max_iter": 15, "random_state": 0, "min_samples_leaf": 5}
 XGB: dict[str, Any] = {"n_estimators": 12, "max_depth": 4, "n_jobs": 1}
 
 CASES: dict[str, Case] = {
     **linear_cases.CASES,
-    "RandomForestClassifier": Case(RandomForestClassifier(**FEW), 2, missing=True),
-    "RandomForestClassifier 3": Case(RandomForestClassifier(**FEW, max_leaf_nodes=20), 3),
-    "RandomForestRegressor": Case(RandomForestRegressor(**FEW), missing=True),
-    "ExtraTreesClassifier": Case(ExtraTreesClassifier(**FEW), 3, missing=True),
-    "ExtraTreesRegressor": Case(ExtraTreesRegressor(**FEW), missing=True),
-    "HistGradientBoostingClassifier": Case(HistGradientBoostingClassifier(**HIST), 2, missing=True),
-    "HistGradientBoostingClassifier 3": Case(HistGradientBoostingClassifier(**HIST), 3, missing=True),
-    "HistGradientBoostingRegressor": Case(HistGradientBoostingRegressor(**HIST), missing=True),
-    "HistGradientBoostingRegressor gamma": Case(HistGradientBoostingRegressor(**HIST, loss="gamma")),
+    **tree_cases.CASES,
     "XGBClassifier": Case(XGBClassifier(**XGB), 2, missing=True),
     "XGBClassifier 3": Case(XGBClassifier(**XGB), 3, missing=True),
     "XGBRegressor": Case(XGBRegressor(**XGB), missing=True),

@@ -55,7 +55,7 @@ def test_trees_agree_to_the_last_bit() -> None:
     for name in CASES:
         if ours(name).form == "trees":
             method = "predict_proba" if CASES[name].n_classes else "predict"
-            if "Hist" not in name:  # no exponential in the way
+            if ours(name).link in ("given", "identity"):  # no exponential in the way
                 got, want = (getattr(model, method)(CASES[name].X) for model in (ours(name), theirs(name)))
                 assert (got == want).all(), name
 
