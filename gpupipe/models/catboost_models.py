@@ -82,6 +82,7 @@ _CATBOOST: dict[str, Any] = {
     "dtype": "float32",
     "accepts_nan": True,
     "early_stopping": "eval_set",
+    "copies": True,  # CatBoost keeps copies of lists and dicts it is given, which `clone` takes for changes
     "prepare": prepare,
     "arguments": arguments,
 }

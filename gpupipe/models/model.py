@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe import optional
-from gpupipe.errors import ModelError, ParameterError, TargetError, UnsafeModelError
+from gpupipe.errors import ParameterError, TargetError, TrainingError, UnsafeModelError, counted
 from gpupipe.models import labels, ranking
 from gpupipe.models.estimators import ROWS, describe
 from gpupipe.models.fitted import Model, matrix
@@ -63,7 +63,7 @@ def train(
     array(['no', 'no', 'yes', 'yes'], dtype=object)
     """
     row, names = describe(estimator), list(feature_names)
-    clone = optional.load("sklearn.base").clone(estimator)
+    clone = estimator if row.copies else optional.load("sklearn.base").clone(estimator)
     if row.prepare is not None:
         clone = row.prepare(clone, names) or clone
     X = matrix(X, len(names))
@@ -163,8 +163,8 @@ def _fit(row: Row, clone: Any, X: NDArray[Any], arguments: dict[str, Any]) -> No
     except Exception as error:
         if not isinstance(error, ValueError | TypeError) and type(error).__name__ not in _COMPLAINTS:
             raise
-        shape = f"{X.shape[0]} rows × {X.shape[1]} features"
-        raise ModelError(f"{row.path} refused to train on {shape}: {error}") from error
+        shape = f"{counted(X.shape[0], 'row')} × {counted(X.shape[1], 'feature')}"
+        raise TrainingError(f"{row.path} refused to train on {shape}: {error}") from error
 
 
 def _converted(row: Row, clone: Any) -> tuple[Any, str]:

@@ -1,6 +1,6 @@
 """What the table of estimators says of one: its columns. The rows stand beside the converters of each family."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,8 +53,13 @@ class Row:
             validation rows that would not matter, and early stopping without any.
         prepare: changes or refuses parameters of the clone before it is fitted; gets the feature names, and gives
             None, or an estimator to fit in the clone's place.
+        copies: whether what `prepare` gives is the clone, as scikit-learn's `clone` refuses the class.
         compare: the method whose result is compared with ours after training, for forms read from private
             parts.
+        targets: whether it learns "one" target, "several" (rows, targets) and nothing else, or "any" number.
+        inner: of an estimator around another, the row of that.
+        parts: it, fitted, to the fitted estimators inside, in the order of the members of the form.
+        fits: the clone to the part of it that is fitted, where that is not the whole.
     """
 
     name: str
@@ -68,7 +73,12 @@ class Row:
     early_stopping: Literal["eval_set", "X_val"] | None = None
     arguments: Callable[[Any, Lesson, Lesson | None], dict[str, Any]] = plain_arguments
     prepare: Callable[[Any, list[str]], Any] | None = None
+    copies: bool = False
     compare: str | None = None
+    targets: Literal["one", "any", "several"] = "one"
+    inner: "Row | None" = None
+    parts: Callable[[Any], Sequence[Any]] | None = None
+    fits: Callable[[Any], Any] | None = None
 
     @property
     def path(self) -> str:
