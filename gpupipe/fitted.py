@@ -11,12 +11,13 @@ from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import NotFittedError, ParameterError
+from gpupipe.errors import UnavailableError
 from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
-from gpupipe.models.contract import SklearnContract
+from gpupipe.models.contract import SklearnContract, configured_output, if_the_model_does, not_fitted
 from gpupipe.models.fitted import Model
 from gpupipe.runtime.given import scan_as, source_of
+from gpupipe.runtime.inputs import Inputs, rows_as_table
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import passing, predictions, scores, transformed, transformed_matrix
 from gpupipe.sources.kinds import array_as, checked_kind, columns_as, index_of, kind_of, matrix_as
@@ -32,13 +33,14 @@ class FittedPipeline(SklearnContract):
     """
 
     key: str | None
+    _inputs: Inputs
     model_: Model | None
     classes_: Values
 
     def _fitted(self) -> artifact.Fit:
         fit: artifact.Fit | None = self.__dict__.get("_fit")
         if fit is None:
-            raise NotFittedError("This pipeline is not fitted yet. Call fit(data), or gpupipe.load(path) a saved one.")
+            raise not_fitted("This pipeline is not fitted yet. Call fit(data), or gpupipe.load(path) a saved one.")
         return fit
 
     @property
@@ -52,16 +54,22 @@ class FittedPipeline(SklearnContract):
     def scan(self, data: Any, *, target: bool = False) -> Source:
         """Rows to score: as `gpupipe.scan` gives them, except that CSV is read in the types of the fit.
 
+        Rows may be dicts too, one or a list of them; an array's columns are those of the fit, by place.
+
         Args:
             target: whether the target and weights are wanted too, for `evaluate`.
+
+        Raises:
+            ColumnNotFoundError: a column that features need is missing.
+            ShapeError: an array of another number of columns than the fit's.
         """
         plan = self.plan_
-        return scan_as(data, plan.schema.select(plan.fit_columns if target else plan.columns))
-
-    def _source(self, X: Any, y: Any = None, sample_weight: Any = None) -> Source:
-        return source_of(X, y, sample_weight, self.key)
+        wanted = plan.fit_columns if target else plan.columns
+        rows = self._inputs.by_name(rows_as_table(data, plan.schema, wanted), plan.columns)
+        return scan_as(rows, plan.schema.select(wanted))
 
     # -- using --------------------------------------------------------------------------------------------------
+    @if_the_model_does
     def transform(self, X: Any, *, output: str | None = None) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
 
@@ -80,11 +88,13 @@ class FittedPipeline(SklearnContract):
         values = scores(features, self.model_, rows, lambda model, matrix: model.transform(matrix))
         return matrix_as(kind, list(self.get_feature_names_out()), values, index_of(X))
 
+    @if_the_model_does
     def predict(self, X: Any, *, output: str | None = None) -> Any:
         """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`."""
         values = self._scores(X, lambda model, matrix: model.predict(matrix))
         return array_as(self._kind(X, output), "prediction", values, index_of(X))
 
+    @if_the_model_does
     def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
         """Class probabilities of shape (rows, classes), columns as `classes_`.
 
@@ -99,10 +109,12 @@ class FittedPipeline(SklearnContract):
         """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities."""
         return predictions(self._fitted(), self.scan(X))
 
+    @if_the_model_does
     def decision_function(self, X: Any) -> Values:
         """A classifier's raw scores, as NumPy."""
         return self._scores(X, lambda model, matrix: model.decision_function(matrix))
 
+    @if_the_model_does
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R² of a regressor."""
         found = self._judged(X, y, sample_weight, ())
@@ -121,12 +133,13 @@ class FittedPipeline(SklearnContract):
         return self._judged(data, y, sample_weight, [by] if isinstance(by, str) else list(by))
 
     def _judged(self, data: Any, y: Any, sample_weight: Any, by: Sequence[str]) -> Evaluation:
-        return judged(self._fitted(), self._source(data, y, sample_weight), by)
+        fit = self._fitted()
+        return judged(fit, source_of(self._inputs.by_name(data, self.plan_.columns), y, sample_weight, self.key), by)
 
     def _scores(self, X: Any, score: Callable[[Model, Values], Values]) -> Values:
         fit = self._fitted()
         if fit.model is None:
-            raise ParameterError("This pipeline has no model. Use transform, or give Pipeline(model=…).")
+            raise UnavailableError("This pipeline was fitted without a model. Fit it again with the model set.")
         return scores(fit.features, fit.model, passing(self.scan(X), fit.features), score)
 
     def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
@@ -135,7 +148,7 @@ class FittedPipeline(SklearnContract):
         return columns_as(kind, features.names, transformed(features, rows), index_of(X))
 
     def _kind(self, X: Any, output: str | None) -> str:
-        chosen = output or self.__dict__.get("_output")
+        chosen = output or self.__dict__.get("_output") or configured_output()
         return kind_of(X) if chosen in (None, "default") else checked_kind(chosen)
 
     # -- keeping ------------------------------------------------------------------------------------------------

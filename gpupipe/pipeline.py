@@ -4,6 +4,8 @@ import os
 from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
+
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.backend import backend_for
 from gpupipe.compiler.expand import flatten
@@ -13,7 +15,8 @@ from gpupipe.expr.expr import Expr
 from gpupipe.fitted import FittedPipeline
 from gpupipe.runtime.explained import explained
 from gpupipe.runtime.fit import Declared, run_fit
-from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, validation_of
+from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of, validation_of
+from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_noted, inputs_of
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
@@ -35,6 +38,8 @@ class Pipeline(FittedPipeline):
         features_: the fitted features as a pipeline without the model: it transforms, saves, and can be shared.
         model_: the trained model as data; None without one.
         classes_: a classifier's labels, sorted.
+        n_features_in_: how many columns the rows of the fit had, those of target, weights and key aside.
+        feature_names_in_: their names; an array has none.
         report_: what the fit did.
 
     >>> import gpupipe as gp
@@ -95,10 +100,11 @@ class Pipeline(FittedPipeline):
                 f"This pipeline was loaded with its {self._loaded_model}, not the estimator object itself. "
                 "Declare it again with model= to fit it."
             )
-        declared, source = self._declared(y, sample_weight), self._source(X, y, sample_weight)
-        held = None if validation is None else validation_of(validation, y, self.key)
+        declared, source = self._declared(y, sample_weight), source_of(X, y, sample_weight, self.key)
+        inputs = inputs_of(X, source.schema, declared.apart)
+        held = None if validation is None else validation_of(validation, y, self.key, inputs)
         outcome = run_fit(declared, source, held, backend_for(self.device), progress_for(progress))
-        self._keep(outcome.fit)
+        self._keep(outcome.fit, inputs)
         self.report_: Report = outcome.report
         return outcome.rows
 
@@ -110,17 +116,21 @@ class Pipeline(FittedPipeline):
             return self._components(training, rows, kind, X)
         return self._transformed(training, rows, kind, X)
 
-    def _keep(self, fit: artifact.Fit) -> None:
-        self._fit = fit
+    def _keep(self, fit: artifact.Fit, inputs: Inputs) -> None:
+        self._fit = fit if inputs.names is not None else replace(fit, notes={**fit.notes, UNNAMED: inputs.count})
+        self._inputs = inputs
         self.features_: Pipeline = self
         if fit.model is not None:
             self.features_ = Pipeline(self.features, self.target, device=self.device)
-            self.features_._keep(replace(fit, model=None))
+            self.features_._keep(replace(fit, model=None), inputs)
         self.model_ = fit.model
-        self.__dict__.pop("classes_", None)
+        for stale in ("classes_", "feature_names_in_"):
+            self.__dict__.pop(stale, None)
         if fit.model is not None and fit.model.classes is not None:
             self.classes_ = labels_array(fit.model.classes)
-        self.n_features_in_ = len(fit.features.plan.columns)
+        self.n_features_in_ = inputs.count
+        if inputs.named:
+            self.feature_names_in_ = np.array(inputs.names, dtype=object)
 
     def _declared(self, y: Any, sample_weight: Any) -> Declared:
         target = one_of("target", self.target, y, GIVEN_TARGET)
@@ -134,7 +144,7 @@ class Pipeline(FittedPipeline):
         Raises:
             PlanError: what was declared does not fit the schema.
         """
-        return explained(self._declared(None, None), self._source(data), self.device)
+        return explained(self._declared(None, None), source_of(data, None, None, self.key), self.device)
 
 
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
@@ -147,6 +157,6 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
     features = [Expr(feature.source) for feature in fit.features.plan.features]
     weights = None if fit.weights is None else Expr(fit.weights)
     pipeline = Pipeline(features, None if fit.target is None else Expr(fit.target), weights=weights, device=device)
-    pipeline._keep(fit)
+    pipeline._keep(fit, inputs_noted(fit.notes, fit.features.plan))
     pipeline._loaded_model = None if fit.model is None else fit.model.estimator
     return pipeline

@@ -1,17 +1,33 @@
-"""scikit-learn's contract, by duck typing: parameters, clones, tags, and a repr that tells them."""
+"""scikit-learn's contract, by duck typing: parameters, clones, tags, methods that are there only where they work.
 
+scikit-learn itself is imported only where it asks first; what it calls by its own classes (an error, a warning) is
+both ours and its own once it is loaded.
+"""
+
+import functools
 import inspect
-from typing import Any, Self
+import sys
+import warnings
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, Self, TypeVar, cast
 
 from gpupipe import optional
-from gpupipe.errors import ParameterError, nearest
+from gpupipe.errors import NotFittedError, ParameterError, UnavailableError, UnsupportedEstimatorError, nearest
 from gpupipe.models.estimators import describe
+from gpupipe.models.fitted import Model
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+_SUPERVISED = ("classifier", "regressor")
+_COMPONENTS = ("transformer", "clusterer")  # whose transform gives something else than the features
+_TYPES = (*_SUPERVISED, "clusterer", "outlier_detector")
 
 
 class SklearnContract:
     """What scikit-learn asks of an estimator. The constructor's arguments are kept untouched, under their names."""
 
     model: Any
+    target: Any
 
     @classmethod
     def _parameters(cls) -> list[str]:
@@ -43,19 +59,24 @@ class SklearnContract:
             self.model.set_params(**nested)
         return self
 
+    def _kind_of_model(self) -> str | None:
+        trained: Model | None = self.__dict__.get("model_")
+        if trained is not None:
+            return trained.kind
+        return None if self.model is None else describe(self.model).kind
+
     @property
     def _estimator_type(self) -> str | None:
-        kind = None if self.model is None else describe(self.model).kind
-        return kind if kind in ("classifier", "regressor", "clusterer") else None
+        kind = self._kind_of_model()
+        return kind if kind in _TYPES else None
 
     def __sklearn_tags__(self) -> Any:
         utils = optional.load("sklearn.utils")
-        kind = None if self.model is None else describe(self.model).kind
-        supervised = kind in ("classifier", "regressor")
+        kind = self._kind_of_model()
         tags = utils.Tags(
             estimator_type=self._estimator_type,
-            target_tags=utils.TargetTags(required=supervised),
-            transformer_tags=utils.TransformerTags() if kind in (None, "transformer") else None,
+            target_tags=utils.TargetTags(required=kind in _SUPERVISED and self.target is None),
+            transformer_tags=utils.TransformerTags(self._preserved()) if hasattr(self, "transform") else None,
             classifier_tags=utils.ClassifierTags() if kind == "classifier" else None,
             regressor_tags=utils.RegressorTags() if kind == "regressor" else None,
         )
@@ -63,6 +84,98 @@ class SklearnContract:
         tags.input_tags.string = True
         return tags
 
+    def _preserved(self) -> list[str]:
+        """The types that leave transform as they came: features are float32 unless cast, components float64."""
+        return ["float64" if self._kind_of_model() in _COMPONENTS else "float32"]
+
+    def _has(self, method: str) -> bool:
+        """Whether there is such a method. Before the fit the estimator object is asked, then the trained model."""
+        trained: Model | None = self.__dict__.get("model_")
+        kind = self._kind_of_model()
+        if method == "transform" and kind not in _COMPONENTS:
+            return True  # the features
+        if method == "score" or kind is None:
+            return kind in _SUPERVISED
+        return hasattr(self.model, method) if trained is None else _does(trained, method)
+
+    def _lacking(self, method: str) -> str:
+        """Why there is no such method, and which there are."""
+        trained: Model | None = self.__dict__.get("model_")
+        if trained is None and self.model is None:
+            return f"This pipeline has no model, so it has no {method}. Use transform, or give Pipeline(model=…)."
+        name = trained.estimator.rpartition(".")[2] if trained is not None else type(self.model).__name__
+        others = [other for other in _METHODS if self._has(other)]
+        return f"The pipeline's model, a {name}, has no {method}. There is: {', '.join(others)}."
+
     def __repr__(self) -> str:
         shown = [f"{name}={getattr(self, name)!r}" for name in self._parameters() if getattr(self, name) is not None]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+_METHODS = ("predict", "predict_proba", "decision_function", "transform")
+
+
+def _does(model: Model, method: str) -> bool:
+    return {
+        "predict": model.kind != "transformer",
+        "predict_proba": model.has_probabilities,
+        "decision_function": model.has_scores,
+        "transform": model.kind in _COMPONENTS,
+    }[method]
+
+
+class _Conditional:
+    """A method that exists where the pipeline's model has it: `hasattr` is how scikit-learn's scorers choose."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        functools.update_wrapper(self, method)
+
+    def __get__(self, pipeline: SklearnContract | None, owner: type | None = None) -> Any:
+        if pipeline is None:
+            return self._method
+        try:
+            there = pipeline._has(self._method.__name__)
+        except UnsupportedEstimatorError as error:
+            raise UnavailableError(str(error)) from error
+        if not there:
+            raise UnavailableError(pipeline._lacking(self._method.__name__))
+        return MethodType(self._method, pipeline)
+
+
+def if_the_model_does(method: Method) -> Method:
+    """Marks a method that is there only where the pipeline's model has it; asking otherwise is an UnavailableError."""
+    return cast(Method, _Conditional(method))
+
+
+def not_fitted(message: str) -> NotFittedError:
+    """Our error, which is scikit-learn's own too where that is loaded: its users catch theirs."""
+    module = sys.modules.get("sklearn.exceptions")
+    return NotFittedError(message) if module is None else _also(module.NotFittedError)(message)
+
+
+@functools.cache
+def _also(theirs: type[Exception]) -> type[NotFittedError]:
+    names = {"__module__": NotFittedError.__module__, "__doc__": NotFittedError.__doc__, "__reduce__": _as_ours}
+    return cast(type[NotFittedError], type("NotFittedError", (NotFittedError, theirs), names))
+
+
+def _as_ours(error: NotFittedError) -> tuple[Any, ...]:
+    return not_fitted, error.args  # a class made here has no name that another process could find
+
+
+def warn_of_column_vector(shape: tuple[int, ...]) -> None:
+    """Warn, in scikit-learn's words and class, that y has two dimensions of which the second is 1."""
+    module = sys.modules.get("sklearn.exceptions")
+    warnings.warn(
+        f"A column-vector y was passed when a 1d array was expected. It has shape {shape}; give y.ravel().",
+        UserWarning if module is None else module.DataConversionWarning,
+        stacklevel=2,
+    )
+
+
+def configured_output() -> str | None:
+    """What ``sklearn.set_config(transform_output=…)`` asks of every transformer; None where nothing is."""
+    module = sys.modules.get("sklearn")
+    chosen = None if module is None else module.get_config()["transform_output"]
+    return None if chosen == "default" else chosen

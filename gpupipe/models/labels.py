@@ -34,7 +34,7 @@ def encode(y: Any) -> tuple[NDArray[np.int64], list[Label]]:
     fractional = [value for value in values if isinstance(value, float) and not value.is_integer()]
     if fractional:
         raise TargetError(
-            f"The target holds fractional numbers, such as {fractional[0]!r}; "
+            f"The target holds fractional numbers, such as {fractional[0]!r}, so it is continuous; "
             "a classifier needs labels. Use a regressor, or cut the target into classes."
         )
     order = sorted(range(len(values)), key=lambda index: values[index])

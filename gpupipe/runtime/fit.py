@@ -13,6 +13,7 @@ from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame
+from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
 from gpupipe.errors import NullableFeatureError, ParameterError, TargetError, TypeMismatchError
 from gpupipe.expr.node import Node
@@ -50,6 +51,12 @@ class Declared:
     aside: tuple[str, ...] = ()
 
     @property
+    def apart(self) -> list[str]:
+        """The columns declared for the target, the weights and the key, which no feature may use."""
+        nodes = [node for node in (self.target, self.weights) if node is not None]
+        return [*columns_of(nodes), *([self.key] if self.key else [])]
+
+    @property
     def row(self) -> Row | None:
         """The model's row in the table of estimators."""
         return None if self.model is None else describe(self.model)
@@ -68,7 +75,10 @@ class Declared:
         """
         row = self.row
         if row is not None and row.supervised and self.target is None:
-            raise TargetError(f"{row.name} needs a target. Give Pipeline(target=…), or fit(X, y).")
+            raise TargetError(
+                f"{row.name} needs a target: it requires y to be passed, but the target y is None. "
+                "Give Pipeline(target=…), or fit(X, y)."
+            )
         aside = [*self.aside, *([self.key] if self.key else [])]
         plan = make_plan(schema, self.features, target=self.target, weights=self.weights, task=self.task, key=aside)
         if row is not None:
@@ -131,6 +141,8 @@ def run_fit(
     """
     clock = Clock()
     plan = declared.plan(source.schema)
+    if source.n_rows == 0:
+        raise _no_rows()
     rows = Rows(source, plan.fit_columns)
     with workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
@@ -201,9 +213,13 @@ def _baseline(model: Model, found: Examples) -> Any:
 def checked_rows(found: Examples, row: Row, features: FittedFeatures) -> None:
     """Refuse what no estimator can learn from: no rows, or NaN where it takes none."""
     if not len(found.matrix):
-        raise ParameterError("There are no rows: every one was filtered out, or the source is empty.")
+        raise _no_rows()
     if not row.accepts_nan:
         refuse_nan(found.matrix, features.names, row.name)
+
+
+def _no_rows() -> ParameterError:
+    return ParameterError("There are no rows: every one was filtered out, or the source is empty.")
 
 
 def _probe(rows: Rows) -> Frame | None:

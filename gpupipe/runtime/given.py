@@ -12,9 +12,11 @@ from gpupipe.backends.features import FittedFeatures
 from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import ParameterError, TargetError
+from gpupipe.errors import ColumnNotFoundError, ParameterError, TargetError, nearest
 from gpupipe.expr.expr import as_column
 from gpupipe.expr.node import Node, make
+from gpupipe.models.contract import warn_of_column_vector
+from gpupipe.runtime.inputs import Inputs
 from gpupipe.schema import Schema
 from gpupipe.sources.files import CSV, find_files, format_of
 from gpupipe.sources.listing import is_paths
@@ -29,9 +31,12 @@ def attached(table: pa.Table, extra: Mapping[str, Any]) -> pa.Table:
 
     Raises:
         TargetError: of another length or shape, or of several types.
+        ParameterError: weights that no model can use, or complex numbers.
     """
     for name, values in extra.items():
-        array = _one_column(values)
+        array = _one_column(values, of_target=name == GIVEN_TARGET)
+        if name == GIVEN_WEIGHT:
+            _check_weights(array)
         if len(array) != table.num_rows:
             raise TargetError(f"{len(array):,} values were given for {table.num_rows:,} rows. Give one for each row.")
         table = table.append_column(name, array)
@@ -52,7 +57,7 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None) -> Source:
     return source.with_key(key) if key else source
 
 
-def validation_of(validation: Any, y: Any, key: str | None) -> Source:
+def validation_of(validation: Any, y: Any, key: str | None, inputs: Inputs) -> Source:
     """The rows a model stops early by: X alone, or (X, y), or (X, y, sample_weight), as the fit was given.
 
     Raises:
@@ -64,7 +69,7 @@ def validation_of(validation: Any, y: Any, key: str | None) -> Source:
             "validation is a pair (X, y) where fit is given y, and X alone where a target is declared."
         )
     rows, labels, weights = (*parts, None, None)[:3]
-    return source_of(rows, labels, weights, key)
+    return source_of(inputs.by_name(rows, inputs.names or ()), labels, weights, key)
 
 
 def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
@@ -92,20 +97,39 @@ def name_of(values: Any) -> tuple[str, ...]:
     return (name,) if isinstance(name, str) and name else ()
 
 
-def _one_column(values: Any) -> Any:
+def _one_column(values: Any, *, of_target: bool) -> Any:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
+    if hasattr(values, "__array__") and not hasattr(values, "dtype"):
+        values = np.asarray(values)
     if isinstance(values, np.ndarray) or hasattr(values, "ndim"):
         shape = np.shape(values)
         if len(shape) == 2 and shape[1] == 1:
             values = np.asarray(values)[:, 0]
+            if of_target:
+                warn_of_column_vector(shape)
         elif len(shape) != 1:
             raise TargetError(f"y and weights are one value a row, not of shape {shape}.")
     plain = values.tolist() if isinstance(values, np.ndarray) else values
+    if isinstance(values, np.ndarray) and values.dtype.kind == "c":
+        raise ParameterError("Complex data not supported: y and weights are real numbers, or labels. Give .real.")
     try:
         return pa.array(plain, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
         raise TargetError(f"y and weights are values of one type, such as numbers or text: {error}.") from error
+
+
+def _check_weights(weights: pa.Array | pa.ChunkedArray) -> None:
+    if not any(test(weights.type) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)):
+        raise ParameterError(f"Sample weights are numbers, and these are {weights.type}.")
+    numbers = weights.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    bad = int((~np.isfinite(numbers) | (numbers < 0)).sum())
+    if bad:
+        raise ParameterError(
+            f"{bad:,} of {len(numbers):,} sample weights are null, NaN, infinite or below 0. Fill or filter them."
+        )
+    if len(numbers) and not numbers.any():
+        raise ParameterError("All sample weights are zero, so no row counts. Some must be above 0, or give none.")
 
 
 def for_given(features: FittedFeatures, target: Node | None, source: Source) -> FittedFeatures:
@@ -117,9 +141,20 @@ def for_given(features: FittedFeatures, target: Node | None, source: Source) -> 
     if target == make("col", name=GIVEN_TARGET):
         if GIVEN_TARGET not in source.schema:
             raise ParameterError("The fit was given y, so its target is in no column. Give y here too.")
+    elif target is not None and GIVEN_TARGET not in source.schema:
+        _require_target(target, source.schema)
     elif GIVEN_TARGET in source.schema:
         raise ParameterError(f"The target {target} was declared and y given too. Give it in one place.")
     return replace(features, plan=_weighed(features.plan, source))
+
+
+def _require_target(target: Node, schema: Schema) -> None:
+    missing = [name for name in columns_of([target]) if name not in schema]
+    if missing:
+        raise ColumnNotFoundError(
+            f"There is no column {missing[0]!r}, which the target {target} is made of; rows to judge a model on need "
+            f"their target. {nearest(missing[0], schema)}"
+        )
 
 
 def _weighed(plan: Plan, source: Source) -> Plan:

@@ -10,6 +10,8 @@ from gpupipe import optional
 from gpupipe.columns import Column, Values
 from gpupipe.errors import ParameterError, nearest
 from gpupipe.sources.border import to_arrow
+from gpupipe.sources.listing import is_paths
+from gpupipe.sources.memory import has_no_names
 
 KINDS = ("arrow", "numpy", "pandas", "polars")
 
@@ -20,7 +22,7 @@ def kind_of(data: Any) -> str:
     >>> kind_of(np.zeros((2, 2))), kind_of({"a": [1]})
     ('numpy', 'arrow')
     """
-    if isinstance(data, np.ndarray):
+    if not is_paths(data) and has_no_names(data):
         return "numpy"
     root = type(data).__module__.partition(".")[0]
     return root if root in ("pandas", "polars") else "arrow"

@@ -13,7 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpupipe.errors import DuplicateNameError, ParameterError, SchemaMismatchError, TypeMismatchError
+from gpupipe.errors import (
+    DuplicateNameError,
+    ParameterError,
+    SchemaMismatchError,
+    ShapeError,
+    TypeMismatchError,
+    counted,
+)
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.border import refused_columns, schema_of
 from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
@@ -47,7 +54,7 @@ def list_table(
         schema,
         tuple(_slice(table, first, last) for first, last in bounds),
         {**refused_columns(table.schema), **refused},
-        f"a table in memory of {table.num_rows:,} rows",
+        f"a table in memory of {counted(table.num_rows, 'row')}",
     )
 
 
@@ -90,8 +97,10 @@ def table_of(data: Any) -> tuple[pa.Table, dict[str, str]]:
     """An Arrow table of `data`, and the columns that could not be converted, with the reason.
 
     Raises:
-        TypeMismatchError: `data` is nothing a table can be made of.
-        SchemaMismatchError: arrays of different lengths.
+        TypeMismatchError: `data` is nothing a table can be made of, or sparse.
+        ShapeError: an array that has not two dimensions, or no column.
+        ParameterError: an array of complex numbers.
+        SchemaMismatchError: columns of different lengths.
         DuplicateNameError: two columns have one name.
 
     >>> table_of(np.array([[1.0, np.nan]]))[0].to_pydict()
@@ -103,18 +112,61 @@ def table_of(data: Any) -> tuple[pa.Table, dict[str, str]]:
         return pa.Table.from_batches([data]), {}
     if isinstance(data, np.ndarray):
         return _from_arrays(_array_columns(data))
+    if _is_sparse(data):
+        raise _unreadable(data)
     if isinstance(data, Mapping):
         return _from_arrays({str(name): values for name, values in data.items()})
     if _is_from(data, "pandas") and hasattr(data, "columns"):
         return _from_arrays(_distinct((str(label), data.iloc[:, at]) for at, label in enumerate(data.columns)))
     table = _from_stream(data) if hasattr(data, "__arrow_c_stream__") else None
-    if table is None:
-        raise TypeMismatchError(
-            f"scan cannot read a {type(data).__module__}.{type(data).__qualname__}. It takes a path, a glob, "
-            "a folder, a list of paths, a Source, a pyarrow, pandas or Polars table, a dict of arrays, or a "
-            "NumPy array. (Of a Polars LazyFrame, give .collect(); of a single column, {'name': column}.)"
-        )
-    return table, {}
+    if table is not None:
+        return table, {}
+    if has_no_names(data):
+        return _from_arrays(_array_columns(as_array(data)))
+    raise _unreadable(data)
+
+
+def has_no_names(data: Any) -> bool:
+    """Whether rows come as an array does, in columns that are told apart by their places alone.
+
+    >>> has_no_names(np.zeros((2, 2))), has_no_names([[1, 2]]), has_no_names({"a": [1]}), has_no_names([{"a": 1}])
+    (True, True, False, False)
+    """
+    if isinstance(data, np.ndarray):
+        return data.dtype.names is None
+    if isinstance(data, list | tuple):
+        return bool(data) and not any(isinstance(row, Mapping | str) for row in data)
+    return hasattr(data, "__array__") and not (hasattr(data, "columns") or hasattr(data, "__arrow_c_stream__"))
+
+
+def as_array(data: Any) -> np.ndarray[Any, Any]:
+    """The array of data that have no names.
+
+    Raises:
+        ShapeError: rows of several lengths.
+
+    >>> as_array([[1, "a"], [2, "b"]])[:, 0].tolist()
+    [1, 2]
+    """
+    try:
+        array = np.asarray(data)
+        return np.asarray(data, dtype=object) if array.dtype.kind in "US" else array  # a number beside text stays one
+    except ValueError as error:
+        raise ShapeError(f"These rows are no table, as they are not of one length: {error}.") from error
+
+
+def _is_sparse(data: Any) -> bool:
+    return type(data).__module__.startswith("scipy.sparse")
+
+
+def _unreadable(data: Any) -> TypeMismatchError:
+    sparse = f": Sparse data (here of shape {data.shape}) are not supported" if _is_sparse(data) else ""
+    return TypeMismatchError(
+        f"scan cannot read a {type(data).__module__}.{type(data).__qualname__}{sparse}. It takes a path, a glob, "
+        "a folder, a list of paths, a Source, a pyarrow, pandas or Polars table, a dict of arrays, or a NumPy array. "
+        "(Of a Polars LazyFrame, give .collect(); of a single column, {'name': column}; of a sparse matrix, "
+        ".toarray(); of rows as dicts, pyarrow.Table.from_pylist(rows).)"
+    )
 
 
 def _from_stream(data: Any) -> pa.Table | None:
@@ -143,9 +195,15 @@ def _array_columns(array: np.ndarray[Any, Any]) -> dict[str, Any]:
     if array.dtype.names:
         return {name: array[name] for name in array.dtype.names}
     if array.ndim != 2:
+        raise ShapeError(
+            f"An array of shape {array.shape} is no table: it takes rows and columns. Reshape your data: "
+            ".reshape(-1, 1) if it is one column, .reshape(1, -1) if one row; or for one column write {'name': array}."
+        )
+    if not array.shape[1]:
+        raise ShapeError(f"The array has 0 feature(s) (shape={array.shape}) while a minimum of 1 is required.")
+    if array.dtype.kind == "c":
         raise ParameterError(
-            f"An array of shape {array.shape} is no table: it takes rows and columns. "
-            "For one column write {'name': array}."
+            f"Complex data not supported: the array is {array.dtype}. Give .real and .imag as columns."
         )
     return {f"x{at}": array[:, at] for at in range(array.shape[1])}
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from source_rows import rows_of, tables
 
-from gpupipe.errors import DuplicateNameError, ParameterError, SchemaMismatchError, TypeMismatchError
+from gpupipe.errors import DuplicateNameError, ParameterError, SchemaMismatchError, ShapeError, TypeMismatchError
 from gpupipe.schema import Boolean, Datetime, Float32, Float64, Int64, String
 from gpupipe.sources import scan
 from gpupipe.sources.border import to_arrow
@@ -132,7 +132,7 @@ def test_no_rows_and_no_columns():
         ([{"a": 1}], TypeMismatchError, "scan cannot read a builtins.list"),
         (pl.LazyFrame({"a": [1]}), TypeMismatchError, r"LazyFrame.*\.collect\(\)"),
         (pl.Series([1]), TypeMismatchError, "of a single column, {'name': column}"),
-        (np.zeros(3), ParameterError, r"shape \(3,\) is no table.*{'name': array}"),
+        (np.zeros(3), ShapeError, r"shape \(3,\) is no table.*{'name': array}"),
         ({"a": [1], "b": [1, 2]}, SchemaMismatchError, "equal lengths. There are a: 1, b: 2"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), DuplicateNameError, "Two columns are named 'a'"),
         (pa.table([[1], [2]], names=["a", "a"]), DuplicateNameError, "2 columns are named 'a'"),

@@ -1,0 +1,138 @@
+"""The columns of the fit's rows, and how later rows find them: a table's by name, an array's by place."""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.backends.rows import frame_of_rows
+from gpupipe.compiler.plan import Plan
+from gpupipe.errors import ShapeError
+from gpupipe.schema import Schema
+from gpupipe.sources.border import to_arrow
+from gpupipe.sources.listing import is_paths
+from gpupipe.sources.memory import as_array, has_no_names, table_of
+from gpupipe.sources.source import Source
+
+UNNAMED = "n_features_in"  # the note in an artifact that tells how many columns the array of the fit had
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is known of the columns that a fit was given, target, weights and key aside.
+
+    Attributes:
+        count: how many there were.
+        names: their names in order; None for an array's, which are x0, x1, …
+        named: whether they were told apart by names people gave: a table's, but not an array's, nor the numbers
+            that pandas makes up.
+        whole: whether `names` are all of them; a saved pipeline keeps those that its features read.
+    """
+
+    count: int
+    names: tuple[str, ...] | None
+    named: bool
+    whole: bool = True
+
+    def by_name(self, X: Any, needed: Sequence[str]) -> Any:
+        """Rows to score, under the names of the fit where they come without.
+
+        An array is taken by place, and must have the fit's columns. So is a frame where one of the two has no names,
+        if it has as many columns and none of those that are needed; any other has its columns found by name,
+        in any order, among others.
+
+        Raises:
+            ShapeError: an array of another number of columns than the fit's.
+        """
+        if isinstance(X, Source) or is_paths(X):
+            return X
+        if has_no_names(X):
+            return self._placed(as_array(X))
+        if self.named and has_labels(X):
+            return X
+        table = table_of(X)[0]
+        if table.num_columns != self.count or not set(needed).isdisjoint(table.column_names):
+            return X
+        if has_labels(X):
+            _warn("X has feature names, but Pipeline was fitted without feature names")
+        elif self.named:
+            _warn("X does not have valid feature names, but Pipeline was fitted with feature names")
+        return table.rename_columns([self._name(at) for at in range(self.count)])
+
+    def _placed(self, X: np.ndarray[Any, Any]) -> Any:
+        if X.ndim != 2:
+            return X  # the reader says what is wrong with it
+        if not self.whole:
+            raise ShapeError(
+                f"X has {X.shape[1]} features and no names, and a saved pipeline knows its columns by name. Give a "
+                f"table or rows with the columns {', '.join(self.names or ())}."
+            )
+        if X.shape[1] != self.count:
+            raise ShapeError(
+                f"X has {X.shape[1]} features, but Pipeline is expecting {self.count} features as input: an array's "
+                "columns are told apart by their places. Give all columns of the fit in its order, or a table with "
+                "their names."
+            )
+        if self.named:
+            _warn("X does not have valid feature names, but Pipeline was fitted with feature names")
+        return X if self.names is None else {self._name(at): X[:, at] for at in range(self.count)}
+
+    def _name(self, at: int) -> str:
+        return f"x{at}" if self.names is None else self.names[at]
+
+
+def _warn(what: str) -> None:
+    warnings.warn(f"{what}: its columns are taken by place.", UserWarning, stacklevel=5)
+
+
+def has_labels(X: Any) -> bool:
+    """Whether the columns of a table have names, and not the numbers that pandas makes up.
+
+    >>> has_labels({"a": [1]})
+    True
+    """
+    labels = getattr(X, "columns", ()) if type(X).__module__.partition(".")[0] == "pandas" else ()
+    return all(isinstance(label, str) for label in labels)
+
+
+def inputs_of(X: Any, schema: Schema, aside: Iterable[str]) -> Inputs:
+    """What the fit's rows look like; `aside` are columns that no feature may use."""
+    if has_no_names(X):
+        return Inputs(as_array(X).shape[1], None, False)
+    left_out = set(aside)
+    names = tuple(name for name in schema if name not in left_out)
+    return Inputs(len(names), names, has_labels(X))
+
+
+def inputs_noted(notes: Mapping[str, Any], plan: Plan) -> Inputs:
+    """What a saved pipeline knows of its columns."""
+    count = notes.get(UNNAMED)
+    if type(count) is int and count > 0:
+        return Inputs(count, None, False)
+    return Inputs(len(plan.columns), tuple(plan.columns), True, whole=False)
+
+
+def rows_as_table(X: Any, schema: Schema, columns: Sequence[str]) -> Any:
+    """Rows given as dicts, one or a list of them, as a table in the types of the fit; other data as they are.
+
+    Raises:
+        ColumnNotFoundError, SchemaMismatchError: as for `gpupipe.Scorer`.
+    """
+    one = isinstance(X, Mapping) and any(is_single(X[name]) for name in columns if name in X)
+    several = isinstance(X, list | tuple) and bool(X) and all(isinstance(row, Mapping) for row in X)
+    if not (one or several):
+        return X
+    frame = frame_of_rows(X, schema, columns)
+    return pa.table({name: to_arrow(frame[name]) for name in columns})
+
+
+def is_single(value: Any) -> bool:
+    """Whether a value stands for one row, not for a column.
+
+    >>> is_single("Rome"), is_single(None), is_single(["Rome"])
+    (True, True, False)
+    """
+    return isinstance(value, str | bytes) or not (hasattr(value, "__len__") or hasattr(value, "__iter__"))
