@@ -8,8 +8,20 @@ from dataclasses import replace
 from typing import Any
 
 from gpupipe.errors import UnsupportedEstimatorError, nearest
-from gpupipe.models import bayes, boosting, cluster, forests, isolation, linear_models, staged, xgb
+from gpupipe.models import (
+    bayes,
+    boosting,
+    catboost_models,
+    cluster,
+    forests,
+    isolation,
+    lightgbm_models,
+    linear_models,
+    staged,
+    xgb,
+)
 from gpupipe.models.rows import Row
+from gpupipe.models.wrappers import WRAPPERS, wrapped, wrapper_of
 
 ROWS: tuple[Row, ...] = (
     *linear_models.ROWS,
@@ -20,6 +32,8 @@ ROWS: tuple[Row, ...] = (
     *cluster.ROWS,
     *isolation.ROWS,
     *xgb.ROWS,
+    *lightgbm_models.ROWS,
+    *catboost_models.ROWS,
 )
 
 _BY_NAME = {row.name: row for row in ROWS}
@@ -29,6 +43,7 @@ _WRAPPERS = {
     "GridSearchCV": "Put the gpupipe Pipeline into the search, not the search into the Pipeline.",
     "RandomizedSearchCV": "Put the gpupipe Pipeline into the search, not the search into the Pipeline.",
     "TransformedTargetRegressor": "Transform the target in its expression, and give the regressor alone.",
+    "FrozenEstimator": "It was trained elsewhere, and gpupipe trains on the features; give the estimator it holds.",
 }
 
 
@@ -46,6 +61,9 @@ def describe(estimator: Any) -> Row:
     >>> row.kind, row.form, row.dtype, row.accepts_nan
     ('regressor', 'linear', 'float64', False)
     """
+    wrapper = wrapper_of(estimator)
+    if wrapper is not None:
+        return wrapped(estimator, wrapper, describe)
     kind = type(estimator)
     row = _BY_NAME.get(kind.__name__)
     if row is None or not f"{kind.__module__}.".startswith(f"{row.module}."):
@@ -70,4 +88,4 @@ def _unsupported(estimator: Any) -> UnsupportedEstimatorError:
         hint = "It wraps other estimators; give one of these alone."
     else:
         hint = nearest(kind.__name__, _BY_NAME)
-    return UnsupportedEstimatorError(f"{found}. {hint} Supported: {', '.join(_BY_NAME)}.")
+    return UnsupportedEstimatorError(f"{found}. {hint} Supported: {', '.join([*_BY_NAME, *WRAPPERS])}.")

@@ -5,18 +5,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import Any, Self, get_args
+from itertools import accumulate, pairwise
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.errors import ModelError, SchemaMismatchError
+from gpupipe.errors import SchemaMismatchError
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs
-from gpupipe.models.forms import FORMS, Body, Parts
-from gpupipe.models.labels import Label, decode
-from gpupipe.models.links import LINKS, Link
+from gpupipe.models.forms import read_body
+from gpupipe.models.member import Body, Member, Parts, all_of, check_document, check_outputs
 from gpupipe.models.rows import Kind
 
 VERSION = 1
@@ -32,33 +31,57 @@ class Model:
     Attributes:
         estimator: the class it was trained as, for people to read; nothing is imported by it.
         kind: "classifier", "regressor", "clusterer", "transformer" or "outlier_detector".
-        classes: the labels, sorted; None unless a classifier.
+        classes: the labels, sorted; of several targets those of each; None unless a classifier.
         feature_names: the columns of X in order.
         link: the name of what turns raw outputs into probabilities or predictions (:data:`links.LINKS`).
-        body: the numbers, in one of :data:`forms.FORMS`.
+        body: the numbers, in one of :data:`forms.FORMS` or :data:`forms.NESTING`.
+        targets: the names of the targets, where the model was given several; None for one.
+        widths: the number of raw outputs of each of several targets.
     """
 
     estimator: str
     kind: Kind
-    classes: tuple[Label, ...] | None
+    classes: tuple[Any, ...] | None
     feature_names: tuple[str, ...]
     link: str
     body: Body
+    targets: tuple[str, ...] | None = None
+    widths: tuple[int, ...] = ()
 
     @property
     def form(self) -> str:
         """The name of the form it is kept in."""
         return self.body.form
 
+    @cached_property
+    def outputs(self) -> tuple[Member, ...]:
+        """For each target, what its raw outputs mean: one of a model of one target."""
+        if self.targets is None:
+            return (Member(self.estimator, self.kind, self.classes, self.link, self.body),)
+        labels = self.classes or (None,) * len(self.targets)
+        inside = getattr(self.body, "targets", None)  # a model for each
+        if inside is not None:
+            return tuple(member.relabelled(classes) for member, classes in zip(inside, labels, strict=True))
+        return tuple(Member(self.estimator, self.kind, classes, self.link, self.body) for classes in labels)
+
     @property
     def has_probabilities(self) -> bool:
         """Whether :meth:`predict_proba` means anything."""
-        return self._link.probabilities is not None
+        return all(output.has_probabilities for output in self.outputs)
 
     @property
     def has_scores(self) -> bool:
         """Whether :meth:`decision_function` means anything."""
-        return self._link.scores and self.kind in ("classifier", "outlier_detector")
+        return self.targets is None and self.outputs[0].has_scores
+
+    @property
+    def threshold(self) -> dict[str, Any] | None:
+        """{"value", "label", "response"} of a classifier that decides by a threshold of its own; else None."""
+        if self.form != "threshold" or self.classes is None:
+            return None
+        chosen: Any = self.body
+        label = self.classes[chosen.positive]
+        return {"value": chosen.threshold, "label": label, "response": chosen.response}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -81,32 +104,31 @@ class Model:
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
         """Labels (classifier), float64 (regressor), cluster numbers (clusterer, int64), or 1 for what looks like the
-        training rows and -1 for what does not (outlier_detector, int64), of shape (rows,).
+        training rows and -1 for what does not (outlier_detector, int64), of shape (rows,); with several targets
+        (rows, targets), as objects where their types differ.
 
         Raises:
             ModelError: a transformer.
         """
-        raw = self._raw(X)
-        if self.classes is not None:
-            return decode(self._link.decide(raw), self.classes)
-        if self._link.mean is not None:
-            return self._link.mean(raw)[:, 0]
-        if self.kind == "clusterer":
-            return raw.argmin(axis=1).astype(np.int64)
-        if self.kind == "outlier_detector":
-            return np.where(raw[:, 0] >= 0.0, 1, -1).astype(np.int64)
-        raise self._lacks("predict", "transform")
+        found = self.each(X)
+        if self.targets is None:
+            return found[0]
+        kind = found[0].dtype if len({values.dtype for values in found}) == 1 else object
+        return np.stack([values.astype(kind) for values in found], axis=1)
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Class probabilities, float64 of shape (rows, classes), columns as `classes`.
+    def each(self, X: NDArray[np.float32]) -> list[NDArray[Any]]:
+        """What :meth:`predict` says of each target, (rows,), in its own type."""
+        return [output.predict(raw) for output, raw in self._raw_each(X)]
+
+    def predict_proba(self, X: NDArray[np.float32]) -> Any:
+        """Class probabilities, float64 of shape (rows, classes), columns as `classes`; a list of them, one for each,
+        with several targets.
 
         Raises:
             ModelError: no classifier, or one without probabilities (SGDClassifier with a hinge loss).
         """
-        probabilities = self._link.probabilities
-        if probabilities is None:
-            raise self._lacks("predict_proba", "decision_function" if self.classes else "predict")
-        return probabilities(self._raw(X))
+        found = [output.probabilities(raw) for output, raw in self._raw_each(X)]
+        return found[0] if self.targets is None else found
 
     def decision_function(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Raw scores: float64 of shape (rows,) with one output (above 0: second class), else (rows, classes).
@@ -115,12 +137,12 @@ class Model:
         Of an outlier detector: below 0 for outliers.
 
         Raises:
-            ModelError: no classifier, or one whose raw outputs are probabilities (forests, XGBoost).
+            ModelError: no classifier, one whose raw outputs are probabilities (forests, XGBoost), or several targets.
         """
-        if not self.has_scores:
-            raise self._lacks("decision_function", "predict_proba" if self.classes else "predict")
-        raw, scored = self._raw(X), self._link.scored
-        scores = raw if scored is None else scored(raw)
+        (output, *others) = self.outputs
+        if others:
+            raise output.lacks("decision_function of several targets", "predict_proba or predict")
+        scores = output.scores(self._raw(X))
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def transform(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -130,22 +152,25 @@ class Model:
             ModelError: a classifier or regressor.
         """
         if self.kind not in ("clusterer", "transformer"):
-            raise self._lacks("transform", "predict")
+            raise self.outputs[0].lacks("transform", "predict")
         return self._raw(X)
 
     def to_parts(self) -> Parts:
         """A JSON document, arrays and blobs that :meth:`from_parts` makes the same model of."""
         params, arrays, blobs = self._parts
+        classes = None if self.classes is None else [_plain(labels) for labels in self.classes]
         document = {
             "version": VERSION,
             "estimator": self.estimator,
             "kind": self.kind,
-            "classes": None if self.classes is None else list(self.classes),
+            "classes": classes,
             "feature_names": list(self.feature_names),
             "link": self.link,
             "form": self.form,
             "params": dict(params),
         }
+        if self.targets is not None:
+            document["targets"], document["widths"] = list(self.targets), list(self.widths)
         return document, dict(arrays), dict(blobs)
 
     @classmethod
@@ -155,19 +180,18 @@ class Model:
         Raises:
             ArtifactCorruptError: anything that is not as it must be.
         """
-        checks.require(isinstance(document, Mapping), "its document is no object")
-        checks.only(document, _KEYS, "entries")
+        several = isinstance(document, Mapping) and "targets" in document
+        document = check_document(document, (*_KEYS, "targets", "widths") if several else _KEYS)
         checks.require(document["version"] == VERSION, f"its version is not {VERSION}")
-        names, form, kind = document["feature_names"], document["form"], document["kind"]
-        checks.require(_all(names, str) and len(set(names)) == len(names), "its feature names are wrong")
-        checks.require(isinstance(form, str) and form in FORMS, f"its form {form!r} is unknown")
-        checks.require(kind in get_args(Kind), f"its kind {kind!r} is unknown")
-        checks.require(isinstance(document["estimator"], str), "its estimator is no text")
-        checks.require(isinstance(document["params"], Mapping), "its parameters are no object")
-        body = FORMS[form].from_parts(document["params"], arrays, blobs, len(names))
-        _check_outputs(kind, document["classes"], document["link"], body.n_outputs)
-        classes = None if document["classes"] is None else tuple(document["classes"])
-        return cls(document["estimator"], kind, classes, tuple(names), document["link"], body)
+        names, kind, link = document["feature_names"], document["kind"], document["link"]
+        checks.require(_distinct(names), "its feature names are wrong")
+        body = read_body(document["form"], document["params"], arrays, blobs, len(names))
+        classes = document["classes"]
+        if several:
+            return cls(document["estimator"], kind, *_read_targets(document, body, tuple(names)))
+        checks.require(not hasattr(body, "targets"), "it is of several targets, and does not name them")
+        check_outputs(kind, classes, link, body.n_outputs)
+        return cls(document["estimator"], kind, None if classes is None else tuple(classes), tuple(names), link, body)
 
     def digest(self) -> str:
         """SHA-256 over all parts, in hexadecimal: equal models have equal digests on every machine.
@@ -185,16 +209,15 @@ class Model:
             whole.update(blobs[name])
         return whole.hexdigest()
 
-    @property
-    def _link(self) -> Link:
-        return LINKS[self.link]
-
     def _raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         return self.body.raw(matrix(X, len(self.feature_names)))
 
-    def _lacks(self, asked: str, instead: str) -> ModelError:
-        name = self.estimator.rpartition(".")[2]
-        return ModelError(f"This {name} ({self.kind}, {self.link!r}) has no {asked}. Use {instead}.")
+    def _raw_each(self, X: NDArray[np.float32]) -> list[tuple[Member, NDArray[np.float64]]]:
+        raw = self._raw(X)
+        if self.targets is None:
+            return [(self.outputs[0], raw)]
+        edges = pairwise(accumulate(self.widths, initial=0))
+        return [(output, raw[:, a:b]) for output, (a, b) in zip(self.outputs, edges, strict=True)]
 
 
 _KEYS = ("version", "estimator", "kind", "classes", "feature_names", "link", "form", "params")
@@ -211,23 +234,31 @@ def matrix(X: Any, n_features: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(X)
 
 
-def _all(values: Any, kind: type) -> bool:
-    return isinstance(values, list) and all(type(value) is kind for value in values)
+def _plain(labels: Any) -> Any:
+    return list(labels) if isinstance(labels, tuple) else labels
 
 
-def _check_outputs(kind: str, classes: Any, link: Any, n_outputs: int) -> None:
-    checks.require(isinstance(link, str) and link in LINKS, f"its link {link!r} is unknown")
-    fewest, most = LINKS[link].outputs
-    checks.require(kind in LINKS[link].kinds, f"its link {link!r} is not for a {kind}")
-    fits = fewest <= n_outputs and (most == 0 or n_outputs <= most)
-    checks.require(fits, f"its link {link!r} is not for {n_outputs} outputs")
-    if kind != "classifier":
-        checks.require(classes is None, f"a {kind} has no classes")
-        return
-    checks.require(any(_all(classes, plain) for plain in get_args(Label)), "its classes are no plain labels")
-    wanted = LINKS[link].n_classes(n_outputs)
-    checks.require(len(classes) == wanted, f"it has {len(classes)} classes for {n_outputs} outputs")
-    checks.require(all(low < high for low, high in pairwise(classes)), "its classes are not sorted")
+def _distinct(names: Any) -> bool:
+    return all_of(names, str) and len(set(names)) == len(names)
+
+
+def _read_targets(document: Mapping[str, Any], body: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """Classes, feature names, link, body, targets and widths of a model of several targets."""
+    targets, widths, classes = document["targets"], document["widths"], document["classes"]
+    checks.require(_distinct(targets) and len(targets) > 0, "the names of its targets are wrong")
+    whole = all_of(widths, int) and len(widths) == len(targets) and min(widths) > 0
+    checks.require(whole and sum(widths) == body.n_outputs, "its outputs are not those of its targets")
+    labels = classes if isinstance(classes, list) else [None] * len(targets)
+    checks.require(len(labels) == len(targets), "it has the classes of other targets")
+    inside = getattr(body, "targets", None)
+    checks.require((document["link"] == "several") == (inside is not None), "its link is not of its form")
+    for at, (found, width) in enumerate(zip(labels, widths, strict=True)):
+        link = document["link"] if inside is None else inside[at].link
+        outputs = width if inside is None else inside[at].body.n_outputs
+        check_outputs(document["kind"], found, link, outputs)
+        checks.require(outputs == width, "a target has other outputs than its model")
+    given = None if classes is None else tuple(tuple(found) for found in labels)
+    return given, names, document["link"], body, tuple(targets), tuple(widths)
 
 
 def _canonical(value: dict[str, Any] | Sequence[Any]) -> bytes:

@@ -1,42 +1,68 @@
-"""The forms models are kept in, by name."""
+"""The forms models are kept in, by name, and reading one. Some hold whole models, in any form but theirs."""
 
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from gpupipe.models import checks
 from gpupipe.models.bayes import Categorical, Gaussian
+from gpupipe.models.calibration import Calibrated
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.cluster import Centres, Projection
 from gpupipe.models.isolation import Isolation
 from gpupipe.models.linear import Linear
+from gpupipe.models.member import MEMBER_KEYS, Member, blobs_among, check_document, check_outputs, split_arrays
+from gpupipe.models.oblivious import Oblivious
+from gpupipe.models.several import Chain, Several
 from gpupipe.models.staged import MedianTrees
+from gpupipe.models.threshold import Threshold
 from gpupipe.models.trees import Trees
 from gpupipe.models.xgb import XGBoost
 
-Parts = tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]
-
-
-class Body(Protocol):
-    """A form models are kept in: numbers, and how raw outputs follow from them."""
-
-    form: ClassVar[str]
-
-    @property
-    def n_outputs(self) -> int:
-        """Raw outputs a row."""
-
-    def raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Raw outputs, (rows, outputs), each row by itself."""
-
-    def to_parts(self) -> Parts:
-        """Parameters for JSON, arrays, blobs."""
-
-    @classmethod
-    def from_parts(cls, params: Params, arrays: Arrays, blobs: Blobs, n_features: int) -> Self:
-        """The reverse; raises ArtifactCorruptError unless every part is right."""
-
-
 FORMS: dict[str, type[Any]] = {
-    form.form: form for form in (Linear, Gaussian, Categorical, Trees, MedianTrees, Isolation, Centres, Projection, XGBoost)
+    form.form: form
+    for form in (Linear, Gaussian, Categorical, Trees, MedianTrees, Isolation, Oblivious, Centres, Projection, XGBoost)
 }
+# Those that hold models: their bodies have `members`, and are read by `from_members`.
+NESTING: dict[str, type[Any]] = {form.form: form for form in (Calibrated, Threshold, Several, Chain)}
+
+MAX_DEPTH = 3  # models in models in models
+MAX_MEMBERS = 1000  # of one model
+
+
+def read_body(form: Any, params: Params, arrays: Arrays, blobs: Blobs, n_features: int, depth: int = 0) -> Any:
+    """The body of the form `form`, every part of it checked.
+
+    Args:
+        depth: the number of models that this one stands in.
+
+    Raises:
+        ArtifactCorruptError: anything that is not as it must be.
+    """
+    checks.require(isinstance(form, str) and (form in FORMS or form in NESTING), f"its form {form!r} is unknown")
+    if form in FORMS:
+        return FORMS[form].from_parts(params, arrays, blobs, n_features)
+    checks.only(blobs, (), "blobs")
+    documents = params.get("members")
+    known = isinstance(documents, list) and 0 < len(documents) <= MAX_MEMBERS
+    checks.require(known, "its models are no list, or more than there can be")
+    checks.require(depth < MAX_DEPTH, f"it holds models more than {MAX_DEPTH} deep")
+    own, each = split_arrays(arrays, len(documents))  # type: ignore[arg-type]
+    members = tuple(
+        _member(document, part, n_features + (at if form == Chain.form else 0), depth + 1)
+        for at, (document, part) in enumerate(zip(documents, each, strict=True))  # type: ignore[arg-type]
+    )
+    rest = {name: value for name, value in params.items() if name != "members"}
+    return NESTING[form].from_members(rest, own, members, n_features)
+
+
+def _member(document: Any, arrays: dict[str, Any], n_features: int, depth: int) -> Member:
+    document = check_document(document, MEMBER_KEYS)
+    blobs = blobs_among(arrays, document["blobs"])
+    body = read_body(document["form"], document["params"], arrays, blobs, n_features, depth)
+    checks.require(not hasattr(body, "targets"), "a model of several targets stands in another")
+    classes = document["classes"]
+    check_outputs(document["kind"], classes, document["link"], body.n_outputs)
+    codes = classes is None or all(type(code) is int and code >= 0 for code in classes)
+    checks.require(codes, "the classes of a model inside are no codes")
+    return Member(
+        document["estimator"], document["kind"], None if classes is None else tuple(classes), document["link"], body
+    )

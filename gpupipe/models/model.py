@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from gpupipe import optional
 from gpupipe.errors import ParameterError, TargetError, TrainingError, UnsafeModelError, counted
-from gpupipe.models import labels, ranking
+from gpupipe.models import ranking
 from gpupipe.models.estimators import ROWS, describe
 from gpupipe.models.fitted import Model, matrix
-from gpupipe.models.labels import Label
+from gpupipe.models.recode import recode
 from gpupipe.models.rows import Lesson, Row
+from gpupipe.models.targets import held_targets, target_of, targets_of, widths_of
+from gpupipe.models.wrappers import refuse_few
 
 __all__ = ["Model", "train"]
 
@@ -37,20 +39,23 @@ def train(
     groups: Any = None,
     validation: Validation | None = None,
     feature_names: Sequence[str],
+    targets: Sequence[str] | None = None,
 ) -> Model:
     """Fit a clone of `estimator`; the object given is never changed.
 
     Args:
         estimator: a scikit-learn or XGBoost object of the table (:func:`gpupipe.models.estimators.describe`).
         X: float32, (rows, features), null as NaN. The planner checks beforehand that the estimator takes NaN.
-        y: labels of any plain type (NumPy, Arrow or a list), numbers for a regressor, else None.
+        y: labels of any plain type (NumPy, Arrow or a list), numbers for a regressor, else None; of several
+            targets a sequence of them.
         weights: float64, (rows,), at least 0; None weighs all rows alike.
         groups: a ranker's: what each row is ranked for, any plain values of shape (rows,).
         validation: (X, y, weights or None) for early stopping; a ranker's (X, y, weights or None, groups).
         feature_names: names of the columns of X.
+        targets: the names of several targets; None: there is one.
 
     Raises:
-        UnsupportedEstimatorError: the estimator is not in the table.
+        UnsupportedEstimatorError: the estimator is not in the table, or learns another number of targets.
         UnsafeModelError: its parameters lead to a model with no safe form.
         TargetError: the target is missing, null, of one class, or not what the estimator learns.
         ParameterError: weights, groups or validation rows that it cannot use, or lacks.
@@ -67,31 +72,34 @@ def train(
     if row.prepare is not None:
         clone = row.prepare(clone, names) or clone
     X = matrix(X, len(names))
-    target, classes = _target(row, y, len(X))
-    if classes is not None:
-        _recode_class_weight(clone, classes)
+    target, classes = _target(row, clone, y, len(X), targets)
     lesson = _lesson(row, X, target, weights, groups)
-    held = None if validation is None else _held(row, validation, classes, len(names))
+    held = None if validation is None else _held(row, validation, classes, len(names), targets)
     _fit(row, clone, lesson.X, row.arguments(clone, lesson, held))
     body, link = _converted(row, clone)
-    model = Model(row.path, row.kind, classes, tuple(names), link, body)
+    widths = () if targets is None else widths_of(body.n_outputs, targets, classes, body)
+    model = Model(
+        row.path, row.kind, classes, tuple(names), link, body, None if targets is None else tuple(targets), widths
+    )
     _compare(row, clone, model, X[:COMPARED_ROWS])
     return model
 
 
-def _target(row: Row, y: Any, n_rows: int) -> tuple[NDArray[Any] | None, tuple[Label, ...] | None]:
-    if not row.supervised:
-        if y is not None:
-            raise TargetError(f"{row.name} learns without a target, and one was given. Leave the target out.")
-        return None, None
-    if y is None:
-        raise TargetError(f"{row.name} needs a target, and none was given. Give target= or y.")
-    if len(y) != n_rows:
-        raise TargetError(f"The target has {len(y)} values for {n_rows} rows of features. Give one a row.")
-    if row.kind != "classifier":
-        return labels.numbers(y), None
-    codes, classes = labels.encode(y)
-    return codes, tuple(classes)
+def _target(
+    row: Row, clone: Any, y: Any, n_rows: int, names: Sequence[str] | None
+) -> tuple[NDArray[Any] | None, tuple[Any, ...] | None]:
+    """The target as `fit` takes it, and the classes, in which the clone's parameters are then told."""
+    classes: tuple[Any, ...] | None
+    if names is None:
+        target, classes = target_of(row, y, n_rows)
+    else:
+        target, classes = targets_of(row, y, names, n_rows)
+    if classes is not None and target is not None:
+        each = [classes] if names is None else list(classes)
+        for column, found in zip(target.reshape(n_rows, -1).T, each, strict=True):
+            refuse_few(clone, found, np.bincount(column).tolist())
+        recode(clone, each)
+    return target, classes
 
 
 def _lesson(row: Row, X: NDArray[np.float32], y: Any, weights: NDArray[np.float64] | None, groups: Any) -> Lesson:
@@ -111,21 +119,6 @@ def _lesson(row: Row, X: NDArray[np.float32], y: Any, weights: NDArray[np.float6
     return ranking.by_group(lesson, groups, row.name)
 
 
-def _recode_class_weight(clone: Any, classes: Sequence[Label]) -> None:
-    """Class weights by label become weights by code, since codes are what the estimator sees."""
-    for name in ("class_weight", "class_weights"):  # CatBoost's has an s
-        given = clone.get_params(deep=False).get(name)
-        if not isinstance(given, dict):
-            continue
-        code = {label: index for index, label in enumerate(classes)}
-        unknown = [label for label in given if label not in code]
-        if unknown:
-            raise ParameterError(
-                f"{name} names the label {unknown[0]!r}, which no training row has. There are: {list(classes)}."
-            )
-        clone.set_params(**{name: {code[label]: weight for label, weight in given.items()}})
-
-
 def _check_weights(row: Row, weights: NDArray[np.float64], n_rows: int) -> None:
     if not row.accepts_weights:
         raise ParameterError(f"{row.name} takes no weights, and weights were given. Leave weights out.")
@@ -137,7 +130,9 @@ def _check_weights(row: Row, weights: NDArray[np.float64], n_rows: int) -> None:
         raise ParameterError(f"{what} not usable: weights must be finite, at least 0, and some above 0.")
 
 
-def _held(row: Row, validation: Validation, classes: Sequence[Label] | None, n_features: int) -> Lesson:
+def _held(
+    row: Row, validation: Validation, classes: Any, n_features: int, targets: Sequence[str] | None
+) -> Lesson:
     """The validation rows, as the estimator takes them."""
     X, y, weights, groups = (*validation, None)[:4]
     if row.early_stopping is None:
@@ -147,7 +142,7 @@ def _held(row: Row, validation: Validation, classes: Sequence[Label] | None, n_f
             f"{stops}."
         )
     X = matrix(X, n_features)
-    target = labels.numbers(y) if classes is None else labels.codes_of(y, classes)
+    target = held_targets(y, classes, targets)
     if len(target) != len(X):
         raise TargetError(f"The validation target has {len(target)} values for {len(X)} rows. Give one a row.")
     return _lesson(row, X, target, weights, groups)
@@ -159,7 +154,7 @@ _COMPLAINTS = ("LightGBMError", "CatBoostError")
 
 def _fit(row: Row, clone: Any, X: NDArray[Any], arguments: dict[str, Any]) -> None:
     try:
-        clone.fit(X, **arguments)
+        (clone if row.fits is None else row.fits(clone)).fit(X, **arguments)
     except Exception as error:
         if not isinstance(error, ValueError | TypeError) and type(error).__name__ not in _COMPLAINTS:
             raise
@@ -176,12 +171,22 @@ def _converted(row: Row, clone: Any) -> tuple[Any, str]:
 
 def _compare(row: Row, clone: Any, model: Model, X: NDArray[np.float32]) -> None:
     """Private parts of a library may change: see that our form says on some rows what the estimator says."""
-    if row.compare is None:
-        return
-    theirs = getattr(clone, row.compare)(X.astype(row.dtype, copy=False))
-    ours = getattr(model, row.compare)(X)
-    if not np.allclose(ours, theirs, rtol=1e-9, atol=1e-12):
-        raise _unread(row)
+    if row.compare is not None:
+        _agree(row, getattr(clone, row.compare), getattr(model, row.compare)(X), X)
+    if row.inner is not None and row.parts is not None:
+        pairs = list(zip(row.parts(clone), getattr(model.body, "members", ()), strict=True))
+        for part, member in pairs[:1] if row.form == "chain" else pairs:  # of a chain, the first link alone sees X
+            inside = Model(member.estimator, member.kind, member.classes, model.feature_names, member.link, member.body)
+            _compare(row.inner, part, inside, X)
+
+
+def _agree(row: Row, method: Any, ours: Any, X: NDArray[np.float32]) -> None:
+    theirs = method(X.astype(row.dtype, copy=False))
+    pairs = zip(ours, theirs, strict=True) if isinstance(theirs, list) else [(ours, theirs)]
+    for mine, their in pairs:
+        same = mine.shape == np.shape(their) and np.allclose(mine, their, rtol=1e-9, atol=1e-12)
+        if not same:
+            raise _unread(row)
 
 
 def _unread(row: Row) -> UnsafeModelError:

@@ -1,0 +1,111 @@
+"""A classifier of two classes with a threshold of its own; its probabilities are those of the model inside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpupipe.models import checks
+from gpupipe.models.calibration import response_of
+from gpupipe.models.checks import Arrays
+from gpupipe.models.links import Floats
+from gpupipe.models.member import PROBABILITIES, SCORES, Member, Parts, member_parts
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold:
+    """Raw outputs are the member's. A row is of the positive class where its response is at least the threshold.
+
+    Attributes:
+        member: the classifier, trained on codes 0 and 1.
+        threshold: of the response.
+        positive: the code of the class that a high response speaks for.
+        response: what is compared: "predict_proba", the probability of that class, or "decision_function".
+    """
+
+    form: ClassVar[str] = "threshold"
+    member: Member
+    threshold: float
+    positive: int
+    response: str
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """What it holds."""
+        return (self.member,)
+
+    @property
+    def n_outputs(self) -> int:
+        return int(self.member.body.n_outputs)
+
+    def raw(self, X: NDArray[np.float32]) -> Floats:
+        """The member's, float64 (rows, outputs)."""
+        raw: Floats = self.member.body.raw(X)
+        return raw
+
+    def decide(self, raw: Floats) -> NDArray[np.intp]:
+        """The code decided for in each row."""
+        if self.response == PROBABILITIES:
+            response = self.member.probabilities(raw)[:, self.positive]
+        else:
+            scores = self.member.scores(raw)[:, 0]
+            response = scores if self.positive == 1 else -scores
+        return np.where(response >= self.threshold, self.positive, 1 - self.positive).astype(np.intp)
+
+    def to_parts(self) -> Parts:
+        documents, arrays = member_parts([self.member])
+        params = {"threshold": self.threshold, "positive": self.positive, "response": self.response}
+        return {**params, "members": documents}, arrays, {}
+
+    @classmethod
+    def from_members(
+        cls, params: Mapping[str, Any], arrays: Arrays, members: tuple[Member, ...], n_features: int
+    ) -> Self:
+        """The reverse of :meth:`to_parts`, its member read already.
+
+        Raises:
+            ArtifactCorruptError: anything that is not as it must be.
+        """
+        checks.only(params, ("threshold", "positive", "response"), "parameters")
+        checks.only(arrays, (), "arrays")
+        threshold, positive = checks.number(params, "threshold"), checks.number(params, "positive")
+        response = params["response"]
+        checks.require(positive in (0, 1), "its positive class is neither of two")
+        checks.require(response in (SCORES, PROBABILITIES), f"its response {response!r} is unknown")
+        checks.require(len(members) == 1 and members[0].classes == (0, 1), "it chooses between other than two classes")
+        (member,) = members
+        checks.require(member.has_scores if response == SCORES else member.has_probabilities, "its model lacks scores")
+        return cls(member, threshold, int(positive), response)
+
+
+def read_fixed(estimator: Any, members: tuple[Member, ...]) -> tuple[Threshold, str]:
+    """A fitted FixedThresholdClassifier, its pos_label a code or None."""
+    response = _response(estimator, members[0])
+    threshold = estimator.threshold
+    if threshold == "auto":
+        threshold = 0.5 if response == PROBABILITIES else 0.0
+    elif _single(estimator, response):
+        threshold = np.float32(threshold)  # NumPy compares float32 with a Python number in float32
+    positive = 1 if estimator.pos_label is None else int(estimator.pos_label)
+    return Threshold(members[0], float(threshold), positive, response), members[0].link
+
+
+def read_tuned(estimator: Any, members: tuple[Member, ...]) -> tuple[Threshold, str]:
+    """A fitted TunedThresholdClassifierCV; its scoring told which class is the positive one, as a code."""
+    positive = estimator._curve_scorer._get_pos_label()
+    response = _response(estimator, members[0])
+    body = Threshold(members[0], float(estimator.best_threshold_), 1 if positive is None else int(positive), response)
+    return body, members[0].link
+
+
+def _response(estimator: Any, member: Member) -> str:
+    asked = estimator.response_method
+    return response_of(estimator.estimator_, member, (PROBABILITIES, SCORES) if asked == "auto" else (asked,))
+
+
+def _single(estimator: Any, response: str) -> bool:
+    """Whether the model inside responds in float32, as XGBoost does."""
+    probe = np.zeros((1, int(estimator.estimator_.n_features_in_)), np.float32)
+    return bool(np.asarray(getattr(estimator.estimator_, response)(probe)).dtype == np.float32)
