@@ -29,6 +29,9 @@ REGRESSOR_LINKS = {
 }
 RANKER_LINKS = {"lambdarank": "identity", "rank_xendcg": "identity"}
 
+# What lies between is 0 to LightGBM when it predicts (kZeroThreshold in `include/LightGBM/meta.h`).
+_ZERO = float(np.float32(1e-35))
+
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2  # bits of decision_type; the two above them say how missing values are met
 _MISSING_NONE, _MISSING_ZERO, _MISSING_NAN = 0, 1, 2
 _MAX_WORDS = 1 << 24  # of all category sets: 64 MiB
@@ -121,11 +124,17 @@ def _table(tree: Mapping[str, str], sets: "_Sets") -> TreeTable:
         left=np.append(left, nothing),
         right=np.append(right, nothing),
         feature=np.append(feature, nothing),
-        threshold=np.append(np.where(categorical, 0.0, threshold), nothing),
+        threshold=np.append(np.where(categorical, 0.0, _off_zero(threshold)), nothing),
         missing_left=np.append(missing_left, nothing),
         value=np.append(np.zeros(inner), value)[:, None],
         category_set=np.append(sets.of(tree, categorical, threshold), nothing) if sets.there else None,
     )
+
+
+def _off_zero(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds so near to 0 that they part what LightGBM takes for one number, moved to the end of that."""
+    below, above = np.nextafter(-_ZERO, -1.0), _ZERO
+    return np.where(abs(threshold) > _ZERO, threshold, np.where(threshold < 0.0, below, above))
 
 
 def _zero_as_missing() -> UnsafeModelError:

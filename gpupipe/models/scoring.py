@@ -7,7 +7,7 @@ from gpupipe.columns import Frame, Values
 from gpupipe.errors import DataError
 from gpupipe.models.fitted import Model
 
-_TAKES_NAN = ("trees", "isolation", "xgboost")
+_TAKES_NAN = ("trees", "oblivious", "isolation", "xgboost")
 
 
 def takes_nan(model: Model) -> bool:

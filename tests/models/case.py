@@ -21,6 +21,7 @@ class Case:
     missing: bool = False
     counts: bool = False
     target: bool = True
+    ranks: bool = False  # degrees of relevance, in groups
 
     @property
     def X(self) -> NDArray[np.float32]:
@@ -30,7 +31,13 @@ class Case:
     def codes(self) -> Any:
         if not self.target:
             return None
-        return target(self.counts, self.n_classes)
+        found = target(self.counts, self.n_classes)
+        return np.clip(np.round(found), 0, 4).astype(np.int64) if self.ranks else found
+
+    @property
+    def groups(self) -> Any:
+        """Of a ranker: 40 groups of ten rows, mixed."""
+        return np.arange(N_ROWS) * 7 % 40 if self.ranks else None
 
     @property
     def y(self) -> Any:

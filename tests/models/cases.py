@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from xgboost import XGBClassifier, XGBRegressor
 
 from gpupipe.models.model import Model, train
 
-from . import linear_cases, tree_cases
+from . import boosted_cases, linear_cases, tree_cases
+from .boosted_cases import XGB
 from .case import LABELS, N_FEATURES, N_ROWS, NAMES, Case, matrix, target
 from .tree_cases import FEW, HIST
 
@@ -22,6 +22,7 @@ __all__ = [
     "NAMES",
     "N_FEATURES",
     "N_ROWS",
+    "XGB",
     "Case",
     "matrix",
     "ours",
@@ -30,22 +31,21 @@ __all__ = [
     "theirs",
 ]
 
-XGB: dict[str, Any] = {"n_estimators": 12, "max_depth": 4, "n_jobs": 1}
-
 CASES: dict[str, Case] = {
     **linear_cases.CASES,
     **tree_cases.CASES,
-    "XGBClassifier": Case(XGBClassifier(**XGB), 2, missing=True),
-    "XGBClassifier 3": Case(XGBClassifier(**XGB), 3, missing=True),
-    "XGBRegressor": Case(XGBRegressor(**XGB), missing=True),
-    "XGBRegressor dart": Case(XGBRegressor(**XGB, booster="dart", rate_drop=0.3), missing=True),
+    **svm_cases.CASES,
+    **boosted_cases.CASES,
 }
 
 
 @functools.cache
 def ours(name: str) -> Model:
     case = CASES[name]
-    return train(case.estimator, case.X, case.y, feature_names=NAMES)
+    return train(case.estimator, case.X, case.y, groups=case.groups, feature_names=NAMES)
+
+
+_GROUP_OF = {"XGBRanker": "qid", "CatBoostRanker": "group_id"}
 
 
 @functools.cache
@@ -53,6 +53,10 @@ def theirs(name: str) -> Any:
     """The library's own, trained on codes and float64 (XGBoost refuses labels that are not codes)."""
     case = CASES[name]
     fitted = clone(case.estimator)
+    if case.ranks:
+        order = np.argsort(case.groups * 23 % 40, kind="stable")  # 7 * 23 % 40 is 1: by first appearance
+        groups = {"group": np.full(40, 10)} if "LGBM" in name else {_GROUP_OF[name]: np.repeat(np.arange(40), 10)}
+        return fitted.fit(case.X[order].astype(np.float64), case.codes[order], **groups)
     return fitted.fit(case.X.astype(np.float64), *(() if case.codes is None else (case.codes,)))
 
 
