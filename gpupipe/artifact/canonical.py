@@ -4,21 +4,25 @@ Keys sorted by code point, no spaces, ASCII only (everything else as ``\\uXXXX``
 the
 shortest decimal that reads back to the same bits. JSON has no word for NaN and the infinities: they are
 written as ``{"$float":"nan"}``, ``{"$float":"inf"}`` and ``{"$float":"-inf"}``; an object of just the key
-``$float`` is therefore refused in a document. Reading checks size and depth before anything is parsed.
+``$float`` is therefore refused in a document. Reading checks size, depth and the number of values before anything
+is parsed: a value takes some sixty bytes in memory, and as little as two in a file.
 """
 
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from gpupipe.errors import ArtifactCorruptError, ParameterError
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 200
+MAX_MARKS = 1_000_000  # commas, colons and opening brackets: some 10,000 columns, each filled and scaled
 
+_PIECE = 2**20
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
@@ -28,7 +32,7 @@ def dumps(document: Any) -> bytes:
 
     Raises:
         ParameterError: a value JSON cannot hold, a key that is not a string, a document nested deeper than
-            `MAX_DEPTH` or larger than `MAX_BYTES`; the message says where in the document it stands.
+            `MAX_DEPTH` or larger than `MAX_BYTES` or `MAX_MARKS`; the message says where in the document it stands.
 
     >>> dumps({"b": (1, 2.5), "a": float("inf")})
     b'{"a":{"$float":"inf"},"b":[1,2.5]}'
@@ -38,12 +42,13 @@ def dumps(document: Any) -> bytes:
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except ValueError as error:  # an integer beyond Python's limit of digits
         raise ParameterError(f"The document cannot be written as JSON: {error}.") from error
-    if len(text) > MAX_BYTES:
+    data = text.encode("ascii")
+    if len(data) > MAX_BYTES or marks(data) > MAX_MARKS:
         raise ParameterError(
-            f"The document takes {len(text):,} bytes of JSON, the limit is {MAX_BYTES:,}. Put large values "
-            "in arrays."
+            f"The document takes {len(data):,} bytes of JSON with {marks(data):,} commas, colons and brackets; "
+            f"the limits are {MAX_BYTES:,} and {MAX_MARKS:,}. Put large values in arrays, or split the table."
         )
-    return text.encode("ascii")
+    return data
 
 
 def loads(data: bytes, name: str) -> Any:
@@ -51,21 +56,28 @@ def loads(data: bytes, name: str) -> Any:
     lists.
 
     Raises:
-        ArtifactCorruptError: larger than `MAX_BYTES`, deeper than `MAX_DEPTH`, or not JSON. That the bytes
-            are canonical is for the caller to check, by writing the document again.
+        ArtifactCorruptError: larger than `MAX_BYTES` or `MAX_MARKS`, deeper than `MAX_DEPTH`, or not JSON in
+            ASCII. That the bytes are canonical is for the caller to check, by writing the document again.
 
     >>> loads(b'{"a":{"$float":"inf"}}', "manifest.json")
     {'a': inf}
     """
     if len(data) > MAX_BYTES:
         raise ArtifactCorruptError(f"{name} holds {len(data):,} bytes; the limit is {MAX_BYTES:,}.")
-    deep = nesting(data)
-    if deep > MAX_DEPTH:
-        raise ArtifactCorruptError(f"{name} is nested {deep} deep; the limit is {MAX_DEPTH}.")
     try:
-        return json.loads(data, parse_constant=_refuse_constant, object_hook=_decode)
+        text = data.decode("ascii")  # not left to the parser, which would look for other encodings
+    except UnicodeDecodeError as error:
+        raise ArtifactCorruptError(f"{name} is not ASCII, and is never written otherwise.") from error
+    deep, many = nesting(data), marks(data)
+    if deep > MAX_DEPTH or many > MAX_MARKS:
+        raise ArtifactCorruptError(
+            f"{name} is nested {deep:,} deep, with {many:,} commas, colons and brackets; the limits are {MAX_DEPTH} "
+            f"and {MAX_MARKS:,}."
+        )
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_hook=_decode)
     except (ValueError, RecursionError) as error:
-        raise ArtifactCorruptError(f"{name} is not JSON: {error}.") from error
+        raise ArtifactCorruptError(f"{name} is not JSON: {str(error)[:200]}.") from error
 
 
 def nesting(data: bytes) -> int:
@@ -74,11 +86,32 @@ def nesting(data: bytes) -> int:
     >>> nesting(b'{"a[[[": [1, [2]]}')
     3
     """
-    outside = np.frombuffer(_STRING.sub(b"", data), np.uint8)
-    steps = np.zeros(len(outside), np.int64)
-    steps[(outside == ord("[")) | (outside == ord("{"))] = 1
-    steps[(outside == ord("]")) | (outside == ord("}"))] = -1
-    return int(np.cumsum(steps).max(initial=0))
+    depth = deepest = 0
+    for outside in _outside(data):
+        codes = np.frombuffer(outside, np.uint8)
+        steps = np.zeros(len(codes), np.int8)
+        steps[(codes == ord("[")) | (codes == ord("{"))] = 1
+        steps[(codes == ord("]")) | (codes == ord("}"))] = -1
+        path = np.cumsum(steps, dtype=np.int32)
+        deepest = max(deepest, depth + int(path.max(initial=0)))
+        depth += int(path[-1]) if len(path) else 0
+    return deepest
+
+
+def marks(data: bytes) -> int:
+    """How many commas, colons and opening brackets stand in some JSON outside its texts.
+
+    >>> marks(b'{"a,[[": [1, [2]]}')
+    5
+    """
+    return sum(outside.count(mark) for outside in _outside(data) for mark in (b",", b":", b"[", b"{"))
+
+
+def _outside(data: bytes) -> Iterator[bytes]:
+    """What stands outside of texts, in pieces."""
+    outside = _STRING.sub(b"", data)
+    for start in range(0, len(outside), _PIECE):
+        yield outside[start : start + _PIECE]
 
 
 def _encode(value: Any, where: str, depth: int) -> Any:

@@ -149,7 +149,8 @@ def _damage_of(target: Path) -> Iterator[None]:
         yield
     except ArtifactCorruptError as error:
         raise ArtifactCorruptError(
-            f"{target} is no whole artifact: {error} If it was one, it is damaged: restore a copy, or save it again."
+            f"{target} is no whole artifact: {plain(str(error), 2_000)} If it was one, it is damaged: restore a copy, "
+            "or save it again."
         ) from error
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gpupipe.artifact import format as artifact
+from gpupipe.artifact.manifest import plain
 from gpupipe.backends.backend import Backend, backend_for
+from gpupipe.backends.conform import conform
 from gpupipe.backends.features import FittedFeatures
-from gpupipe.backends.rows import frame_of_rows
 from gpupipe.columns import Frame, Values
 from gpupipe.compiler.document import fitted_document, load_fitted, load_plan, plan_document, state_digest
 from gpupipe.compiler.plan import Plan
@@ -19,9 +21,12 @@ from gpupipe.errors import ArtifactCorruptError, ArtifactError, GpupipeError, Mi
 from gpupipe.expr.node import Node, walk
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import model_output, takes_nan
-from gpupipe.sources.border import to_arrow
+from gpupipe.schema import Schema
+from gpupipe.sources.border import to_arrow, to_column
 
 KIND = "gpupipe.pipeline"
+MAX_MESSAGE = 2_000  # characters
+MAX_PROBE, MAX_TEXT = 1024, 2**24  # rows, of which a few are kept; bytes in a column of text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,9 +86,14 @@ class Fit:
         return artifact.write(path, document=document, arrays=arrays, blobs=blobs, tables=tables, overwrite=overwrite)
 
     def _probe_table(self, probe: Frame) -> pa.Table:
-        inputs = {f"in.{name}": to_arrow(probe[name]) for name in self.features.plan.columns}
+        inputs = {f"in.{name}": _of_its_rows(to_arrow(probe[name])) for name in self.features.plan.columns}
         outputs = {f"out.{name}": pa.array(v) for name, v in _probe_output(self.features, self.model, probe).items()}
         return pa.table({**inputs, **outputs})
+
+
+def _of_its_rows(array: pa.Array) -> pa.Array:
+    """The array without a dictionary, which would hold texts of rows that are not kept."""
+    return array.dictionary_decode() if isinstance(array, pa.DictionaryArray) else array
 
 
 def _probe_output(features: FittedFeatures, model: Model | None, frame: Frame) -> dict[str, Values]:
@@ -111,10 +121,13 @@ def load(path: str | os.PathLike[str], device: str = "auto") -> Fit:
     backend = backend_for(device)
     try:
         return _restored(contents, backend)
-    except (ArtifactError, MissingDependencyError, MemoryError):
+    except (MissingDependencyError, MemoryError):
         raise
+    except ArtifactError as error:  # said by the artifact, in part
+        raise type(error)(plain(str(error), MAX_MESSAGE)) from error
     except _WRONG as error:
-        raise ArtifactCorruptError(f"The artifact {os.fspath(path)} cannot be read: {error!r}.") from error
+        what = plain(repr(error), MAX_MESSAGE)
+        raise ArtifactCorruptError(f"The artifact {os.fspath(path)} cannot be read: {what}.") from error
 
 
 # What contents that make no sense raise, here or beneath; what the machine lacks is not among them.
@@ -125,6 +138,7 @@ _WRONG = (
 
 def _restored(contents: artifact.Contents, backend: Backend) -> Fit:
     document, state, table = contents.document, contents.arrays.get("state", {}), contents.tables.get("probe")
+    _refuse_more(contents)
     plan, target, weights = load_plan(document["plan"])
     names, notes = document["outputs"], document["notes"]
     if not isinstance(names, list) or not isinstance(notes, dict):
@@ -144,6 +158,15 @@ def _restored(contents: artifact.Contents, backend: Backend) -> Fit:
     return fit
 
 
+def _refuse_more(contents: artifact.Contents) -> None:
+    """Every file has its place, and none is left over."""
+    of_model = contents.document["model"] is not None
+    allowed = {"state", "probe", "model"} if of_model else {"state", "probe"}
+    blobs = {name for name in contents.blobs if not (of_model and name.startswith("model."))}
+    if more := {*contents.arrays, *contents.tables, *blobs} - allowed:
+        raise ArtifactCorruptError(f"The artifact holds files that its pipeline has no use for: {sorted(more)[:5]}.")
+
+
 def _refuse_wide(plan: Plan, n_outputs: int) -> None:
     """A feature has as many columns as a parameter says: more than are named would be a number too large to make."""
     widest = max((n["n_features"] for n in walk(*plan.info) if n.op == "word_ngrams"), default=0)
@@ -158,10 +181,25 @@ def _model(document: Any, contents: artifact.Contents) -> Model | None:
     return Model.from_parts(document, contents.arrays.get("model", {}), blobs)
 
 
-def _probe(table: pa.Table | None, columns: list[str], schema: Any) -> Frame | None:
+def _probe(table: pa.Table | None, columns: list[str], schema: Schema) -> Frame | None:
+    """The probe's rows as they were read for the fit, straight from Arrow: no value of them becomes an object."""
     if table is None:
         return None
-    return frame_of_rows(table.select([f"in.{name}" for name in columns]).rename_columns(columns), schema, columns)
+    if table.num_rows > MAX_PROBE:
+        raise ArtifactCorruptError(f"The artifact's probe has {table.num_rows} rows, and a few are written.")
+    inputs = {name: conform(name, to_column(_plain_text(table.column(f"in.{name}")), name=name), schema[name].dtype)
+              for name in columns}  # fmt: skip
+    return Frame(inputs, table.num_rows, np.arange(table.num_rows, dtype=np.uint64))
+
+
+def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without a dictionary, one long text of which could stand for many rows."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    size = sum(pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0 for chunk in column.chunks)
+    if size > MAX_TEXT:
+        raise ArtifactCorruptError(f"The artifact's probe has {size} bytes of text in one column of a few rows.")
+    return column.cast(column.type.value_type)
 
 
 def _check(fit: Fit, probe: Frame, table: pa.Table) -> None:

@@ -77,8 +77,8 @@ def decode(data: bytes, strings: Mapping[str, str], name: str) -> dict[str, Arra
     try:
         found = safetensors.deserialize(data)
     except safetensors.SafetensorError as error:
-        raise ArtifactCorruptError(f"{name} is not a whole safetensors file: {error}.") from error
-    tensors = {key: _tensor(f"{name}: array {key!r}", spec) for key, spec in found}
+        raise ArtifactCorruptError(f"{name} is not a whole safetensors file: {str(error)[:300]}.") from error
+    tensors = {key: _tensor(f"{name}: array {key[:100]!r}", spec) for key, spec in found}
     arrays: dict[str, Array] = {key: _strings(name, key, kind, tensors) for key, kind in strings.items()}
     for key, values in tensors.items():
         if key in arrays:
@@ -130,7 +130,10 @@ def _tensor(where: str, spec: Mapping[str, Any]) -> Numbers:
             f"{where} has dtype {spec['dtype']}, which is never written. Save it again."
         )
     dtype = np.dtype(_DTYPES[spec["dtype"]]).newbyteorder("<")
-    values = np.frombuffer(spec["data"], dtype).reshape(spec["shape"])
+    try:
+        values = np.frombuffer(spec["data"], dtype).reshape(spec["shape"])
+    except (ValueError, OverflowError) as error:  # a shape of an empty array may be any, and is NumPy's to judge
+        raise ArtifactCorruptError(f"{where} has the shape {str(spec['shape'])[:100]}: {error}.") from error
     if values.dtype == np.bool_ and values.view(np.uint8).max(initial=0) > 1:
         raise ArtifactCorruptError(f"{where} holds bools that are neither 0 nor 1.")
     values.flags.writeable = False
