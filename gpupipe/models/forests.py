@@ -38,12 +38,21 @@ def averaged(tables: list[TreeTable], n_features: int) -> Trees:
 
 def _trees_of(estimator: Any) -> Trees:
     trees = [estimator] if hasattr(estimator, "tree_") else estimator.estimators_
-    tables = [tree_table(tree.tree_, tree.tree_.value[:, 0, :]) for tree in trees]
+    widths = np.atleast_1d(getattr(estimator, "n_classes_", 1)).tolist() * (
+        1 if hasattr(estimator, "n_classes_") else int(estimator.n_outputs_)
+    )
+    tables = [tree_table(tree.tree_, _by_target(tree.tree_.value, widths)) for tree in trees]
     return averaged(tables, int(estimator.n_features_in_))
 
 
+def _by_target(value: NDArray[np.float64], widths: list[int]) -> NDArray[np.float64]:
+    """(nodes, targets, most values) as (nodes, values of all targets): targets of fewer classes are padded."""
+    return np.concatenate([value[:, at, :width] for at, width in enumerate(widths)], axis=1)
+
+
 def forest_classifier(estimator: Any) -> tuple[Trees, str]:
-    """A tree, RandomForestClassifier or ExtraTreesClassifier: raw outputs are class shares, the probabilities."""
+    """A tree, RandomForestClassifier or ExtraTreesClassifier: raw outputs are class shares, the probabilities; of
+    several targets side by side."""
     return _trees_of(estimator), "given"
 
 
@@ -103,7 +112,8 @@ def _regressor(name: str, module: str, convert: Any = forest_regressor, prepare:
 
 def _row(name: str, module: str, kind: Any, convert: Any, prepare: Any, compare: str) -> Row:
     how: dict[str, Any] = {"prepare": prepare, "compare": compare, "dtype": "float32", "accepts_nan": True}
-    return Row(name, module, kind, "trees", convert, **how)
+    targets = "any" if prepare is constrain else "one"
+    return Row(name, module, kind, "trees", convert, targets=targets, **how)
 
 
 ROWS: tuple[Row, ...] = (

@@ -12,7 +12,8 @@ from gpupipe.models.rows import Row
 Converter = Callable[[Any], tuple[Linear, str]]
 
 
-def _weights(estimator: Any) -> Linear:
+def weights_of(estimator: Any) -> Linear:
+    """The coefficients and intercept of a fitted linear model."""
     coefficients = np.atleast_2d(np.array(estimator.coef_, dtype=np.float64))
     intercept = np.empty(len(coefficients))
     intercept[:] = estimator.intercept_  # 0.0 without an intercept
@@ -20,13 +21,13 @@ def _weights(estimator: Any) -> Linear:
 
 
 def regression(estimator: Any) -> tuple[Linear, str]:
-    """Any fitted linear regression of one target."""
-    return _weights(estimator), "identity"
+    """Any fitted linear regression, an output a target."""
+    return weights_of(estimator), "identity"
 
 
 def log_link(estimator: Any) -> tuple[Linear, str]:
     """PoissonRegressor and GammaRegressor: the mean is the exponential of the sum."""
-    return _weights(estimator), "exp"
+    return weights_of(estimator), "exp"
 
 
 def tweedie(estimator: Any) -> tuple[Linear, str]:
@@ -34,18 +35,18 @@ def tweedie(estimator: Any) -> tuple[Linear, str]:
     given = estimator.link
     if given == "auto":
         given = "identity" if estimator.power <= 0 else "log"
-    return _weights(estimator), {"identity": "identity", "log": "exp"}[given]
+    return weights_of(estimator), {"identity": "identity", "log": "exp"}[given]
 
 
 def partial_least_squares(estimator: Any) -> tuple[Linear, str]:
-    """PLSRegression of one target: the training means, which it takes off first, go into the intercept."""
+    """PLSRegression: the training means, which it takes off first, go into the intercept."""
     coefficients = np.array(estimator.coef_, dtype=np.float64)
     return Linear(coefficients, np.asarray(estimator.intercept_) - coefficients @ estimator._x_mean), "identity"
 
 
 def margins(estimator: Any) -> tuple[Linear, str]:
     """A linear classifier without probabilities."""
-    return _weights(estimator), "margin"
+    return weights_of(estimator), "margin"
 
 
 def logistic(estimator: Any) -> tuple[Linear, str]:
@@ -54,7 +55,7 @@ def logistic(estimator: Any) -> tuple[Linear, str]:
     if asked not in ("auto", "deprecated", "warn"):
         name = type(estimator).__name__
         raise UnsafeModelError(f"{name}(multi_class={asked!r}) has no saved form; leave multi_class unset.")
-    body = _weights(estimator)
+    body = weights_of(estimator)
     if body.n_outputs == 1:
         return body, "sigmoid"
     return body, "one_vs_rest" if estimator.solver == "liblinear" else "softmax"
@@ -62,13 +63,13 @@ def logistic(estimator: Any) -> tuple[Linear, str]:
 
 def discriminant(estimator: Any) -> tuple[Linear, str]:
     """LinearDiscriminantAnalysis: scores are log posteriors up to a constant of the row."""
-    body = _weights(estimator)
+    body = weights_of(estimator)
     return body, "sigmoid" if body.n_outputs == 1 else "softmax"
 
 
 def sgd_classifier(estimator: Any) -> tuple[Linear, str]:
     """SGDClassifier: probabilities for log_loss and modified_huber, margins alone for the other losses."""
-    body = _weights(estimator)
+    body = weights_of(estimator)
     if estimator.loss == "log_loss":
         return body, "sigmoid" if body.n_outputs == 1 else "one_vs_rest"
     return body, "modified_huber" if estimator.loss == "modified_huber" else "margin"
@@ -83,8 +84,10 @@ def one_class(estimator: Any) -> tuple[Linear, str]:
 _MODULE = "sklearn.linear_model"
 
 
-def _regressor(name: str, convert: Converter = regression, module: str = _MODULE, weights: bool = True) -> Row:
-    return Row(name, module, "regressor", "linear", convert, accepts_weights=weights)
+def _regressor(
+    name: str, convert: Converter = regression, module: str = _MODULE, weights: bool = True, targets: Any = "one"
+) -> Row:
+    return Row(name, module, "regressor", "linear", convert, accepts_weights=weights, targets=targets)
 
 
 def _classifier(name: str, convert: Converter = margins, module: str = _MODULE, weights: bool = True) -> Row:
@@ -92,19 +95,23 @@ def _classifier(name: str, convert: Converter = margins, module: str = _MODULE, 
 
 
 ROWS: tuple[Row, ...] = (
-    _regressor("LinearRegression"),
-    _regressor("Ridge"),
-    _regressor("RidgeCV"),
-    _regressor("Lasso"),
+    _regressor("LinearRegression", targets="any"),
+    _regressor("Ridge", targets="any"),
+    _regressor("RidgeCV", targets="any"),
+    _regressor("Lasso", targets="any"),
     _regressor("LassoCV"),
-    _regressor("LassoLars", weights=False),
+    _regressor("LassoLars", weights=False, targets="any"),
     _regressor("LassoLarsCV", weights=False),
     _regressor("LassoLarsIC", weights=False),
-    _regressor("Lars", weights=False),
+    _regressor("Lars", weights=False, targets="any"),
     _regressor("LarsCV", weights=False),
-    _regressor("ElasticNet"),
+    _regressor("ElasticNet", targets="any"),
     _regressor("ElasticNetCV"),
-    _regressor("OrthogonalMatchingPursuit", weights=False),
+    _regressor("MultiTaskLasso", weights=False, targets="several"),
+    _regressor("MultiTaskLassoCV", weights=False, targets="several"),
+    _regressor("MultiTaskElasticNet", weights=False, targets="several"),
+    _regressor("MultiTaskElasticNetCV", weights=False, targets="several"),
+    _regressor("OrthogonalMatchingPursuit", weights=False, targets="any"),
     _regressor("OrthogonalMatchingPursuitCV", weights=False),
     _regressor("BayesianRidge"),
     _regressor("ARDRegression", weights=False),
@@ -116,7 +123,7 @@ ROWS: tuple[Row, ...] = (
     _regressor("TweedieRegressor", tweedie),
     _regressor("SGDRegressor"),
     _regressor("PassiveAggressiveRegressor", weights=False),
-    _regressor("PLSRegression", partial_least_squares, "sklearn.cross_decomposition", weights=False),
+    _regressor("PLSRegression", partial_least_squares, "sklearn.cross_decomposition", weights=False, targets="any"),
     _regressor("LinearSVR", module="sklearn.svm"),
     _classifier("LogisticRegression", logistic),
     _classifier("LogisticRegressionCV", logistic),

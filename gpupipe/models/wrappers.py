@@ -3,6 +3,7 @@
 Rows are found by class name and module, so nothing here imports scikit-learn.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,7 @@ class Wrapper:
         weights: whether `fit` hands weights on.
         nan: whether NaN gets through to the estimator inside.
         check: refuses parameters that a fit would fail on; gets the wrapper and the row inside.
-        fits: the part of it that is fitted, if that is not the whole: then whatever `fit` of that takes can be given.
+        through: whether all that its `fit` does is to fit the estimator inside: then whatever that takes can be given.
     """
 
     name: str
@@ -43,13 +44,7 @@ class Wrapper:
     weights: bool = True
     nan: bool = True
     check: Callable[[Any, Row], None] | None = None
-    fits: Callable[[Any], Any] | None = None
-
-
-def _inside(estimator: Any) -> Any:
-    """The one part of a FixedThresholdClassifier that learns: its `fit` fits a clone of it, and we have a clone."""
-    estimator.estimator_ = estimator.estimator
-    return estimator.estimator
+    through: bool = False
 
 
 def _prefit(estimator: Any, inner: Row) -> None:
@@ -106,7 +101,7 @@ WRAPPERS: dict[str, Wrapper] = {
         ),
         Wrapper(
             "FixedThresholdClassifier", _SELECTION, "threshold", "classifier", read_fixed,
-            lambda fitted: [fitted.estimator_], check=_fixed, fits=_inside,
+            lambda fitted: [fitted.estimator_], check=_fixed, through=True,
         ),
         Wrapper(
             "TunedThresholdClassifierCV", _SELECTION, "threshold", "classifier", read_tuned,
@@ -153,7 +148,7 @@ def wrapped(estimator: Any, wrapper: Wrapper, describe: Callable[[Any], Row]) ->
         what = f"takes a {wrapper.kind}" + (" of one target" if inner.kind == wrapper.kind else "")
         found = "learns several targets" if inner.kind == wrapper.kind else f"is a {inner.kind}"
         raise UnsupportedEstimatorError(f"{wrapper.name} {what}, and {inner.name} {found}.")
-    through = wrapper.fits is not None
+    through = wrapper.through
     return Row(
         wrapper.name,
         wrapper.module,
@@ -170,8 +165,14 @@ def wrapped(estimator: Any, wrapper: Wrapper, describe: Callable[[Any], Row]) ->
         targets="several" if wrapper.several else "one",
         inner=inner,
         parts=wrapper.parts,
-        fits=wrapper.fits if inner.fits is None else lambda outer: inner.fits(_inside(outer)),
+        fits=partial(_innermost, inner) if through else None,
     )
+
+
+def _innermost(inner: Row, estimator: Any) -> Any:
+    """The one part of a FixedThresholdClassifier that learns: its `fit` fits a clone of it, and we have a clone."""
+    estimator.estimator_ = estimator.estimator
+    return estimator.estimator if inner.fits is None else inner.fits(estimator.estimator)
 
 
 def _compared(estimator: Any, wrapper: Wrapper, inner: Row) -> str | None:
@@ -206,7 +207,12 @@ def _prepare(wrapper: Wrapper, inner: Row, estimator: Any, feature_names: list[s
 
 def _arguments(inner: Row, through: bool, estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
     found = inner.arguments(estimator.estimator, lesson, held)  # refuses early stopping without validation rows
-    return found if through else plain_arguments(estimator, lesson, held)
+    if through:
+        return found
+    plain = plain_arguments(estimator, lesson, held)
+    if "Y" in inspect.signature(estimator.fit).parameters:
+        plain["Y"] = plain.pop("y")
+    return plain
 
 
 def refuse_few(estimator: Any, classes: Sequence[Label], counts: Sequence[int]) -> None:

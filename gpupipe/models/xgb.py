@@ -78,8 +78,9 @@ def classifier(estimator: Any) -> tuple[XGBoost, str]:
 
 
 def regressor(estimator: Any) -> tuple[XGBoost, str]:
-    """A fitted XGBRegressor; the raw output is its prediction, XGBoost's link applied."""
-    return _saved(estimator, 1), "identity"
+    """A fitted XGBRegressor; raw outputs are its predictions, one a target, XGBoost's link applied."""
+    targets = json.loads(estimator.get_booster().save_config())["learner"]["learner_model_param"]["num_target"]
+    return _saved(estimator, max(1, int(targets))), "identity"
 
 
 def ranker(estimator: Any) -> tuple[XGBoost, str]:
@@ -178,9 +179,9 @@ def check(data: bytes, n_features: int, n_outputs: int) -> None:
     document = ubj.read(data)
     param = _member(document, "learner", "learner_model_param")
     checks.require(_count(param, "num_feature") == n_features, "its booster has another number of features")
-    classes = _count(param, "num_class")
-    checks.require(classes == (0 if n_outputs == 1 else n_outputs), "its booster has other outputs")
-    checks.require(_count(param, "num_target") == 1, "its booster has several targets")
+    classes, targets = _count(param, "num_class"), _count(param, "num_target")
+    checks.require(classes == 0 or targets == 1, "its booster has several targets of several classes")
+    checks.require(max(classes, targets) == n_outputs and classes != 1, "its booster has other outputs")
     booster = _member(document, "learner", "gradient_booster")
     name = booster.get("name")
     checks.require(name in ("gbtree", "dart"), f"its booster is of kind {name!r}")
@@ -258,8 +259,8 @@ _FOREST: dict[str, Any] = {"dtype": "float32", "accepts_nan": True, "prepare": p
 _XGB: dict[str, Any] = {**_FOREST, "early_stopping": "eval_set", "arguments": arguments}
 ROWS: tuple[Row, ...] = (
     Row("XGBClassifier", "xgboost", "classifier", "xgboost", classifier, **_XGB),
-    Row("XGBRegressor", "xgboost", "regressor", "xgboost", regressor, **_XGB),
+    Row("XGBRegressor", "xgboost", "regressor", "xgboost", regressor, targets="any", **_XGB),
     Row("XGBRanker", "xgboost", "ranker", "xgboost", ranker, **_XGB),
     Row("XGBRFClassifier", "xgboost", "classifier", "xgboost", classifier, **_FOREST),
-    Row("XGBRFRegressor", "xgboost", "regressor", "xgboost", regressor, **_FOREST),
+    Row("XGBRFRegressor", "xgboost", "regressor", "xgboost", regressor, targets="any", **_FOREST),
 )
