@@ -18,6 +18,7 @@ from gpupipe.models import (
     lightgbm_models,
     linear_models,
     staged,
+    svm,
     xgb,
 )
 from gpupipe.models.rows import Row
@@ -31,6 +32,7 @@ ROWS: tuple[Row, ...] = (
     *bayes.ROWS,
     *cluster.ROWS,
     *isolation.ROWS,
+    *svm.ROWS,
     *xgb.ROWS,
     *lightgbm_models.ROWS,
     *catboost_models.ROWS,

@@ -13,13 +13,18 @@ from gpupipe.models.member import MEMBER_KEYS, Member, blobs_among, check_docume
 from gpupipe.models.oblivious import Oblivious
 from gpupipe.models.several import Chain, Several
 from gpupipe.models.staged import MedianTrees
+from gpupipe.models.svm import KernelMachine
 from gpupipe.models.threshold import Threshold
 from gpupipe.models.trees import Trees
 from gpupipe.models.xgb import XGBoost
 
 FORMS: dict[str, type[Any]] = {
     form.form: form
-    for form in (Linear, Gaussian, Categorical, Trees, MedianTrees, Isolation, Oblivious, Centres, Projection, XGBoost)
+    for form in (
+        *(Linear, Gaussian, Categorical, Centres, Projection),
+        *(Trees, MedianTrees, Isolation, Oblivious, XGBoost),
+        KernelMachine,
+    )
 }
 # Those that hold models: their bodies have `members`, and are read by `from_members`.
 NESTING: dict[str, type[Any]] = {form.form: form for form in (Calibrated, Threshold, Several, Chain)}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpupipe.kernels.reference.math import exp, log1p
 from gpupipe.kernels.reference.math import sigmoid as logistic
+from gpupipe.models import pairs
 
 Floats = NDArray[np.float64]
 
@@ -99,6 +100,22 @@ def signed_square(raw: Floats) -> Floats:
     return np.sign(raw) * raw * raw
 
 
+def _of_decisions(function: Callable[[Floats], NDArray[Any]]) -> Callable[[Floats], NDArray[Any]]:
+    return lambda raw: function(pairs.split(raw)[0])
+
+
+def _of_probabilities(raw: Floats) -> Floats:
+    return pairs.split(raw)[1]
+
+
+def _best_scored(decisions: Floats) -> NDArray[Any]:
+    return pairs.against_rest(decisions).argmax(axis=1)
+
+
+def _above_zero(decisions: Floats) -> NDArray[Any]:
+    return (decisions[:, 0] > 0).astype(np.intp)
+
+
 def a_class_each(n_outputs: int) -> int:
     """One output a class, or one for two classes."""
     return max(2, n_outputs)
@@ -147,6 +164,28 @@ class Link:
 
 _CLASSIFIER = ("classifier",)
 
+_PAIRS: dict[str, Any] = {"kinds": _CLASSIFIER, "n_classes": pairs.classes_of_pairs}
+_COUPLED: dict[str, Any] = {
+    "kinds": _CLASSIFIER,
+    "n_classes": pairs.classes_of_coupled,
+    "probabilities": _of_probabilities,
+}
+_DECISIONS = _of_decisions(identity)
+# Support vector machines decide between pairs of classes; coupled_*: the outputs hold probabilities too.
+_ONE_AGAINST_ONE: dict[str, Link] = {
+    "pairs": Link(outputs=(3, 0), chosen=pairs.votes, **_PAIRS),
+    "votes": Link(outputs=(3, 0), chosen=pairs.votes, scored=pairs.against_rest, **_PAIRS),
+    "broken_ties": Link(outputs=(3, 0), chosen=_best_scored, scored=pairs.against_rest, **_PAIRS),
+    "coupled_margin": Link(outputs=(3, 3), chosen=_of_decisions(_above_zero), scored=_DECISIONS, **_COUPLED),
+    "coupled_pairs": Link(outputs=(6, 0), chosen=_of_decisions(pairs.votes), scored=_DECISIONS, **_COUPLED),
+    "coupled_votes": Link(
+        outputs=(6, 0), chosen=_of_decisions(pairs.votes), scored=_of_decisions(pairs.against_rest), **_COUPLED
+    ),
+    "coupled_broken_ties": Link(
+        outputs=(6, 0), chosen=_of_decisions(_best_scored), scored=_of_decisions(pairs.against_rest), **_COUPLED
+    ),
+}
+
 LINKS: dict[str, Link] = {
     "sigmoid": Link(_CLASSIFIER, (1, 1), sigmoid),
     "softmax": Link(_CLASSIFIER, (2, 0), softmax),
@@ -163,5 +202,6 @@ LINKS: dict[str, Link] = {
     "double_sigmoid": Link(_CLASSIFIER, (1, 1), double_sigmoid),
     "boosted_votes": Link(_CLASSIFIER, (1, 0), boosted_votes),
     "inlier": Link(("outlier_detector",), (1, 1)),
+    **_ONE_AGAINST_ONE,
     "none": Link(("clusterer", "transformer"), (1, 0), scores=False),
 }

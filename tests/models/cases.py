@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from gpupipe.models.model import Model, train
 
-from . import boosted_cases, linear_cases, tree_cases
+from . import boosted_cases, linear_cases, svm_cases, tree_cases
 from .boosted_cases import XGB
 from .case import LABELS, N_FEATURES, N_ROWS, NAMES, Case, matrix, target
 from .tree_cases import FEW, HIST
