@@ -50,6 +50,11 @@ def _whole(feature: Any, feature_names: list[str]) -> Any:
     return feature_names[feature] if at else str(feature)
 
 
+def forbids_nan(estimator: Any) -> bool:
+    """Whether `nan_mode` has NaN refused in training."""
+    return bool(estimator.get_params(deep=False).get("nan_mode") == "Forbidden")
+
+
 def arguments(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
     """What `fit` takes besides X; the validation rows say which of its iterations is the best."""
     found = _rows(estimator, lesson)
@@ -83,6 +88,7 @@ _CATBOOST: dict[str, Any] = {
     "accepts_nan": True,
     "early_stopping": "eval_set",
     "copies": True,  # CatBoost keeps copies of lists and dicts it is given, which `clone` takes for changes
+    "refuses_nan": forbids_nan,
     "prepare": prepare,
     "arguments": arguments,
 }

@@ -64,18 +64,13 @@ def _read(estimator: Any, links: Mapping[str, str]) -> tuple[Oblivious | Trees, 
     loss = known_loss(document["model_info"]["params"]["loss_function"]["type"], links, who)
     scale, start = document["scale_and_bias"]
     features = document["features_info"]
-    if set(features) != {"float_features"} or any(f["feature_index"] != f["flat_feature_index"] for f in _floats(features)):
+    if set(features) != {"float_features"}:
         raise UnsafeModelError(f"{who} with features that are not numbers has no saved form.")
     above = np.zeros(int(estimator.n_features_in_), np.uint8)
-    for feature in _floats(features):
+    for feature in features["float_features"]:
         above[feature["flat_feature_index"]] = feature["nan_value_treatment"] == "AsTrue"
     read = _oblivious if "oblivious_trees" in document else _trees
     return read(document, float(scale), np.array(start, np.float64), above), links[loss]
-
-
-def _floats(features: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = features["float_features"]
-    return found
 
 
 def _document(estimator: Any) -> dict[str, Any]:

@@ -70,6 +70,8 @@ def describe(estimator: Any) -> Row:
     row = _BY_NAME.get(kind.__name__)
     if row is None or not f"{kind.__module__}.".startswith(f"{row.module}."):
         raise _unsupported(estimator)
+    if row.refuses_nan is not None and row.refuses_nan(estimator):
+        return replace(row, accepts_nan=False)
     if row.accepts_nan and hasattr(estimator, "__sklearn_tags__"):  # older forests: not with every criterion
         return replace(row, accepts_nan=bool(estimator.__sklearn_tags__().input_tags.allow_nan))
     return row

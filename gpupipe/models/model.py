@@ -109,7 +109,7 @@ def _lesson(row: Row, X: NDArray[np.float32], y: Any, weights: NDArray[np.float6
     if row.kind != "ranker":
         if groups is not None:
             rankers = ", ".join(other.name for other in ROWS if other.kind == "ranker")
-            raise ParameterError(f"{row.name} takes no groups, and groups were given. Leave them out, or use: {rankers}.")
+            raise ParameterError(f"{row.name} takes no groups, and some were given. Leave them out, or use: {rankers}.")
         return lesson
     if groups is None:
         raise ParameterError(

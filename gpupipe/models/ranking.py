@@ -30,7 +30,7 @@ def group_codes(groups: Any) -> NDArray[np.int64]:
         values = values.combine_chunks()
     if values.null_count:
         raise DataError(
-            f"The group is null in {values.null_count:,} of {len(values):,} rows. Fill groups, or filter these rows out."
+            f"The group is null in {values.null_count:,} of {len(values):,} rows. Fill it, or filter these rows out."
         )
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()

@@ -54,6 +54,7 @@ class Row:
         prepare: changes or refuses parameters of the clone before it is fitted; gets the feature names, and gives
             None, or an estimator to fit in the clone's place.
         copies: whether what `prepare` gives is the clone, as scikit-learn's `clone` refuses the class.
+        refuses_nan: whether an estimator with such parameters takes no NaN, where its tags do not tell.
         compare: the method whose result is compared with ours after training, for forms read from private
             parts.
         targets: whether it learns "one" target, "several" (rows, targets) and nothing else, or "any" number.
@@ -74,6 +75,7 @@ class Row:
     arguments: Callable[[Any, Lesson, Lesson | None], dict[str, Any]] = plain_arguments
     prepare: Callable[[Any, list[str]], Any] | None = None
     copies: bool = False
+    refuses_nan: Callable[[Any], bool] | None = None
     compare: str | None = None
     targets: Literal["one", "any", "several"] = "one"
     inner: "Row | None" = None

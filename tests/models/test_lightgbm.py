@@ -244,7 +244,7 @@ def test_other_refusals() -> None:
         train(LGBMClassifier(**LGBM, objective="multiclass", num_class=2), X, Y2, feature_names=NAMES)
     with pytest.raises(ParameterError, match="early_stopping_round is not set"):
         train(LGBMRegressor(**LGBM), X, Y, validation=(X, Y, None), feature_names=NAMES)
-    with pytest.raises(ParameterError, match=r"takes no groups.*use: XGBRanker, LGBMRanker"):
+    with pytest.raises(ParameterError, match=r"takes no groups, .*use: XGBRanker, LGBMRanker"):
         train(LGBMRegressor(**LGBM), X, Y, groups=Y2, feature_names=NAMES)
 
 
