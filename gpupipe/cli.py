@@ -9,6 +9,7 @@ import os
 import runpy
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from gpupipe.errors import ArtifactExistsError, GpupipeError, UsageError, neares
 from gpupipe.examples import demo
 from gpupipe.expr.node import show
 from gpupipe.sources.write import write_parquet
+from gpupipe.storage import failing, made_folders
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 SCORES = demo.SCORES
@@ -146,16 +148,21 @@ def _add_predict(commands: Any) -> None:
     command.add_argument("artifact", metavar="ARTIFACT")
     _add_data(command)
     command.add_argument("--out", metavar="DIR", required=True, help="the folder for scores.parquet")
+    command.add_argument(
+        "--keep", metavar="COLUMN", action="append", default=[], help="write this column of the data too; repeatable"
+    )
     command.set_defaults(run=_predict)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
     """Write DIR/scores.parquet: a row for each row of the data, in order; an older one is replaced."""
-    target = Path(arguments.out, SCORES)
+    target = Path(os.path.abspath(arguments.out), SCORES)
     pipeline = gp.load(arguments.artifact)
-    tables = pipeline.predictions(pipeline.scan(arguments.data))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{write_parquet(tables, target):,} rows scored to {target}")
+    tables = pipeline.predictions(pipeline.scan(arguments.data), keep=arguments.keep)
+    with ExitStack() as stack:
+        with failing(f"The scores were not written to {target}", target):
+            stack.enter_context(made_folders(target.parent))
+        print(f"{write_parquet(tables, target):,} rows scored to {Path(arguments.out, SCORES)}")
 
 
 # -- explain, inspect ---------------------------------------------------------------------------------------

@@ -105,9 +105,13 @@ class FittedPipeline(SklearnContract):
         kind = "numpy" if kind == "pandas" and output is None else kind
         return matrix_as(kind, [str(label) for label in self.classes_], values, index_of(X))
 
-    def predictions(self, X: Any) -> Iterator[pa.Table]:
-        """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities."""
-        return predictions(self._fitted(), self.scan(X))
+    def predictions(self, X: Any, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
+        """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities.
+
+        Args:
+            keep: columns of `X` that stand before them.
+        """
+        return predictions(self._fitted(), self.scan(X), keep)
 
     @if_the_model_does
     def decision_function(self, X: Any) -> Values:

@@ -1,5 +1,6 @@
 """A storage whose k-th call fails, writes half, or ends the process, put in place of `gpupipe.storage.disk`."""
 
+import contextlib
 import errno
 import functools
 import os
@@ -114,3 +115,24 @@ def in_place(storage: Counting) -> Iterator[Counting]:
 def no_exchange(monkeypatch: Any) -> None:
     """As on a file system that lacks renameat2's flags."""
     monkeypatch.setitem(vars(disk), "renameat2", lambda source, target, flags: False)
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do `work` in another process; its exit status, negative for the signal that ended it, 1 for an error."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def open_files(folder: os.PathLike[str]) -> list[str]:
+    """The files of a folder that this process holds open."""
+    held = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            held.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [path for path in held if path.startswith(os.fspath(folder))]

@@ -1,20 +1,23 @@
 """Fitted features and models over all partitions of a source."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from gpupipe.artifact.pipeline import Fit
+from gpupipe.backends.conform import as_planned
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Column, Frame, Values, concat
+from gpupipe.errors import DuplicateNameError
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
 from gpupipe.runtime.execute import over_partitions, workers
 from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
+from gpupipe.sources.border import to_arrow
 from gpupipe.sources.kinds import array_as, columns_as, matrix_as
 from gpupipe.sources.source import Source
 
@@ -56,15 +59,45 @@ def transformed_matrix(features: FittedFeatures, rows: Rows) -> Values:
         return matrix.whole(over_partitions(rows, work, pool, Silent()))
 
 
-def predictions(fit: Fit, source: Source) -> Iterator[pa.Table]:
+def predictions(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
     """What `gpupipe predict` writes, a table for each partition, in their order, computed on all cores.
 
-    The column ``prediction`` and, of a classifier with probabilities, ``probability_LABEL`` for each label; of a
-    pipeline that only transforms, its features; of a PCA, its components.
+    The columns `keep` of the data, as they are there; then ``prediction`` and, of a classifier with probabilities,
+    ``probability_LABEL`` for each label; of a pipeline that only transforms, its features; of a PCA, its components.
+
+    Raises:
+        ColumnNotFoundError, TypeMismatchError: a column that is not there, or cannot be read; before a row is read.
+        DuplicateNameError: a column to keep has the name of one of the results.
     """
-    rows = passing(source, fit.features)
+    kept = list(dict.fromkeys(keep))
+    rows = Rows(source, list(dict.fromkeys([*fit.features.plan.columns, *kept])), keep=False)
+    return _tables(fit, rows, kept)
+
+
+def _tables(fit: Fit, rows: Rows, kept: list[str]) -> Iterator[pa.Table]:
+    plan = fit.features.plan
+
+    def work(index: int) -> pa.Table:
+        frame = rows.frame(index)
+        return _beside(frame, kept, _table(fit, as_planned(frame.select(plan.columns), plan.schema)))
+
     with workers(rows.n_workers) as pool:
-        yield from pool.map(lambda index: _table(fit, rows.frame(index)), range(rows.n_partitions))
+        yield from pool.map(work, range(rows.n_partitions))
+
+
+def _beside(frame: Frame, kept: list[str], results: pa.Table) -> pa.Table:
+    if taken := [name for name in kept if name in results.column_names]:
+        raise DuplicateNameError(
+            f"Column {taken[0]!r} is to be kept, and the results have a column of that name: "
+            f"{', '.join(results.column_names[:12])}. Rename it in the data, or do not keep it."
+        )
+    columns = {name: _decoded(to_arrow(frame[name])) for name in kept}
+    return pa.table({**columns, **{name: _decoded(results.column(name)) for name in results.column_names}})
+
+
+def _decoded(values: Any) -> Any:
+    """Strings as they are: whether a partition has them as a dictionary must not show in what is written."""
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def _table(fit: Fit, frame: Frame) -> pa.Table:

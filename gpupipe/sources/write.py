@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def _check_place(target: Path) -> None:
     except FileNotFoundError:  # also a link that leads nowhere: it is replaced, as any link is
         return
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "A folder stands there", os.fspath(target))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(target))
     if not stat.S_ISREG(mode):
         raise FileExistsError(errno.EEXIST, "What stands there is no file of data", os.fspath(target))
 
@@ -80,8 +80,15 @@ def _write(tables: Iterable[pa.Table], file: Output, schema: pa.Schema | None, t
         raise
     finally:
         writer.close()
+        _stop(pending)
     file.flush()
     return rows
+
+
+def _stop(tables: Iterator[pa.Table]) -> None:
+    """Let whoever makes tables make no more of them."""
+    if isinstance(tables, Generator):
+        tables.close()
 
 
 def _check_alike(found: pa.Schema, wanted: pa.Schema, target: Path) -> None:

@@ -43,11 +43,11 @@ def failing(what: str, place: Path, needed: int | None = None, *, reading: bool 
         reading: whether it is about reading, so that another place is no way out.
 
     >>> with failing("The scores were not written to /nowhere/s.parquet", Path("/nowhere/s.parquet")):
-    ...     disk.mkdir("/nowhere/s")
+    ...     disk.stat("/nowhere")
     Traceback (most recent call last):
     ...
-    gpupipe.errors.StorageError: The scores were not written to /nowhere/s.parquet: No such file or directory. Make \
-the folder first, or correct the path.
+    gpupipe.errors.StorageError: The scores were not written to /nowhere/s.parquet: No such file or directory, at \
+/nowhere. Make the folder first, or correct the path.
     """
     try:
         yield
@@ -55,7 +55,7 @@ the folder first, or correct the path.
         raise
     except OSError as error:
         at = _at(error, place)
-        where = "" if at in what else f", at {at}"
+        where = "" if at == os.fspath(place) else f", at {at}"
         space = _space(place, needed) if error.errno in _SPACE else ""
         message = f"{what}: {error.strerror or error}{where}.{space} {_advice(error.errno, reading)}"
         raise StorageError(message, error.errno, at) from error

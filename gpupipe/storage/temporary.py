@@ -153,7 +153,7 @@ def _make(folder: Path, made: list[Path]) -> None:
         sync_folder(folder.parent)
     else:
         if not stat.S_ISDIR(mode):
-            raise NotADirectoryError(errno.ENOTDIR, "That is a file, and no folder", os.fspath(folder))
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(folder))
 
 
 def _claim(target: Path, kind: Kind) -> tuple[Path, int]:
