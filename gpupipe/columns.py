@@ -66,11 +66,18 @@ class Frame:
         n_rows: the number of rows.
         row_ids: uint64 array of shape (rows,): each row's identity, its position in the whole source as listed
             (before any filter), or the hash of its key. Folds, splits and random numbers come from it.
+        places: where `row_ids` are hashes, each row's position besides, so that an error can name the row.
     """
 
     columns: Mapping[str, Column]
     n_rows: int
     row_ids: Values = field(repr=False)
+    places: Values | None = field(default=None, repr=False)
+
+    @property
+    def positions(self) -> Values:
+        """Each row's position in the whole source as listed, uint64 of shape (rows,)."""
+        return self.row_ids if self.places is None else self.places
 
     def __getitem__(self, name: str) -> Column:
         try:
@@ -82,15 +89,15 @@ class Frame:
         """The given rows (positions or a bool mask)."""
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         row_ids = self.row_ids[rows]
-        return Frame(columns, len(row_ids), row_ids)
+        return Frame(columns, len(row_ids), row_ids, None if self.places is None else self.places[rows])
 
     def select(self, names: Sequence[str]) -> "Frame":
         """The named columns, in the order asked."""
-        return Frame({name: self[name] for name in names}, self.n_rows, self.row_ids)
+        return Frame({name: self[name] for name in names}, self.n_rows, self.row_ids, self.places)
 
     def with_columns(self, columns: Mapping[str, Column]) -> "Frame":
         """This frame with columns added or replaced."""
-        return Frame({**self.columns, **columns}, self.n_rows, self.row_ids)
+        return Frame({**self.columns, **columns}, self.n_rows, self.row_ids, self.places)
 
 
 def concat(columns: Sequence[Column]) -> Column:

@@ -11,6 +11,7 @@
     │   └── NullableFeatureError      (ValueError)       a feature with nulls before a model that refuses them
     ├── DataError                     a value or a file is not what the plan needs
     │   ├── SourceNotFoundError       (FileNotFoundError) no file matches
+    │   ├── SourceAccessError         (PermissionError)  a file or folder that may not be read
     │   ├── FileFormatError           (ValueError)       a file that cannot be decoded
     │   ├── SchemaMismatchError       (TypeError)        a file or frame whose columns differ from the plan's
     │   ├── CastError                 (ValueError)       a value that a strict cast refuses
@@ -111,6 +112,11 @@ class DataError(GpupipeError):
         self.column = column if self.column is None else self.column
         return self
 
+    def of(self, file: str, *, line: int | None = None, row: int | None = None, column: str | None = None) -> Self:
+        """This error, of a file: of a row of it, by its number there."""
+        self.file, self.line, self.row, self.column, self.is_placed = file, line, row, column, True
+        return self
+
     def within(self, what: str) -> Self:
         """This error, its text saying what was being computed."""
         self.args = (f"{what}: {' '.join(str(part) for part in self.args)}",)
@@ -132,6 +138,10 @@ class DataError(GpupipeError):
 
 class SourceNotFoundError(DataError, FileNotFoundError):
     """No file matches."""
+
+
+class SourceAccessError(DataError, PermissionError):
+    """A file or folder may not be read."""
 
 
 class FileFormatError(DataError, ValueError):

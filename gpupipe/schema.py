@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpupipe.errors import ColumnNotFoundError, DuplicateNameError, ParameterError, nearest
+from gpupipe.errors import ColumnNotFoundError, DuplicateNameError, ParameterError, TypeMismatchError, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,10 @@ class Field:
 class Schema(Mapping[str, Field]):
     """An ordered mapping from column names to fields; immutable.
 
+    Attributes:
+        refused: columns that are there and cannot be used, with the reason; no part of what equal schemas share.
+        notes: what may be said besides to who finds a column of another type than he thought; no part of it either.
+
     >>> schema = Schema({"age": Field(Int64), "city": Field(String, nullable=False)})
     >>> list(schema), schema["age"].dtype
     (['age', 'city'], Int64)
@@ -127,20 +131,30 @@ class Schema(Mapping[str, Field]):
     gpupipe.errors.ColumnNotFoundError: There is no column 'ages'. Did you mean 'age'?
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "notes", "refused")
 
-    def __init__(self, fields: Mapping[str, Field | DType] | Iterable[tuple[str, Field | DType]] = ()) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, Field | DType] | Iterable[tuple[str, Field | DType]] = (),
+        *,
+        refused: Mapping[str, str] | None = None,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
         pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
         self._fields: dict[str, Field] = {}
         for name, field in pairs:
             if name in self._fields:
                 raise DuplicateNameError(f"Two columns are named {name!r}. Rename one of them at the source.")
             self._fields[name] = field if isinstance(field, Field) else Field(field)
+        self.refused = {name: why for name, why in (refused or {}).items() if name not in self._fields}
+        self.notes = dict(notes or {})
 
     def __getitem__(self, name: str) -> Field:
         try:
             return self._fields[name]
         except KeyError:
+            if name in self.refused:
+                raise TypeMismatchError(self.refused[name]) from None
             raise ColumnNotFoundError(f"There is no column {name!r}. {nearest(name, self._fields)}") from None
 
     def __contains__(self, name: object) -> bool:

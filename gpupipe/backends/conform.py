@@ -1,4 +1,4 @@
-"""Rows to score in the types of the fit: a file of whole numbers may come where the fit saw fractions."""
+"""Columns in the type asked of them: a file of whole numbers may come where another, or the fit, saw fractions."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,6 +6,9 @@ import pyarrow as pa
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.errors import SchemaMismatchError
 from gpupipe.schema import Boolean, DType, Schema, String
+
+IN_THE_FIT = "in the fit"
+_MANTISSA = {"Float32": 24, "Float64": 53}  # bits of a whole number that a float holds
 
 
 def as_planned(frame: Frame, schema: Schema) -> Frame:
@@ -22,8 +25,19 @@ def as_planned(frame: Frame, schema: Schema) -> Frame:
     return frame.with_columns(changed) if changed else frame
 
 
-def conform(name: str, column: Column, wanted: DType) -> Column:
+def conform(name: str, column: Column, wanted: DType, where: str = IN_THE_FIT) -> Column:
     """A column as another type that holds the same values: numbers among numbers, nulls as anything.
+
+    Nothing is rounded but a Float64 to the nearest Float32.
+
+    Args:
+        name: the column's name, for messages.
+        column: what is there.
+        wanted: the type asked for.
+        where: where it has that type, for messages.
+
+    Raises:
+        SchemaMismatchError: a column of another kind, or a value that the type does not hold exactly.
 
     >>> from gpupipe.schema import Float64, Int64
     >>> conform("x", Column(Int64, np.array([1, 2])), Float64).values
@@ -37,11 +51,18 @@ def conform(name: str, column: Column, wanted: DType) -> Column:
     if have.name == wanted.name == "Datetime" and have.time_zone and wanted.time_zone:
         return Column(wanted, column.values, column.valid)
     if not (_is_number(have) and _is_number(wanted)):
-        raise SchemaMismatchError(f"Column {name!r} is {have} here and was {wanted} in the fit. Cast it at the source.")
+        raise SchemaMismatchError(f"it is {have} here and was {wanted} {where}. Cast it at the source.").at(column=name)
     with np.errstate(all="ignore"):
         values = column.values.astype(wanted.storage)
-    if not wanted.is_float:
-        _refuse_changed(name, column, values, wanted)
+    lost = _lost(column, values, wanted)
+    if column.valid is not None and lost is not None:
+        lost = lost & column.valid
+    if lost is not None and lost.any():
+        row = int(np.flatnonzero(lost)[0])
+        raise SchemaMismatchError(
+            f"the value {column.values[row]} is {have} here, and the column was {wanted} {where}, which does not hold "
+            "it exactly. Cast it at the source, so that it is of one type everywhere."
+        ).at(row, name)
     return Column(wanted, values, column.valid)
 
 
@@ -49,15 +70,24 @@ def _is_number(dtype: DType) -> bool:
     return dtype.is_numeric or dtype == Boolean
 
 
-def _refuse_changed(name: str, column: Column, values: Values, wanted: DType) -> None:
-    lost = (values != column.values) | ((values < 0) != (column.values < 0))
-    if column.valid is not None:
-        lost = lost & column.valid
-    if lost.any():
-        raise SchemaMismatchError(
-            f"Column {name!r} was {wanted} in the fit and is {column.dtype} here, with values beyond it, "
-            f"such as {column.values[lost][0]}. Cast it at the source, or fit on data of this type."
-        )
+def _lost(column: Column, values: Values, wanted: DType) -> Values | None:
+    """Where the values are not those of the column any more, as a bool array; None: nowhere."""
+    if not wanted.is_float:
+        return np.asarray((values != column.values) | ((values < 0) != (column.values < 0)))
+    if column.dtype.is_float:
+        return np.asarray(np.isinf(values) & np.isfinite(column.values)) if wanted.storage.itemsize == 4 else None
+    return inexact(column.values, wanted)
+
+
+def inexact(whole: Values, wanted: DType) -> Values | None:
+    """Where a float does not hold whole numbers exactly: more bits stand between the first and last one set."""
+    bits = _MANTISSA[wanted.name]
+    if not len(whole) or whole.dtype.itemsize * 8 <= bits or (whole.min() >= -(2**bits) and whole.max() <= 2**bits):
+        return None
+    wide = whole.astype(np.uint64)  # a negative number's modulo 2^64, and so its size's when it is taken from 0
+    size = np.where(whole < 0, np.uint64(0) - wide, wide)
+    lowest = np.maximum(size & (~size + np.uint64(1)), np.uint64(1))
+    return np.asarray(size // lowest >= np.uint64(2**bits))
 
 
 def _nulls(size: int, dtype: DType) -> Column:

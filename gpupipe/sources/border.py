@@ -35,6 +35,7 @@ from gpupipe.schema import (
     UInt32,
     UInt64,
 )
+from gpupipe.sources.utf8 import refuse_bytes, valid_text
 from gpupipe.sources.values import fixed_width, validity, view
 
 ArrowArray: TypeAlias = pa.Array | pa.ChunkedArray
@@ -149,7 +150,7 @@ def to_column(array: ArrowArray, dtype: DType | None = None, name: str = "") -> 
         raise TypeMismatchError(f"Column {name!r} is {found} (Arrow: {array.type}); the plan wants {dtype}.")
     whole = _in_one(array, name)
     if found == String:
-        return _text(whole)
+        return _text(valid_text(whole, name))
     valid = validity(whole)
     values = np.zeros(len(whole), np.bool_) if found == Null else fixed_width(whole, found.storage, valid, name)
     if not values.flags.aligned:
@@ -194,15 +195,12 @@ def _in_one(array: ArrowArray, name: str) -> pa.Array:
             return pa.chunked_array(plain).unify_dictionaries().combine_chunks()
         return pa.concat_arrays(plain)
     except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
-        what = f"Column {name!r} cannot be read as {normalise_type(array.type)}"
-        raise CastError(f"{what}: {_text_hint(error)}") from error
-
-
-def _text_hint(error: Exception) -> str:
-    message = str(error).partition("\n")[0]
-    if "UTF8" in message:
-        return "its bytes are not valid UTF-8. Decode them at the source, or leave the column unused."
-    return f"{message}. If one partition holds over 2 GiB of text, lower partition_bytes."
+        refuse_bytes(array, name)
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise CastError(
+            f"it cannot be read as {normalise_type(array.type)}: {reason}. If one partition holds over 2 GiB of text, "
+            "lower partition_bytes."
+        ).at(column=name) from error
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -1,29 +1,30 @@
 """CSV: types from a schema or inferred over every value of every file; partitions are blocks of records."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 
-from gpupipe.errors import CastError, DuplicateNameError, FileFormatError, ParameterError, SchemaMismatchError
-from gpupipe.schema import DType, Field, Null, Schema, String
+from gpupipe.errors import DataError, FileFormatError, ParameterError
+from gpupipe.schema import DType, Field, Schema, String
 from gpupipe.sources.border import arrow_type
-from gpupipe.sources.csv_text import Block, blocks, header_of, is_compressed, ragged_line, read_block, size_of
-from gpupipe.sources.inference import both, infer
+from gpupipe.sources.csv_parse import Text, line_of, parse
+from gpupipe.sources.csv_text import Block, blocks, header_of, is_compressed, read_block
+from gpupipe.sources.inference import Guess, both, infer, odd_one
+from gpupipe.sources.listed import ListedFile, listed
 from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
-
-NULLS = ("", "NA", "N/A", "null", "NULL", "NaN", "nan")  # in a column of any type, quoted or not
+from gpupipe.sources.place import Place
+from gpupipe.sources.together import same_names
 
 
 @dataclass(frozen=True, eq=False)
 class CsvPartition(Partition):
-    """A block of one file: whole records."""
+    """A block of one file: whole records, the first of which is the file's row `offset`."""
 
-    path: str
+    file: ListedFile
     block: Block
+    offset: int
     header: tuple[str, ...] = field(repr=False)
     types: Mapping[str, pa.DataType] = field(repr=False)
 
@@ -33,59 +34,63 @@ class CsvPartition(Partition):
     def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
         if not columns:
             return Reading(frame_of(pa.table({}), (), self.row_ids()), 0)
-        text = read_block(self.path, self.block)
-        table = _parse(self.path, text, self.header, {name: self.types[name] for name in columns})
+        path = self.file.path
+        with self.file.unchanged():
+            text = Text(path, read_block(path, self.block), self.block, self.offset, self.header)
+            table = parse(text, {name: self.types[name] for name in columns})
         if table.num_rows != self.n_rows:
-            raise FileFormatError(f"{self.path} has {table.num_rows} rows; when scanned, {self.n_rows}. Scan it again.")
-        stored = size_of(self.path) if is_compressed(self.path) else len(text)
-        return Reading(frame_of(table, columns, self.row_ids(), self.path), stored)
+            raise FileFormatError(f"it has {table.num_rows} rows; when scanned, {self.n_rows}. Scan it again.").of(path)
+        stored = self.file.size if is_compressed(path) else len(text.octets)
+        return Reading(frame_of(table, columns, self.row_ids()), stored)
 
+    def place(self, position: int | None) -> Place:
+        if position is None:
+            return Place(self.file.path)
+        row = position - self.first_row
+        return Place(self.file.path, None, row + self.offset, self._line(row))
 
-def _parse(path: str, text: bytes, header: tuple[str, ...], types: Mapping[str, pa.DataType]) -> pa.Table:
-    if not text.lstrip(b"\r\n"):
-        return pa.table({name: pa.nulls(0, arrow) for name, arrow in types.items()})
-    try:
-        return pa_csv.read_csv(
-            pa.BufferReader(text),
-            pa_csv.ReadOptions(column_names=header),
-            pa_csv.ParseOptions(newlines_in_values=b'"' in text),
-            pa_csv.ConvertOptions(
-                column_types=dict(types),
-                include_columns=list(types),
-                null_values=list(NULLS),
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise _explained(path, header, str(error)) from error
-
-
-def _explained(path: str, header: tuple[str, ...], message: str) -> CastError | FileFormatError:
-    found = re.search(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to (.+?): (.*)", message)
-    if found is None:
-        return FileFormatError(f"{path}: {ragged_line(path) or message}. Quote fields that hold a comma.")
-    name, wanted, reason = header[int(found[1])], found[2], found[3]
-    if "UTF8" in reason:
-        return FileFormatError(f"{path}: column {name!r} holds bytes that are not UTF-8. Convert the file to UTF-8.")
-    return CastError(f"{path}: column {name!r} cannot be read as {wanted}: {reason}. Correct schema= or the file.")
+    def _line(self, row: int) -> int | None:
+        try:
+            return line_of(self.file.path, self.block, row)
+        except DataError:  # gone in the meantime: the row number stays
+            return None
 
 
 # -- planning ---------------------------------------------------------------------------------------------
+_NOTHING = Guess()
+
+
 @dataclass
 class _Seen:
-    """What one pass over a column's text has shown so far."""
+    """What one pass over a column's text has shown so far; `note` says why it is text where most is not."""
 
-    dtype: DType = Null
+    guess: Guess = _NOTHING
     nullable: bool = False
     repeats: bool = True
+    note: str | None = None
 
-    def add(self, texts: pa.ChunkedArray, known: DType | None) -> None:
+    def add(self, texts: pa.ChunkedArray, known: DType | None, name: str, text: Text) -> None:
         self.nullable = self.nullable or texts.null_count > 0
-        if known is None and self.dtype != String:
-            self.dtype = both(self.dtype, infer(texts.combine_chunks()))
-        if self.repeats and (known or self.dtype) == String:
+        if known is None and self.guess.found != String:
+            whole = texts.combine_chunks()
+            guess = both(self.guess, infer(whole))
+            if guess.dtype == String and self.note is None:
+                self.note = _why_text(name, whole, self.guess, text)
+            self.guess = guess
+        if self.repeats and (known or self.guess.dtype) == String:
             self.repeats = 2 * pc.count_distinct(texts).as_py() <= len(texts)
+
+
+def _why_text(name: str, texts: pa.Array, before: Guess, text: Text) -> str | None:
+    odd = odd_one(texts, before)
+    if odd is None:
+        return None
+    row, usual = odd
+    line = line_of(text.path, text.block, row)
+    return (
+        f"In {text.path} the column {name!r} is text because of {texts[row].as_py()!r} in line {line:,}; without such "
+        f"values it is {usual}. Correct the file, or give schema= to gpupipe.scan."
+    )
 
 
 def list_csv(
@@ -100,24 +105,23 @@ def list_csv(
         partition_bytes: the size of a block of text. A compressed file is one partition.
 
     Raises:
-        FileFormatError: no header, a line with more or fewer fields than it, bytes that are not UTF-8.
+        FileFormatError: no header, a line with more or fewer fields than it, a quote never closed, bytes that are not
+            UTF-8.
         SchemaMismatchError: a file with other columns than the first one.
         ParameterError: a type that CSV has no form for.
     """
+    files = [listed(path) for path in paths]
     header = header_of(paths[0])[0]
     _check_types(wanted)
-    total = sum(size_of(path) for path in paths)
-    size = piece_bytes(total, partitions, partition_bytes)
+    size = piece_bytes(sum(file.size for file in files), partitions, partition_bytes)
     seen = {name: _Seen() for name in header}
-    if len(seen) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise DuplicateNameError(f"{paths[0]}: two columns are named {twice!r}. Rename one of them in the header.")
-    found = [block for path in paths for block in _look_through(path, header, seen, wanted, size)]
-    dtypes = {name: wanted.get(name, column.dtype) for name, column in seen.items()}
+    found = [block for file in files for block in _look_through(file, paths[0], seen, wanted, size)]
+    dtypes = {name: wanted.get(name, column.guess.dtype) for name, column in seen.items()}
     types = {name: _read_as(dtype, seen[name].repeats) for name, dtype in dtypes.items()}
     schema = Schema((name, Field(dtype, seen[name].nullable)) for name, dtype in dtypes.items())
     label = paths[0] if len(paths) == 1 else f"{len(paths)} CSV files, {paths[0]} first"
-    return Listing(schema, tuple(_partitions(found, types)), {}, label)
+    notes = {name: column.note for name, column in seen.items() if column.note and dtypes[name] == String}
+    return Listing(schema, tuple(_partitions(found, types)), {}, label, notes)
 
 
 def _check_types(wanted: Mapping[str, DType]) -> None:
@@ -130,33 +134,40 @@ def _read_as(dtype: DType, repeats: bool) -> pa.DataType:
     return pa.dictionary(pa.int32(), pa.string()) if dtype == String and repeats else arrow_type(dtype)
 
 
-_Found = tuple[str, Block, tuple[str, ...], int, int]  # path, block, the file's header, rows, bytes
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A block that was looked through."""
+
+    file: ListedFile
+    text: Text
+    n_rows: int
+    n_bytes: int
 
 
 def _look_through(
-    path: str, first: tuple[str, ...], seen: dict[str, _Seen], wanted: Mapping[str, DType], size: int
+    file: ListedFile, first: str, seen: dict[str, _Seen], wanted: Mapping[str, DType], size: int
 ) -> list[_Found]:
-    header = header_of(path)[0]
-    if sorted(header) != sorted(first):
-        odd = sorted(set(header) ^ set(first)) or [name for name in header if header.count(name) > 1]
-        where = "not in the first" if odd[0] in header else "missing"
-        raise SchemaMismatchError(
-            f"{path} does not have the columns of the first file: {odd[0]!r} is {where}. Files scanned "
-            "together need the same columns."
-        )
+    header = header_of(file.path)[0]
+    same_names(first, list(seen), file.path, header)
     found: list[_Found] = []
-    for block, text in blocks(path, size):
-        table = _parse(path, text, header, dict.fromkeys(header, pa.string()))
+    offset = 0
+    for block, octets in blocks(file.path, size):
+        text = Text(file.path, octets, block, offset, header)
+        table = parse(text, dict.fromkeys(header, pa.string()))
         for name, column in seen.items():
-            column.add(table.column(name), wanted.get(name))
-        found.append((path, block, header, table.num_rows, len(text)))
+            column.add(table.column(name), wanted.get(name), name, text)
+        found.append(_Found(file, replace(text, octets=b""), table.num_rows, len(octets)))
+        offset += table.num_rows
     return found
 
 
 def _partitions(found: Sequence[_Found], types: Mapping[str, pa.DataType]) -> list[CsvPartition]:
     made: list[CsvPartition] = []
     first_row = 0
-    for path, block, header, n_rows, n_bytes in found:
-        made.append(CsvPartition(first_row, n_rows, n_bytes, path, block, header, types))
-        first_row += n_rows
+    for part in found:
+        text = part.text
+        made.append(
+            CsvPartition(first_row, part.n_rows, part.n_bytes, part.file, text.block, text.offset, text.header, types)
+        )
+        first_row += part.n_rows
     return made

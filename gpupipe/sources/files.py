@@ -2,9 +2,12 @@
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
 
 from gpupipe.errors import FileFormatError, ParameterError, SourceNotFoundError
+from gpupipe.sources.listed import listed, opening
 
 PARQUET, CSV, IPC = "Parquet", "CSV", "Arrow IPC"
 _ENDINGS = {
@@ -19,49 +22,98 @@ def find_files(paths: object) -> list[str]:
     """The files that a path, glob or folder, or a list of those, stands for, in row order.
 
     A list keeps its order; what a glob matches or a folder holds (at any depth) is sorted by the bytes of the
-    path. In a folder only files with a known ending count, and names that begin with ``.`` or ``_`` do not.
+    path. In a folder, and in one named as a file is (``x.parquet``) that a glob matches, only files with a known
+    ending count, and names that begin with ``.`` or ``_`` do not.
 
     Raises:
         SourceNotFoundError: nothing there.
+        SourceAccessError: a folder that may not be listed: no file in it is passed over.
         ParameterError: an empty list.
     """
     if isinstance(paths, str | os.PathLike):
         return list(_expand(os.fspath(paths)))
     if not isinstance(paths, Iterable):
         raise ParameterError(f"A list of paths is asked for, not {paths!r}.")
-    listed = [file for path in paths for file in _expand(os.fspath(path))]
-    if not listed:
+    found = [file for path in paths for file in _expand(os.fspath(path))]
+    if not found:
         raise ParameterError("The list of paths is empty. Name at least one file.")
-    return listed
+    return found
 
 
 def _expand(path: str) -> Iterator[str]:
     path = os.path.expanduser(path)
-    if os.path.isdir(path):
+    kind = _kind_of(path)
+    if kind == "folder":
         found = _in_folder(path)
-        what = f"The folder {path} holds no file ending in {', '.join(_ENDINGS)}."
-    elif os.path.exists(path):
+        what = f"The folder {path} holds no file ending in {', '.join(_ENDINGS)}.{_beside(path)}"
+    elif kind == "file":
         found, what = [path], ""
     elif glob.has_magic(path):
-        found = [file for file in glob.glob(path, recursive=True) if os.path.isfile(file)]
-        what = f"No file matches {path}. The folder looked at is {os.path.abspath(_fixed_part(path))}."
+        found, what = _matched(path)
     else:
-        found, what = [], f"There is no file {path}.{_beside(path)}"
+        what = f"There is no file {path}.{_beside(os.path.dirname(path) or '.')}"
+        found = []
     if not found:
         raise SourceNotFoundError(what)
-    yield from sorted(found, key=os.fsencode)
+    yield from sorted(set(found), key=os.fsencode)
+
+
+def _kind_of(path: str) -> str | None:
+    """What stands at a path: a "folder", a "file" or None. That it may not be looked at is no None."""
+    try:
+        found = os.stat(path)
+    except PermissionError as error:
+        _refuse_folder(error)
+    except (OSError, ValueError):  # nothing there, or a name that is too long or holds a NUL
+        return None
+    return "folder" if stat.S_ISDIR(found.st_mode) else "file"
+
+
+def _matched(pattern: str) -> tuple[list[str], str]:
+    """The files that a glob matches (in a folder named as a file is, those inside), and what to say of none."""
+    _refuse_unlisted(pattern)
+    matches = glob.glob(pattern, recursive=True)
+    folders = [match for match in matches if os.path.isdir(match)]
+    found = [match for match in matches if not os.path.isdir(match)]
+    found += [file for folder in folders if _is_known(folder) for file in _in_folder(folder)]
+    what = f"No file matches {pattern}. The folder looked at is {os.path.abspath(_fixed_part(pattern))}."
+    if folders:
+        what += f" It matches the folder {folders[0]}; for the files in it, add /*."
+    return found, what
+
+
+def _refuse_unlisted(pattern: str) -> None:
+    """A folder on the way that may not be listed is an error: glob would pass over it, and rows be left out."""
+    folder = pattern if "**" in pattern else os.path.dirname(pattern)
+    while folder:
+        for match in glob.glob(folder, recursive=True) if glob.has_magic(folder) else [folder]:
+            if os.path.isdir(match):
+                with opening(match):
+                    os.scandir(match).close()
+        folder = os.path.dirname(folder) if glob.has_magic(folder) else ""
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    with opening(str(error.filename)):
+        raise error
+    raise error
 
 
 def _in_folder(folder: str) -> list[str]:
-    found = []
-    for here, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        found += [
-            os.path.join(here, name)
-            for name in files
-            if not name.startswith((".", "_")) and name.lower().endswith(tuple(_ENDINGS))
-        ]
+    """The files at any depth, through links too, each folder once."""
+    found, seen = [], set()
+    for here, folders, files in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        if (real := os.path.realpath(here)) in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        found += [os.path.join(here, name) for name in files if not name.startswith((".", "_")) and _is_known(name)]
     return found
+
+
+def _is_known(name: str) -> bool:
+    return name.lower().endswith(tuple(_ENDINGS))
 
 
 def _fixed_part(pattern: str) -> str:
@@ -71,12 +123,13 @@ def _fixed_part(pattern: str) -> str:
     return folder or "."
 
 
-def _beside(path: str) -> str:
-    folder = os.path.dirname(path) or "."
+def _beside(folder: str) -> str:
     if not os.path.isdir(folder):
         return f" Nor is there a folder {folder}."
-    names = sorted(os.listdir(folder))[:8]
-    return f" The folder {os.path.abspath(folder)} holds: {', '.join(names) or 'nothing'}."
+    with opening(folder):
+        names = sorted(os.listdir(folder))
+    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    return f" The folder {os.path.abspath(folder)} holds: {shown or 'nothing'}."
 
 
 def format_of(paths: Sequence[str]) -> str:
@@ -99,14 +152,12 @@ def _format(path: str) -> str:
     for ending in sorted(_ENDINGS, key=len, reverse=True):
         if path.lower().endswith(ending):
             return _ENDINGS[ending]
-    try:
-        with open(path, "rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be opened: {error.strerror}.") from error
+    listed(path)
+    with opening(path), open(path, "rb") as file:
+        magic = file.read(4)
     if magic not in _MAGIC:
         raise FileFormatError(
-            f"{path} has no ending that tells its format, and its first bytes are not Parquet's or Arrow's. "
+            "it has no ending that tells its format, and its first bytes are not Parquet's or Arrow's. "
             f"Rename it to end in one of {', '.join(_ENDINGS)}."
-        )
+        ).of(path)
     return _MAGIC[magic]

@@ -1,34 +1,63 @@
 """What type a column of text is: decided over all its values, the same however they are cut into blocks."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.backends.conform import inexact
+from gpupipe.backends.parse import cast_each
 from gpupipe.schema import Boolean, Date, Datetime, DType, Float64, Int64, Null, String
+from gpupipe.sources.border import arrow_type
 
 _UTC = Datetime("UTC")
 _TRUTHS = ["true", "false", "True", "False", "TRUE", "FALSE"]
 _LONG = 19  # digits that int64 may not hold
+_BEYOND_EXACT = 16  # and that float64 may not
 _PADDED = r"^[+-]?0[0-9xX]"  # 007, 0x1F: an identifier, whatever a number parser makes of it
-_MANY_DIGITS = r"^[+-]?[0-9]{19,}$"
+_WHOLE = r"^-?[0-9]+$"
+_SAMPLE, _MOSTLY = 1000, 0.8
 
 
-def infer(texts: pa.Array) -> DType:
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What some values look like.
+
+    Attributes:
+        found: the narrowest type that holds every one.
+        inexact: whether one is a whole number that a Float64 would round.
+    """
+
+    found: DType = Null
+    inexact: bool = False
+
+    @property
+    def dtype(self) -> DType:
+        """The type that no value is changed by."""
+        return String if self.found == Float64 and self.inexact else self.found
+
+
+def infer(texts: pa.Array) -> Guess:
     """The narrowest of Null, Int64, Float64, Boolean, Date, Datetime and String that holds every value.
 
-    Numbers with leading zeros ("007") and whole numbers beyond int64 are identifiers and stay text.
+    Numbers with leading zeros ("007") and whole numbers beyond int64 are identifiers and stay text; so do numbers among
+    which a whole one would be rounded.
 
-    >>> infer(pa.array(["1", None, "2.5"])), infer(pa.array(["007"])), infer(pa.array(["2013-01-01 05:00Z"]))
-    (Float64, String, Datetime(UTC))
+    >>> infer(pa.array(["1", None, "2.5"])).dtype, infer(pa.array(["007"])).dtype
+    (Float64, String)
+    >>> infer(pa.array(["2013-01-01 05:00Z"])).dtype, infer(pa.array(["9007199254740993", "0.5"])).dtype
+    (Datetime(UTC), String)
     """
     values = texts.drop_null()
     if not len(values):
-        return Null
+        return Guess()
     if pc.all(pc.is_in(values, value_set=pa.array(_TRUTHS))).as_py():
-        return Boolean
+        return Guess(Boolean)
     number = next((dtype for dtype, arrow in _NUMBERS if _casts(values, arrow)), None)
     if number is not None:
-        return String if _is_identifier(values, number) else number
-    return next((dtype for dtype, arrow in _TIMES if _casts(values, arrow)), String)
+        return Guess(String) if _is_identifier(values, number) else Guess(number, _rounds(values))
+    return Guess(next((dtype for dtype, arrow in _TIMES if _casts(values, arrow)), String))
 
 
 _NUMBERS = [(Int64, pa.int64()), (Float64, pa.float64())]
@@ -50,17 +79,33 @@ def _is_identifier(values: pa.Array, number: DType) -> bool:
         return True
     if number == Int64 or pc.max(pc.binary_length(values)).as_py() < _LONG:
         return False
-    long = values.filter(pc.greater_equal(pc.binary_length(values), _LONG))
-    beyond = long.filter(pc.match_substring_regex(long, _MANY_DIGITS))
+    beyond = _whole(values, _LONG)
     return len(beyond) > 0 and not _casts(beyond, pa.int64())
 
 
-def both(left: DType, right: DType) -> DType:
-    """The type of a column whose one part is of type `left` and the other of `right`.
+def _whole(values: pa.Array, digits: int) -> pa.Array:
+    """The whole numbers of so many characters and more."""
+    long = values.filter(pc.greater_equal(pc.binary_length(values), digits))
+    return long.filter(pc.match_substring_regex(long, _WHOLE))
 
-    >>> both(Int64, Float64), both(Date, Datetime()), both(Int64, Date), both(Null, Boolean)
-    (Float64, Datetime, String, Boolean)
+
+def _rounds(values: pa.Array) -> bool:
+    if pc.max(pc.binary_length(values)).as_py() < _BEYOND_EXACT:
+        return False
+    lost = inexact(np.asarray(_whole(values, _BEYOND_EXACT).cast(pa.int64())), Float64)
+    return lost is not None and bool(lost.any())
+
+
+def both(left: Guess, right: Guess) -> Guess:
+    """What values look like of which one part looks like `left` and the other like `right`.
+
+    >>> both(Guess(Int64), Guess(Float64)).dtype, both(Guess(Int64, inexact=True), Guess(Float64)).dtype
+    (Float64, String)
     """
+    return Guess(_both(left.found, right.found), left.inexact or right.inexact)
+
+
+def _both(left: DType, right: DType) -> DType:
     if left == right or right == Null:
         return left
     if left == Null:
@@ -70,3 +115,47 @@ def both(left: DType, right: DType) -> DType:
     if {left, right} == {Date, Datetime()}:
         return Datetime()
     return String
+
+
+# -- why a column is text --------------------------------------------------------------------------------------
+def odd_one(texts: pa.Array, before: Guess) -> tuple[int, DType] | None:
+    """The row of the first value for which a column is text and not what the others look like, and what that is.
+
+    Args:
+        texts: the values of a column that is text.
+        before: what the values before these look like.
+
+    >>> odd_one(pa.array(["1", "2", "n/a", "4", "5"]), Guess())
+    (2, Int64)
+    >>> odd_one(pa.array(["a", "b"]), Guess()) is None
+    True
+    """
+    usual = before.found if before.found not in (Null, String) else _usual(texts[:_SAMPLE].drop_null())
+    if usual is None:
+        return None
+    wide = {Int64: Float64, Date: Datetime()}.get(usual, usual)  # what would not have made the column text
+    odd = pc.and_(pc.is_valid(texts), pc.is_null(cast_each(texts, arrow_type(wide))))
+    if wide == Float64:
+        odd = pc.or_(odd, _identifiers(texts))
+    row = pc.index(odd, True).as_py()
+    return None if row < 0 else (row, usual)
+
+
+def _identifiers(texts: pa.Array) -> pa.Array:
+    """Where a number is none to count with: leading zeros, or whole and beyond what is exact."""
+    filled = texts.fill_null("")
+    is_whole = pc.match_substring_regex(filled, _WHOLE)
+    whole = cast_each(pc.if_else(is_whole, filled, pa.scalar(None, pa.string())), pa.int64())
+    beyond = pc.and_(is_whole, pc.is_null(whole))
+    lost = inexact(np.asarray(whole.fill_null(0)), Float64)
+    padded = pc.match_substring_regex(filled, _PADDED)
+    return pc.or_(padded, beyond if lost is None else pc.or_(beyond, pa.array(lost)))
+
+
+def _usual(values: pa.Array) -> DType | None:
+    """What most of the values look like; None where they look like text."""
+    for dtype in (Int64, Float64, Date, Datetime(), _UTC, Boolean):
+        fitting = len(values) - cast_each(values, arrow_type(dtype)).null_count
+        if len(values) > 1 and fitting >= _MOSTLY * len(values):
+            return dtype
+    return None

@@ -1,6 +1,6 @@
 """Many-to-one joins: a dimension held in memory, an index from keys to its rows, the step that looks up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
@@ -196,6 +196,10 @@ class Join(Step):
     @property
     def adds(self) -> frozenset[str]:  # type: ignore[override]
         return frozenset(self.renamed.values())
+
+    @property
+    def refused(self) -> Mapping[str, str]:  # type: ignore[override]
+        return self.dimension.source.schema.refused
 
     @property
     def nbytes(self) -> int:  # type: ignore[override]

@@ -1,5 +1,6 @@
 """Parquet: partitions are runs of row groups, planned from footers; only needed column chunks are read."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -8,16 +9,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe.columns import Values
-from gpupipe.errors import FileFormatError, SchemaMismatchError
+from gpupipe.errors import DuplicateNameError, FileFormatError
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.border import refused_columns, schema_of
-from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes, same_types
+from gpupipe.sources.listed import ListedFile, listed, opening
+from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
+from gpupipe.sources.place import Place
 from gpupipe.sources.statistics import rules_out
+from gpupipe.sources.together import Described, together
 
 # A column chunk whose decoded size is beyond this was (partly) written plain, so most of its values are
 # distinct and reading it as a dictionary would hash them all for nothing: a dictionary page holds 1 MiB.
 _DICTIONARY_BYTES = 5 * 2**18
 _DICTIONARY_BYTES_A_ROW = 3
+_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,26 +37,39 @@ class RowGroup:
 
 @dataclass(frozen=True, eq=False)
 class ParquetPartition(Partition):
-    """Consecutive row groups of one file."""
+    """Consecutive row groups of one file, the first of which begins at its row `offset`."""
 
-    path: str
+    file: ListedFile
+    offset: int
     row_groups: tuple[RowGroup, ...]
     leaves: tuple[str, ...] = field(repr=False)
+    types: Schema = field(repr=False)
 
     def column_bytes(self, columns: Sequence[str]) -> int:
         places = _places(self.leaves, columns)
         return sum(group.column_bytes[place] for group in self.row_groups for place in places)
 
     def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
-        metadata = footer(self.path)
-        self._check_unchanged(metadata)
+        with self.file.unchanged():
+            metadata = footer(self.file.path)
+            self._check_unchanged(metadata)
+            kept = [not rules_out(metadata.row_group(group.number), self.leaves, where) for group in self.row_groups]
+            groups = [group for group, keep in zip(self.row_groups, kept, strict=True) if keep]
+            table = self._decode(metadata, [group.number for group in groups], columns)
+        frame = frame_of(table, columns, self._row_ids_of(kept), self.types)
         places = _places(self.leaves, columns)
-        kept = [not rules_out(metadata.row_group(group.number), self.leaves, where) for group in self.row_groups]
-        groups = [group for group, keep in zip(self.row_groups, kept, strict=True) if keep]
-        table = self._decode(metadata, [group.number for group in groups], columns)
-        frame = frame_of(table, columns, self._row_ids_of(kept), self.path)
         stored = (metadata.row_group(group.number).column(at) for group in groups for at in places)
         return Reading(frame, sum(chunk.total_compressed_size for chunk in stored))
+
+    def place(self, position: int | None) -> Place:
+        if position is None:
+            return Place(self.file.path)
+        row, end = position - self.first_row + self.offset, self.offset
+        for group in self.row_groups:
+            end += group.n_rows
+            if row < end:
+                return Place(self.file.path, group.number, row)
+        return Place(self.file.path, None, row)
 
     def _row_ids_of(self, kept: list[bool]) -> Values:
         ids = self.row_ids()
@@ -59,17 +77,21 @@ class ParquetPartition(Partition):
 
     def _check_unchanged(self, metadata: pq.FileMetaData) -> None:
         found = [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)]
-        if any(g.number >= len(found) or found[g.number] != g.n_rows for g in self.row_groups):
-            raise FileFormatError(f"{self.path} has other row groups than when it was scanned. Scan it again.")
+        same = all(g.number < len(found) and found[g.number] == g.n_rows for g in self.row_groups)
+        if not same or _leaves(metadata) != self.leaves:
+            raise FileFormatError(
+                "it has other row groups or columns than when it was scanned. Scan it again."
+            ).of(self.file.path)
 
     def _decode(self, metadata: pq.FileMetaData, groups: list[int], columns: Sequence[str]) -> pa.Table:
+        path = self.file.path
         dictionaries = [name for name in columns if _is_dictionary(metadata, self.leaves, groups, name)]
         try:
-            with pq.ParquetFile(self.path, metadata=metadata, read_dictionary=dictionaries, pre_buffer=False) as file:
+            with pq.ParquetFile(path, metadata=metadata, read_dictionary=dictionaries, pre_buffer=False) as file:
                 # Not memory-mapped: a file cut short by another process would end this one (SIGBUS).
                 return file.read_row_groups(groups, columns=list(columns))
-        except (pa.ArrowException, OSError) as error:
-            raise FileFormatError(f"{self.path} cannot be decoded: {_first_line(error)}") from error
+        except (pa.ArrowException, OSError, KeyError, IndexError) as error:
+            raise broken(path, "cannot be decoded", error) from error
 
 
 def footer(path: str) -> pq.FileMetaData:
@@ -77,15 +99,39 @@ def footer(path: str) -> pq.FileMetaData:
 
     Raises:
         FileFormatError: the file is empty, truncated or not Parquet; the message names it.
+        SourceNotFoundError, SourceAccessError: it is gone, or may not be read.
     """
+    with opening(path), open(path, "rb") as file:
+        start, size = file.read(4), os.fstat(file.fileno()).st_size
+    if not size:
+        raise FileFormatError("it is empty: it has no byte. Write it again, or leave it out.").of(path)
+    if start != _MAGIC:
+        hint = "" if len(start) < 4 else f" It begins with {start!r}, and Parquet with {_MAGIC!r}."
+        raise FileFormatError(f"it is not Parquet.{hint} Rename it after what it is, or leave it out.").of(path)
     try:
         return pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
-        raise FileFormatError(f"{path} cannot be read as Parquet: {_first_line(error)}") from error
+        raise broken(path, "begins as Parquet and has no footer at its end", error) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def schema_in(path: str, arrow: pa.Schema) -> Schema:
+    """Our schema of a file.
+
+    Raises:
+        DuplicateNameError: two columns have one name.
+    """
+    try:
+        return schema_of(arrow)
+    except DuplicateNameError as error:
+        raise DuplicateNameError(f"{path}: {error}") from None
+
+
+def broken(path: str, what: str, error: Exception) -> FileFormatError:
+    """A file that Arrow cannot read: what is wrong, in Arrow's words too, and what to try."""
+    reason = str(error).partition("\n")[0].rstrip(". ")
+    return FileFormatError(
+        f"it {what}: it was cut short or damaged ({reason}). Copy or write it again, or leave it out."
+    ).of(path)
 
 
 def _leaves(metadata: pq.FileMetaData) -> tuple[str, ...]:
@@ -124,31 +170,40 @@ def list_parquet(paths: Sequence[str], partitions: int | None, partition_bytes: 
         FileFormatError: a file that is not Parquet.
         SchemaMismatchError: a file whose columns differ from the first one's, naming file, column and types.
     """
-    footers = [(path, footer(path)) for path in paths]
-    arrow = footers[0][1].schema.to_arrow_schema()
-    schema = schema_of(arrow)
-    for path, metadata in footers[1:]:
-        check_equal(paths[0], schema, path, schema_of(metadata.schema.to_arrow_schema()))
-    total = sum(group.n_bytes for _, metadata in footers for group in _row_groups(metadata))
+    files = [_open(path) for path in paths]
+    schema = together([file.described for file in files])
+    total = sum(group.n_bytes for file in files for group in _row_groups(file.footer))
     limit = piece_bytes(total, partitions, partition_bytes)
     return Listing(
-        _with_nulls_ruled_out(schema, [metadata for _, metadata in footers]),
-        tuple(_partitions(footers, limit)) or (ParquetPartition(0, 0, 0, paths[0], (), _leaves(footers[0][1])),),
-        refused_columns(arrow),
+        schema,
+        tuple(_partitions(files, schema, limit)) or (_empty(files[0], schema),),
+        files[0].described.refused,
         paths[0] if len(paths) == 1 else f"{len(paths)} Parquet files, {paths[0]} first",
     )
 
 
-def check_equal(first_path: str, first: Schema, path: str, schema: Schema) -> None:
-    difference = same_types(schema, {name: field.dtype for name, field in first.items()})
-    extra = [name for name in schema if name not in first]
-    if difference is None and extra:
-        difference = f"column {extra[0]!r} ({schema[extra[0]].dtype}) is not in the first file"
-    if difference:
-        raise SchemaMismatchError(
-            f"{path} does not match {first_path}: {difference}. Files scanned together need the same "
-            "columns; cast or rename at the source, or scan them apart."
-        )
+@dataclass(frozen=True, eq=False)
+class _File:
+    """A file's metadata, read once."""
+
+    listed: ListedFile
+    footer: pq.FileMetaData
+    described: Described
+
+
+def _open(path: str) -> _File:
+    file = listed(path)
+    metadata = footer(path)
+    try:
+        arrow = metadata.schema.to_arrow_schema()
+    except (pa.ArrowException, OSError) as error:
+        raise broken(path, "has a schema that cannot be read", error) from error
+    schema = _with_nulls_ruled_out(schema_in(path, arrow), metadata)
+    return _File(file, metadata, Described(path, schema, refused_columns(arrow)))
+
+
+def _empty(file: _File, schema: Schema) -> ParquetPartition:
+    return ParquetPartition(0, 0, 0, file.listed, 0, (), _leaves(file.footer), schema)
 
 
 def _row_groups(metadata: pq.FileMetaData) -> Iterator[RowGroup]:
@@ -158,14 +213,15 @@ def _row_groups(metadata: pq.FileMetaData) -> Iterator[RowGroup]:
         yield RowGroup(number, group.num_rows, sum(sizes), sizes)
 
 
-def _partitions(footers: Sequence[tuple[str, pq.FileMetaData]], limit: int) -> Iterator[ParquetPartition]:
+def _partitions(files: Sequence[_File], schema: Schema, limit: int) -> Iterator[ParquetPartition]:
     first_row = 0
-    for path, metadata in footers:
-        leaves = _leaves(metadata)
-        for groups in _grouped(_row_groups(metadata), limit):
+    for file in files:
+        leaves, offset = _leaves(file.footer), 0
+        for groups in _grouped(_row_groups(file.footer), limit):
             n_rows = sum(group.n_rows for group in groups)
-            yield ParquetPartition(first_row, n_rows, sum(g.n_bytes for g in groups), path, groups, leaves)
-            first_row += n_rows
+            n_bytes = sum(group.n_bytes for group in groups)
+            yield ParquetPartition(first_row, n_rows, n_bytes, file.listed, offset, groups, leaves, schema)
+            first_row, offset = first_row + n_rows, offset + n_rows
 
 
 def _grouped(groups: Iterator[RowGroup], limit: int) -> Iterator[tuple[RowGroup, ...]]:
@@ -180,19 +236,16 @@ def _grouped(groups: Iterator[RowGroup], limit: int) -> Iterator[tuple[RowGroup,
         yield tuple(together)
 
 
-def _with_nulls_ruled_out(schema: Schema, footers: Sequence[pq.FileMetaData]) -> Schema:
+def _with_nulls_ruled_out(schema: Schema, metadata: pq.FileMetaData) -> Schema:
     """Not nullable where every column chunk's statistics count no null."""
-    places = {leaf: at for at, leaf in enumerate(_leaves(footers[0]))}
+    places = {leaf: at for at, leaf in enumerate(_leaves(metadata))}
     return Schema(
-        (name, Field(column.dtype, column.nullable and any(_may_hold_null(m, name, places) for m in footers)))
+        (name, Field(column.dtype, column.nullable and _may_hold_null(metadata, places.get(name))))
         for name, column in schema.items()
     )
 
 
-def _may_hold_null(metadata: pq.FileMetaData, name: str, places: dict[str, int]) -> bool:
-    at = places.get(name)
-    if at is None or at >= metadata.num_columns or metadata.schema.column(at).path != name:
-        at = next((i for i, leaf in enumerate(_leaves(metadata)) if leaf == name), None)
+def _may_hold_null(metadata: pq.FileMetaData, at: int | None) -> bool:
     if at is None:
         return True
     chunks = (metadata.row_group(group).column(at) for group in range(metadata.num_row_groups))

@@ -1,17 +1,21 @@
 """What every reader produces: partitions, small recipes of a stretch of rows, and what reading one costs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.backends.conform import conform
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import DataError
-from gpupipe.schema import DType, Schema
+from gpupipe.schema import DType, Field, Schema
 from gpupipe.sources.border import to_column
+from gpupipe.sources.place import Place, learn_position, positioned, put
+from gpupipe.sources.together import OTHERS
 
 _LEAST, _MOST, _PIECES = 64 * 2**20, 128 * 2**20, 32
 
@@ -117,6 +121,21 @@ class Partition(ABC):
         """The position of each row in the whole source, uint64."""
         return np.arange(self.first_row, self.first_row + self.n_rows, dtype=np.uint64)
 
+    def place(self, position: int | None) -> Place:
+        """Where the row at a position in the whole source stands (None: whatever holds for all of its rows)."""
+        return Place(row=position)
+
+    @contextmanager
+    def placed(self, frame: Frame | None = None) -> Iterator[None]:
+        """Errors of data inside name the file, and row group and row where they speak of a row of `frame`."""
+        try:
+            yield
+        except DataError as error:
+            if frame is not None:
+                learn_position(error, frame.positions)
+            put(error, self.place(error.position))
+            raise
+
 
 @dataclass(frozen=True, eq=False)
 class Listing:
@@ -127,12 +146,14 @@ class Listing:
         partitions: recipes, in row order.
         refused: columns that cannot be used, with the reason.
         label: where the rows come from, for messages.
+        notes: why columns have the types they have, where someone who asks for another may wonder.
     """
 
     schema: Schema
     partitions: tuple[Partition, ...]
     refused: Mapping[str, str]
     label: str
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -140,16 +161,20 @@ class Listing:
         return sum(partition.n_rows for partition in self.partitions)
 
 
-def frame_of(table: pa.Table, columns: Sequence[str], row_ids: Values, origin: str = "") -> Frame:
-    """A frame of the named columns of an Arrow table; errors name `origin`.
+def frame_of(
+    table: pa.Table, columns: Sequence[str], row_ids: Values, types: Mapping[str, Field] | None = None
+) -> Frame:
+    """A frame of the named columns of an Arrow table, in the types that the source has them in (None: as they are).
+
+    Errors know the position of the row that they name.
 
     >>> frame_of(pa.table({"a": [1, 2]}), ["a"], np.arange(2, dtype=np.uint64)).n_rows
     2
     """
-    try:
+    with positioned(row_ids):
         found = {name: to_column(table.column(name), None, name) for name in columns}
-    except DataError as error:
-        raise (type(error)(f"{origin}: {error}") if origin else error) from error
+        if types is not None:
+            found = {name: conform(name, column, types[name].dtype, OTHERS) for name, column in found.items()}
     return Frame(found, len(row_ids), row_ids)
 
 

@@ -1,11 +1,12 @@
 """`Source`: rows that can be read piece by piece, and what is done to them on the way."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from gpupipe.columns import Frame
-from gpupipe.errors import ColumnNotFoundError, ParameterError, TypeMismatchError, nearest
+from gpupipe.errors import ParameterError, TypeMismatchError, counted
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.selectors import Selector, select_names
 from gpupipe.schema import DType, Null, Schema
@@ -71,14 +72,16 @@ class Source:
     def schema(self) -> Schema:
         """The columns that can be asked for, after all steps."""
         schema = self._listing.schema
+        refused, notes = dict(self._listing.refused), dict(self._listing.notes)
         for step in self._steps:
             schema = step.schema(schema)
-        return schema
+            refused |= step.refused
+        return Schema(schema, refused=refused, notes=notes)
 
     @property
     def refused(self) -> Mapping[str, str]:
         """Columns that exist and cannot be used, with the reason."""
-        return {name: why for name, why in self._listing.refused.items() if name not in self.schema}
+        return self.schema.refused
 
     @property
     def label(self) -> str:
@@ -109,9 +112,9 @@ class Source:
     def __repr__(self) -> str:
         names = ", ".join(f"{name}: {field.dtype}" for name, field in list(self.schema.items())[:8])
         more = ", …" if len(self.schema) > 8 else ""
-        size = f"{self._listing.n_rows:,} rows in {len(self.partitions)} partitions"
+        size = f"{counted(self._listing.n_rows, 'row')} in {counted(len(self.partitions), 'partition')}"
         steps = "".join(f"\n  {step}" for step in self._steps)
-        return f"Source({self._listing.label}; {size}; {len(self.schema)} columns: {names}{more}){steps}"
+        return f"Source({self._listing.label}; {size}; {counted(len(self.schema), 'column')}: {names}{more}){steps}"
 
     # -- what can be done to it ---------------------------------------------------------------------------
     def select(self, *names: str | Expr | Sequence[str]) -> "Source":
@@ -196,7 +199,7 @@ class Source:
                 break
             limits.append(min(n, self._rows_kept(index)))
             n -= limits[-1]
-        kept = Listing(self._listing.schema, self.partitions[: len(limits)], self._listing.refused, self._listing.label)
+        kept = replace(self._listing, partitions=self.partitions[: len(limits)])
         return Source(kept, (*self._steps, Head(tuple(limits))))
 
     # -- rows ---------------------------------------------------------------------------------------------
@@ -209,13 +212,15 @@ class Source:
         wanted = self._known(columns)
         needed = self._needed(wanted)
         recipe = self.partitions[partition]
-        reading = recipe.read(needed[0], self._where())
+        with recipe.placed():
+            reading = recipe.read(needed[0], self._where())
         frame = reading.frame
         dropped: dict[str, int] = {}
         pruned = recipe.n_rows - frame.n_rows
         for step, keep in zip(self._steps, needed[1:], strict=True):
             before = frame.n_rows + (pruned if step.drops_rows else 0)
-            frame = step.apply(frame, partition, keep)
+            with recipe.placed(frame):
+                frame = step.apply(frame, partition, keep)
             if step.drops_rows:
                 pruned = 0
             if step.counted_as is not None:
@@ -254,11 +259,7 @@ class Source:
         return names
 
     def _require(self, name: str) -> None:
-        if name in self.schema:
-            return
-        if name in self._listing.refused:
-            raise TypeMismatchError(self._listing.refused[name])
-        raise ColumnNotFoundError(f"There is no column {name!r}. {nearest(str(name), self.schema)}")
+        self.schema[name]
 
     def _known(self, columns: Iterable[str] | None) -> list[str]:
         return list(self.schema) if columns is None else self._names(list(columns))

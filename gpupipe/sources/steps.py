@@ -1,8 +1,9 @@
 """What happens to rows between a reader and a frame: steps, each over one partition, in the order written."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +19,7 @@ class Step(ABC):
     drops_rows: bool = False
     counted_as: str | None = None  # under which text the rows it drops are reported
     adds: frozenset[str] = frozenset()  # columns that come from elsewhere
+    refused: Mapping[str, str] = MappingProxyType({})  # and those from there that cannot be used, with the reason
     nbytes: int = 0  # bytes read from elsewhere
 
     def __str__(self) -> str:
@@ -70,7 +72,7 @@ class Identify(Step):
         return wanted | {self.name}
 
     def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
-        return Frame(frame.columns, frame.n_rows, key_hash(frame[self.name]))
+        return Frame(frame.columns, frame.n_rows, key_hash(frame[self.name]), frame.positions)
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,19 +71,20 @@ def fixed_width(array: pa.Array, storage: np.dtype[Any], valid: Values | None, n
     return view(array, storage)
 
 
-def _refuse_where(bad: Values, valid: Values | None, message: Callable[[int, int], str]) -> None:
-    """Raise for the first row of a value (not a null) marked bad; `message` gets how many and which row."""
+def _refuse_where(bad: Values, valid: Values | None, name: str, message: Callable[[int], str]) -> None:
+    """Raise for the first row of a value (not a null) marked bad; `message` gets the row."""
     rows = np.flatnonzero(bad if valid is None else bad & valid)
     if len(rows):
-        raise CastError(message(len(rows), int(rows[0])))
+        others = f" There are {len(rows) - 1:,} more in this partition." if len(rows) > 1 else ""
+        raise CastError(message(int(rows[0])) + others).at(int(rows[0]), name)
 
 
 def _days(milliseconds: Values, valid: Values | None, name: str) -> Values:
     days = milliseconds // _DAY_MS
     _refuse_where(
-        (days < -(2**31)) | (days >= 2**31), valid,
-        lambda n, row: f"Column {name!r} has dates beyond int32 days since 1970: {n} of them, the first "
-        f"in row {row} of its partition.",
+        (days < -(2**31)) | (days >= 2**31), valid, name,
+        lambda row: f"the date, {days[row]} days from 1970, is beyond int32 days (about the years -5,877,600 to "
+        "5,881,500). Make such dates null at the source.",
     )  # fmt: skip
     return days.astype(np.int32)
 
@@ -94,19 +95,17 @@ def _microseconds(values: Values, unit: str, valid: Values | None, name: str) ->
     if unit == "ns":
         quotient = values // 1000
         _refuse_where(
-            quotient * 1000 != values, valid,
-            lambda n, row: f"Column {name!r} has times finer than a microsecond: {n} of them, the first in "
-            f"row {row} of its partition ({values[row]} ns); gpupipe counts microseconds. Round at the "
-            "source: .dt.round('us') in pandas, .dt.cast_time_unit('us') in Polars, or pc.round_temporal.",
+            quotient * 1000 != values, valid, name,
+            lambda row: f"the time, {values[row]} ns, is finer than a microsecond, which gpupipe counts. Round at "
+            "the source: .dt.round('us') in pandas, .dt.cast_time_unit('us') in Polars, or pc.round_temporal.",
         )  # fmt: skip
         return quotient
     factor = 1_000_000 if unit == "s" else 1000
     limit = _INT64_MAX // factor
     _refuse_where(
-        (values < -limit) | (values > limit), valid,
-        lambda n, row: f"Column {name!r} has times beyond int64 microseconds (about the years -290,000 "
-        f"to 294,000): {n} of them, the first in row {row} of its partition ({values[row]} {unit}). "
-        "Make them null at the source.",
+        (values < -limit) | (values > limit), valid, name,
+        lambda row: f"the time, {values[row]} {unit}, is beyond int64 microseconds (about the years -290,000 to "
+        "294,000). Make such times null at the source.",
     )  # fmt: skip
     with np.errstate(over="ignore"):
         return values * factor

@@ -205,9 +205,9 @@ def test_two_columns_of_one_name():
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (pa.array([1000, 1001], pa.timestamp("ns")), r"finer than a microsecond: 1 of them.*row 1.*1001 ns.*round"),
+        (pa.array([1000, 1001], pa.timestamp("ns")), r"1001 ns, is finer than a microsecond.*round"),
         (pa.array([1], pa.time64("ns")), "finer than a microsecond"),
-        (pa.array([2**62], pa.timestamp("s")), "beyond int64 microseconds.*row 0"),
+        (pa.array([2**62], pa.timestamp("s")), "the time, 4611686018427387904 s, is beyond int64 microseconds"),
         (pa.array([-(2**62)], pa.duration("ms")), "beyond int64 microseconds"),
         (pa.array([2**62 // 86_400_000 * 86_400_000], pa.int64()).view(pa.date64()), "beyond int32 days"),
         (pa.array([b"ok", b"\xff"]), "not valid UTF-8"),

@@ -45,7 +45,10 @@ INFERENCE: list[tuple[list[Any], DType]] = [
     (["0x1F"], String),
     (["12345678901234567890"], String),
     (["12345678901234567890", "1.5"], String),
-    (["9223372036854775807", "1.5"], Float64),
+    (["9223372036854775807", "1.5"], String),  # a Float64 would round it
+    (["9223372036854775808.0", "1.5"], Float64),
+    (["9007199254740992", "1.5"], Float64),
+    (["-9007199254740993", "1.5"], String),
     (["true", "False", "TRUE"], Boolean),
     (["true", "1"], String),
     (["yes", "no"], String),
@@ -68,8 +71,8 @@ INFERENCE: list[tuple[list[Any], DType]] = [
 
 @pytest.mark.parametrize(("texts", "dtype"), INFERENCE, ids=[str(texts) for texts, _ in INFERENCE])
 def test_inference(texts, dtype):
-    assert infer(pa.array(texts, pa.string())) == dtype
-    assert infer(pa.array([*texts, None], pa.string())) == dtype
+    assert infer(pa.array(texts, pa.string())).dtype == dtype
+    assert infer(pa.array([*texts, None], pa.string())).dtype == dtype
 
 
 READABLE = [(texts, dtype) for texts, dtype in INFERENCE if texts and None not in texts and "" not in texts]
@@ -94,9 +97,9 @@ VALUES = sorted({text for texts, _ in INFERENCE for text in texts if text})
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(VALUES), max_size=6), st.integers(0, 6))
 def test_inference_does_not_depend_on_blocks(texts, cut):
-    whole = infer(pa.array(texts, pa.string()))
+    whole = infer(pa.array(texts, pa.string())).dtype
     parts = both(infer(pa.array(texts[:cut], pa.string())), infer(pa.array(texts[cut:], pa.string())))
-    assert parts == whole
+    assert parts.dtype == whole
 
 
 def test_a_typical_file(tmp_path):
@@ -137,9 +140,9 @@ def test_a_schema_says_the_types(tmp_path):
 def test_values_that_the_schema_refuses(tmp_path):
     path = write(tmp_path / "a.csv", "a,b\n1,x\n300,2024-01-01\n")
     source = scan(path, schema={"a": Int8, "b": Date})
-    with pytest.raises(CastError, match=r"a\.csv: column 'a' cannot be read as int8: invalid value '300'"):
+    with pytest.raises(CastError, match=r"a\.csv, line 3, row 1, column 'a': '300' cannot be read as Int8"):
         source.load(0, ["a"])
-    with pytest.raises(CastError, match=r"column 'b' cannot be read as date32.*'x'"):
+    with pytest.raises(CastError, match=r"line 2, row 0, column 'b': 'x' cannot be read as Date"):
         source.load(0, ["b"])
 
 
@@ -187,7 +190,7 @@ def test_several_files_share_types_and_row_ids(tmp_path):
     assert rows_of(scan([tmp_path / "2.csv", tmp_path / "1.csv"]))["a"] == [2.5, 1.0, 2.0]
     write(tmp_path / "3.csv", "a,c\n1,2\n")
     with pytest.raises(
-        SchemaMismatchError, match=r"3\.csv does not have the columns of the first file: 'b' is missing"
+        SchemaMismatchError, match=r"3\.csv, column 'b': the column is missing here; .*1\.csv has it"
     ):
         scan(tmp_path)
 
@@ -204,14 +207,14 @@ def test_compressed_files(tmp_path):
     with zipfile.ZipFile(tmp_path / "two.csv.zip", "w") as archive:
         archive.writestr("1.csv", text)
         archive.writestr("2.csv", text)
-    with pytest.raises(FileFormatError, match=r"two\.csv\.zip holds 2 files \(1\.csv, 2\.csv\)"):
+    with pytest.raises(FileFormatError, match=r"two\.csv\.zip: it holds 2 files \(1\.csv, 2\.csv\)"):
         scan(tmp_path / "two.csv.zip")
     for name, content in [
         ("bad.csv.gz", b"no gzip"),
         ("bad.csv.zip", b"no zip"),
         ("cut.csv.gz", gzip.compress(text)[:-9]),
     ]:
-        with pytest.raises(FileFormatError, match=f"{name} cannot be decompressed"):
+        with pytest.raises(FileFormatError, match=f"{name}: it cannot be decompressed"):
             scan(write(tmp_path / name, content))
 
 
@@ -220,12 +223,12 @@ def test_compressed_files(tmp_path):
     [
         ("", FileFormatError, "is empty. A CSV file begins with a line of column names"),
         ("\n\n", FileFormatError, "is empty"),
-        ("a,b\n1,2\n3\n", FileFormatError, "line 3 has 1 fields where the header has 2: 3"),
-        ('a,b\n1,"x\ny"\n\n1,2,3\n', FileFormatError, "line 5 has 3 fields where the header has 2: 1,2,3"),
-        (b"a,b\n1,\xff\n", FileFormatError, "column 'b' holds bytes that are not UTF-8"),
-        (b"a,\xff\n1,2\n", FileFormatError, "the header cannot be read as UTF-8"),
-        ("a,b,a\n1,2,3\n", DuplicateNameError, "two columns are named 'a'"),
-        ("a;b\n1;2\n", FileFormatError, "the only column is named 'a;b'; fields are separated by commas"),
+        ("a,b\n1,2\n3\n", FileFormatError, "line 3, row 1: the record has 1 fields where the header has 2: 3"),
+        ('a,b\n1,"x\ny"\n\n1,2,3\n', FileFormatError, "line 5, row 1: the record has 3 fields where the header has 2"),
+        (b"a,b\n1,\xff\n", FileFormatError, r"line 2, row 0, column 'b': the bytes b'\\xff' are not valid UTF-8"),
+        (b"a,\xff\n1,2\n", FileFormatError, "line 1: the header is not UTF-8"),
+        ("a,b,a\n1,2,3\n", DuplicateNameError, "line 1: 2 columns are named 'a'"),
+        ("a;b\n1;2\n", FileFormatError, "line 1: the header is one column, 'a;b': fields seem to be separated by ';'"),
         ("a,b\r1,2\r", FileFormatError, "lines end in a carriage return alone"),
     ],
 )
@@ -244,7 +247,7 @@ def test_header_alone_and_blank_lines(tmp_path):
 def test_a_file_that_changed_after_the_scan(tmp_path):
     source = scan(write(tmp_path / "a.csv", "a\n11\n22\n"))
     write(tmp_path / "a.csv", "a\n112233\n")
-    with pytest.raises(FileFormatError, match="has 1 rows; when scanned, 2"):
+    with pytest.raises(FileFormatError, match="the file was changed or replaced after it was scanned"):
         source.load(0)
 
 

@@ -75,7 +75,7 @@ def test_formats(tmp_path):
     with pytest.raises(FileFormatError, match=r"a\.parquet is Parquet and .*b\.csv is CSV. One source has one format"):
         scan([tmp_path / "a.parquet", tmp_path / "b.csv"])
     (tmp_path / "c.xlsx").write_bytes(b"PK\3\4")
-    with pytest.raises(FileFormatError, match=r"c\.xlsx has no ending that tells its format"):
+    with pytest.raises(FileFormatError, match=r"c\.xlsx: it has no ending that tells its format"):
         scan(tmp_path / "c.xlsx")
 
 

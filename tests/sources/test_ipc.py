@@ -60,10 +60,10 @@ def test_broken_and_unequal_files(tmp_path):
     whole = (tmp_path / "a.arrow").read_bytes()
     for content in (b"", b"ARROW1\0\0", whole[: len(whole) // 2]):
         (tmp_path / "bad.arrow").write_bytes(content)
-        with pytest.raises(FileFormatError, match=r"bad\.arrow cannot be read as Arrow IPC"):
+        with pytest.raises(FileFormatError, match=r"bad\.arrow: it (is empty|cannot be read as Arrow IPC)"):
             scan(tmp_path / "bad.arrow")
     write(tmp_path / "b.arrow", pa.table({"a": ["x"]}))
     with pytest.raises(
-        SchemaMismatchError, match=r"b\.arrow does not match .*a\.arrow: column 'a' is String, not Int64"
+        SchemaMismatchError, match=r"b\.arrow, column 'a': it is String here and Int64 in .*a\.arrow"
     ):
         scan([tmp_path / "a.arrow", tmp_path / "b.arrow"])

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +86,7 @@ def test_only_needed_columns_are_read(tmp_path):
     source = scan(path)
     assert rows_of(source, ["a", "c"]) == {"a": [1, 2, 3], "c": ["x", "y", "z"], "row_ids": [0, 1, 2]}
     assert rows_of(source.filter(col("a") > 1), ["c"])["c"] == ["y", "z"]
-    with pytest.raises(FileFormatError, match=r"a\.parquet cannot be decoded"):
+    with pytest.raises(FileFormatError, match=r"a\.parquet: it cannot be decoded"):
         source.load(0, ["b"])
     chunk = pq.read_metadata(path).row_group(0).column(0)
     assert source.load_with_report(0, ["a"])[1].bytes_read == chunk.total_compressed_size
@@ -169,30 +170,69 @@ def test_filters_after_what_drops_rows_do_not_reach_the_reader(tmp_path):
 
 
 # -- broken and unequal files -------------------------------------------------------------------------------
-@pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all, but longer than a footer", None])
-def test_files_that_are_not_parquet(tmp_path, content):
+BROKEN = {
+    "empty": (b"", "it is empty: it has no byte"),
+    "magic alone": (b"PAR1", "it begins as Parquet and has no footer at its end"),
+    "text": (b"not parquet at all, but longer than a footer", "it is not Parquet. It begins with b'not '"),
+    "cut": (None, "it begins as Parquet and has no footer at its end: it was cut short or damaged"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=BROKEN)
+def test_files_that_are_not_parquet(tmp_path, content, message):
     path = tmp_path / "bad.parquet"
     write(path, pa.table({"a": list(range(1000))}))
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2] if content is None else content)
-    with pytest.raises(FileFormatError, match=r"bad\.parquet cannot be read as Parquet: "):
+    with pytest.raises(FileFormatError, match=rf"bad\.parquet: {message}") as raised:
         scan(path)
+    assert raised.value.file == str(path)
 
 
 @pytest.mark.parametrize(
-    ("other", "message"),
+    ("other", "column", "message"),
     [
-        ({"a": ["x"], "b": [1]}, "column 'a' is String, not Int64"),
-        ({"a": pa.array([1], pa.int32()), "b": [1]}, "column 'a' is Int32, not Int64"),
-        ({"a": [1]}, r"column 'b' \(Int64\) is missing"),
-        ({"a": [1], "b": [1], "c": [1.5]}, r"column 'c' \(Float64\) is not in the first file"),
+        ({"a": ["x"], "b": [1]}, "a", r"it is String here and Int64 in .*1\.parquet"),
+        ({"a": [1]}, "b", r"the column is missing here; .*1\.parquet has it"),
+        ({"a": [1], "b": [1], "c": [1.5]}, "c", r"the column is not in .*1\.parquet"),
+        ({"a": [1], "b": [[1]]}, "b", r"Arrow's type list<element: int64> .* In .*1\.parquet it is Int64"),
     ],
 )
-def test_files_of_other_columns(tmp_path, other, message):
+def test_files_of_other_columns(tmp_path, other, column, message):
     write(tmp_path / "1.parquet", pa.table({"a": [1], "b": [1]}))
     write(tmp_path / "2.parquet", pa.table(other))
-    with pytest.raises(SchemaMismatchError, match=rf"2\.parquet does not match .*1\.parquet: {message}"):
+    with pytest.raises(SchemaMismatchError, match=rf"2\.parquet, column '{column}': .*{message}") as raised:
         scan(tmp_path)
+    assert raised.value.file == str(tmp_path / "2.parquet") and raised.value.column == column
+
+
+NUMBERS = {
+    "i1": st.integers(-128, 127), "i8": st.integers(-(2**63), 2**63 - 1),
+    "u1": st.integers(0, 255), "u8": st.integers(0, 2**64 - 1),
+    "f4": st.floats(width=32, allow_nan=False), "f8": st.floats(allow_nan=False),
+}  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([*NUMBERS, "null"]), min_size=1, max_size=4), st.data())
+def test_numbers_of_several_types_are_read_exactly_or_refused(tmp_path_factory, kinds, data):
+    """Whatever the files' types and their order: every value is the one written, else an error names its row."""
+    folder = tmp_path_factory.mktemp("numbers")
+    written: list[Any] = []
+    for number, kind in enumerate(kinds):
+        values = [None] * 2 if kind == "null" else data.draw(st.lists(NUMBERS[kind] | st.none(), max_size=3))
+        array = pa.nulls(2) if kind == "null" else pa.array(values, pa.from_numpy_dtype(np.dtype(kind)))
+        write(folder / f"{number}.parquet", pa.table({"x": array}))
+        written += array.to_pylist()
+    source = scan(folder)
+    try:
+        read = rows_of(source)["x"]
+    except SchemaMismatchError as error:
+        refused = pq.read_table(error.file)["x"][error.row].as_py()
+        wanted = source.schema["x"].dtype.storage.type
+        assert isinstance(refused, int) and (refused > 2**63 - 1 or int(wanted(refused)) != refused)
+        return
+    assert read == written  # Python compares an int with a float exactly
 
 
 def test_files_of_the_same_columns_in_another_order_or_representation(tmp_path):
@@ -205,10 +245,10 @@ def test_a_file_that_changed_or_went_away_after_the_scan(tmp_path):
     path = write(tmp_path / "a.parquet", pa.table({"a": [1, 2, 3]}))
     source = scan(path)
     write(path, pa.table({"a": [1, 2]}))
-    with pytest.raises(FileFormatError, match="other row groups than when it was scanned"):
+    with pytest.raises(FileFormatError, match=r"a\.parquet: the file was changed or replaced after it was scanned"):
         source.load(0)
     os.unlink(path)
-    with pytest.raises(FileFormatError, match=r"a\.parquet cannot be read"):
+    with pytest.raises(SourceNotFoundError, match=r"a\.parquet: it is not there any more"):
         source.load(0)
     with pytest.raises(SourceNotFoundError, match=r"There is no file .*a\.parquet"):
         scan(path)

@@ -206,7 +206,7 @@ def test_a_source_never_changes():
 def test_repr_tells_the_steps():
     text = repr(scan({"x": [1, 2]}).filter(col("x") > 1).split(0.25, seed=3, key="x")[1].head(1))
     assert text.splitlines() == [
-        "Source(a table in memory of 2 rows; 2 rows in 1 partitions; 1 columns: x: Int64)",
+        "Source(a table in memory of 2 rows; 2 rows in 1 partition; 1 column: x: Int64)",
         "  filter (x > 1)",
         "  test side of split 0.25 by x, seed 3",
         f"  first {scan({'x': [1, 2]}).filter(col('x') > 1).split(0.25, seed=3, key='x')[1].head(1).count()} rows",

@@ -1,0 +1,106 @@
+"""From a block of CSV text to Arrow columns; what cannot be read is said with its line."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from gpupipe.errors import CastError, DataError, FileFormatError
+from gpupipe.sources.border import normalise_type
+from gpupipe.sources.csv_records import first_ragged, record_at
+from gpupipe.sources.csv_text import Block, lines_before, read_block
+from gpupipe.sources.utf8 import said
+
+NULLS = ("", "NA", "N/A", "null", "NULL", "NaN", "nan")  # in a column of any type, quoted or not
+_SHOWN = 80
+_FAILED = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.+?): (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Whole records of a file: its block, the number in the file of the first row, and the file's header."""
+
+    path: str
+    octets: bytes = field(repr=False)
+    block: Block
+    offset: int
+    header: tuple[str, ...] = field(repr=False)
+
+
+def parse(text: Text, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """The named columns, in the given types.
+
+    Raises:
+        FileFormatError: a record with more or fewer fields than the header, or bytes that are not UTF-8.
+        CastError: a value that its type cannot hold.
+    """
+    if not text.octets.lstrip(b"\r\n"):
+        return pa.table({name: pa.nulls(0, arrow) for name, arrow in types.items()})
+    try:
+        return _read(text, types)
+    except pa.ArrowInvalid as error:
+        raise _explained(text, types, str(error)) from error
+
+
+def _read(text: Text, types: Mapping[str, pa.DataType], *, threads: bool = True) -> pa.Table:
+    return pa_csv.read_csv(
+        pa.BufferReader(text.octets),
+        pa_csv.ReadOptions(column_names=text.header, use_threads=threads),
+        pa_csv.ParseOptions(newlines_in_values=b'"' in text.octets),
+        pa_csv.ConvertOptions(
+            column_types=dict(types),
+            include_columns=list(types),
+            null_values=list(NULLS),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+
+
+def line_of(path: str, block: Block, row: int) -> int | None:
+    """The line of the file, from 1, on which the record of a block's row begins."""
+    record = record_at(read_block(path, block), row)
+    return None if record is None else lines_before(path, block) + record.lines_before + 1
+
+
+def _explained(text: Text, types: Mapping[str, pa.DataType], message: str) -> DataError:
+    try:  # once more on one thread, where Arrow counts the rows
+        _read(text, types, threads=False)
+    except pa.ArrowInvalid as error:
+        message = str(error)
+    found = _FAILED.search(message)
+    return _ragged(text, message) if found is None else _unreadable(text, found, types)
+
+
+def _ragged(text: Text, message: str) -> FileFormatError:
+    width = len(text.header)
+    found = first_ragged(text.octets, width)
+    if found is None:
+        return FileFormatError(f"it cannot be read as CSV: {message.rstrip('.')}. Write it again.").of(text.path)
+    row, record = found
+    shown = record.text[:_SHOWN].decode("utf-8", errors="replace").strip()
+    return FileFormatError(
+        f"the record has {len(record.fields)} fields where the header has {width}: {shown}. Quote fields that hold a "
+        "comma, or complete the record."
+    ).of(text.path, line=_line(text, record.lines_before), row=text.offset + row)
+
+
+def _unreadable(text: Text, found: re.Match[str], types: Mapping[str, pa.DataType]) -> DataError:
+    at, row, reason = int(found[1]), int(found[2] or 1) - 1, found[4]
+    name, record = text.header[at], record_at(text.octets, row)
+    if record is None:
+        return FileFormatError(f"it cannot be read: {reason.rstrip('.')}. Write it again.").of(text.path, column=name)
+    place = {"line": _line(text, record.lines_before), "row": text.offset + row, "column": name}
+    value = record.fields[at]
+    if "UTF8" in reason:
+        return FileFormatError(said(value)).of(text.path, **place)
+    shown = value[:_SHOWN].decode("utf-8", errors="replace")
+    return CastError(
+        f"{shown!r} cannot be read as {normalise_type(types[name])}. Correct the file, or schema=."
+    ).of(text.path, **place)
+
+
+def _line(text: Text, inside: int) -> int:
+    return lines_before(text.path, text.block) + inside + 1
