@@ -5,6 +5,7 @@ import errno
 import functools
 import os
 import signal
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,16 +118,27 @@ def no_exchange(monkeypatch: Any) -> None:
     monkeypatch.setitem(vars(disk), "renameat2", lambda source, target, flags: False)
 
 
-def forked(work: Callable[[], object]) -> int:
-    """Do `work` in another process; its exit status, negative for the signal that ended it, 1 for an error."""
+def in_child(work: Callable[[], object]) -> int:
+    """Run `work` in another process, forked from this one; its process id."""
     child = os.fork()
-    if not child:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def exit_of(child: int) -> int:
+    """How it ended: its exit status, negative for the signal that killed it, 1 for an error."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def forked(work: Callable[[], object]) -> int:
+    """`work` in another process, awaited; how it ended."""
+    return exit_of(in_child(work))
 
 
 def open_files(folder: os.PathLike[str]) -> list[str]:
@@ -136,3 +148,8 @@ def open_files(folder: os.PathLike[str]) -> list[str]:
         with contextlib.suppress(FileNotFoundError):  # that of the listing itself
             held.append(os.readlink(f"/proc/self/fd/{descriptor}"))
     return [path for path in held if path.startswith(os.fspath(folder))]
+
+
+def no_waiting(monkeypatch: Any) -> None:
+    """fsync without the wait: what it does shows after a power failure alone, and no test has one."""
+    monkeypatch.setitem(vars(disk), "fsync", lambda descriptor: None)

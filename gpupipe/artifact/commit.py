@@ -39,14 +39,14 @@ def publish(target: Path, files: Mapping[str, bytes], *, overwrite: bool = False
 
     Raises:
         ArtifactExistsError: something stands there; with `overwrite`, something that is not an artifact.
-        ParameterError: `target` has no name of its own ("/").
+        ParameterError: `target` has no name of its own ("/"), or NUL in it.
         StorageError: the disk is full, failing, or may not be written to; nothing is left behind, and what stood
             there stands. The one exception says so: the artifact stands, but perhaps not after a power failure.
     """
     target = Path(os.path.abspath(target))
-    if not target.name:
+    if not target.name or "\0" in str(target):
         raise ParameterError(
-            f"An artifact cannot be saved as {str(target)!r}. Give the path of a new folder."
+            f"An artifact cannot be saved as {str(target)!r}. Give the path of a new folder, without NUL."
         )
     needed = sum(map(len, files.values()))
     with failing(f"The artifact {target} was not saved", target, needed), made_folders(target.parent):

@@ -109,6 +109,8 @@ class _FlatFolder(Kind):
             return None
         except OSError as error:
             with contextlib.suppress(OSError):
+                disk.unlink(path / MANIFEST)  # a network's answer may be lost after the file was made
+            with contextlib.suppress(OSError):
                 disk.rmdir(path)
             if isinstance(error, FileNotFoundError) and stands(path.parent):
                 return None

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faults import Dies, in_place, no_exchange
+from faults import Dies, in_place, no_exchange, no_waiting
 
 from gpupipe import artifact
 from gpupipe.artifact import commit, folder
@@ -142,7 +142,9 @@ def kill_everywhere(tmp_path, prepare, work, check):
     raise AssertionError("it never got through")
 
 
-def test_killed_while_writing(tmp_path, renames):
+def test_killed_while_writing(tmp_path, renames, monkeypatch):
+    no_waiting(monkeypatch)
+
     def check(parent):
         if (parent / "a").exists():
             assert found(parent / "a") == files(b"a")
@@ -155,7 +157,9 @@ def test_killed_while_writing(tmp_path, renames):
     assert steps > 25
 
 
-def test_killed_while_replacing(tmp_path, renames):
+def test_killed_while_replacing(tmp_path, renames, monkeypatch):
+    no_waiting(monkeypatch)
+
     def check(parent):
         if renames == "renameat2":
             assert found(parent / "a") in (files(b"old"), files(b"new"))
