@@ -52,7 +52,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    return optional.first_use(name)
+    return optional.first_use(name, __all__)
 
 
 def __dir__() -> list[str]:

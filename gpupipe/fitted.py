@@ -69,7 +69,6 @@ class FittedPipeline(SklearnContract):
         return scan_as(rows, plan.schema.select(wanted))
 
     # -- using --------------------------------------------------------------------------------------------------
-    @if_the_model_does
     def transform(self, X: Any, *, output: str | None = None) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
 
@@ -92,17 +91,17 @@ class FittedPipeline(SklearnContract):
     def predict(self, X: Any, *, output: str | None = None) -> Any:
         """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`."""
         values = self._scores(X, lambda model, matrix: model.predict(matrix))
-        return array_as(self._kind(X, output), "prediction", values, index_of(X))
+        return array_as(self._kind(X, output, of="predict"), "prediction", values, index_of(X))
 
     @if_the_model_does
     def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
         """Class probabilities of shape (rows, classes), columns as `classes_`.
 
-        For pandas a NumPy array, as scikit-learn's scorers expect, unless ``output="pandas"``.
+        For pandas and Polars a NumPy array, as scikit-learn's scorers expect, unless `output` says otherwise.
         """
         values = self._scores(X, lambda model, matrix: model.predict_proba(matrix))
-        kind = self._kind(X, output)
-        kind = "numpy" if kind == "pandas" and output is None else kind
+        kind = self._kind(X, output, of="predict_proba")
+        kind = "numpy" if kind in ("pandas", "polars") and output is None else kind
         return matrix_as(kind, [str(label) for label in self.classes_], values, index_of(X))
 
     def predictions(self, X: Any, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
@@ -151,8 +150,9 @@ class FittedPipeline(SklearnContract):
             return transformed_matrix(features, rows)
         return columns_as(kind, features.names, transformed(features, rows), index_of(X))
 
-    def _kind(self, X: Any, output: str | None) -> str:
-        chosen = output or self.__dict__.get("_output") or configured_output()
+    def _kind(self, X: Any, output: str | None, of: str = "transform") -> str:
+        everywhere = configured_output() if of == "transform" else None
+        chosen = output or self.__dict__.get("_sklearn_output_config", {}).get(of) or everywhere
         return kind_of(X) if chosen in (None, "default") else checked_kind(chosen)
 
     # -- keeping ------------------------------------------------------------------------------------------------
@@ -170,15 +170,33 @@ class FittedPipeline(SklearnContract):
         return self._fitted().digest()
 
     def get_feature_names_out(self, input_features: Any = None) -> Values:
-        """The names of what `transform` gives, as an array of str objects: features, or components such as pca0."""
+        """The names of what `transform` gives, as an array of str objects: features, or components such as pca0.
+
+        Args:
+            input_features: the columns that the fit was given, which are checked and change nothing.
+
+        Raises:
+            ShapeError: other columns than those of the fit.
+        """
         features, model = self._fitted().features, self.model_
+        if input_features is not None:
+            self._inputs.check(list(input_features))
         if not self._makes_components() or model is None:
             return np.array(features.names, dtype=object)
         name = model.estimator.rpartition(".")[2].lower()
         return np.array([f"{name}{at}" for at in range(model.body.n_outputs)], dtype=object)
 
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """The kind `transform` gives from now on: "arrow", "numpy", "pandas", "polars", or "default"."""
-        if transform is not None:
-            self._output = transform if transform == "default" else checked_kind(transform)
+    def set_output(self, *, transform: str | None = None, predict: str | None = None) -> Self:
+        """The kind that results leave in from now on: "arrow", "numpy", "pandas", "polars", or "default".
+
+        Args:
+            transform: what `transform` gives.
+            predict: what `predict` gives: "numpy" for those of scikit-learn's that reshape predictions, as
+                StackingRegressor does, where rows are data frames.
+        """
+        wanted = {name: kind for name, kind in (("transform", transform), ("predict", predict)) if kind is not None}
+        for kind in wanted.values():
+            checked_kind(kind, "default")
+        # Under this name scikit-learn's clone takes it along.
+        self._sklearn_output_config = {**self.__dict__.get("_sklearn_output_config", {}), **wanted}
         return self

@@ -5,10 +5,11 @@ A module asks with :func:`load` at the moment of use; a test lists which module 
 
 import importlib
 import importlib.util
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from gpupipe.errors import MissingDependencyError
+from gpupipe.errors import MissingDependencyError, nearest
 
 # Import name -> the extra of ours that installs it. What is not named here cannot be asked for.
 EXTRAS: dict[str, str] = {
@@ -38,8 +39,11 @@ FIRST_USE: dict[str, str] = {
 }
 
 
-def first_use(name: str) -> Any:
+def first_use(name: str, known: Iterable[str] = FIRST_USE) -> Any:
     """The object of `gpupipe` that is called `name`, its module imported now if it was not.
+
+    Args:
+        known: all names of `gpupipe`, for the message.
 
     Raises:
         AttributeError: there is none.
@@ -48,7 +52,8 @@ def first_use(name: str) -> Any:
     'gpupipe.sources.source'
     """
     if name not in FIRST_USE:
-        raise AttributeError(f"gpupipe has no {name!r}.")
+        hint = "" if name.startswith("_") else f" {nearest(name, known)}"
+        raise AttributeError(f"gpupipe has no {name!r}.{hint}")
     return getattr(importlib.import_module(FIRST_USE[name]), name)
 
 

@@ -379,7 +379,8 @@ def test_results_come_in_the_kind_of_the_data():
         (gp.scan(X), pa.Table),
     ):
         assert isinstance(pipeline.transform(data), kind)
-        assert isinstance(pipeline.predict_proba(data), kind)
+        assert isinstance(pipeline.predict_proba(data), np.ndarray if kind is pl.DataFrame else kind)
+        assert isinstance(pipeline.predict_proba(data, output="polars"), pl.DataFrame)
         found = pipeline.predict(data)
         values = found["prediction"].to_pylist() if isinstance(found, pa.Table) else found.to_list()
         assert values == expected.to_list()

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gpupipe.backends.conform import conform
 from gpupipe.columns import Column, Frame
-from gpupipe.errors import ParameterError, SchemaMismatchError, nearest
+from gpupipe.errors import ColumnNotFoundError, ParameterError, SchemaMismatchError, nearest
 from gpupipe.schema import Boolean, DType, Field, Float64, Int64, Null, Schema, String, UInt64
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -21,7 +21,8 @@ def frame_of_rows(rows: Any, schema: Schema, columns: Sequence[str]) -> Frame:
     """The frame of `rows`, with the named columns in the schema's types; others are ignored.
 
     Raises:
-        SchemaMismatchError: a column is missing, or a value is not of its type.
+        ColumnNotFoundError: a column is missing.
+        SchemaMismatchError: a value is not of its column's type.
         ParameterError: `rows` is nothing that holds rows.
     """
     lists = _lists(rows, columns)
@@ -63,7 +64,7 @@ def _is_list(values: Any) -> bool:
 def _require(row: Mapping[str, Any], columns: Sequence[str]) -> None:
     for name in columns:
         if name not in row:
-            raise SchemaMismatchError(f"The column {name!r} is missing. {nearest(name, [str(key) for key in row])}")
+            raise ColumnNotFoundError(f"There is no column {name!r}. {nearest(name, [str(key) for key in row])}")
 
 
 def column_of(name: str, values: Any, field: Field) -> Column:

@@ -18,7 +18,7 @@ from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-_SUPERVISED = ("classifier", "regressor")
+_SUPERVISED = ("classifier", "regressor")  # those that have a score
 _COMPONENTS = ("transformer", "clusterer")  # whose transform gives something else than the features
 _TYPES = (*_SUPERVISED, "clusterer", "outlier_detector")
 
@@ -75,8 +75,8 @@ class SklearnContract:
         kind = self._kind_of_model()
         tags = utils.Tags(
             estimator_type=self._estimator_type,
-            target_tags=utils.TargetTags(required=kind in _SUPERVISED and self.target is None),
-            transformer_tags=utils.TransformerTags(self._preserved()) if hasattr(self, "transform") else None,
+            target_tags=utils.TargetTags(required=kind in (*_SUPERVISED, "ranker") and self.target is None),
+            transformer_tags=utils.TransformerTags(self._preserved()),
             classifier_tags=utils.ClassifierTags() if kind == "classifier" else None,
             regressor_tags=utils.RegressorTags() if kind == "regressor" else None,
         )
@@ -92,8 +92,6 @@ class SklearnContract:
         """Whether there is such a method. Before the fit the estimator object is asked, then the trained model."""
         trained: Model | None = self.__dict__.get("model_")
         kind = self._kind_of_model()
-        if method == "transform" and kind not in _COMPONENTS:
-            return True  # the features
         if method == "score" or kind is None:
             return kind in _SUPERVISED
         return hasattr(self.model, method) if trained is None else _does(trained, method)
@@ -105,23 +103,22 @@ class SklearnContract:
             return f"This pipeline has no model, so it has no {method}. Use transform, or give Pipeline(model=…)."
         name = trained.estimator.rpartition(".")[2] if trained is not None else type(self.model).__name__
         others = [other for other in _METHODS if self._has(other)]
-        return f"The pipeline's model, a {name}, has no {method}. There is: {', '.join(others)}."
+        return f"The pipeline's model, a {name}, has no {method}. There is: {', '.join([*others, 'transform'])}."
 
     def __repr__(self) -> str:
         shown = [f"{name}={getattr(self, name)!r}" for name in self._parameters() if getattr(self, name) is not None]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-_METHODS = ("predict", "predict_proba", "decision_function", "transform")
+_METHODS = ("predict", "predict_proba", "decision_function")
 
 
 def _does(model: Model, method: str) -> bool:
-    return {
-        "predict": model.kind != "transformer",
-        "predict_proba": model.has_probabilities,
-        "decision_function": model.has_scores,
-        "transform": model.kind in _COMPONENTS,
-    }[method]
+    if method == "decision_function":
+        # Scorers take one score a row of two classes; naive Bayes has one for each, and its probabilities serve.
+        two = model.classes is not None and len(model.classes) == 2 and getattr(model.body, "n_outputs", 1) == 2
+        return model.has_scores and not two
+    return model.has_probabilities if method == "predict_proba" else model.kind != "transformer"
 
 
 class _Conditional:

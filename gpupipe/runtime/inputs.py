@@ -62,13 +62,30 @@ class Inputs:
             _warn("X does not have valid feature names, but Pipeline was fitted with feature names")
         return table.rename_columns([self._name(at) for at in range(self.count)])
 
+    def check(self, names: Sequence[str]) -> None:
+        """See that `names` are the columns of the fit, or as many as an array's.
+
+        Raises:
+            ShapeError: they are not.
+        """
+        if self.named and names != list(self.names or ()):
+            raise ShapeError(
+                f"input_features is not equal to feature_names_in_: given are {_some_of(names)}, and the fit had "
+                f"{_some_of(self.names or ())}. Leave them out; names are known from the fit."
+            )
+        if len(names) != self.count:
+            raise ShapeError(
+                f"input_features should have length equal to number of features ({self.count}), got {len(names)}. "
+                "Leave them out; names are known from the fit."
+            )
+
     def _placed(self, X: np.ndarray[Any, Any]) -> Any:
         if X.ndim != 2:
             return X  # the reader says what is wrong with it
         if not self.whole:
             raise ShapeError(
                 f"X has {X.shape[1]} features and no names, and a saved pipeline knows its columns by name. Give a "
-                f"table or rows with the columns {', '.join(self.names or ())}."
+                f"table or rows with the columns {_some_of(self.names or ())}."
             )
         if X.shape[1] != self.count:
             raise ShapeError(
@@ -86,6 +103,11 @@ class Inputs:
 
 def _warn(what: str) -> None:
     warnings.warn(f"{what}: its columns are taken by place.", UserWarning, stacklevel=5)
+
+
+def _some_of(names: Sequence[str]) -> str:
+    """Names in a message: some of many."""
+    return ", ".join(map(str, names[:12])) + (", …" if len(names) > 12 else "")
 
 
 def has_labels(X: Any) -> bool:

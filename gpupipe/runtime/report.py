@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gpupipe.errors import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -37,11 +39,11 @@ class Report:
     def __repr__(self) -> str:
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
         lines = [
-            f"{self.rows:,} rows, {self.scans} scans of them, {self.source_reads} from the source; "
+            f"{counted(self.rows, 'row')}, {counted(self.scans, 'scan')} of them, {self.source_reads} from the source; "
             f"{self.bytes_read / 1e6:,.1f} MB read",
             f"{times}; peak memory {self.peak_bytes / 1e6:,.0f} MB",
         ]
-        lines += [f"filtered {count:,} rows: not {text}" for text, count in self.rows_filtered.items()]
+        lines += [f"filtered {counted(count, 'row')}: not {text}" for text, count in self.rows_filtered.items()]
         lines += [f"constant column, divided by 1: {name}" for name in self.constant]
         return "\n".join(lines)
 

@@ -40,7 +40,8 @@ class Scorer:
         """The features of `rows`, float32 of shape (rows, features).
 
         Raises:
-            SchemaMismatchError: a column is missing, or a value is not of its type.
+            ColumnNotFoundError: a column is missing.
+            SchemaMismatchError: a value is not of its column's type.
             DataError: NaN in a feature, where the model takes none.
         """
         plan = self.features.plan

@@ -33,13 +33,13 @@ def index_of(data: Any) -> Any:
     return data.index if kind_of(data) == "pandas" else None
 
 
-def checked_kind(kind: str) -> str:
-    """`kind` if there is such an output.
+def checked_kind(kind: str, *besides: str) -> str:
+    """`kind` if there is such an output, or if it is one of `besides`.
 
     Raises:
         ParameterError: there is not.
     """
-    if kind not in KINDS:
+    if kind not in (*KINDS, *besides):
         raise ParameterError(f"There is no output {kind!r}. {nearest(str(kind), KINDS)}")
     return kind
 
