@@ -118,7 +118,7 @@ class Model:
 
     def each(self, X: NDArray[np.float32]) -> list[NDArray[Any]]:
         """What :meth:`predict` says of each target, (rows,), in its own type."""
-        return [output.predict(raw) for output, raw in self._raw_each(X)]
+        return [output.predict(raw) for output, raw in self.raw_each(X)]
 
     def predict_proba(self, X: NDArray[np.float32]) -> Any:
         """Class probabilities, float64 of shape (rows, classes), columns as `classes`; a list of them, one for each,
@@ -127,7 +127,7 @@ class Model:
         Raises:
             ModelError: no classifier, or one without probabilities (SGDClassifier with a hinge loss).
         """
-        found = [output.probabilities(raw) for output, raw in self._raw_each(X)]
+        found = [output.probabilities(raw) for output, raw in self.raw_each(X)]
         return found[0] if self.targets is None else found
 
     def decision_function(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -212,7 +212,8 @@ class Model:
     def _raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         return self.body.raw(matrix(X, len(self.feature_names)))
 
-    def _raw_each(self, X: NDArray[np.float32]) -> list[tuple[Member, NDArray[np.float64]]]:
+    def raw_each(self, X: NDArray[np.float32]) -> list[tuple[Member, NDArray[np.float64]]]:
+        """For each target, what its raw outputs mean, and they, (rows, outputs)."""
         raw = self._raw(X)
         if self.targets is None:
             return [(self.outputs[0], raw)]

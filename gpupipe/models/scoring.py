@@ -1,25 +1,34 @@
 """From fitted features and a model to scores: one path for a fit's evaluation, a file, and a single row."""
 
+from typing import Any
+
 import numpy as np
 
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
-from gpupipe.errors import DataError
+from gpupipe.errors import NonFiniteError
 from gpupipe.models.fitted import Model
+from gpupipe.models.member import Member
 
 _TAKES_NAN = ("trees", "oblivious", "isolation", "xgboost")
 
 
 def takes_nan(model: Model) -> bool:
-    """Whether the form a model is kept in has a place for NaN: trees do, sums do not."""
-    return model.form in _TAKES_NAN
+    """Whether the form a model is kept in has a place for NaN: trees do, sums do not, and of models all must."""
+    return _has_place(model.body)
+
+
+def _has_place(body: Any) -> bool:
+    if hasattr(body, "members"):
+        return body.form != "chain" and all(_has_place(member.body) for member in body.members)
+    return body.form in _TAKES_NAN
 
 
 def feature_matrix(features: FittedFeatures, model: Model | None, frame: Frame) -> Values:
     """The float32 matrix a model scores, shape (rows, features).
 
     Raises:
-        DataError: NaN in it, where the model takes none; it names the feature and what to do.
+        NonFiniteError: NaN in it, where the model takes none; it names the feature and what to do.
     """
     matrix = features.matrix(frame)
     if model is not None and not takes_nan(model):
@@ -28,7 +37,7 @@ def feature_matrix(features: FittedFeatures, model: Model | None, frame: Frame) 
 
 
 def refuse_nan(matrix: Values, names: list[str], who: str) -> None:
-    """Raise DataError, naming the feature, where the matrix holds NaN or an infinity that `who` refuses."""
+    """Raise NonFiniteError, naming the feature, where the matrix holds NaN or an infinity that `who` refuses."""
     # A sum tells in one pass whether there is anything to look for.
     if np.isfinite(matrix.sum(dtype=np.float64)):
         return
@@ -37,19 +46,27 @@ def refuse_nan(matrix: Values, names: list[str], who: str) -> None:
         return
     row, column = (int(index[0]) for index in np.nonzero(bad))
     others = int(bad[:, column].sum()) - 1
-    raise DataError(
-        f"The feature {names[column]!r} is {matrix[row, column]} in row {row} and {others:,} others; "
+    raise NonFiniteError(
+        f"The feature {names[column]!r} is {matrix[row, column]} here and not finite in {others:,} other rows; "
         f"{who} takes finite numbers alone. Give the feature .fill_null(…), or .nan_to_null().fill_null(…), or use a "
         "model that takes NaN (HistGradientBoosting, XGBoost)."
-    )
+    ).at(row)
 
 
 def model_output(model: Model, matrix: Values) -> Values:
-    """A model's numbers, float64 of shape (rows, outputs): probabilities, scores, predictions or components."""
+    """A model's numbers, float64 of shape (rows, outputs): probabilities, scores, predictions or components; those of
+    several targets side by side."""
+    return np.concatenate(outputs_each(model, matrix), axis=1)
+
+
+def outputs_each(model: Model, matrix: Values) -> list[Values]:
+    """The numbers of each target, float64 of shape (rows, outputs): one of a model of one target."""
     if model.kind == "transformer":
-        return model.transform(matrix)
-    if model.kind == "classifier":
-        output = model.predict_proba(matrix) if model.has_probabilities else model.decision_function(matrix)
-    else:
-        output = model.predict(matrix)
-    return (output if output.ndim == 2 else output[:, None]).astype(np.float64)
+        return [model.transform(matrix)]
+    return [_numbers(output, raw) for output, raw in model.raw_each(matrix)]
+
+
+def _numbers(output: Member, raw: Values) -> Values:
+    if output.kind != "classifier":
+        return output.predict(raw)[:, None].astype(np.float64)
+    return output.probabilities(raw) if output.has_probabilities else output.scores(raw)

@@ -23,6 +23,7 @@ class Threshold:
         threshold: of the response.
         positive: the code of the class that a high response speaks for.
         response: what is compared: "predict_proba", the probability of that class, or "decision_function".
+        single: whether it is compared in float32, in which XGBoost responds.
     """
 
     form: ClassVar[str] = "threshold"
@@ -30,6 +31,7 @@ class Threshold:
     threshold: float
     positive: int
     response: str
+    single: bool = False
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -52,12 +54,14 @@ class Threshold:
         else:
             scores = self.member.scores(raw)[:, 0]
             response = scores if self.positive == 1 else -scores
+        if self.single:
+            response = response.astype(np.float32).astype(np.float64)
         return np.where(response >= self.threshold, self.positive, 1 - self.positive).astype(np.intp)
 
     def to_parts(self) -> Parts:
         documents, arrays = member_parts([self.member])
         params = {"threshold": self.threshold, "positive": self.positive, "response": self.response}
-        return {**params, "members": documents}, arrays, {}
+        return {**params, "single": self.single, "members": documents}, arrays, {}
 
     @classmethod
     def from_members(
@@ -68,7 +72,7 @@ class Threshold:
         Raises:
             ArtifactCorruptError: anything that is not as it must be.
         """
-        checks.only(params, ("threshold", "positive", "response"), "parameters")
+        checks.only(params, ("threshold", "positive", "response", "single"), "parameters")
         checks.only(arrays, (), "arrays")
         threshold, positive = checks.number(params, "threshold"), checks.number(params, "positive")
         response = params["response"]
@@ -77,7 +81,7 @@ class Threshold:
         checks.require(len(members) == 1 and members[0].classes == (0, 1), "it chooses between other than two classes")
         (member,) = members
         checks.require(member.has_scores if response == SCORES else member.has_probabilities, "its model lacks scores")
-        return cls(member, threshold, int(positive), response)
+        return cls(member, threshold, int(positive), response, checks.flag(params, "single"))
 
 
 def read_fixed(estimator: Any, members: tuple[Member, ...]) -> tuple[Threshold, str]:
@@ -86,18 +90,21 @@ def read_fixed(estimator: Any, members: tuple[Member, ...]) -> tuple[Threshold, 
     threshold = estimator.threshold
     if threshold == "auto":
         threshold = 0.5 if response == PROBABILITIES else 0.0
-    elif _single(estimator, response):
-        threshold = np.float32(threshold)  # NumPy compares float32 with a Python number in float32
-    positive = 1 if estimator.pos_label is None else int(estimator.pos_label)
-    return Threshold(members[0], float(threshold), positive, response), members[0].link
+    return _body(estimator, members[0], float(threshold), estimator.pos_label, response)
 
 
 def read_tuned(estimator: Any, members: tuple[Member, ...]) -> tuple[Threshold, str]:
     """A fitted TunedThresholdClassifierCV; its scoring told which class is the positive one, as a code."""
     positive = estimator._curve_scorer._get_pos_label()
     response = _response(estimator, members[0])
-    body = Threshold(members[0], float(estimator.best_threshold_), 1 if positive is None else int(positive), response)
-    return body, members[0].link
+    return _body(estimator, members[0], float(estimator.best_threshold_), positive, response)
+
+
+def _body(estimator: Any, member: Member, threshold: float, positive: Any, response: str) -> tuple[Threshold, str]:
+    single = _single(estimator, response)
+    if single:
+        threshold = float(np.float32(threshold))  # as NumPy compares float32 with a number of Python's
+    return Threshold(member, threshold, 1 if positive is None else int(positive), response, single), member.link
 
 
 def _response(estimator: Any, member: Member) -> str:
