@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from gpupipe.errors import NonFiniteError, ParameterError, TargetError
+from gpupipe.evaluation.grouped import Ranked
 from gpupipe.evaluation.measure import Sample, measure, reasons_for
 from gpupipe.evaluation.metrics import Classification, Regression
 from gpupipe.evaluation.report import Evaluation, Metric, Slice
 from gpupipe.evaluation.slices import split
 from gpupipe.evaluation.target import encode_labels, encode_numbers
+from gpupipe.models.ranking import group_codes
 
 Values = np.ndarray[Any, Any]
 
@@ -26,6 +28,7 @@ def evaluate_arrays(
     row_ids: Any | None = None,
     slices: Mapping[str, Any] | None = None,
     *,
+    groups: Any | None = None,
     probabilities: bool = True,
     baseline: Any | None = None,
     seed: int = 0,
@@ -35,14 +38,16 @@ def evaluate_arrays(
     Nothing depends on the order of the rows: they are taken by ascending identity.
 
     Args:
-        kind: "classifier" or "regressor".
-        y_true: (rows,) labels of `classes` (bools, numbers, strings; NumPy, list or Arrow), or numbers.
-        outputs: of a classifier (rows, classes), or (rows,) for the second of two classes; of a regressor
-            (rows,).
+        kind: "classifier", "regressor" or "ranker".
+        y_true: (rows,) labels of `classes` (bools, numbers, strings; NumPy, list or Arrow), or numbers; for a
+            ranker degrees of relevance, from 0 on.
+        outputs: of a classifier (rows, classes), or (rows,) for the second of two classes; of a regressor or
+            ranker (rows,).
         classes: the plain labels in the order of the columns of `outputs`; None for a regressor.
         weights: (rows,) finite and not negative; None: all 1.
         row_ids: uint64 (rows,), the rows' identities; None: their positions.
         slices: column name to labels (rows,). Of slices under `MIN_ROWS` rows nothing is measured.
+        groups: (rows,) of a ranker: what each row is ranked in, any plain values.
         probabilities: whether a classifier's outputs are probabilities, not decision values; then there is a
             log loss and a Brier score.
         baseline: what the trivial model learned in training: the classes' shares (classes,), or the mean;
@@ -50,7 +55,8 @@ def evaluate_arrays(
         seed: of the bootstrap.
 
     Raises:
-        TargetError: no rows; a target that is null, not finite, or a label that is not a class.
+        TargetError: no rows; a target that is null, not finite, below 0 for a ranker, or no known class.
+        DataError: a null group.
         NonFiniteError: outputs or weights that are not finite.
         ParameterError: lengths that differ, negative weights, outputs that are no probabilities.
 
@@ -58,12 +64,12 @@ def evaluate_arrays(
     >>> found.metrics["mae"].value
     0.3333333333333333
     """
-    if kind not in ("classifier", "regressor"):
-        raise ParameterError(f"A {kind!r} cannot be evaluated; there are 'classifier' and 'regressor'.")
+    if kind not in ("classifier", "regressor", "ranker"):
+        raise ParameterError(f"A {kind!r} cannot be evaluated; there are 'classifier', 'regressor' and 'ranker'.")
     sample = (
         _classified(y_true, outputs, classes, probabilities)
         if kind == "classifier"
-        else _regressed(y_true, outputs)
+        else _regressed(y_true, outputs) if kind == "regressor" else _ranked(y_true, outputs, groups)
     )
     weight = _weights(weights, len(sample.true))
     ids = _identities(row_ids, len(sample.true))
@@ -83,6 +89,7 @@ def evaluate_arrays(
         slices=parts,
         classes=labels,
         confusion_matrix=sample.confusion(weight[None])[0] if isinstance(sample, Classification) else None,
+        n_groups=len(sample.sizes) if isinstance(sample, Ranked) else None,
     )
 
 
@@ -120,6 +127,21 @@ def _regressed(y_true: Any, outputs: Any) -> Regression:
     return Regression(true, predicted)
 
 
+def _ranked(y_true: Any, outputs: Any, groups: Any) -> Ranked:
+    if groups is None:
+        raise ParameterError("A ranker is judged within groups, and none were given. Give groups=.")
+    given, codes = _regressed(y_true, outputs), group_codes(groups)
+    true = given.true
+    if len(codes) != len(true):
+        raise ParameterError(f"There are {len(codes):,} groups for {len(true):,} rows. Give one a row.")
+    if (true < 0).any():
+        raise TargetError(
+            f"The target is {true.min():g} in one row; a ranking is judged by degrees of relevance, from 0 on. "
+            "Give the target as such."
+        )
+    return Ranked(true, given.predicted, codes)
+
+
 def _finite(name: str, given: Any) -> Values:
     values = np.asarray(given, dtype=np.float64)
     if lost := values.size - int(np.count_nonzero(np.isfinite(values))):
@@ -147,6 +169,8 @@ def _identities(given: Any | None, n_rows: int) -> Values:
 
 def _trivial(sample: Sample, weights: Values, given: Any | None) -> Sample:
     """What a model that knows no feature would have said of the same rows."""
+    if isinstance(sample, Ranked):
+        return Ranked(sample.true, np.zeros(len(weights)), sample.groups)
     if isinstance(sample, Regression):
         mean = np.average(sample.true, weights=weights) if given is None else float(given)
         return Regression(sample.true, np.full(len(weights), mean))

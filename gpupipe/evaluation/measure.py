@@ -6,12 +6,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gpupipe.evaluation import intervals
+from gpupipe.evaluation.grouped import Ranked, measure_ranked, reasons_ranked
 from gpupipe.evaluation.metrics import CLASSIFIER, REGRESSOR, Classification, Regression
 from gpupipe.evaluation.ranking import effective_size
 from gpupipe.evaluation.report import Metric
 
 Values = np.ndarray[Any, Any]
-Sample: TypeAlias = Classification | Regression
+Sample: TypeAlias = Classification | Regression | Ranked
 
 
 def measure(
@@ -21,13 +22,15 @@ def measure(
 
     Shares (accuracy, and of two classes precision and recall) have Wilson's interval, with Kish's effective
     number of the rows in their denominator when those are weighted; ROC AUC has DeLong's; all others the
-    middle 95 % of `intervals.REPLICATES` Poisson bootstrap replicates.
+    middle 95 % of `intervals.REPLICATES` Poisson bootstrap replicates, which draw rows, or a ranking's groups.
 
     Args:
         weights: float64 (rows,).
         ids: uint64 (rows,), the rows' identities; None: no intervals.
         labels: a classifier's classes, for messages.
     """
+    if isinstance(sample, Ranked):
+        return measure_ranked(sample, weights, ids, seed)
     reasons = reasons_for(sample, labels)
     if not weights.any():
         return {name: Metric(None, reason="all weights are 0") for name in reasons}
@@ -45,6 +48,8 @@ def measure(
 
 def reasons_for(sample: Sample, labels: list[Any] | None) -> dict[str, str]:
     """Every measure there is for such a sample, and what it means if it is undefined."""
+    if isinstance(sample, Ranked):
+        return reasons_ranked(sample)
     if isinstance(sample, Regression):
         return dict.fromkeys(REGRESSOR, "") | {"r2": "the target is constant"}
     positive = repr(labels[1]) if labels and len(labels) == 2 else "any class"
@@ -62,7 +67,7 @@ def reasons_for(sample: Sample, labels: list[Any] | None) -> dict[str, str]:
 
 
 def _closed_intervals(
-    sample: Sample, weights: Values, values: dict[str, float]
+    sample: Classification | Regression, weights: Values, values: dict[str, float]
 ) -> dict[str, tuple[float, float]]:
     """The intervals that have a formula; `values` gains the ROC area."""
     if isinstance(sample, Regression):
@@ -80,7 +85,7 @@ def _closed_intervals(
 
 
 def _bootstrap(
-    sample: Sample, weights: Values, ids: Values, names: set[str], seed: int
+    sample: Classification | Regression, weights: Values, ids: Values, names: set[str], seed: int
 ) -> dict[str, tuple[float, float]]:
     if not names:
         return {}

@@ -7,8 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from gpupipe.errors import counted
+
 # The measures a table of slices shows; all of them are in the slice itself.
-_SHOWN = {"classifier": ("accuracy", "log_loss", "roc_auc", "pr_auc"), "regressor": ("rmse", "mae", "r2")}
+_SHOWN = {
+    "classifier": ("accuracy", "log_loss", "roc_auc", "pr_auc"),
+    "regressor": ("rmse", "mae", "r2"),
+    "ranker": ("ndcg_at_10", "ndcg", "map", "mrr"),
+}
 _MANY = 12
 
 
@@ -46,15 +52,16 @@ class Evaluation:
     """What a model's outputs are worth on some rows.
 
     Attributes:
-        kind: "classifier" or "regressor".
+        kind: "classifier", "regressor" or "ranker".
         n_rows: the rows evaluated.
         metrics: name to measure with interval.
         baseline: the same measures, without intervals, of a model that knows no feature: it always gives the
-            shares of the classes, or the mean.
+            shares of the classes, or the mean; of a ranker, the same score, whose value is that of chance.
         slices: column to label to :class:`Slice`; the label of null is None.
         classes: the labels, or None.
         confusion_matrix: float64 (classes, classes), weight by true (row) and predicted (column) class, or
             None.
+        n_groups: the groups a ranker was judged in; None of other kinds.
     """
 
     kind: str
@@ -64,6 +71,7 @@ class Evaluation:
     slices: dict[str, dict[Any, Slice]] = field(default_factory=dict)
     classes: list[Any] | None = None
     confusion_matrix: np.ndarray[Any, Any] | None = None
+    n_groups: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values; ``["metrics"]["roc_auc"]`` is ``{"value", "low", "high"}``."""
@@ -74,6 +82,8 @@ class Evaluation:
             "baseline": _dicts(self.baseline),
             "slices": {name: _slice_dicts(group) for name, group in self.slices.items()},
         }
+        if self.n_groups is not None:
+            found["n_groups"] = self.n_groups
         if self.confusion_matrix is not None:
             found["confusion_matrix"] = {"classes": self.classes, "rows": self.confusion_matrix.tolist()}
         return found
@@ -89,7 +99,8 @@ class Evaluation:
 
     def _title(self) -> str:
         positive = f", positive class {self.classes[1]!r}" if self.classes and len(self.classes) == 2 else ""
-        return f"Evaluation of a {self.kind} on {self.n_rows:,} rows{positive}"
+        groups = "" if self.n_groups is None else f" in {counted(self.n_groups, 'group')}"
+        return f"Evaluation of a {self.kind} on {counted(self.n_rows, 'row')}{groups}{positive}"
 
     def _tables(self) -> list[tuple[str, list[list[str]]]]:
         tables = [("", self._metric_table())]
