@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.info import Info, may_be_null
 from gpupipe.compiler.scans import Slot, operands
@@ -64,7 +65,7 @@ class Binder:
             raise WideFeatureError(
                 f"{show(wide.args[0])}.one_hot() would become {len(labels):,} columns; its limit is {wide['limit']:,}. "
                 "Raise limit=, give min_count= or max_size=, or use .codes() or .target_mean()."
-            )
+            ).at(column=only_column(wide))
         return labels
 
     def bind(self, node: Node, component: int = 0) -> Node:
@@ -103,7 +104,7 @@ class Binder:
         if node == self.info[node].wide:
             return self._component(node, component)
         args = tuple(self.bind(arg, component if self.info[arg].wide else 0) for arg in node.args)
-        return node.with_args(args)
+        return node if args == node.args else Node(node.op, args, node.params, node.written)
 
     def _learned(self, node: Node, component: int) -> Node:
         slot = self._slot[node]

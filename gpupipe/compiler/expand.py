@@ -46,21 +46,40 @@ def _singles(node: Node, schema: Schema, excluded: frozenset[str], made: Mapping
     if node.op in SELECTORS:
         return [Node("col", (), (("name", name),)) for name in select_names(node, schema, excluded)]
     if node.op == "columns":
-        return [single for arg in node.args for single in made[arg]]
-    return _zipped(node, [made[arg] for arg in node.args])
+        return [_written_as(node, single, index, made) for arg in node.args for index, single in enumerate(made[arg])]
+    return _zipped(node, [made[arg] for arg in node.args], made)
 
 
-def _zipped(node: Node, operands: list[list[Node]]) -> list[Node]:
+def _zipped(node: Node, operands: list[list[Node]], made: Mapping[Node, list[Node]]) -> list[Node]:
     counts = {len(operand) for operand in operands} - {1}
     if len(counts) > 1:
         raise TypeMismatchError(
             f"{show(node)} joins selections of {sorted(counts)} columns; they must be equally many."
         )
     count = counts.pop() if counts else 1
+    if count == 1 and all(operand[0] == arg for operand, arg in zip(operands, node.args, strict=True)):
+        return [node]
     return [
-        node.with_args(tuple(operand[index if len(operand) > 1 else 0] for operand in operands))
+        _written_as(node, Node(node.op, tuple(_at(operand, index) for operand in operands), node.params), index, made)
         for index in range(count)
     ]
+
+
+def _at(operand: list[Node], index: int) -> Node:
+    return operand[index if len(operand) > 1 else 0]
+
+
+def _written_as(node: Node, single: Node, index: int, made: Mapping[Node, list[Node]]) -> Node:
+    """`single`, showing as the user wrote `node`, a column where that has a selector."""
+    pieces: list[str | Node] = []
+    for piece in node.written or ():
+        if isinstance(piece, Node):
+            columns = made.get(piece, [])
+            if len(columns) != 1 and index >= len(columns):
+                return single
+            piece = _at(columns, index)
+        pieces.append(piece)
+    return single.as_written(*pieces) if pieces else single
 
 
 def _refuse_leak(singles: Sequence[Node], excluded: frozenset[str]) -> None:
@@ -117,3 +136,9 @@ def columns_of(nodes: Iterable[Node]) -> list[str]:
     """The source columns that expressions use, in order of first use."""
     found = dict.fromkeys(str(node["name"]) for node in walk(*nodes) if node.op == "col")
     return list(found)
+
+
+def only_column(node: Node) -> str | None:
+    """The one source column that an expression uses, for an error to name; None where there are others or none."""
+    names = columns_of([node])
+    return names[0] if len(names) == 1 else None

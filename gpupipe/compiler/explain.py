@@ -11,7 +11,7 @@ from gpupipe.compiler.scans import Scan
 from gpupipe.errors import ParameterError, nearest
 from gpupipe.expr.node import Node, show, walk
 
-_WIDTH = 118
+_WIDTH, _END = 118, 40
 STAGES = ("features", "typed", "scans", "groups")
 
 
@@ -65,7 +65,7 @@ class Explanation:
 
 
 def _page(e: Explanation) -> Iterator[str]:
-    rows = "rows unknown" if e.rows is None else f"{e.rows:,} rows"
+    rows = "rows unknown" if e.rows is None else _counted(e.rows, "row")
     again = "kept in memory for further trips" if e.kept else "read again for each further trip"
     yield f"Source     {e.source}"
     size = f"{e.bytes / 1e6:,.1f} MB in {_counted(len(e.columns), 'column')}"
@@ -77,7 +77,8 @@ def _page(e: Explanation) -> Iterator[str]:
     yield f"Features   {_counted(len(e.plan.features), 'expression')}"
     for line in _features(e.plan):
         yield _short(f"  {line}")
-    yield f"Groups     {len(set(_shapes(e.plan)))} shapes of expression; one call of the tile interpreter a partition"
+    shapes = _counted(len(set(_shapes(e.plan))), "shape")
+    yield f"Groups     {shapes} of expression; one call of the tile interpreter a partition"
     yield f"Device     {e.device}"
     if e.model:
         yield f"Model      {e.model}"
@@ -106,13 +107,13 @@ def _features(plan: Plan) -> Iterator[str]:
 
 
 def _short(line: str) -> str:
-    """A line of the page; `stage("features")` has it whole."""
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 2] + " …"
+    """A line of the page, without its middle where it is long: `stage("features")` has it whole."""
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - _END - 3]} … {line[-_END:]}"
 
 
 def _typed(plan: Plan) -> Iterator[str]:
     for feature in plan.features:
-        yield f"{feature.name} = {show(feature.node)}"
+        yield f"{feature.name} = {show(feature.node, core=True)}"
 
 
 def _scans(plan: Plan) -> Iterator[str]:

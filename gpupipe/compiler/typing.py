@@ -9,6 +9,7 @@ from gpupipe.compiler.checks import CHECKS
 from gpupipe.compiler.info import Info, may_be_null
 from gpupipe.compiler.listed import LISTED, with_listed
 from gpupipe.compiler.macros import MACROS, codes_within
+from gpupipe.compiler.words import in_words
 from gpupipe.errors import PlanError, TypeMismatchError, nearest
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE
@@ -16,6 +17,7 @@ from gpupipe.expr.node import Node, show, walk
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.schema import DType, Schema, parse_dtype
 
+LEAVES = ("col", "lit", "target")
 TRANSPARENT = ("alias", "suffix", "named_as")
 _TAKES_LIST = ("codes", "one_hot", "class_indicator")
 
@@ -42,10 +44,12 @@ class Typer:
         """
         for node in walk(root):
             if node not in self._core:
+                args = tuple(self._core[arg] for arg in node.args)
                 try:
-                    self._core[node] = self.apply(node, tuple(self._core[arg] for arg in node.args))
+                    self._core[node] = _shows_as(node, self.apply(node, args), args)
                 except PlanError as error:
-                    raise type(error)(f"{error} In: {show(root)}") from None
+                    known = {arg: self.info[core].dtype for arg, core in zip(node.args, args, strict=True)}
+                    raise in_words(error, node, root, known) from None
         if _is_list(self._core[root]):
             raise TypeMismatchError(f"{show(root)} is a list, not a value for each row. Use .codes() or .one_hot().")
         return self._core[root]
@@ -140,6 +144,14 @@ def _in_one_zone(args: tuple[Node, ...], types: list[DType]) -> list[DType]:
     if not zoned:
         return types
     return [zoned[0] if arg.op == "lit" and dtype.time_zone else dtype for arg, dtype in zip(args, types, strict=True)]
+
+
+def _shows_as(node: Node, core: Node, args: tuple[Node, ...]) -> Node:
+    """The core node, which from now on shows as what the user wrote for it."""
+    if core.written is None and core is not node and core not in args and core.op not in LEAVES:
+        written = node.written or (None if core == node else (node,))
+        object.__setattr__(core, "written", written)  # nobody has shown it yet
+    return core
 
 
 def _is_list(core: Node) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpupipe.errors import ParameterError, TypeMismatchError
-from gpupipe.expr.node import Node, show
+from gpupipe.expr.node import Node
 from gpupipe.expr.times import read_format, zone_of
 from gpupipe.schema import Boolean, Date, Datetime, DType, Float64, Int32, Int64, String, parse_dtype
 
@@ -88,8 +88,8 @@ def _ngrams(node: Node, types: Types) -> DType:
     _takes("String")("word_ngrams", types[0])
     if node["n_features"] > node["limit"]:
         raise ParameterError(
-            f"word_ngrams of {show(node.args[0])} would be {node['n_features']:,} columns; its limit is "
-            f"{node['limit']:,}. Raise limit=, or take fewer n_features."
+            f"word_ngrams would make {node['n_features']:,} columns; its limit is {node['limit']:,}. "
+            "Raise limit=, or take fewer n_features."
         )
     return Float64
 

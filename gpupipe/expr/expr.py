@@ -32,9 +32,6 @@ def as_column(value: Any) -> Node:
     return make("col", name=value) if isinstance(value, str) else as_node(value)
 
 
-_LONGEST_SHOWN = 300
-
-
 class Expr(Methods):
     """A column expression. Operators, NumPy's ufuncs and registered operators build larger ones.
 
@@ -43,27 +40,25 @@ class Expr(Methods):
     ((x + 1).log() * 2)
     """
 
-    __slots__ = ("_node", "_text")
+    __slots__ = ("_node",)
     __hash__ = None  # type: ignore[assignment]  # == builds an expression
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._text: str | None = None
 
     def __repr__(self) -> str:
-        return self._text or show(self._node)
+        return show(self._node)
 
     def _as_written(self, result: Any, name: str, args: Any, kwargs: Any) -> Any:
         """`result`, showing as the call of an operator that made it."""
         if type(result) is not Expr:
             return result
-        shown = [repr(arg) for arg in args] + [f"{key}={value!r}" for key, value in kwargs.items()]
-        text, written = f"{self!r}.{name}({', '.join(shown)})", Expr(result._node)
-        written._text = text if len(text) <= _LONGEST_SHOWN else None
-        return written
+        arguments = [_piece(arg) for arg in args] + [(f"{key}=", *_piece(value)) for key, value in kwargs.items()]
+        between = [piece for argument in arguments for piece in (", ", *argument)][1:]
+        return Expr(result._node.as_written(self._node, f".{name}(", *between, ")"))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restored, (self._node, self._text))
+        return (Expr, (self._node,))
 
     def _call(self, op: str, *others: Any, **params: Any) -> "Expr":
         return Expr(make(op, self._node, *(as_node(other) for other in others), **params))
@@ -256,10 +251,9 @@ def _keyed(node: Node, keys: tuple[Node, ...]) -> Node:
     return node
 
 
-def _restored(node: Node, text: str | None) -> Expr:
-    expression = Expr(node)
-    expression._text = text
-    return expression
+def _piece(argument: Any) -> tuple[str | Node, ...]:
+    """An argument of an operator, as it shows."""
+    return (argument._node,) if isinstance(argument, Expr) else (repr(argument),)
 
 
 def col(name: str) -> Expr:

@@ -14,6 +14,7 @@ from gpupipe.expr.node import make
 from gpupipe.expr.registry import operator
 from gpupipe.schema import DType, Float64, Int64
 
+FILLS = ("mean", "median", "mode", "min", "max")  # those that a missing value may be filled with
 FOLDS = 5  # by how many folds statistics of the target are kept while fitting
 
 

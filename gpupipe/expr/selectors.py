@@ -5,7 +5,7 @@ from typing import Any
 
 from gpupipe.errors import ColumnNotFoundError, ParameterError, nearest
 from gpupipe.expr.expr import Expr
-from gpupipe.expr.node import Node, make
+from gpupipe.expr.node import Node, make, show
 from gpupipe.schema import DType, Schema
 
 _KINDS: dict[str, Callable[[DType], bool]] = {
@@ -24,13 +24,14 @@ class Selector(Expr):
     expressions they are arithmetic.
 
     >>> numeric() - ["a", "b"]
-    numeric() - ['a', 'b']
+    numeric() - cols('a', 'b')
     """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return _show(self._node)
+        text = show(self._node)
+        return text[1:-1] if text.startswith("(") else text
 
     def __sub__(self, other: Any) -> Expr:
         return self._combined("difference", other) or super().__sub__(other)
@@ -65,14 +66,6 @@ def _as_selection(other: Any) -> Node | None:
     return None
 
 
-def _show(node: Node) -> str:
-    if node.op in _SETS:
-        sign = {"difference": "-", "union": "|", "intersection": "&"}[node.op]
-        return f"{_show(node.args[0])} {sign} {_show(node.args[1])}"
-    names = node.get("names")
-    return f"{node['kind']}()" if names is None else repr(list(names))
-
-
 def numeric() -> Selector:
     """All integer and float columns."""
     return Selector(make("selector", kind="numeric"))
@@ -102,7 +95,7 @@ def cols(*names: str) -> Selector:
     """The named columns, in the order given.
 
     >>> cols("a", "b") | "c"
-    ['a', 'b'] | ['c']
+    cols('a', 'b') | cols('c')
     """
     if not names or not all(isinstance(name, str) for name in names):
         raise ParameterError(f"cols takes columns' names, not {names!r}.")

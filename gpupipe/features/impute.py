@@ -7,13 +7,7 @@ from gpupipe.expr import reductions
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.registry import operator
 
-_STRATEGIES = {
-    "mean": reductions.mean,
-    "median": reductions.median,
-    "mode": reductions.mode,
-    "min": reductions.min,
-    "max": reductions.max,
-}
+_STRATEGIES = {name: getattr(reductions, name) for name in reductions.FILLS}
 
 
 @operator(peer="SimpleImputer; Polars fill_null", takes="any", arguments=(0,), family="missing values")

@@ -133,8 +133,8 @@ def test_explain_is_a_page():
     for part in (
         f"{TABLE.num_rows:,} rows in 3 partitions", "Columns    x, y, c, a", "Scans      2 for statistics",
         "scan 1:", "median of x", "mean of x over c", "by 5 folds",
-        "since x.coalesce(x.median()) needs x.median() first",
-        "x: Float32 = ", "c_*", "mean_of_c: Float32? = x.mean().over(c)", "Device     cpu", "shapes of expression",
+        "since x.fill_null('median') needs x.median() first",
+        "x: Float32 = ", "c_*", "mean_of_c: Float32? = x.mean().over('c')", "Device     cpu", "shapes of expression",
     ):  # fmt: skip
         assert part in page, f"{part!r} is not in:\n{page}"
     assert all(len(line) < 400 for line in page.splitlines())

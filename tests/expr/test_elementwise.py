@@ -257,7 +257,7 @@ def test_instants_compare_in_any_time_zone(device):
 
 @pytest.mark.parametrize("other", [dt.datetime(2021, 1, 1), dt.date(2021, 1, 1)])
 def test_an_instant_is_no_local_time(other):
-    with pytest.raises(TypeMismatchError, match="ge takes values of one type, not Datetime"):
+    with pytest.raises(TypeMismatchError, match=r"^>= takes values of one type, not Datetime"):
         planned([col("r") >= other], ZONED)
-    with pytest.raises(TypeMismatchError, match="sub takes"):
+    with pytest.raises(TypeMismatchError, match=r"^- takes"):
         planned([col("r") - other], ZONED)

@@ -40,7 +40,7 @@ x, y = col("x"), col("y")
         (True ^ x, "(True ^ x)"), (-x, "-x"), (+x, "x"), (~x, "~x"), (abs(x), "x.abs()"), (x > 3, "(x > 3)"),
         (x == y, "(x == y)"), (x.mean().over("k", y > 0), "x.mean().over('k', (y > 0))"),
         ((x / y).alias("rate"), "(x / y).alias('rate')"), (np.log(x + 1), "(x + 1).log()"),
-        (np.where(x > 0, x, 0), "(x > 0).select(x, 0)"), (np.clip(x, 0, 1), "x.clip(0, 1)"),
+        (np.where(x > 0, x, 0), "when(x > 0).then(x).otherwise(0)"), (np.clip(x, 0, 1), "x.clip(0, 1)"),
         (lit("a"), "'a'"), (np.float64(2) * x, "(2.0 * x)"), (np.int8(2) * x, "(2 * x)"),
     ],
 )  # fmt: skip

@@ -1,0 +1,91 @@
+"""Errors of planning in the user's words: the operation as it was written, where it stands, and what was meant."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+
+from gpupipe.errors import ColumnNotFoundError, PlanError
+from gpupipe.expr.columnwise import COLUMNWISE
+from gpupipe.expr.elementwise import ELEMENTWISE
+from gpupipe.expr.node import Node, called, show, walk
+from gpupipe.expr.reductions import FILLS, REDUCTIONS
+from gpupipe.schema import DType
+
+
+def in_words(error: PlanError, node: Node, root: Node, types: Mapping[Node, DType]) -> PlanError:
+    """The error that `node` of the expression `root` met, its operation named as the user wrote it.
+
+    Args:
+        types: the types of the node's operands.
+    """
+    text = str(error)
+    first, blank, rest = text.partition(" ")
+    if first in ELEMENTWISE or first in COLUMNWISE or first in REDUCTIONS:
+        text = word_of(node, root, first) + blank + rest
+    meant = next(filter(None, (hint(error, node, types) for hint in _HINTS)), "")
+    return type(error)(f"{text}{meant} In: {show(root)}")
+
+
+def word_of(node: Node, root: Node, op: str) -> str:
+    """What the user wrote that `node` of `root` comes from: a sign, or the name of the innermost call that made it.
+
+    >>> from gpupipe.expr import col
+    >>> import gpupipe.features
+    >>> scaled = col("x").standardize()._node
+    >>> word_of(scaled.args[1].args[0], scaled, "std")
+    'standardize'
+    """
+    for part in walk(root):
+        if part.written and node in walk(part):
+            if part == node or node not in walk(*_nodes(part)):
+                return _name(part) or called(op)
+            return called(op)
+    return called(op)
+
+
+def _nodes(part: Node) -> list[Node]:
+    return [piece for piece in part.written or () if isinstance(piece, Node)]
+
+
+def _name(part: Node) -> str:
+    """The method's name in what was written: ``.str.contains(`` is ``str.contains``."""
+    calls = [piece for piece in part.written or () if isinstance(piece, str) and piece.startswith(".")]
+    return calls[0][1:].partition("(")[0] if calls else ""
+
+
+# -- what was meant -------------------------------------------------------------------------------------------
+def _date_as_text(error: PlanError, node: Node, types: Mapping[Node, DType]) -> str:
+    if not any(dtype.is_temporal for dtype in types.values()):
+        return ""
+    listed = [node.get("values") or (), node.get("order") or ()]
+    texts = [value for values in listed for value in values if isinstance(value, str)]
+    texts += [str(arg["value"]) for arg in types if arg.op == "lit" and arg["dtype"] == "String"]
+    found = next(filter(None, map(_written_date, texts)), "datetime.date(2025, 1, 31)")
+    return f" A date is written {found}." if texts else ""
+
+
+def _date_as_column(error: PlanError, node: Node, types: Mapping[Node, DType]) -> str:
+    found = _written_date(str(node.get("name"))) if isinstance(error, ColumnNotFoundError) else ""
+    return f" If a date is meant, write {found}." if found else ""
+
+
+def _strategy(error: PlanError, node: Node, types: Mapping[Node, DType]) -> str:
+    texts = [arg for arg in node.args[1:] if arg.op == "lit" and arg["dtype"] == "String"]
+    filled = texts and _name(node) == "fill_null"
+    return f" Strategies are {', '.join(map(repr, FILLS))}." if filled else ""
+
+
+_HINTS: tuple[Callable[[PlanError, Node, Mapping[Node, DType]], str], ...] = (
+    _date_as_text,
+    _date_as_column,
+    _strategy,
+)
+
+
+def _written_date(text: str) -> str:
+    """``2025-01-31`` as Python writes it; empty where it is no ISO 8601 date or time."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    whole = moment.time() == dt.time() and len(text) <= len("2025-01-31")
+    return repr(moment.date() if whole else moment)
