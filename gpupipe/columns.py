@@ -1,13 +1,14 @@
 """What a decoded piece of a table is: columns of values and validity, and the rows they belong to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.errors import ColumnNotFoundError, nearest
+from gpupipe.errors import ColumnNotFoundError, DataError, nearest
 from gpupipe.schema import DType, String
 
 Values = np.ndarray[Any, Any]
@@ -98,6 +99,17 @@ class Frame:
     def with_columns(self, columns: Mapping[str, Column]) -> "Frame":
         """This frame with columns added or replaced."""
         return Frame({**self.columns, **columns}, self.n_rows, self.row_ids, self.places)
+
+
+@contextmanager
+def taken_from(rows: Values | None) -> Iterator[None]:
+    """An error of data inside, of one of some rows that were taken (None: all were), is of the row it was before."""
+    try:
+        yield
+    except DataError as error:
+        if rows is not None and error.row is not None and not error.is_placed:
+            error.row = int(rows[error.row])
+        raise
 
 
 def concat(columns: Sequence[Column]) -> Column:

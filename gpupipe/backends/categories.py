@@ -13,7 +13,7 @@ from gpupipe.backends.text import hash_strings
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.fitted import Fitted, Learned
 from gpupipe.errors import DataError
-from gpupipe.expr.node import Node, show
+from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import hashing
 from gpupipe.schema import Boolean, Int32, Int64, Null, String, parse_dtype
 
@@ -120,9 +120,8 @@ def ordinal(tables: Tables, node: Node, x: Column) -> Column:
         shown = x.take(np.array([row])).values[0]
         value = shown.as_py() if hasattr(shown, "as_py") else shown.item()
         raise DataError(
-            f"{value!r} in row {row} is not among the {len(node['order'])} values of {show(node)}. "
-            "List it, or give ordinal(…, unknown='null')."
-        )
+            f"{value!r} is not among the {len(node['order'])} values listed. List it, or give unknown='null'."
+        ).at(row)
     valid = x.valid if not missing.any() else (found >= 0) & (True if x.valid is None else x.valid)
     return Column(Int32, np.maximum(found, 0).astype(np.int32), valid)
 

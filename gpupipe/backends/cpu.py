@@ -6,22 +6,23 @@ start; its NumPy form gives the same bits.
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 
 from gpupipe import optional
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
-from gpupipe.backends.reference import columnwise, evaluate_all, failure
+from gpupipe.backends.reference import columnwise, evaluate_all
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.columns import Column, Frame, Values, taken_from
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.groups import Store, is_tile
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.stages import Stage, plan_stages
+from gpupipe.errors import PlanError
 from gpupipe.expr.node import Node, walk
 from gpupipe.kernels.reference import interpreter
-from gpupipe.kernels.table import CAST_FAILED
 from gpupipe.schema import Int64, String
 
 # Numba's form takes .6 s of a processor to start and then saves some 9 ns a value: it starts once NumPy has computed so
@@ -152,7 +153,7 @@ class CpuProgram:
         status = batch.run(run, lambda leaf: self._value(leaf, made), out, frame.n_rows)
         if status[:, 0].any():
             at = int(np.flatnonzero(status[:, 0])[0])
-            raise failure(self._failing(batch.stores[at].node, int(status[at, 0])), int(status[at, 1]))
+            self._refuse(batch.stores[at].node, frame, int(status[at, 1]))
 
     def _interpreter(self, n_values: int) -> Run:
         worth = _Tally.values + n_values >= _WORTH_NUMBA or "gpupipe.kernels.cpu.interpreter" in sys.modules
@@ -162,12 +163,8 @@ class CpuProgram:
         _Tally.values += n_values
         return interpreter.run
 
-    def _failing(self, root: Node, code: int) -> Node:
-        casts = ("to_integer", "narrow")
-        for node in walk(root):
-            if (node.op in casts) == (code == CAST_FAILED) and (node.op in casts or node.op in _CHECKED):
-                return node
-        return root
-
-
-_CHECKED = ("add", "sub", "mul", "floordiv", "neg", "abs")
+    def _refuse(self, root: Node, frame: Frame, row: int) -> NoReturn:
+        """Raise what the reference says of the row that failed, so that both say the same."""
+        with taken_from(np.array([row])):
+            evaluate_all([root], frame.take(np.array([row])), self._tables)
+        raise PlanError(f"{root} has no value in row {row} here, and one by the reference. Please report this.")

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpupipe.backends.strings import over_strings, text_column
+from gpupipe.backends.strings import decoded, over_strings, text_column
 from gpupipe.columns import Column
 from gpupipe.errors import CastError
 from gpupipe.expr.node import Node
@@ -62,8 +62,9 @@ def refuse(node: Node, strings: Any, failed: Any, x: Column, why: str) -> None:
     if x.valid is not None and not x.is_dictionary:
         failed = pc.and_(failed, pa.array(x.valid))
     if pc.any(failed).as_py():
-        value = strings.filter(failed)[0].as_py()
-        raise CastError(f"{value!r} {why}. strict=False makes such values null.")
+        every = decoded(x)
+        row = pc.index(pc.is_in(every, value_set=strings.filter(failed)), True).as_py()
+        raise CastError(f"{every[row].as_py()!r} {why}. strict=False makes such values null.").at(row)
 
 
 def cast_each(strings: Any, wanted: pa.DataType) -> Any:

@@ -1,6 +1,7 @@
 """The reference backend: node by node over whole columns, in NumPy. Slow, plain, and the oracle of the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,16 @@ from gpupipe.backends.registers import fold_numbers, height, leaving, literal_co
 from gpupipe.backends.text import TEXT
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Output
+from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.info import Info
-from gpupipe.errors import CastError, IntegerOverflowError, PlanError
+from gpupipe.errors import CastError, DataError, IntegerOverflowError, PlanError
 from gpupipe.expr.elementwise import ELEMENTWISE, Elementwise
 from gpupipe.expr.forms import Checked
 from gpupipe.expr.node import Node, show, walk
 from gpupipe.schema import Boolean, DType, Float64, Int64, String, parse_dtype
+
+_SHOWN = 200  # characters of an expression that a message shows
 
 
 class ReferenceBackend:
@@ -91,14 +95,13 @@ def _evaluate(node: Node, args: list[Column], frame: Frame, tables: Tables) -> C
 def columnwise(node: Node, args: list[Column], tables: Tables) -> Column:
     """A whole-column operation, or a scalar one over text."""
     if node.op in TEXT:
-        try:
+        with computing(node):
             return loaded(TEXT[node.op](node, args[0]), "")
-        except CastError as error:
-            raise CastError(f"{show(node)[:200]}: {error}") from None
     if node.op == "bins":
         return bins(*args)
     if node.op in CATEGORIES:
-        return loaded(CATEGORIES[node.op](tables, node, *args), "")
+        with computing(node):
+            return loaded(CATEGORIES[node.op](tables, node, *args), "")
     if node.op == "select":
         return strings.select(args[0], args[1], args[2])
     if node.op == "coalesce":
@@ -119,7 +122,8 @@ def _elementwise(node: Node, args: list[Column]) -> Column:
     valid = spread_valid(args, size)
     if not isinstance(values, Checked):
         return Column(dtype, values, valid)
-    return _checked(node, values, valid, dtype)
+    with computing(node):
+        return _checked(node, args, values, valid, dtype)
 
 
 def _form(row: Elementwise, args: list[Column]) -> tuple[Any, DType]:
@@ -137,30 +141,37 @@ def _kind(column: Column) -> DType:
     return column.dtype if column.dtype.is_temporal else (Float64 if column.values.dtype.kind == "f" else Int64)
 
 
-def _checked(node: Node, result: Checked, valid: Values | None, dtype: DType) -> Column:
+def _checked(node: Node, args: list[Column], result: Checked, valid: Values | None, dtype: DType) -> Column:
     error = result.error
     if error is not None and valid is not None:
         error = error & valid
     null = result.null
     if error is not None and error.any():
         if node.get("strict", True):
-            raise failure(node, int(np.flatnonzero(np.atleast_1d(error))[0]))
+            row = int(np.flatnonzero(np.atleast_1d(error))[0])
+            raise _failure(node, [arg.values[row if len(arg) > 1 else 0].item() for arg in args]).at(row)
         null = error if null is None else null | error
     if null is not None and np.any(null):
         valid = ~null if valid is None else valid & ~null
     return Column(dtype, result.values, valid)
 
 
-def failure(node: Node, row: int) -> Exception:
-    """The error of a value that its operation cannot give, in the given row of the partition."""
+def _failure(node: Node, values: list[Any]) -> DataError:
+    """The error of values that an operation cannot give a result for."""
     if node.op in ("to_integer", "narrow"):
-        return CastError(
-            f"A value in row {row} of the partition does not fit the type of the cast: {show(node)}. "
-            "strict=False makes such values null."
-        )
-    return IntegerOverflowError(
-        f"{show(node)} leaves int64 in row {row} of the partition. Cast an operand to Float64 before."
-    )
+        why = f"the value {values[0]!r} does not fit the type of the cast"
+        return CastError(f"{why}. strict=False makes such values null.")
+    shown = " and ".join(str(value) for value in values)
+    return IntegerOverflowError(f"the result leaves int64, of {shown}. Cast an operand to Float64 before.")
+
+
+@contextmanager
+def computing(node: Node) -> Iterator[None]:
+    """Errors of data inside say what was being computed, and of which column."""
+    try:
+        yield
+    except DataError as error:
+        raise error.within(show(node)[:_SHOWN]).at(column=only_column(node)) from None
 
 
 def _view(node: Node, args: list[Column]) -> Column:

@@ -31,10 +31,12 @@ def refuse_beyond_int64(column: Column, name: str) -> None:
     """Raise IntegerOverflowError where a UInt64 column has a value that int64, in which integers compute, has not."""
     if column.dtype == UInt64 and column.values.dtype.kind == "u":
         beyond = column.values > np.uint64(2**63 - 1)
-        if (beyond if column.valid is None else beyond & column.valid).any():
+        rows = np.flatnonzero(beyond if column.valid is None else beyond & column.valid)
+        if len(rows):
             raise IntegerOverflowError(
-                f"Column {name!r} holds values of 2^63 and more. Cast it to Float64 at the source."
-            )
+                f"the value {column.values[rows[0]]} is 2^63 or more, and integers compute in int64. Cast the column "
+                "to Float64 or String at the source."
+            ).at(int(rows[0]), name or None)
 
 
 def literal_column(value: Any, dtype: DType) -> Column:
@@ -91,7 +93,8 @@ def _refuse_outside(column: Column, storage: np.dtype[Any]) -> None:
     if column.valid is not None:
         outside = outside & column.valid
     if outside.any():
-        raise CastError(f"The value {column.values[outside][0]} does not fit {storage}. Cast to a wider type.")
+        row = int(np.flatnonzero(outside)[0])
+        raise CastError(f"the value {column.values[row]} does not fit {storage}. Cast to a wider type.").at(row)
 
 
 def fold_numbers(row_ids: Values, folds: int) -> Values:

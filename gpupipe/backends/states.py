@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from gpupipe.backends import keys as grouping
-from gpupipe.columns import Column, Values, concat
+from gpupipe.columns import Column, Values, concat, taken_from
 from gpupipe.errors import IntegerOverflowError, NonFiniteError
 from gpupipe.schema import Boolean, Float64, Int64
 
 Arrays = dict[str, Values]
+_NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
+_INFINITE = "an infinite value has no place in a mean, a variance or a standard deviation. Clip it, or filter it out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def _update_sum(column: Column, groups: Values, n_groups: int) -> Arrays:
 def _update_moments(column: Column, groups: Values, n_groups: int) -> Arrays:
     values = column.values.astype(np.float64)
     if not np.isfinite(values).all():
-        raise NonFiniteError("an infinite value has no place in a mean, a variance or a standard deviation.")
+        raise NonFiniteError(_INFINITE).at(int(np.flatnonzero(~np.isfinite(values))[0]))
     n = _counts(groups, n_groups)
     # From one of the values on, so that a constant column has a spread of exactly 0, whatever its value.
     pivot = values[:1] if n_groups == 1 and len(values) else np.zeros(n_groups)
@@ -206,12 +208,14 @@ def gather(kind: str, column: Column, by: Groups) -> State:
     if by.of_row is not None and (by.of_row < 0).any():
         seen = by.of_row >= 0 if seen is None else seen & (by.of_row >= 0)
     groups = np.zeros(len(column), np.int64) if by.of_row is None else by.of_row
-    if seen is not None and not seen.all():
-        column, groups = column.take(seen), groups[seen]
+    rows = None if seen is None or seen.all() else np.flatnonzero(seen)
+    if rows is not None:
+        column, groups = column.take(rows), groups[rows]
     column = Column(column.dtype, column.values)
-    if grouping.is_nan(column) is not None:
-        raise NonFiniteError("NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed.")
-    state = State(kind, list(by.keys), by.rows, KINDS[kind].update(column, groups, n_groups))
+    with taken_from(rows):
+        if (nan := grouping.is_nan(column)) is not None:
+            raise NonFiniteError(_NAN).at(int(np.flatnonzero(nan)[0]))
+        state = State(kind, list(by.keys), by.rows, KINDS[kind].update(column, groups, n_groups))
     return _with_entries(state, column, groups, None) if kind == "values" else state
 
 

@@ -33,7 +33,8 @@ def judged(fit: Fit, source: Source, by: Sequence[str]) -> Evaluation:
     with workers(rows.n_workers) as pool:
         found = examples(features, rows, pool, Silent(), by=by)
     if not takes_nan(fit.model):
-        refuse_nan(found.matrix, features.names, fit.model.estimator)
+        with rows.all_placed(found.positions):
+            refuse_nan(found.matrix, features.names, fit.model.estimator)
     return evaluate_arrays(
         fit.model.kind,
         found.target,

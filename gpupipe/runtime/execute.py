@@ -11,6 +11,7 @@ from gpupipe.backends.learn import learned
 from gpupipe.backends.states import State, gather, groups_of, merge
 from gpupipe.columns import Frame
 from gpupipe.compiler.bind import Binder
+from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
@@ -36,7 +37,8 @@ def over_partitions(
 
     def one(index: int) -> Result:
         frame = rows.frame(index)
-        result = work(index, frame)
+        with rows.placed(index, frame):
+            result = work(index, frame)
         progress.advance(frame.n_rows)
         return result
 
@@ -90,7 +92,7 @@ def named(node: Node) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise type(error)(f"{show(node)}: {error}") from None
+        raise error.within(show(node)).at(column=only_column(node)) from None
 
 
 def _refuse_empty(state: State, node: object, nullable: bool) -> None:

@@ -178,13 +178,15 @@ def _trained(
     row = describe(declared.model)
     with clock.stage("features"):
         found = examples(features.for_training(), rows, pool, progress)
-        checked_rows(found, row, features)
+        with rows.all_placed(found.positions):
+            checked_rows(found, row, features)
         held = None
         if validation is not None:
             given = for_given(features, declared.target, validation)
             other = Rows(validation, given.plan.fit_columns, keep=False, schema=given.plan.schema)
             unseen = examples(given, other, pool, progress, what="validation")
-            checked_rows(unseen, row, features)
+            with other.all_placed(unseen.positions):
+                checked_rows(unseen, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights)
     with clock.stage("training"):
         model = train(

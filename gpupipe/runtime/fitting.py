@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from gpupipe.backends.categories import Tables
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Column, Frame, Values, concat
 from gpupipe.compiler.bind import Binder, Output
+from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted, plain_values
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import DataError, TargetError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.execute import over_partitions
+from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
@@ -32,6 +34,7 @@ class Examples:
         weights: float64 of shape (rows,), or None.
         row_ids: uint64 of shape (rows,).
         slices: values to slice by, as text, by column name.
+        positions: of each partition's rows in the source, for errors to name them.
     """
 
     matrix: Values
@@ -39,6 +42,7 @@ class Examples:
     weights: Values | None
     row_ids: Values
     slices: dict[str, Values]
+    positions: list[Values] = field(default_factory=list)
 
 
 def examples(
@@ -61,19 +65,24 @@ def examples(
     progress.begin(what, rows)
     stacked = Stacked(rows.heights, len(features.outputs))
 
-    def work(index: int, frame: Frame) -> tuple[Values, list[Column], Values, list[Values]]:
+    def work(index: int, frame: Frame) -> tuple[Values, list[Column], Values, list[Values], Values]:
         extra = prepared.columns(frame) if extras else []
         matrix = features.matrix(frame, stacked.part(index))
-        return matrix, extra, frame.row_ids, [labels_of(frame[name]) for name in by]
+        return matrix, extra, frame.row_ids, [labels_of(frame[name]) for name in by], frame.positions
 
     parts = over_partitions(rows, work, pool, progress)
     found = {name: concat([part[1][at] for part in parts]) for at, (name, _) in enumerate(extras)}
+    positions = [part[4] for part in parts]
+    with rows.all_placed(positions):
+        target = _target(found["target"], plan.target) if plan.target is not None else None
+        weights = _weights(found["weights"], plan.weights) if plan.weights is not None else None
     return Examples(
         stacked.whole([part[0] for part in parts]),
-        _target(found["target"], plan.target) if plan.target is not None else None,
-        _weights(found["weights"]) if plan.weights is not None else None,
+        target,
+        weights,
         np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, np.uint64),
         {name: np.concatenate([part[3][at] for part in parts]) for at, name in enumerate(by)},
+        positions,
     )
 
 
@@ -84,12 +93,25 @@ def _unfitted(plan: Plan, nodes: list[Node], backend: Backend) -> Any:
     return backend.prepare(outputs, binder.info, Tables(Fitted()))
 
 
-def _target(column: Column, node: Node | None) -> Values:
-    if column.null_count:
+_GIVEN = {GIVEN_TARGET: "y", GIVEN_WEIGHT: "sample_weight"}
+
+
+def _called(node: Node) -> str:
+    return _GIVEN.get(show(node), show(node))
+
+
+def _column(node: Node) -> str | None:
+    """The column that a target or weight is made of; None where it was given beside the rows."""
+    name = only_column(node)
+    return None if name in _GIVEN else name
+
+
+def _target(column: Column, node: Node) -> Values:
+    if column.valid is not None and column.null_count:
         raise TargetError(
-            f"The target {node} is null in {column.null_count:,} of {len(column):,} rows. Leave them out before the "
-            "fit: data.filter(gp.col(…).is_not_null())."
-        )
+            f"The target {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "
+            "Leave them out before the fit: data.filter(gp.col(…).is_not_null())."
+        ).at(int(np.flatnonzero(~column.valid)[0]), _column(node))
     return labels_of(column)
 
 
@@ -102,8 +124,14 @@ def labels_of(column: Column) -> Values:
     return values
 
 
-def _weights(column: Column) -> Values:
+def _weights(column: Column, node: Node) -> Values:
     weights = column.values.astype(np.float64)
-    if column.null_count or not np.isfinite(weights).all() or (weights < 0).any():
-        raise DataError("Weights must be numbers from 0 on, none of them null, NaN or infinite. Fill or filter them.")
+    good = np.isfinite(weights) & (weights >= 0)
+    valid = np.ones(len(column), bool) if column.valid is None else column.valid
+    if not (good & valid).all():
+        row = int(np.flatnonzero(~(good & valid))[0])
+        raise DataError(
+            f"The weight {_called(node)} is {weights[row] if valid[row] else 'null'}. Weights are numbers from 0 on, "
+            "none of them null, NaN or infinite. Fill or filter them."
+        ).at(row, _column(node))
     return weights

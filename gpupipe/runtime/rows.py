@@ -3,14 +3,17 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
 from gpupipe.backends.conform import as_planned
-from gpupipe.columns import Frame
+from gpupipe.columns import Frame, Values
+from gpupipe.errors import DataError
 from gpupipe.schema import Schema
 from gpupipe.sources.partition import LoadReport
+from gpupipe.sources.place import put
 from gpupipe.sources.source import Source
 
 HEAD = 16  # rows kept for an artifact to be checked by
@@ -74,6 +77,23 @@ class Rows:
         known = [self._heights[index] for index in range(self.n_partitions) if index in self._heights]
         return known if len(known) == self.n_partitions else None
 
+    def placed(self, index: int, frame: Frame) -> AbstractContextManager[None]:
+        """Errors of data inside say where in the source the row of a partition's frame stands."""
+        return self.source.partitions[index].placed(frame)
+
+    @contextmanager
+    def all_placed(self, positions: Sequence[Values]) -> Iterator[None]:
+        """The same of a row of all partitions' frames, one below the other, with the positions of each one's rows."""
+        try:
+            yield
+        except DataError as error:
+            if error.row is not None and error.position is None and not error.is_placed:
+                ends = np.cumsum([len(part) for part in positions])
+                index = int(np.searchsorted(ends, error.row, side="right"))
+                error.position = int(positions[index][error.row - int(ends[index])])
+                put(error, self.source.partitions[index].place(error.position))
+            raise
+
     def frame(self, index: int) -> Frame:
         """The frame of one partition."""
         frame = self._kept.get(index)
@@ -82,7 +102,8 @@ class Rows:
         started = time.perf_counter()
         frame, report = self.source.load_with_report(index, self._columns)
         if self._schema is not None:
-            frame = as_planned(frame, self._schema)
+            with self.placed(index, frame):
+                frame = as_planned(frame, self._schema)
         with self._lock:
             self.seconds_reading += time.perf_counter() - started
             self.bytes_read += report.bytes_read

@@ -79,7 +79,8 @@ def _tables(fit: Fit, rows: Rows, kept: list[str]) -> Iterator[pa.Table]:
 
     def work(index: int) -> pa.Table:
         frame = rows.frame(index)
-        return _beside(frame, kept, _table(fit, as_planned(frame.select(plan.columns), plan.schema)))
+        with rows.placed(index, frame):
+            return _beside(frame, kept, _table(fit, as_planned(frame.select(plan.columns), plan.schema)))
 
     with workers(rows.n_workers) as pool:
         yield from pool.map(work, range(rows.n_partitions))
