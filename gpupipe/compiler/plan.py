@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gpupipe.compiler.casts import convert
-from gpupipe.compiler.expand import columns_of, expand
+from gpupipe.compiler.expand import columns_of, expand, output_name
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.scans import Scan, Slot, operands, plan_scans
 from gpupipe.compiler.typing import Typer
@@ -43,7 +43,9 @@ class Plan:
     Attributes:
         schema: the source's schema.
         features: the features, in order.
-        target: the target's own core node (a model's labels or numbers), or None.
+        target: the target's own core node (a model's labels or numbers), or None; of several targets one of the
+            operation ``columns`` that holds theirs.
+        target_names: the names of several targets; None of one.
         weights: the weights' core node, or None.
         slots: every distinct reduction, in the order of first use; fitted state is kept by slot.
         scans: the trips over the data, each with the states it gathers.
@@ -61,6 +63,14 @@ class Plan:
     info: dict[Node, Info]
     columns: list[str]
     fit_columns: list[str]
+    target_names: tuple[str, ...] | None = None
+
+    @property
+    def targets(self) -> tuple[Node, ...]:
+        """The core node of each target."""
+        if self.target is None:
+            return ()
+        return (self.target,) if self.target_names is None else self.target.args
 
 
 def make_plan(
@@ -75,6 +85,7 @@ def make_plan(
     """Plan `features` (and the target and weights a model needs) against a schema.
 
     Args:
+        target: what a model learns; a node of the operation ``columns`` holds several.
         task: ``"classification"``, ``"regression"``, or None to decide by the target's type.
 
     Raises:
@@ -82,10 +93,13 @@ def make_plan(
     """
     _refuse_statistics(target, weights)
     labels = Typer(schema)
-    target_core = None if target is None else labels.core(target)
+    names = target_names(target)
+    target_core = _target_core(labels, target)
     weights_core = None if weights is None else _number(labels, weights, "weights")
     excluded = frozenset(columns_of([node for node in (target, weights) if node is not None])) | frozenset(key)
-    typer = Typer(schema, None if target_core is None else _as_numbers(labels, target_core, task))
+    if names is not None:
+        _refuse_target_statistics(features, names)
+    typer = Typer(schema, None if target_core is None or names else _as_numbers(labels, target_core, task))
     typer.info.update(labels.info)
     named = expand(features, schema, excluded)
     if not named:
@@ -97,7 +111,47 @@ def make_plan(
     needed = columns_of(rewrite(nodes, _without_statistics))
     extra = [node for node in (target_core, weights_core) if node is not None]
     fit_columns = columns_of([*nodes, *extra])
-    return Plan(schema, planned, target_core, weights_core, slots, scans, typer.info, needed, fit_columns)
+    return Plan(schema, planned, target_core, weights_core, slots, scans, typer.info, needed, fit_columns, names)
+
+
+def target_names(target: Node | None) -> tuple[str, ...] | None:
+    """The names of several targets; None of one, or none.
+
+    Raises:
+        ParameterError: there are none in the list, or one has no name.
+        DuplicateNameError: two have one name.
+    """
+    if target is None or target.op != "columns":
+        return None
+    if not target.args:
+        raise ParameterError("target=[] lists no target. Give target= a column's name, or a list of some.")
+    named: dict[str, Node] = {}
+    for node in target.args:
+        name = output_name(node)
+        if not name:
+            raise ParameterError(f"The target {show(node)} has no name. Give it an .alias(…).")
+        if name in named:
+            raise DuplicateNameError(
+                f"Two targets are named {name!r}: {show(named[name])} and {show(node)}. Give one an .alias(…), or "
+                "remove it."
+            )
+        named[name] = node
+    return tuple(named)
+
+
+def _target_core(typer: Typer, target: Node | None) -> Node | None:
+    if target is None or target.op != "columns":
+        return None if target is None else typer.core(target)
+    return make("columns", *(typer.core(node) for node in target.args))
+
+
+def _refuse_target_statistics(features: Sequence[Node], names: Sequence[str]) -> None:
+    """Of several targets none is *the* target: a column for each would multiply features behind the user's back."""
+    if any(part.op == "target" for part in walk(*features)):
+        raise ParameterError(
+            f"A feature takes a statistic of the target, as target_mean does, and there are {len(names)} targets: "
+            f"{', '.join(map(repr, names))}. Leave it out, or fit a pipeline for each target."
+        )
 
 
 def _without_statistics(node: Node) -> Node:

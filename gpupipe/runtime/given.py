@@ -34,7 +34,7 @@ def attached(table: pa.Table, extra: Mapping[str, Any]) -> pa.Table:
         ParameterError: weights that no model can use, or complex numbers.
     """
     for name, values in extra.items():
-        array = _one_column(values, of_target=name == GIVEN_TARGET)
+        array = _one_column(values, of_target=name.startswith(GIVEN_TARGET))
         if name == GIVEN_WEIGHT:
             _check_weights(array)
         if len(array) != table.num_rows:
@@ -49,7 +49,7 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None) -> Source:
     Raises:
         ParameterError: y or weights beside data that are not in memory.
     """
-    beside = {GIVEN_TARGET: y, GIVEN_WEIGHT: sample_weight}
+    beside = {**given_targets(y), GIVEN_WEIGHT: sample_weight}
     extra = {name: values for name, values in beside.items() if values is not None}
     if extra and isinstance(X, Source | str | os.PathLike):
         raise ParameterError("y and sample_weight go with data in memory; for a Source, declare target and weights.")
@@ -73,7 +73,7 @@ def validation_of(validation: Any, y: Any, key: str | None, inputs: Inputs) -> S
 
 
 def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
-    """The node of a target or weights, declared or given beside the rows.
+    """The node of a target or weights, declared or given beside the rows; of several targets a node of ``columns``.
 
     Raises:
         ParameterError: both.
@@ -81,8 +81,29 @@ def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
     if declared is not None and given is not None:
         raise ParameterError(f"The {what} was declared and given to fit too. Give it in one place.")
     if given is not None:
-        return make("col", name=name)
+        columns = list(given_targets(given)) if name == GIVEN_TARGET else [name]
+        if columns == [name]:
+            return make("col", name=name)
+        return make("columns", *(make("alias", make("col", name=at), name=at.removeprefix(_OF)) for at in columns))
+    if isinstance(declared, list | tuple):
+        return make("columns", *(as_column(each) for each in declared))
     return None if declared is None else as_column(declared)
+
+
+_OF = f"{GIVEN_TARGET} "  # before the name of each of several targets
+
+
+def given_targets(y: Any) -> dict[str, Any]:
+    """The columns that y becomes: one, or one for each of its own where it is a table or a matrix of several."""
+    if type(y).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and getattr(y, "ndim", 2) == 2:
+        table = table_of(y)[0] if hasattr(y, "columns") else None
+        if table is not None and table.num_columns > 1:
+            return {f"{_OF}{name}": table.column(name) for name in table.column_names}
+    nested = isinstance(y, list | tuple) and len(y) > 0 and isinstance(y[0], list | tuple | np.ndarray)
+    matrix = np.asarray(y) if nested else y
+    if isinstance(matrix, np.ndarray) and matrix.ndim == 2 and matrix.shape[1] > 1:
+        return {f"{_OF}y{at}": matrix[:, at] for at in range(matrix.shape[1])}
+    return {GIVEN_TARGET: y}
 
 
 def scan_as(data: Any, schema: Schema) -> Source:
@@ -93,6 +114,8 @@ def scan_as(data: Any, schema: Schema) -> Source:
 
 def name_of(values: Any) -> tuple[str, ...]:
     """The name that y brings, as a Series does: a column of X of that name is the target, and no feature."""
+    if list(given_targets(values)) != [GIVEN_TARGET]:
+        return tuple(name.removeprefix(_OF) for name in given_targets(values)) if hasattr(values, "columns") else ()
     name = getattr(values, "name", None)
     return (name,) if isinstance(name, str) and name else ()
 
@@ -138,14 +161,23 @@ def for_given(features: FittedFeatures, target: Node | None, source: Source) -> 
     Raises:
         ParameterError: y is missing, or given beside a declared target; so with weights.
     """
-    if target == make("col", name=GIVEN_TARGET):
-        if GIVEN_TARGET not in source.schema:
-            raise ParameterError("The fit was given y, so its target is in no column. Give y here too.")
-    elif target is not None and GIVEN_TARGET not in source.schema:
-        _require_target(target, source.schema)
-    elif GIVEN_TARGET in source.schema:
+    wanted = {name for name in columns_of([target] if target else []) if name.startswith(GIVEN_TARGET)}
+    found = {name for name in source.schema if name.startswith(GIVEN_TARGET)}
+    if wanted and not found:
+        raise ParameterError("The fit was given y, so its target is in no column. Give y here too.")
+    if found and not wanted and target is not None:
         raise ParameterError(f"The target {target} was declared and y given too. Give it in one place.")
+    if wanted != found:
+        given = f"The fit was given {_y_of(wanted)}, and here y has {_y_of(found)}"
+        raise ParameterError(f"{given}. Give the same columns.")
+    if target is not None and not wanted:
+        _require_target(target, source.schema)
     return replace(features, plan=_weighed(features.plan, source))
+
+
+def _y_of(columns: set[str]) -> str:
+    names = sorted(name.removeprefix(_OF) for name in columns)
+    return "one target" if GIVEN_TARGET in columns or not names else f"the targets {', '.join(map(repr, names))}"
 
 
 def _require_target(target: Node, schema: Schema) -> None:
