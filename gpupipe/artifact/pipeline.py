@@ -21,11 +21,12 @@ from gpupipe.errors import ArtifactCorruptError, ArtifactError, GpupipeError, Mi
 from gpupipe.expr.node import Node, walk
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import model_output, takes_nan
-from gpupipe.schema import Schema
+from gpupipe.schema import Schema, String
 from gpupipe.sources.border import to_arrow, to_column
 
 KIND = "gpupipe.pipeline"
 MAX_MESSAGE = 2_000  # characters
+FEW_WORDS, MAX_WORDS = 8, 2**27  # bytes of text, times the square of the most words in a run
 MAX_PROBE, MAX_TEXT = 1024, 2**24  # rows, of which a few are kept; bytes in a column of text
 
 
@@ -40,6 +41,7 @@ class Fit:
         task: ``"classification"``, ``"regression"`` or None.
         probe: a few training rows, scored when saved and again when loaded; None: none.
         notes: lineage and evaluation, plain JSON, for people.
+        groups: the expression of what a ranker's rows are ranked in, or None.
     """
 
     features: FittedFeatures
@@ -49,6 +51,7 @@ class Fit:
     task: str | None
     probe: Frame | None
     notes: Mapping[str, Any]
+    groups: Node | None = None
 
     def digest(self) -> str:
         """SHA-256 of the feature state: expressions, schema and learned values. The model has its own."""
@@ -56,7 +59,7 @@ class Fit:
         return state_digest(self._plan(), shapes, arrays)
 
     def _plan(self) -> dict[str, Any]:
-        return plan_document(self.features.plan, self.target, self.weights, self.task)
+        return plan_document(self.features.plan, self.target, self.weights, self.task, self.groups)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
         """Publish it at `path` in one step; gives the artifact's digest.
@@ -139,7 +142,7 @@ _WRONG = (
 def _restored(contents: artifact.Contents, backend: Backend) -> Fit:
     document, state, table = contents.document, contents.arrays.get("state", {}), contents.tables.get("probe")
     _refuse_more(contents)
-    plan, target, weights = load_plan(document["plan"])
+    plan, target, weights, groups = load_plan(document["plan"])
     names, notes = document["outputs"], document["notes"]
     if not isinstance(names, list) or not isinstance(notes, dict):
         raise ArtifactCorruptError("The artifact's outputs are no list, or its notes no object.")
@@ -152,8 +155,9 @@ def _restored(contents: artifact.Contents, backend: Backend) -> Fit:
         raise ArtifactCorruptError("The artifact's model is not one of its features.")
     probe = _probe(table, plan.columns, plan.schema)
     task = document["plan"]["task"]
-    fit = Fit(features, model, target, weights, task, probe, {**notes, "digest": contents.digest})
+    fit = Fit(features, model, target, weights, task, probe, {**notes, "digest": contents.digest}, groups)
     if probe is not None and table is not None:
+        _refuse_long(plan, probe)
         _check(fit, probe, table)
     return fit
 
@@ -172,6 +176,15 @@ def _refuse_wide(plan: Plan, n_outputs: int) -> None:
     widest = max((n["n_features"] for n in walk(*plan.info) if n.op == "word_ngrams"), default=0)
     if widest > n_outputs:
         raise ArtifactCorruptError(f"The artifact names {n_outputs} outputs, and one feature has {widest} columns.")
+
+
+def _refuse_long(plan: Plan, probe: Frame) -> None:
+    """Runs of many words of a long text are far more text than it: runs of up to n are some n² / 2 times as much."""
+    longest = max((n["high"] for n in walk(*plan.info) if n.op == "word_ngrams"), default=0)
+    size = sum(c.values.nbytes for c in probe.columns.values() if c.dtype == String)
+    words = min(longest, size)
+    if words > FEW_WORDS and words**2 * size > MAX_WORDS:
+        raise ArtifactCorruptError(f"The artifact's probe has {size} bytes of text, and counts runs of {longest} words.")
 
 
 def _model(document: Any, contents: artifact.Contents) -> Model | None:

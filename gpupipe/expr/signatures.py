@@ -20,7 +20,7 @@ from gpupipe.schema import parse_dtype
 
 Check = Callable[[Any], bool]
 _ANY_NUMBER = 1 << 20
-_INT32, _INT64, _UINT64 = 2**31, 2**63, 2**64
+_INT32, _INT64 = 2**31, 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _grams(node: Node) -> bool:
     return bool(node["low"] <= node["high"])
 
 
-_COUNT, _SEED = _integer(1, _INT64), _integer(-_UINT64, _UINT64)
+_COUNT, _BUCKETS, _SEED = _integer(1, _INT64), _integer(1, 2**30), _integer(0, _INT64)
 _NO_PARAMS = ("len_chars", "len_bytes", "to_lowercase", "to_uppercase")
 _FOLDS = {"folds": _integer(2, _INT64)}
 
@@ -150,12 +150,12 @@ STRUCTURE = {
     **{name: Signature((1, 1)) for name in ("nonzero", "days_of", "time_of", "ticks")},
 }  # fmt: skip
 COLUMNS = {
-    "codes": Signature((2, 2), {"other_buckets": _integer(1, _INT64)}, {}, _of_own_vocabulary),
+    "codes": Signature((2, 2), {"other_buckets": _BUCKETS}, {}, _of_own_vocabulary),
     "one_hot": Signature((2, 2), {"null": _flag, "limit": _COUNT}, {}, _of_own_vocabulary),
     "is_in": Signature((1, 1), {"values": _list, "dtype": _dtype}, {}, _listed("values")),
     "ordinal": Signature((1, 1), {"order": _list, "dtype": _dtype, "unknown": _among("error", "null")}, {},
                          _listed("order")),
-    "hash_bucket": Signature((1, _ANY_NUMBER), {"buckets": _integer(1, _UINT64), "seed": _SEED}),
+    "hash_bucket": Signature((1, _ANY_NUMBER), {"buckets": _BUCKETS, "seed": _SEED}),
     "bins": Signature((2, _ANY_NUMBER)),
     "to_datetime": Signature((1, 1), {"format": _or_none(_text), "strict": _flag, "time_zone": _or_none(_text)}),
     "to_date": Signature((1, 1), {"format": _or_none(_text), "strict": _flag}),
@@ -165,7 +165,7 @@ COLUMNS = {
     "ends_with": Signature((1, 1), {"pattern": _text}),
     "slice": Signature((1, 1), {"offset": _integer(-_INT64 // 2, _INT64 // 2),
                                 "length": _or_none(_integer(-_INT64 // 2, _INT64 // 2))}),
-    "word_ngrams": Signature((1, 1), {"n_features": _COUNT, "low": _COUNT, "high": _COUNT, "seed": _SEED,
+    "word_ngrams": Signature((1, 1), {"n_features": _BUCKETS, "low": _COUNT, "high": _COUNT, "seed": _SEED,
                                       "limit": _COUNT}, {}, _grams),
     **{name: Signature((1, 1)) for name in _NO_PARAMS},
 }  # fmt: skip

@@ -182,6 +182,8 @@ def check(data: bytes, n_features: int, n_outputs: int) -> None:
     classes, targets = _count(param, "num_class"), _count(param, "num_target")
     checks.require(classes == 0 or targets == 1, "its booster has several targets of several classes")
     checks.require(max(classes, targets) == n_outputs and classes != 1, "its booster has other outputs")
+    softmax = _member(document, "learner", "objective").get("softmax_multiclass_param")
+    checks.require(softmax is None or _count(softmax, "num_class") == classes, "its objective is for other classes")
     booster = _member(document, "learner", "gradient_booster")
     name = booster.get("name")
     checks.require(name in ("gbtree", "dart"), f"its booster is of kind {name!r}")
@@ -236,7 +238,8 @@ def _member(found: Any, *path: str) -> Mapping[str, Any]:
 
 def _count(found: Mapping[str, Any], name: str) -> int:
     text = found.get(name)
-    checks.require(isinstance(text, str) and text.isdecimal(), f"its booster's {name!r} is {text!r}")
+    whole = isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) < 20  # as XGBoost reads it
+    checks.require(whole, f"its booster's {name!r} is {str(text)[:100]!r}")
     return int(text)  # type: ignore[arg-type]
 
 

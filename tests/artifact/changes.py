@@ -1,12 +1,16 @@
 """Changes at random to what an artifact holds, written again with digests of their own."""
 
 import copy
+import struct
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from gpupipe import artifact
+from gpupipe.errors import ArtifactCorruptError
 from gpupipe.expr.signatures import SIGNATURES
+from gpupipe.models import ubj
 
 
 class Parts:
@@ -17,10 +21,38 @@ class Parts:
         self.arrays = {stem: dict(group) for stem, group in contents.arrays.items()}
         self.blobs, self.tables = dict(contents.blobs), dict(contents.tables)
 
+    @classmethod
+    def of(cls, path):
+        """The contents of the artifact that stands at a path."""
+        return cls(artifact.read(path))
+
     def write(self, path):
         artifact.write(path, document=self.document, arrays={k: v for k, v in self.arrays.items() if v},
                        blobs=self.blobs, tables=self.tables, overwrite=True)  # fmt: skip
         return path
+
+
+_MARKERS = {"int8": "i", "uint8": "U", "int16": "I", "int32": "l", "int64": "L", "float32": "d", "float64": "D"}
+
+
+def to_ubj(value: Any) -> bytes:
+    """Universal Binary JSON of what `ubj.read` gives."""
+    if isinstance(value, dict):
+        return b"{" + b"".join(to_ubj(key)[1:] + to_ubj(item) for key, item in value.items()) + b"}"
+    if isinstance(value, list):
+        return b"[#L" + struct.pack(">q", len(value)) + b"".join(to_ubj(item) for item in value)
+    if isinstance(value, np.ndarray):
+        marker = _MARKERS[value.dtype.name].encode()
+        wide = value.astype(value.dtype.newbyteorder(">")).tobytes()
+        return b"[$" + marker + b"#L" + struct.pack(">q", len(value)) + wide
+    if isinstance(value, bool):
+        return b"T" if value else b"F"
+    if isinstance(value, int):
+        return b"L" + struct.pack(">q", value)
+    if isinstance(value, float):
+        return b"D" + struct.pack(">d", value)
+    data = str(value).encode()
+    return b"SL" + struct.pack(">q", len(data)) + data
 
 
 JUNK = [
@@ -124,6 +156,37 @@ def _changed_arrays(parts, rng):
         group[f"{name}{rng.choice(['x', '.present', '.counts'])}"] = group[name]
 
 
+_TEXTS = ["", "0", "-1", "1", "3", "7", "100000", str(2**31), str(2**63), "1E0", "nan", "[1E0,2E0]", "[]", "gbtree",
+          "multi:softprob", "binary:logistic", "reg:squarederror", "x"]  # fmt: skip
+
+
+def _changed_booster(parts, rng):
+    """Another value somewhere in a booster, of its own type."""
+    name = rng.choice(sorted(parts.blobs))
+    try:
+        booster = ubj.read(parts.blobs[name])
+    except ArtifactCorruptError:  # an earlier change has left none
+        return
+    *above, last = rng.choice(_places(booster, []))
+    holder = booster
+    for key in above:
+        holder = holder[key]
+    value = holder[last]
+    if isinstance(value, np.ndarray) and len(value):
+        edges = [0, -1, 1, 2, len(value), 2**31 - 1, -(2**31), 1e30, float("nan")]
+        with np.errstate(all="ignore"):
+            at = rng.randrange(len(value))
+            other = np.append(value[:at], np.array([rng.choice(edges)]).astype(value.dtype))
+            holder[last] = rng.choice([np.append(other, value[at + 1 :]), other, value[::-1], np.append(value, value)])
+    elif isinstance(value, str):
+        holder[last] = rng.choice(_TEXTS)
+    elif rng.random() < 0.5 or not isinstance(value, int | list):
+        del holder[last]
+    else:
+        holder[last] = value[::-1] if isinstance(value, list) else rng.choice([0, -1, 2**31, 2**62])
+    parts.blobs[name] = to_ubj(booster)
+
+
 def _changed_probe(parts, rng):
     table = parts.tables["probe"]
     at = rng.randrange(table.num_columns)
@@ -142,7 +205,7 @@ def _changed_probe(parts, rng):
 
 def changed(contents, rng):
     parts = Parts(contents)
-    if rng.random() < 0.4:
+    if rng.random() < (0.1 if parts.blobs else 0.4):
         for _ in range(rng.choice([1, 1, 2])):
             _changed_plan(parts.document, rng)
         if rng.random() < 0.5:  # so that what the plan makes of the rows is not compared before it is computed
@@ -150,7 +213,9 @@ def changed(contents, rng):
         return parts
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         what = rng.random()
-        if what < 0.72 or (what < 0.92 and not parts.arrays):
+        if parts.blobs and rng.random() < 0.7:
+            _changed_booster(parts, rng)
+        elif what < 0.72 or (what < 0.92 and not parts.arrays):
             _changed_document(parts.document if rng.random() < 0.3 else parts.document.get("plan"), rng)
         elif what < 0.92:
             _changed_arrays(parts, rng)

@@ -7,74 +7,25 @@ import time
 
 import numpy as np
 import pytest
-from engine import TABLE
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import gpupipe as gp
-from gpupipe import artifact, col
+from gpupipe import col
 from gpupipe.errors import ArtifactCorruptError, ArtifactError, GpupipeError
 from gpupipe.expr.serial import to_json
 
 from .changes import Parts, changed
+from .kinds import kinds
 
-x, c, s, t = col("x"), col("c"), col("s"), col("t")
-FEATURES = {
-    "numbers": [
-        x.fill_null("median").clip(0, 5).log1p().standardize(), col("i").bucketize([0, 2]), x.qcut(4).alias("q"),
-        x.mean().over("c", "i").alias("m"), gp.when(col("a") & ~col("b")).then(x).otherwise(None).alias("w"),
-        col("j").is_in([1, 2]), (col("i") ** 3 % 7).cast("Int32").alias("p"), col("f").nan_to_null().alias("n"),
-    ],
-    "categories": [
-        c.one_hot(limit=50), c.codes(min_count=2, other_buckets=3).alias("k"), c.codes().over("i").alias("kk"),
-        c.frequency(), c.cross("i", 16), col("i").ordinal(list(range(-9, 10))).alias("o"), s.hash_buckets(8, seed=3),
-        x.group_statistics("c"), col("a").mode().over("c").alias("am"),
-    ],
-    "text": [
-        s.str.word_ngrams(4, n=(1, 2)), s.str.contains("[aé]").alias("ct"), s.str.len_chars(),
-        s.str.slice(0, 2).codes(),
-        s.str.strip_chars("a").alias("st"), s.str.starts_with("z").alias("sw"), s.fill_null("mode").alias("fm"),
-        col("d").cast("String").str.to_date("%Y-%m-%d", strict=False).dt.year().alias("y"),
-    ],
-    "times": [
-        t.dt.hour().cyclic(24), col("z").dt.month().alias("zm"), t.dt.elapsed("t2").alias("el"),
-        (col("d") > gp.lit(np.datetime64("2001-01-01").item())).alias("after"), col("u").dt.total_days().alias("ud"),
-        col("t").max().over("c").dt.day().alias("td"), col("z").cast("Date").alias("zd"),
-    ],
-}  # fmt: skip
-MODELS = {
-    "linear": (LinearRegression(), col("w").fill_null(0), [x.fill_null(0).standardize(), c.target_mean()]),
-    "logistic": (LogisticRegression(), c.fill_null("c1"), [x.fill_null(0), col("i").fill_null(1).target_mean()]),
-    "forest": (RandomForestClassifier(3, max_depth=3), col("a").fill_null(False), [x.fill_null(0), s.codes()]),
-}
-KINDS = [*FEATURES, *MODELS]
-
-
-def _pipeline(kind):
-    if kind in FEATURES:
-        return gp.Pipeline(FEATURES[kind])
-    model, target, features = MODELS[kind]
-    return gp.Pipeline(features, target=target, model=model)
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    """The contents of one artifact of each kind; each loaded once, so that what loads lazily has."""
-    folder, found = tmp_path_factory.mktemp("saved"), {}
-    for kind in KINDS:
-        _pipeline(kind).fit(TABLE).save(folder / kind)
-        gp.load(folder / kind).transform(TABLE.slice(0, 3))
-        found[kind] = artifact.read(folder / kind)
-    return found
+x, s = col("x"), col("s")
+KINDS = kinds()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_contents_written_again_are_loaded(saved, tmp_path, kind):
-    pipeline = gp.load(Parts(saved[kind]).write(tmp_path / "again"))
-    assert pipeline.transform(ROWS, output="arrow").num_rows == ROWS.num_rows
+    pipeline, rows = gp.load(Parts(saved[kind]).write(tmp_path / "again")), KINDS[kind].table.slice(0, 7)
+    assert pipeline.transform(rows, output="arrow").num_rows == rows.num_rows
 
 
-ROWS = TABLE.slice(0, 7)
 SLOW = 1.5  # seconds; most take a hundredth
 
 
@@ -92,12 +43,12 @@ def _load(path):
 
 def _try(saved, tmp_path, seed):
     rng = random.Random(seed)
-    kind = KINDS[seed % len(KINDS)]
+    kind = sorted(KINDS)[seed % len(KINDS)]
     path = changed(saved[kind], rng).write(tmp_path / "changed")
     loaded = _load(path)
     if loaded is not None:  # what was changed does not matter to anything that is checked; it must still work
         with contextlib.suppress(GpupipeError):
-            loaded.transform(ROWS)
+            loaded.transform(KINDS[kind].table.slice(0, 7))
     return loaded is not None
 
 
