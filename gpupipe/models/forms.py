@@ -5,11 +5,14 @@ from typing import Any
 from gpupipe.models import checks
 from gpupipe.models.bayes import Categorical, Gaussian
 from gpupipe.models.calibration import Calibrated
+from gpupipe.models.centroids import Centroids
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.cluster import Centres, Projection
 from gpupipe.models.isolation import Isolation
 from gpupipe.models.linear import Linear
 from gpupipe.models.member import MEMBER_KEYS, Member, blobs_among, check_document, check_outputs, split_arrays
+from gpupipe.models.neighbours import Neighbours
+from gpupipe.models.network import Network
 from gpupipe.models.oblivious import Oblivious
 from gpupipe.models.several import Chain, Several
 from gpupipe.models.staged import MedianTrees
@@ -23,7 +26,7 @@ FORMS: dict[str, type[Any]] = {
     for form in (
         *(Linear, Gaussian, Categorical, Centres, Projection),
         *(Trees, MedianTrees, Isolation, Oblivious, XGBoost),
-        KernelMachine,
+        *(KernelMachine, Neighbours, Centroids, Network),
     )
 }
 # Those that hold models: their bodies have `members`, and are read by `from_members`.

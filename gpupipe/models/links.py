@@ -164,6 +164,43 @@ class Link:
 
 _CLASSIFIER = ("classifier",)
 
+
+def _halves(n_outputs: int) -> int:
+    return n_outputs // 2 if n_outputs % 2 == 0 else -1
+
+
+def _nearness(raw: Floats) -> Floats:
+    return raw[:, : raw.shape[1] // 2]
+
+
+def _discriminant(raw: Floats) -> Floats:
+    return raw[:, raw.shape[1] // 2 :]
+
+
+def _likelihood_ratio(raw: Floats) -> Floats:
+    scores = _discriminant(raw)
+    return scores[:, 1:] - scores[:, :1] if scores.shape[1] == 2 else scores
+
+
+def _by_centroid(by: Callable[[Floats], Floats], discriminant: bool) -> Link:
+    """Decides for the largest output that `by` gives; with a discriminant there are probabilities."""
+    return Link(
+        _CLASSIFIER,
+        (4, 0),
+        probabilities=(lambda raw: softmax(_discriminant(raw))) if discriminant else None,
+        scored=_likelihood_ratio if discriminant else by,
+        chosen=lambda raw: by(raw).argmax(axis=1),
+        n_classes=_halves,
+    )
+
+
+_CENTROIDS = {
+    "nearest": _by_centroid(_nearness, True),
+    "likeliest": _by_centroid(_discriminant, True),
+    "nearest_only": _by_centroid(_nearness, False),
+    "likeliest_only": _by_centroid(_discriminant, False),
+}
+
 _PAIRS: dict[str, Any] = {"kinds": _CLASSIFIER, "n_classes": pairs.classes_of_pairs}
 _COUPLED: dict[str, Any] = {
     "kinds": _CLASSIFIER,
@@ -203,5 +240,6 @@ LINKS: dict[str, Link] = {
     "boosted_votes": Link(_CLASSIFIER, (1, 0), boosted_votes),
     "inlier": Link(("outlier_detector",), (1, 1)),
     **_ONE_AGAINST_ONE,
+    **_CENTROIDS,
     "none": Link(("clusterer", "transformer"), (1, 0), scores=False),
 }

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from gpupipe.models.model import Model, train
 
-from . import boosted_cases, linear_cases, svm_cases, tree_cases
+from . import boosted_cases, instance_cases, linear_cases, svm_cases, tree_cases
 from .boosted_cases import XGB
 from .case import LABELS, N_FEATURES, N_ROWS, NAMES, Case, matrix, target
 from .tree_cases import FEW, HIST
@@ -35,6 +35,7 @@ CASES: dict[str, Case] = {
     **linear_cases.CASES,
     **tree_cases.CASES,
     **svm_cases.CASES,
+    **instance_cases.CASES,
     **boosted_cases.CASES,
 }
 

@@ -17,5 +17,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "Class PassiveAggressive:FutureWarning",  # gone in scikit-learn 1.10
         "The `probability` parameter:FutureWarning",  # of SVC; gone in 1.11
         "FastICA did not converge",
+        "Stochastic Optimizer",
     ):
         config.addinivalue_line("filterwarnings", f"ignore:{notice}")
