@@ -26,34 +26,37 @@ Arrays = dict[str, Any]
 _WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def plan_document(plan: Plan, target: Node | None, weights: Node | None, task: str | None) -> dict[str, Any]:
+def plan_document(
+    plan: Plan, target: Node | None, weights: Node | None, task: str | None, groups: Node | None = None
+) -> dict[str, Any]:
     """The plan as JSON: the schema it read, and every expression as the user wrote it, selectors expanded."""
     used = [name for name in plan.schema if name in set(plan.fit_columns)]
-    extras = [node for node in (target, weights) if node is not None]
+    extras = [node for node in (target, weights, groups) if node is not None]
     return {
         "schema": plan.schema.select(used).to_dict(),
         "expressions": to_json([*(feature.source for feature in plan.features), *extras]),
         "has_target": target is not None,
         "has_weights": weights is not None,
         "task": task,
+        **({} if groups is None else {"has_groups": True}),
     }
 
 
-def load_plan(document: Mapping[str, Any]) -> tuple[Plan, Node | None, Node | None]:
-    """The plan, target and weights that :func:`plan_document` described.
+def load_plan(document: Mapping[str, Any]) -> tuple[Plan, Node | None, Node | None, Node | None]:
+    """The plan, target, weights and groups that :func:`plan_document` described.
 
     Raises:
         ArtifactCorruptError: it describes no plan.
     """
     try:
-        flags = document["has_weights"], document["has_target"]
+        flags = document.get("has_groups", False), document["has_weights"], document["has_target"]
         if not all(isinstance(flag, bool) for flag in flags) or document["task"] not in (None, *TASKS):
-            raise ValueError("has_target, has_weights or task is none that is ever written")
+            raise ValueError("has_target, has_weights, has_groups or task is none that is ever written")
         schema = _schema(document["schema"])
         roots = from_json(document["expressions"])
-        weights = roots.pop() if flags[0] else None
-        target = roots.pop() if flags[1] else None
-        return make_plan(schema, roots, target=target, weights=weights, task=document["task"]), target, weights
+        groups, weights, target = (roots.pop() if flag else None for flag in flags)
+        plan = make_plan(schema, roots, target=target, weights=weights, groups=groups, task=document["task"])
+        return plan, target, weights, groups
     except (PlanError, *_WRONG) as error:
         raise ArtifactCorruptError(f"The artifact's plan cannot be read: {error}") from error
 

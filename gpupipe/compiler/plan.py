@@ -8,6 +8,7 @@ from gpupipe.compiler.expand import columns_of, expand, output_name
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.scans import Scan, Slot, operands, plan_scans
 from gpupipe.compiler.typing import Typer
+from gpupipe.compiler.words import noted
 from gpupipe.errors import DuplicateNameError, LeakageError, ParameterError, TypeMismatchError
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.node import Node, make, rewrite, show, walk
@@ -51,7 +52,8 @@ class Plan:
         scans: the trips over the data, each with the states it gathers.
         info: what is known of every core node.
         columns: the source columns that features need (scoring reads no others).
-        fit_columns: those that a fit needs: what statistics take in, the target and the weights besides.
+        fit_columns: those that a fit needs: what statistics take in, the target, weights and groups besides.
+        groups: the core node of what a ranker's rows are ranked in, or None.
     """
 
     schema: Schema
@@ -64,6 +66,7 @@ class Plan:
     columns: list[str]
     fit_columns: list[str]
     target_names: tuple[str, ...] | None = None
+    groups: Node | None = None
 
     @property
     def targets(self) -> tuple[Node, ...]:
@@ -79,10 +82,11 @@ def make_plan(
     *,
     target: Node | None = None,
     weights: Node | None = None,
+    groups: Node | None = None,
     task: str | None = None,
     key: Iterable[str] = (),
 ) -> Plan:
-    """Plan `features` (and the target and weights a model needs) against a schema.
+    """Plan `features` (and the target, weights and groups a model needs) against a schema.
 
     Args:
         target: what a model learns; a node of the operation ``columns`` holds several.
@@ -91,27 +95,34 @@ def make_plan(
     Raises:
         PlanError: any of its kinds; nothing has been read.
     """
-    _refuse_statistics(target, weights)
+    beside = [node for node in (target, weights, groups) if node is not None]
+    _refuse_statistics(*beside)
     labels = Typer(schema)
     names = target_names(target)
     target_core = _target_core(labels, target)
     weights_core = None if weights is None else _number(labels, weights, "weights")
-    excluded = frozenset(columns_of([node for node in (target, weights) if node is not None])) | frozenset(key)
+    groups_core = None if groups is None else labels.core(groups)
+    excluded = frozenset(columns_of(beside)) | frozenset(key)
     if names is not None:
         _refuse_target_statistics(features, names)
     typer = Typer(schema, None if target_core is None or names else _as_numbers(labels, target_core, task))
     typer.info.update(labels.info)
     named = expand(features, schema, excluded)
     if not named:
-        raise ParameterError("The features select no column. List columns, or check the selectors against the schema.")
+        raise ParameterError(
+            "The features select no column. List columns, or check the selectors against the schema."
+            f"{noted(schema, schema.notes)}"
+        )
     planned = tuple(_feature(typer, name, node) for name, node in named)
     _refuse_twins(planned)
     slots, scans = plan_scans([feature.node for feature in planned])
     nodes = [feature.node for feature in planned]
     needed = columns_of(rewrite(nodes, _without_statistics))
-    extra = [node for node in (target_core, weights_core) if node is not None]
-    fit_columns = columns_of([*nodes, *extra])
-    return Plan(schema, planned, target_core, weights_core, slots, scans, typer.info, needed, fit_columns, names)
+    extra = [node for node in (target_core, weights_core, groups_core) if node is not None]
+    used = columns_of([*nodes, *extra])
+    return Plan(
+        schema, planned, target_core, weights_core, slots, scans, typer.info, needed, used, names, groups_core
+    )
 
 
 def target_names(target: Node | None) -> tuple[str, ...] | None:
@@ -188,11 +199,11 @@ def _as_numbers(typer: Typer, target: Node, task: str | None) -> Node:
     return typer.apply(make("class_indicator"), (target, vocabulary))
 
 
-def _refuse_statistics(*nodes: Node | None) -> None:
+def _refuse_statistics(*nodes: Node) -> None:
     for node in nodes:
-        if node is not None and any(part.op in REDUCTIONS for part in walk(node)):
+        if any(part.op in REDUCTIONS for part in walk(node)):
             raise ParameterError(
-                f"The target and weights are known row by row; {show(node)} needs a statistic of all rows. "
+                f"The target, weights and groups are known row by row; {show(node)} needs a statistic of all rows. "
                 "Compute it beforehand and compare with the number."
             )
 
