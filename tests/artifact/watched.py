@@ -82,9 +82,8 @@ def _forget_peak() -> None:
 
 
 def told(watch: Watch, path: Path, reader: str) -> dict[str, Any]:
-    """What one reader makes of the artifact, with seconds and the growth of memory while it read."""
-    _forget_peak()
-    before, started, cpu = _memory("VmRSS"), time.perf_counter(), time.process_time()
+    """What one reader makes of the artifact, and its seconds."""
+    started, cpu = time.perf_counter(), time.process_time()
     error: BaseException | None = None
     watch.seen.clear()
     try:
@@ -100,9 +99,16 @@ def told(watch: Watch, path: Path, reader: str) -> dict[str, Any]:
         "message": "" if error is None else str(error),
         "seconds": seconds,
         "busy": busy,
-        "grown": _memory("VmHWM") - before,
         "refused": watch.seen[:],
     }
+
+
+def _measured(watch: Watch, path: Path, reader: str) -> dict[str, Any]:
+    """The same, with the growth of memory while it read."""
+    _forget_peak()
+    before = _memory("VmRSS")
+    found = told(watch, path, reader)
+    return {**found, "grown": _memory("VmHWM") - before}
 
 
 def _tell(**found: Any) -> None:
@@ -120,16 +126,15 @@ def _warm(whole: list[Path]) -> None:
 
 
 def _damaged(watch: Watch, whole: list[Path], work: Path, seeds: range) -> None:
+    _forget_peak()
     start = _memory("VmRSS")
-    peak = 0
     for seed in seeds:
         rng = Random(seed)
         one, other = rng.sample(whole, 2)
         kind = damage(one, work / "damaged", rng, other)
         found = [told(watch, work / "damaged", reader) for reader in READERS]
-        peak = max(peak, *(_memory("VmRSS") - start + one["grown"] for one in found))
         _tell(seed=seed, artifact=one.name, kind=kind, found=found)
-    _tell(peak=max(peak, _memory("VmRSS") - start))
+    _tell(peak=_memory("VmHWM") - start)
 
 
 def main(task: str, *arguments: str) -> None:
@@ -142,7 +147,7 @@ def main(task: str, *arguments: str) -> None:
         _warm(sorted(Path(arguments[0]).iterdir()))
         for path in arguments[1:]:
             for reader in READERS:
-                _tell(path=path, **told(watch, Path(path), reader))
+                _tell(path=path, **_measured(watch, Path(path), reader))
 
 
 if __name__ == "__main__":
