@@ -12,15 +12,17 @@ import numpy as np
 from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
-from gpupipe.columns import Frame
+from gpupipe.columns import Frame, Values
 from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
-from gpupipe.errors import NullableFeatureError, ParameterError, TargetError, TypeMismatchError
+from gpupipe.compiler.words import noted
+from gpupipe.errors import NullableFeatureError, ParameterError, TargetError, TypeMismatchError, counted
 from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
 from gpupipe.models.scoring import refuse_nan
+from gpupipe.models.targets import refuse_several
 from gpupipe.runtime.execute import run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples
 from gpupipe.runtime.given import for_given
@@ -81,6 +83,8 @@ class Declared:
             )
         aside = [*self.aside, *([self.key] if self.key else [])]
         plan = make_plan(schema, self.features, target=self.target, weights=self.weights, task=self.task, key=aside)
+        if row is not None and plan.target_names is not None:
+            refuse_several(row, plan.target_names)
         if row is not None:
             _refuse_text(plan, row)
         if row is not None and not row.accepts_nan:
@@ -94,6 +98,7 @@ def _refuse_text(plan: Plan, row: Row) -> None:
             raise TypeMismatchError(
                 f"The feature {feature.name!r} is {feature.dtype}; {row.name} learns from numbers. "
                 "For text: .codes(), .one_hot() or .target_mean(); for times: .dt parts."
+                f"{noted(columns_of([feature.node]), plan.schema.notes)}"
             )
 
 
@@ -102,8 +107,8 @@ def _refuse_nullable(plan: Plan, row: Row) -> None:
     if nullable:
         shown = ", ".join(repr(name) for name in nullable[:8]) + (", …" if len(nullable) > 8 else "")
         raise NullableFeatureError(
-            f"{row.name} takes no nulls, and {len(nullable)} features may hold some: {shown}. Give them .fill_null(…), "
-            "or use a model that takes nulls (HistGradientBoosting, XGBoost)."
+            f"{row.name} takes no nulls, and {counted(len(nullable), 'feature')} may hold some: {shown}. (NaN of NumPy "
+            "and pandas is null too.) Use .fill_null(…), or a model that takes nulls (HistGradientBoosting, XGBoost)."
         )
 
 
@@ -196,19 +201,25 @@ def _trained(
             weights=found.weights,
             validation=held,
             feature_names=features.names,
+            targets=features.plan.target_names if row.supervised else None,
         )
     return model, {"rows": len(found.matrix), "baseline": _baseline(model, found)}
 
 
 def _baseline(model: Model, found: Examples) -> Any:
-    """What a trivial model would have learned: the classes' shares, or the mean."""
-    if found.target is None:
-        return None
-    if model.classes is None:
-        return float(np.average(found.target.astype(np.float64), weights=found.weights))
-    place = {label: at for at, label in enumerate(model.classes)}
-    codes = np.array([place[label] for label in found.target.tolist()])
-    shares = np.bincount(codes, weights=found.weights, minlength=len(place))
+    """What a trivial model would have learned: the classes' shares, or the mean; of several targets a list."""
+    if model.targets is None:
+        return None if found.target is None else _trivial(found.target, model.classes, found.weights)
+    classes = model.classes or (None,) * len(model.targets)
+    return [_trivial(target, labels, found.weights) for target, labels in zip(found.target, classes, strict=True)]
+
+
+def _trivial(target: Values, classes: tuple[Any, ...] | None, weights: Values | None) -> Any:
+    if classes is None:
+        return float(np.average(target.astype(np.float64), weights=weights))
+    place = {label: at for at, label in enumerate(classes)}
+    codes = np.array([place[label] for label in target.tolist()])
+    shares = np.bincount(codes, weights=weights, minlength=len(place))
     return (shares / shares.sum()).tolist()
 
 
