@@ -16,11 +16,21 @@ from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
 from gpupipe.models.contract import SklearnContract, configured_output, if_the_model_does, not_fitted
 from gpupipe.models.fitted import Model
+from gpupipe.models.labels import side_by_side
 from gpupipe.runtime.given import scan_as, source_of
 from gpupipe.runtime.inputs import Inputs, rows_as_table
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.score import passing, predictions, scores, transformed, transformed_matrix
-from gpupipe.sources.kinds import array_as, checked_kind, columns_as, index_of, kind_of, matrix_as
+from gpupipe.runtime.score import (
+    passing,
+    prediction_names,
+    predictions,
+    probability_names,
+    scores,
+    scores_each,
+    transformed,
+    transformed_matrix,
+)
+from gpupipe.sources.kinds import array_as, arrays_as, checked_kind, columns_as, index_of, kind_of, matrix_as
 from gpupipe.sources.source import Source
 
 
@@ -29,13 +39,13 @@ class FittedPipeline(SklearnContract):
 
     Attributes:
         model_: the trained model as data; None without one.
-        classes_: a classifier's labels, sorted.
+        classes_: a classifier's labels, sorted; of several targets a list of them.
     """
 
     key: str | None
     _inputs: Inputs
     model_: Model | None
-    classes_: Values
+    classes_: Any
 
     def _fitted(self) -> artifact.Fit:
         fit: artifact.Fit | None = self.__dict__.get("_fit")
@@ -89,20 +99,31 @@ class FittedPipeline(SklearnContract):
 
     @if_the_model_does
     def predict(self, X: Any, *, output: str | None = None) -> Any:
-        """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`."""
-        values = self._scores(X, lambda model, matrix: model.predict(matrix))
-        return array_as(self._kind(X, output, of="predict"), "prediction", values, index_of(X))
+        """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`.
+
+        With several targets an array of shape (rows, targets), or a table with a column `prediction_TARGET` for each.
+        """
+        found = self._scores_each(X, lambda model, matrix: model.each(matrix))
+        kind, model = self._kind(X, output, of="predict"), self._model()
+        if model.targets is None:
+            return array_as(kind, "prediction", found[0], index_of(X))
+        return side_by_side(found) if kind == "numpy" else arrays_as(kind, prediction_names(model), found, index_of(X))
 
     @if_the_model_does
     def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
         """Class probabilities of shape (rows, classes), columns as `classes_`.
 
-        For pandas and Polars a NumPy array, as scikit-learn's scorers expect, unless `output` says otherwise.
+        For pandas and Polars a NumPy array, as scikit-learn's scorers expect, unless `output` says otherwise. With
+        several targets a list of arrays, one for each, or a table with columns `probability_TARGET_LABEL`.
         """
-        values = self._scores(X, lambda model, matrix: model.predict_proba(matrix))
-        kind = self._kind(X, output, of="predict_proba")
+        found = self._scores_each(X, lambda model, matrix: model.proba_each(matrix))
+        kind, model = self._kind(X, output, of="predict_proba"), self._model()
         kind = "numpy" if kind in ("pandas", "polars") and output is None else kind
-        return matrix_as(kind, [str(label) for label in self.classes_], values, index_of(X))
+        if model.targets is None:
+            return matrix_as(kind, [str(label) for label in self.classes_], found[0], index_of(X))
+        if kind == "numpy":
+            return found
+        return matrix_as(kind, probability_names(model), np.concatenate(found, axis=1), index_of(X))
 
     def predictions(self, X: Any, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
         """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities.
@@ -139,11 +160,19 @@ class FittedPipeline(SklearnContract):
         fit = self._fitted()
         return judged(fit, source_of(self._inputs.by_name(data, self.plan_.columns), y, sample_weight, self.key), by)
 
-    def _scores(self, X: Any, score: Callable[[Model, Values], Values]) -> Values:
-        fit = self._fitted()
-        if fit.model is None:
+    def _model(self) -> Model:
+        model = self._fitted().model
+        if model is None:
             raise UnavailableError("This pipeline was fitted without a model. Fit it again with the model set.")
-        return scores(fit.features, fit.model, passing(self.scan(X), fit.features), score)
+        return model
+
+    def _scores(self, X: Any, score: Callable[[Model, Values], Values]) -> Values:
+        model, features = self._model(), self._fitted().features
+        return scores(features, model, passing(self.scan(X), features), score)
+
+    def _scores_each(self, X: Any, score: Callable[[Model, Values], list[Values]]) -> list[Values]:
+        model, features = self._model(), self._fitted().features
+        return scores_each(features, model, passing(self.scan(X), features), score)
 
     def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
         if kind == "numpy" and features.fits_float32:

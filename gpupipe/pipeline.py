@@ -28,7 +28,8 @@ class Pipeline(FittedPipeline):
 
     Args:
         features: expressions (lists of them nest); selectors expand against the data's schema.
-        target: what the model learns; an expression, or a column's name. Or give ``fit(X, y)``.
+        target: what the model learns; an expression, or a column's name. Or give ``fit(X, y)``. A list of them where
+            the model learns several targets.
         model: a scikit-learn or XGBoost estimator object, which is never changed; None only transforms.
         weights: row weights, for the model and the metrics; statistics are unweighted.
         key: the column whose values say which rows belong together (folds, splits); else a row's position does.
@@ -37,7 +38,7 @@ class Pipeline(FittedPipeline):
     Attributes (after the fit):
         features_: the fitted features as a pipeline without the model: it transforms, saves, and can be shared.
         model_: the trained model as data; None without one.
-        classes_: a classifier's labels, sorted.
+        classes_: a classifier's labels, sorted; of several targets a list of them.
         n_features_in_: how many columns the rows of the fit had, those of target, weights and key aside.
         feature_names_in_: their names; an array has none.
         report_: what the fit did.
@@ -127,7 +128,9 @@ class Pipeline(FittedPipeline):
         for stale in ("classes_", "feature_names_in_"):
             self.__dict__.pop(stale, None)
         if fit.model is not None and fit.model.classes is not None:
-            self.classes_ = labels_array(fit.model.classes)
+            classes = fit.model.classes
+            several = fit.model.targets is not None
+            self.classes_ = [labels_array(labels) for labels in classes] if several else labels_array(classes)
         self.n_features_in_ = inputs.count
         if inputs.named:
             self.feature_names_in_ = np.array(inputs.names, dtype=object)

@@ -15,6 +15,7 @@ from gpupipe.errors import SchemaMismatchError
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs
 from gpupipe.models.forms import read_body
+from gpupipe.models.labels import side_by_side
 from gpupipe.models.member import Body, Member, Parts, all_of, check_document, check_outputs
 from gpupipe.models.rows import Kind
 
@@ -111,10 +112,7 @@ class Model:
             ModelError: a transformer.
         """
         found = self.each(X)
-        if self.targets is None:
-            return found[0]
-        kind = found[0].dtype if len({values.dtype for values in found}) == 1 else object
-        return np.stack([values.astype(kind) for values in found], axis=1)
+        return found[0] if self.targets is None else side_by_side(found)
 
     def each(self, X: NDArray[np.float32]) -> list[NDArray[Any]]:
         """What :meth:`predict` says of each target, (rows,), in its own type."""
@@ -127,8 +125,12 @@ class Model:
         Raises:
             ModelError: no classifier, or one without probabilities (SGDClassifier with a hinge loss).
         """
-        found = [output.probabilities(raw) for output, raw in self.raw_each(X)]
+        found = self.proba_each(X)
         return found[0] if self.targets is None else found
+
+    def proba_each(self, X: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+        """The class probabilities of each target."""
+        return [output.probabilities(raw) for output, raw in self.raw_each(X)]
 
     def decision_function(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Raw scores: float64 of shape (rows,) with one output (above 0: second class), else (rows, classes).

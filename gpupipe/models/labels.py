@@ -85,6 +85,12 @@ def decode(codes: NDArray[Any], classes: Sequence[Label]) -> NDArray[Any]:
     return np.array(classes, dtype=kind)[codes]
 
 
+def side_by_side(found: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Columns of values as one array, (rows, columns): objects where their types differ."""
+    kind = found[0].dtype if len({values.dtype for values in found}) == 1 else object
+    return np.stack([values.astype(kind) for values in found], axis=1)
+
+
 def _arrow(y: Any) -> pa.Array:
     if isinstance(y, pa.ChunkedArray):
         y = y.combine_chunks()

@@ -1,6 +1,6 @@
 """From a plan and rows to fitted features, and from those to the matrix, labels and weights a model trains on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +18,11 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import DataError, TargetError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.execute import over_partitions
-from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT
+from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
+from gpupipe.sources.identity import key_hash
 
 
 @dataclass(slots=True, eq=False)
@@ -30,19 +31,21 @@ class Examples:
 
     Attributes:
         matrix: float32 of shape (rows, features), C-ordered, null as NaN.
-        target: labels or numbers of shape (rows,), or None.
+        target: labels or numbers of shape (rows,), or None; of several targets a list of them.
         weights: float64 of shape (rows,), or None.
         row_ids: uint64 of shape (rows,).
         slices: values to slice by, as text, by column name.
         positions: of each partition's rows in the source, for errors to name them.
+        groups: values of shape (rows,), none of them null: what each row is ranked in; or None.
     """
 
     matrix: Values
-    target: Values | None
+    target: Any
     weights: Values | None
     row_ids: Values
     slices: dict[str, Values]
     positions: list[Values] = field(default_factory=list)
+    groups: Values | None = None
 
 
 def examples(
@@ -54,14 +57,15 @@ def examples(
     by: Sequence[str] = (),
     what: str = "features",
 ) -> Examples:
-    """The matrix of all rows, with target, weights and the columns to slice by, in the order of rows.
+    """The matrix of all rows, with target, weights, groups and the columns to slice by, in the order of rows.
 
     Raises:
         TargetError: a null target.
+        DataError: a null group.
     """
     plan = features.plan
-    extras = [(name, node) for name, node in (("target", plan.target), ("weights", plan.weights)) if node is not None]
-    prepared = _unfitted(plan, [node for _, node in extras], features.backend)
+    extras = [*plan.targets, *([] if plan.weights is None else [plan.weights])]
+    prepared = _unfitted(plan, extras, features.backend)
     progress.begin(what, rows)
     stacked = Stacked(rows.heights, len(features.outputs))
 
@@ -71,39 +75,51 @@ def examples(
         return matrix, extra, frame.row_ids, [labels_of(frame[name]) for name in by], frame.positions
 
     parts = over_partitions(rows, work, pool, progress)
-    found = {name: concat([part[1][at] for part in parts]) for at, (name, _) in enumerate(extras)}
+    found = [concat([part[1][at] for part in parts]) for at in range(len(extras))]
     positions = [part[4] for part in parts]
     with rows.all_placed(positions):
-        target = _target(found["target"], plan.target) if plan.target is not None else None
-        weights = _weights(found["weights"], plan.weights) if plan.weights is not None else None
+        each = [_target(column, node) for column, node in zip(found, plan.targets, strict=False)]
+        weights = None if plan.weights is None else _weights(found[-1], plan.weights)
+        groups = _groups(found["groups"], plan.groups) if plan.groups is not None else None
     return Examples(
         stacked.whole([part[0] for part in parts]),
-        target,
+        each if plan.target_names is not None else (each or [None])[0],
         weights,
         np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, np.uint64),
         {name: np.concatenate([part[3][at] for part in parts]) for at, name in enumerate(by)},
         positions,
+        groups,
     )
 
 
+def group_identity(plan: Plan, backend: Backend) -> Callable[[Frame], Values] | None:
+    """Rows of one group are one: they share folds. None where there are no groups."""
+    if plan.groups is None:
+        return None
+    prepared = _unfitted(plan, [plan.groups], backend)
+    return lambda frame: key_hash(prepared.columns(frame)[0])
+
+
 def _unfitted(plan: Plan, nodes: list[Node], backend: Backend) -> Any:
-    """Target and weights, which no scan precedes, ready to run."""
+    """Target, weights and groups, which no scan precedes, ready to run."""
     binder = Binder((), Fitted(), plan.info)
     outputs = [Output(show(node), binder.bind(node), binder.info[node].dtype) for node in nodes]
     return backend.prepare(outputs, binder.info, Tables(Fitted()))
 
 
-_GIVEN = {GIVEN_TARGET: "y", GIVEN_WEIGHT: "sample_weight"}
+_GIVEN = {GIVEN_TARGET: "y", GIVEN_WEIGHT: "sample_weight", GIVEN_GROUPS: "groups"}
 
 
 def _called(node: Node) -> str:
-    return _GIVEN.get(show(node), show(node))
+    name = only_column(node) or ""
+    several = name.startswith(f"{GIVEN_TARGET} ")  # one of the columns of y
+    return repr(name.removeprefix(f"{GIVEN_TARGET} ")) if several else _GIVEN.get(show(node), show(node))
 
 
 def _column(node: Node) -> str | None:
     """The column that a target or weight is made of; None where it was given beside the rows."""
     name = only_column(node)
-    return None if name in _GIVEN else name
+    return None if name is None or name.startswith(tuple(_GIVEN)) else name
 
 
 def _target(column: Column, node: Node) -> Values:
@@ -111,6 +127,15 @@ def _target(column: Column, node: Node) -> Values:
         raise TargetError(
             f"The target {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "
             "Leave them out before the fit: data.filter(gp.col(…).is_not_null())."
+        ).at(int(np.flatnonzero(~column.valid)[0]), _column(node))
+    return labels_of(column)
+
+
+def _groups(column: Column, node: Node) -> Values:
+    if column.valid is not None and column.null_count:
+        raise DataError(
+            f"The group {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "
+            "Fill it in its expression, or leave them out: data.filter(gp.col(…).is_not_null())."
         ).at(int(np.flatnonzero(~column.valid)[0]), _column(node))
     return labels_of(column)
 

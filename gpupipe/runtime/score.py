@@ -18,7 +18,7 @@ from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
 from gpupipe.sources.border import to_arrow
-from gpupipe.sources.kinds import array_as, columns_as, matrix_as
+from gpupipe.sources.kinds import arrays_as, columns_as, matrix_as
 from gpupipe.sources.source import Source
 
 
@@ -42,6 +42,37 @@ def scores(features: FittedFeatures, model: Any, rows: Rows, score: Callable[[Mo
     return np.concatenate(each_partition(rows, work))
 
 
+def scores_each(
+    features: FittedFeatures, model: Any, rows: Rows, score: Callable[[Model, Values], list[Values]]
+) -> list[Values]:
+    """`score` of the model and each partition's matrix, which gives an array a target: each one below the other."""
+
+    def work(frame: Frame) -> list[Values]:
+        return score(model, feature_matrix(features, model, frame))
+
+    return [np.concatenate(parts) for parts in zip(*each_partition(rows, work), strict=True)]
+
+
+def prediction_names(model: Model) -> list[str]:
+    """The columns of predictions: ``prediction``, or ``prediction_TARGET`` for each of several targets."""
+    return ["prediction"] if model.targets is None else [f"prediction_{target}" for target in model.targets]
+
+
+def probability_names(model: Model) -> list[str]:
+    """The columns of probabilities: ``probability_LABEL``, or ``probability_TARGET_LABEL`` with several targets.
+
+    Raises:
+        DuplicateNameError: two targets and labels of theirs make one name.
+    """
+    if model.targets is None:
+        return [f"probability_{label}" for label in model.classes or ()]
+    pairs = zip(model.targets, model.classes or (), strict=False)
+    names = [f"probability_{target}_{label}" for target, labels in pairs for label in labels]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DuplicateNameError(f"Two targets would have probabilities named {twice[0]!r}. Give one an .alias(…).")
+    return names
+
+
 def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
     """Every feature over all rows, each in its type."""
     parts = each_partition(rows, features.columns)
@@ -63,7 +94,8 @@ def predictions(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Iterator[
     """What `gpupipe predict` writes, a table for each partition, in their order, computed on all cores.
 
     The columns `keep` of the data, as they are there; then ``prediction`` and, of a classifier with probabilities,
-    ``probability_LABEL`` for each label; of a pipeline that only transforms, its features; of a PCA, its components.
+    ``probability_LABEL`` for each label (of several targets ``prediction_TARGET`` and ``probability_TARGET_LABEL``);
+    of a pipeline that only transforms, its features; of a PCA, its components.
 
     Raises:
         ColumnNotFoundError, TypeMismatchError: a column that is not there, or cannot be read; before a row is read.
@@ -109,9 +141,10 @@ def _table(fit: Fit, frame: Frame) -> pa.Table:
     if model.kind == "transformer":
         components = model.transform(matrix)
         return matrix_as("arrow", [f"component_{at}" for at in range(components.shape[1])], components)
-    table = array_as("arrow", "prediction", model.predict(matrix))
+    table = arrays_as("arrow", prediction_names(model), model.each(matrix))
     if not model.has_probabilities:
         return table
-    for label, share in zip(model.classes or (), model.predict_proba(matrix).T, strict=True):
-        table = table.append_column(f"probability_{label}", pa.array(np.ascontiguousarray(share)))
+    shares = [share for found in model.proba_each(matrix) for share in found.T]
+    for name, share in zip(probability_names(model), shares, strict=True):
+        table = table.append_column(name, pa.array(np.ascontiguousarray(share)))
     return table

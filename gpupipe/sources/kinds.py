@@ -80,6 +80,16 @@ def array_as(kind: str, name: str, values: Values, index: Any = None) -> Any:
     return pa.table({name: pa.array(values.tolist() if values.dtype == object else values)})
 
 
+def arrays_as(kind: str, names: Sequence[str], arrays: Sequence[Values], index: Any = None) -> Any:
+    """1-D results side by side as a table of `kind` (not "numpy"), each column in its own type."""
+    columns = {name: array_as(kind, name, values, index) for name, values in zip(names, arrays, strict=True)}
+    if kind == "pandas":
+        return optional.load("pandas").DataFrame(columns, index=index)
+    if kind == "polars":
+        return optional.load("polars").DataFrame(columns)
+    return pa.table({name: table.column(name) for name, table in columns.items()})
+
+
 def matrix_as(kind: str, names: Sequence[str], values: Values, index: Any = None) -> Any:
     """A 2-D result: an array, or a table of named columns."""
     if kind == "numpy":
