@@ -49,7 +49,7 @@ class Typer:
                     self._core[node] = _shows_as(node, self.apply(node, args), args)
                 except PlanError as error:
                     known = {arg: self.info[core].dtype for arg, core in zip(node.args, args, strict=True)}
-                    raise in_words(error, node, root, known) from None
+                    raise in_words(error, node, root, known, self._schema.notes) from None
         if _is_list(self._core[root]):
             raise TypeMismatchError(f"{show(root)} is a list, not a value for each row. Use .codes() or .one_hot().")
         return self._core[root]

@@ -1,9 +1,10 @@
 """Errors of planning in the user's words: the operation as it was written, where it stands, and what was meant."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from gpupipe.errors import ColumnNotFoundError, PlanError
+from gpupipe.compiler.expand import columns_of
+from gpupipe.errors import ColumnNotFoundError, PlanError, TypeMismatchError
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE
 from gpupipe.expr.node import Node, called, show, walk
@@ -11,18 +12,27 @@ from gpupipe.expr.reductions import FILLS, REDUCTIONS
 from gpupipe.schema import DType
 
 
-def in_words(error: PlanError, node: Node, root: Node, types: Mapping[Node, DType]) -> PlanError:
+def in_words(
+    error: PlanError, node: Node, root: Node, types: Mapping[Node, DType], notes: Mapping[str, str]
+) -> PlanError:
     """The error that `node` of the expression `root` met, its operation named as the user wrote it.
 
     Args:
         types: the types of the node's operands.
+        notes: why columns have the types they have, where that may surprise.
     """
     text = str(error)
     first, blank, rest = text.partition(" ")
     if first in ELEMENTWISE or first in COLUMNWISE or first in REDUCTIONS:
         text = word_of(node, root, first) + blank + rest
     meant = next(filter(None, (hint(error, node, types) for hint in _HINTS)), "")
-    return type(error)(f"{text}{meant} In: {show(root)}")
+    why = noted(columns_of([node]), notes) if isinstance(error, TypeMismatchError) else ""
+    return type(error)(f"{text}{meant} In: {show(root)}{why and '.'}{why}")
+
+
+def noted(names: Iterable[str], notes: Mapping[str, str]) -> str:
+    """What is noted of the named columns, to stand after a message."""
+    return "".join(f" {notes[name]}" for name in names if name in notes)
 
 
 def word_of(node: Node, root: Node, op: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gpupipe.errors import ColumnNotFoundError, ParameterError, nearest
+from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.node import Node, make, show
 from gpupipe.schema import DType, Schema
@@ -118,6 +118,7 @@ def select_names(node: Node, schema: Schema, excluded: frozenset[str]) -> list[s
 
     Raises:
         ColumnNotFoundError: a name that is not in the schema.
+        TypeMismatchError: the name of a column that cannot be used.
     """
     if node.op == "union":
         left, right = (select_names(arg, schema, excluded) for arg in node.args)
@@ -130,6 +131,5 @@ def select_names(node: Node, schema: Schema, excluded: frozenset[str]) -> list[s
         wanted = _KINDS[node["kind"]]
         return [name for name, field in schema.items() if wanted(field.dtype) and name not in excluded]
     for name in names:
-        if name not in schema:
-            raise ColumnNotFoundError(f"There is no column {name!r}. {nearest(name, schema)}")
+        schema[name]  # which says what is wrong with a name
     return list(names)

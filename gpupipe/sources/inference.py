@@ -17,7 +17,7 @@ _LONG = 19  # digits that int64 may not hold
 _BEYOND_EXACT = 16  # and that float64 may not
 _PADDED = r"^[+-]?0[0-9xX]"  # 007, 0x1F: an identifier, whatever a number parser makes of it
 _WHOLE = r"^-?[0-9]+$"
-_SAMPLE, _MOSTLY = 1000, 0.8
+_SAMPLE, _MOSTLY = 1000, 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,7 +234,7 @@ def test_unseen_values(device):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_value_that_ordinal_does_not_list(device):
-    with pytest.raises(DataError, match=r"'c9' in row 1 is not among the 1 values.*unknown='null'"):
+    with pytest.raises(DataError, match=r"Row 1, column 'v': .*'c9' is not among the 1 values.*unknown='null'"):
         value(col("v").ordinal(["c1"]), device, {"v": pa.array([None, "c9"])})
 
 
