@@ -14,6 +14,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import UnavailableError
 from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
+from gpupipe.evaluation.several import SeveralEvaluations
 from gpupipe.models.contract import SklearnContract, configured_output, if_the_model_does, not_fitted
 from gpupipe.models.fitted import Model
 from gpupipe.models.labels import side_by_side
@@ -140,25 +141,29 @@ class FittedPipeline(SklearnContract):
 
     @if_the_model_does
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Accuracy of a classifier, R² of a regressor."""
-        found = self._judged(X, y, sample_weight, ())
-        name = "accuracy" if found.kind == "classifier" else "r2"
+        """Accuracy of a classifier, R² of a regressor, NDCG of a ranker whose groups are columns of `X`; of several
+        targets the share of rows in which all are right, or the mean R²."""
+        found = self._judged(X, y, sample_weight, None, ())
+        name = {"classifier": "accuracy", "ranker": "ndcg"}.get(found.kind, "r2")
         return float(found.to_dict()["metrics"][name]["value"])
 
     def evaluate(
-        self, data: Any, y: Any = None, *, by: str | Iterable[str] = (), sample_weight: Any = None
-    ) -> Evaluation:
-        """Metrics with 95 % intervals beside a trivial baseline, on the whole and by slices.
+        self, data: Any, y: Any = None, *, by: str | Iterable[str] = (), sample_weight: Any = None, groups: Any = None
+    ) -> Evaluation | SeveralEvaluations:
+        """Metrics with 95 % intervals beside a trivial baseline, on the whole and by slices; of several targets each.
 
         Args:
             data: rows with the target, not those of the fit.
             by: columns to slice by.
+            groups: a ranker's groups, where the fit was given them so.
         """
-        return self._judged(data, y, sample_weight, [by] if isinstance(by, str) else list(by))
+        return self._judged(data, y, sample_weight, groups, [by] if isinstance(by, str) else list(by))
 
-    def _judged(self, data: Any, y: Any, sample_weight: Any, by: Sequence[str]) -> Evaluation:
-        fit = self._fitted()
-        return judged(fit, source_of(self._inputs.by_name(data, self.plan_.columns), y, sample_weight, self.key), by)
+    def _judged(
+        self, data: Any, y: Any, sample_weight: Any, groups: Any, by: Sequence[str]
+    ) -> Evaluation | SeveralEvaluations:
+        rows = self._inputs.by_name(data, self.plan_.columns)
+        return judged(self._fitted(), source_of(rows, y, sample_weight, self.key, groups), by)
 
     def _model(self) -> Model:
         model = self._fitted().model

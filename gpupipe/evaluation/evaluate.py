@@ -30,6 +30,8 @@ def evaluate_arrays(
     *,
     groups: Any | None = None,
     probabilities: bool = True,
+    decided: Any | None = None,
+    threshold: Mapping[str, Any] | None = None,
     baseline: Any | None = None,
     seed: int = 0,
 ) -> Evaluation:
@@ -50,6 +52,8 @@ def evaluate_arrays(
         groups: (rows,) of a ranker: what each row is ranked in, any plain values.
         probabilities: whether a classifier's outputs are probabilities, not decision values; then there is a
             log loss and a Brier score.
+        decided: int (rows,): the position in `classes` of what a classifier decided for; None: of the highest output.
+        threshold: of a classifier that has one of its own: {"value", "label", "response"}; it is told in the report.
         baseline: what the trivial model learned in training: the classes' shares (classes,), or the mean;
             None: those of `y_true`.
         seed: of the bootstrap.
@@ -67,7 +71,7 @@ def evaluate_arrays(
     if kind not in ("classifier", "regressor", "ranker"):
         raise ParameterError(f"A {kind!r} cannot be evaluated; there are 'classifier', 'regressor' and 'ranker'.")
     sample = (
-        _classified(y_true, outputs, classes, probabilities)
+        _classified(y_true, outputs, classes, probabilities, decided)
         if kind == "classifier"
         else _regressed(y_true, outputs) if kind == "regressor" else _ranked(y_true, outputs, groups)
     )
@@ -90,11 +94,12 @@ def evaluate_arrays(
         classes=labels,
         confusion_matrix=sample.confusion(weight[None])[0] if isinstance(sample, Classification) else None,
         n_groups=len(sample.sizes) if isinstance(sample, Ranked) else None,
+        threshold=None if threshold is None else dict(threshold),
     )
 
 
 def _classified(
-    y_true: Any, outputs: Any, classes: Sequence[Any] | None, probabilities: bool
+    y_true: Any, outputs: Any, classes: Sequence[Any] | None, probabilities: bool, decided: Any
 ) -> Classification:
     if classes is None or len(classes) < 2:
         raise ParameterError(f"A classifier has at least two classes; given were {classes!r}.")
@@ -115,7 +120,12 @@ def _classified(
         raise ParameterError(
             "The outputs are not probabilities. For decision values pass probabilities=False."
         )
-    return Classification(true, scores, probabilities)
+    if decided is None:
+        return Classification(true, scores, probabilities)
+    codes = np.asarray(decided)
+    if codes.shape != true.shape or codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= len(classes):
+        raise ParameterError(f"decided is a position among {len(classes)} classes, for each of {len(true):,} rows.")
+    return Classification(true, scores, probabilities, codes.astype(np.int64))
 
 
 def _regressed(y_true: Any, outputs: Any) -> Regression:

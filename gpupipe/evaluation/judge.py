@@ -1,24 +1,31 @@
 """A fitted pipeline and rows with their target in, an evaluation out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from gpupipe.artifact.pipeline import Fit
 from gpupipe.columns import Values
 from gpupipe.errors import ParameterError
 from gpupipe.evaluation.evaluate import evaluate_arrays
-from gpupipe.evaluation.report import Evaluation
-from gpupipe.models.fitted import Model
-from gpupipe.models.scoring import model_output, refuse_nan, takes_nan
+from gpupipe.evaluation.report import Evaluation, Metric
+from gpupipe.evaluation.several import SeveralEvaluations
+from gpupipe.evaluation.target import encode_labels
+from gpupipe.models.fitted import Model, threshold_of
+from gpupipe.models.member import Member
+from gpupipe.models.scoring import numbers_of, refuse_nan, takes_nan
 from gpupipe.runtime.execute import workers
-from gpupipe.runtime.fitting import examples
+from gpupipe.runtime.fitting import Examples, examples
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 from gpupipe.sources.source import Source
 
 
-def judged(fit: Fit, source: Source, by: Sequence[str]) -> Evaluation:
-    """Metrics of the fit's model on the rows of `source`, whole and by the values of the columns `by`.
+def judged(fit: Fit, source: Source, by: Sequence[str]) -> Evaluation | SeveralEvaluations:
+    """Metrics of the fit's model on the rows of `source`, whole and by the values of the columns `by`; of several
+    targets for each.
 
     A target and weights that were given beside the rows, not declared, stand in the source under their own names.
 
@@ -35,20 +42,60 @@ def judged(fit: Fit, source: Source, by: Sequence[str]) -> Evaluation:
     if not takes_nan(fit.model):
         with rows.all_placed(found.positions):
             refuse_nan(found.matrix, features.names, fit.model.estimator)
+    return _several(fit, found) if fit.model.targets is not None else _one(fit, fit.model, found)
+
+
+def _one(fit: Fit, model: Model, found: Examples) -> Evaluation:
+    (seen,) = model.raw_each(found.matrix)
+    return _evaluated(seen, found.target, found, fit.notes.get("baseline"), model.threshold)
+
+
+def _several(fit: Fit, found: Examples) -> SeveralEvaluations:
+    model = fit.model
+    assert model is not None and model.targets is not None
+    baselines = fit.notes.get("baseline") or [None] * len(model.targets)
+    seen = model.raw_each(found.matrix)
+    each = {
+        name: _evaluated(pair, target, found, baseline, threshold_of(pair[0]))
+        for name, pair, target, baseline in zip(model.targets, seen, found.target, baselines, strict=True)
+    }
+    metrics = {"accuracy": _all_right(seen, found)} if model.kind == "classifier" else {"r2": _mean_r2(each)}
+    return SeveralEvaluations(model.kind, len(found.matrix), metrics, each)
+
+
+def _evaluated(
+    seen: tuple[Member, Values], target: Values, found: Examples, baseline: Any, threshold: Any
+) -> Evaluation:
+    output, raw = seen
+    values = numbers_of(output, raw)
     return evaluate_arrays(
-        fit.model.kind,
-        found.target,
-        _outputs(fit.model, found.matrix),
-        fit.model.classes,
+        output.kind,
+        target,
+        values[:, 0] if values.shape[1] == 1 else values,
+        output.classes,
         found.weights,
         found.row_ids,
         found.slices,
-        probabilities=fit.model.has_probabilities,
-        baseline=fit.notes.get("baseline"),
+        groups=found.groups,
+        probabilities=output.has_probabilities,
+        decided=output.codes(raw) if output.kind == "classifier" else None,
+        threshold=threshold,
+        baseline=baseline,
     )
 
 
-def _outputs(model: Model, matrix: Values) -> Values:
-    """The model's outputs; a single one (a regressor's, a decision value) of shape (rows,)."""
-    values = model_output(model, matrix)
-    return values[:, 0] if values.shape[1] == 1 else values
+def _all_right(seen: Sequence[tuple[Member, Values]], found: Examples) -> Metric:
+    """The share of rows in which every target is right: scikit-learn's subset accuracy."""
+    right = np.ones(len(found.matrix), bool)
+    for (output, raw), target in zip(seen, found.target, strict=True):
+        right &= encode_labels(target, output.classes or ()) == output.codes(raw)
+    return Metric(float(np.average(right, weights=found.weights)))
+
+
+def _mean_r2(each: Mapping[str, Evaluation]) -> Metric:
+    """The plain mean over the targets: scikit-learn's uniform average."""
+    values = [found.metrics["r2"].value for found in each.values()]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return Metric(None, reason="the target is constant")
+    return Metric(float(np.mean(known)))

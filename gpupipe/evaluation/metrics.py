@@ -40,11 +40,13 @@ class Classification:
         true: int64 (rows,): positions in the classes.
         scores: float64 (rows, classes): probabilities, or decision values where there are none.
         probabilities: whether `scores` are.
+        decided: int64 (rows,): the class the classifier decided for; None: that of the highest score.
     """
 
     true: Values
     scores: Values
     probabilities: bool
+    decided: Values | None = None
 
     @property
     def n_classes(self) -> int:
@@ -52,12 +54,14 @@ class Classification:
 
     def take(self, rows: Values) -> "Classification":
         """The rows at these positions."""
-        return Classification(self.true[rows], self.scores[rows], self.probabilities)
+        decided = None if self.decided is None else self.decided[rows]
+        return Classification(self.true[rows], self.scores[rows], self.probabilities, decided)
 
     @cached_property
     def predicted(self) -> Values:
-        """int64 (rows,): the class of the highest score, the first of equals."""
-        return np.argmax(self.scores, axis=1)
+        """int64 (rows,): the class decided for: where nothing else is said, that of the highest score, the first of
+        equals."""
+        return np.argmax(self.scores, axis=1) if self.decided is None else self.decided
 
     @cached_property
     def rankings(self) -> list[Ranking]:

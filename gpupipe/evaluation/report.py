@@ -62,6 +62,8 @@ class Evaluation:
         confusion_matrix: float64 (classes, classes), weight by true (row) and predicted (column) class, or
             None.
         n_groups: the groups a ranker was judged in; None of other kinds.
+        threshold: {"value", "label", "response"} of a classifier that decides for the label where its response
+            ("predict_proba" or "decision_function") is at least that; None of others.
     """
 
     kind: str
@@ -72,6 +74,7 @@ class Evaluation:
     classes: list[Any] | None = None
     confusion_matrix: np.ndarray[Any, Any] | None = None
     n_groups: int | None = None
+    threshold: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values; ``["metrics"]["roc_auc"]`` is ``{"value", "low", "high"}``."""
@@ -84,6 +87,8 @@ class Evaluation:
         }
         if self.n_groups is not None:
             found["n_groups"] = self.n_groups
+        if self.threshold is not None:
+            found["threshold"] = self.threshold
         if self.confusion_matrix is not None:
             found["confusion_matrix"] = {"classes": self.classes, "rows": self.confusion_matrix.tolist()}
         return found
@@ -100,7 +105,10 @@ class Evaluation:
     def _title(self) -> str:
         positive = f", positive class {self.classes[1]!r}" if self.classes and len(self.classes) == 2 else ""
         groups = "" if self.n_groups is None else f" in {counted(self.n_groups, 'group')}"
-        return f"Evaluation of a {self.kind} on {counted(self.n_rows, 'row')}{groups}{positive}"
+        chosen = "" if self.threshold is None else f", threshold {self.threshold['value']:.4g}"
+        if chosen and self.threshold and self.classes and self.threshold["label"] != self.classes[1]:
+            chosen += f" for {self.threshold['label']!r}"
+        return f"Evaluation of a {self.kind} on {counted(self.n_rows, 'row')}{groups}{positive}{chosen}"
 
     def _tables(self) -> list[tuple[str, list[list[str]]]]:
         tables = [("", self._metric_table())]

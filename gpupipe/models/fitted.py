@@ -78,11 +78,7 @@ class Model:
     @property
     def threshold(self) -> dict[str, Any] | None:
         """{"value", "label", "response"} of a classifier that decides by a threshold of its own; else None."""
-        if self.form != "threshold" or self.classes is None:
-            return None
-        chosen: Any = self.body
-        label = self.classes[chosen.positive]
-        return {"value": chosen.threshold, "label": label, "response": chosen.response}
+        return None if self.targets is not None else threshold_of(self.outputs[0])
 
     @property
     def params(self) -> dict[str, Any]:
@@ -221,6 +217,14 @@ class Model:
             return [(self.outputs[0], raw)]
         edges = pairwise(accumulate(self.widths, initial=0))
         return [(output, raw[:, a:b]) for output, (a, b) in zip(self.outputs, edges, strict=True)]
+
+
+def threshold_of(output: Member) -> dict[str, Any] | None:
+    """The threshold by which a classifier decides for a label, if it has one of its own."""
+    chosen = output.body
+    if chosen.form != "threshold" or output.classes is None:
+        return None
+    return {"value": chosen.threshold, "label": output.classes[chosen.positive], "response": chosen.response}
 
 
 _KEYS = ("version", "estimator", "kind", "classes", "feature_names", "link", "form", "params")

@@ -63,10 +63,11 @@ def outputs_each(model: Model, matrix: Values) -> list[Values]:
     """The numbers of each target, float64 of shape (rows, outputs): one of a model of one target."""
     if model.kind == "transformer":
         return [model.transform(matrix)]
-    return [_numbers(output, raw) for output, raw in model.raw_each(matrix)]
+    return [numbers_of(output, raw) for output, raw in model.raw_each(matrix)]
 
 
-def _numbers(output: Member, raw: Values) -> Values:
+def numbers_of(output: Member, raw: Values) -> Values:
+    """What raw outputs of one target say, float64 of shape (rows, outputs)."""
     if output.kind != "classifier":
         return output.predict(raw)[:, None].astype(np.float64)
     return output.probabilities(raw) if output.has_probabilities else output.scores(raw)
