@@ -16,7 +16,7 @@ from gpupipe.compiler.info import Info
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
 from gpupipe.compiler.scans import operands
 from gpupipe.errors import ArtifactCorruptError, GpupipeError, PlanError
-from gpupipe.expr.node import Node, show
+from gpupipe.expr.node import Node, make, show
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.expr.serial import from_json, to_json
 from gpupipe.schema import Schema, String, parse_dtype
@@ -31,7 +31,9 @@ def plan_document(
 ) -> dict[str, Any]:
     """The plan as JSON: the schema it read, and every expression as the user wrote it, selectors expanded."""
     used = [name for name in plan.schema if name in set(plan.fit_columns)]
-    extras = [node for node in (target, weights, groups) if node is not None]
+    several = target is not None and target.op == "columns"
+    targets = target.args if several and target is not None else (target,)
+    extras = [node for node in (*targets, weights, groups) if node is not None]
     return {
         "schema": plan.schema.select(used).to_dict(),
         "expressions": to_json([*(feature.source for feature in plan.features), *extras]),
@@ -39,6 +41,7 @@ def plan_document(
         "has_weights": weights is not None,
         "task": task,
         **({} if groups is None else {"has_groups": True}),
+        **({"several_targets": len(targets)} if several else {}),
     }
 
 
@@ -54,11 +57,22 @@ def load_plan(document: Mapping[str, Any]) -> tuple[Plan, Node | None, Node | No
             raise ValueError("has_target, has_weights, has_groups or task is none that is ever written")
         schema = _schema(document["schema"])
         roots = from_json(document["expressions"])
-        groups, weights, target = (roots.pop() if flag else None for flag in flags)
+        groups, weights = (roots.pop() if flag else None for flag in flags[:2])
+        target = _targets(roots, document.get("several_targets")) if flags[2] else None
         plan = make_plan(schema, roots, target=target, weights=weights, groups=groups, task=document["task"])
         return plan, target, weights, groups
     except (PlanError, *_WRONG) as error:
         raise ArtifactCorruptError(f"The artifact's plan cannot be read: {error}") from error
+
+
+def _targets(roots: list[Node], several: Any) -> Node:
+    """The target, taken off the end of the expressions; of several a node that holds them."""
+    if several is None:
+        return roots.pop()
+    if type(several) is not int or not 0 < several < len(roots):
+        raise ValueError(f"{several!r} targets")
+    targets, roots[:] = roots[-several:], roots[:-several]
+    return make("columns", *targets)
 
 
 def _schema(rows: Any) -> Schema:
