@@ -18,9 +18,9 @@ from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-_SUPERVISED = ("classifier", "regressor")  # those that have a score
+_SUPERVISED = ("classifier", "regressor", "ranker")  # those that have a score
 _COMPONENTS = ("transformer", "clusterer")  # whose transform gives something else than the features
-_TYPES = (*_SUPERVISED, "clusterer", "outlier_detector")
+_TYPES = ("classifier", "regressor", "clusterer", "outlier_detector")  # of scikit-learn's
 
 
 class SklearnContract:
@@ -75,7 +75,7 @@ class SklearnContract:
         kind = self._kind_of_model()
         tags = utils.Tags(
             estimator_type=self._estimator_type,
-            target_tags=utils.TargetTags(required=kind in (*_SUPERVISED, "ranker") and self.target is None),
+            target_tags=utils.TargetTags(required=kind in _SUPERVISED and self.target is None),
             transformer_tags=utils.TransformerTags(self._preserved()),
             classifier_tags=utils.ClassifierTags() if kind == "classifier" else None,
             regressor_tags=utils.RegressorTags() if kind == "regressor" else None,
