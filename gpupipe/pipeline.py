@@ -15,7 +15,7 @@ from gpupipe.expr.expr import Expr
 from gpupipe.fitted import FittedPipeline
 from gpupipe.runtime.explained import explained
 from gpupipe.runtime.fit import Declared, run_fit
-from gpupipe.runtime.given import GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of, validation_of
+from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of, validation_of
 from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_noted, inputs_of
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
@@ -32,6 +32,8 @@ class Pipeline(FittedPipeline):
             the model learns several targets.
         model: a scikit-learn or XGBoost estimator object, which is never changed; None only transforms.
         weights: row weights, for the model and the metrics; statistics are unweighted.
+        groups: of a ranker: what each row is ranked in, such as its query; an expression, or a column's name. Without
+            a key, rows of one group share folds.
         key: the column whose values say which rows belong together (folds, splits); else a row's position does.
         device: ``"auto"``, ``"cpu"``, or ``"reference"``, the slow oracle.
 
@@ -56,6 +58,7 @@ class Pipeline(FittedPipeline):
         model: Any = None,
         *,
         weights: Any = None,
+        groups: Any = None,
         key: str | None = None,
         device: str = "auto",
     ) -> None:
@@ -63,6 +66,7 @@ class Pipeline(FittedPipeline):
         self.target = target
         self.model = model
         self.weights = weights
+        self.groups = groups
         self.key = key
         self.device = device
 
@@ -75,6 +79,7 @@ class Pipeline(FittedPipeline):
         y: Any = None,
         *,
         sample_weight: Any = None,
+        groups: Any = None,
         validation: Any = None,
         progress: bool | Progress | None = False,
     ) -> Self:
@@ -84,7 +89,9 @@ class Pipeline(FittedPipeline):
             X: whatever `gpupipe.scan` takes.
             y: the target's values, where the pipeline declares no target; `X` must be in memory.
             sample_weight: weights, where the pipeline declares none.
-            validation: rows for a model that stops early: as `X`, or (X, y), or (X, y, sample_weight).
+            groups: a ranker's groups, where the pipeline declares none.
+            validation: rows for a model that stops early: as `X`, or (X, y), or (X, y, sample_weight), or
+                (X, y, sample_weight, groups).
             progress: True for lines on stderr, None for a terminal only.
 
         Raises:
@@ -92,16 +99,19 @@ class Pipeline(FittedPipeline):
             DataError: a value or file that the plan cannot take.
             ModelError: the estimator cannot be used, or refused.
         """
-        self._run(X, y, sample_weight, validation, progress)
+        self._run(X, y, sample_weight, groups, validation, progress)
         return self
 
-    def _run(self, X: Any, y: Any, sample_weight: Any, validation: Any, progress: bool | Progress | None) -> Rows:
+    def _run(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, validation: Any, progress: bool | Progress | None
+    ) -> Rows:
         if self._loaded_model is not None and self.model is None:
             raise ParameterError(
                 f"This pipeline was loaded with its {self._loaded_model}, not the estimator object itself. "
                 "Declare it again with model= to fit it."
             )
-        declared, source = self._declared(y, sample_weight), source_of(X, y, sample_weight, self.key)
+        declared = self._declared(y, sample_weight, groups)
+        source = source_of(X, y, sample_weight, self.key, groups)
         inputs = inputs_of(X, source.schema, declared.apart)
         held = None if validation is None else validation_of(validation, y, self.key, inputs)
         outcome = run_fit(declared, source, held, backend_for(self.device), progress_for(progress))
@@ -109,9 +119,11 @@ class Pipeline(FittedPipeline):
         self.report_: Report = outcome.report
         return outcome.rows
 
-    def fit_transform(self, X: Any, y: Any = None, *, sample_weight: Any = None, output: str | None = None) -> Any:
+    def fit_transform(
+        self, X: Any, y: Any = None, *, sample_weight: Any = None, groups: Any = None, output: str | None = None
+    ) -> Any:
         """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds."""
-        rows = self._run(X, y, sample_weight, None, False)
+        rows = self._run(X, y, sample_weight, groups, None, False)
         training, kind = self._fitted().features.for_training(), self._kind(X, output)
         if self._makes_components():
             return self._components(training, rows, kind, X)
@@ -135,10 +147,11 @@ class Pipeline(FittedPipeline):
         if inputs.named:
             self.feature_names_in_ = np.array(inputs.names, dtype=object)
 
-    def _declared(self, y: Any, sample_weight: Any) -> Declared:
+    def _declared(self, y: Any, sample_weight: Any, groups: Any) -> Declared:
         target = one_of("target", self.target, y, GIVEN_TARGET)
         weights = one_of("weights", self.weights, sample_weight, GIVEN_WEIGHT)
-        return Declared(flatten(self.features), target, weights, self.model, self.key, name_of(y))
+        grouped = one_of("groups", self.groups, groups, GIVEN_GROUPS)
+        return Declared(flatten(self.features), target, weights, self.model, self.key, name_of(y), grouped)
 
     # -- planning -----------------------------------------------------------------------------------------------
     def explain(self, data: Any) -> Explanation:
@@ -147,7 +160,7 @@ class Pipeline(FittedPipeline):
         Raises:
             PlanError: what was declared does not fit the schema.
         """
-        return explained(self._declared(None, None), source_of(data, None, None, self.key), self.device)
+        return explained(self._declared(None, None, None), source_of(data, None, None, self.key), self.device)
 
 
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
@@ -158,8 +171,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
     """
     fit = artifact.load(path, device)
     features = [Expr(feature.source) for feature in fit.features.plan.features]
-    weights = None if fit.weights is None else Expr(fit.weights)
-    pipeline = Pipeline(features, None if fit.target is None else Expr(fit.target), weights=weights, device=device)
+    target, weights, groups = (None if node is None else Expr(node) for node in (fit.target, fit.weights, fit.groups))
+    pipeline = Pipeline(features, target, weights=weights, groups=groups, device=device)
     pipeline._keep(fit, inputs_noted(fit.notes, fit.features.plan))
     pipeline._loaded_model = None if fit.model is None else fit.model.estimator
     return pipeline

@@ -77,7 +77,7 @@ def _evaluated(
         found.row_ids,
         found.slices,
         groups=found.groups,
-        probabilities=output.has_probabilities,
+        probabilities=output.has_probabilities and output.meaning.shares,
         decided=output.codes(raw) if output.kind == "classifier" else None,
         threshold=threshold,
         baseline=baseline,

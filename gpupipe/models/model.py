@@ -106,17 +106,8 @@ def _lesson(row: Row, X: NDArray[np.float32], y: Any, weights: NDArray[np.float6
     if weights is not None:
         _check_weights(row, weights, len(X))
     lesson = Lesson(X.astype(row.dtype, copy=False), y, weights)
-    if row.kind != "ranker":
-        if groups is not None:
-            rankers = ", ".join(other.name for other in ROWS if other.kind == "ranker")
-            raise ParameterError(f"{row.name} takes no groups, and some were given. Leave them out, or use: {rankers}.")
-        return lesson
-    if groups is None:
-        raise ParameterError(
-            f"{row.name} ranks rows within groups, and none were given. Give Pipeline(groups=…), the column of what "
-            "rows are ranked for."
-        )
-    return ranking.by_group(lesson, groups, row.name)
+    ranking.refuse_groups(row, groups)
+    return lesson if groups is None else ranking.by_group(lesson, groups, row.name)
 
 
 def _check_weights(row: Row, weights: NDArray[np.float64], n_rows: int) -> None:

@@ -7,7 +7,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gpupipe.errors import DataError, ParameterError, TargetError
-from gpupipe.models.rows import Lesson
+from gpupipe.models.rows import Lesson, Row
+
+
+def refuse_groups(row: Row, groups: Any) -> None:
+    """Raise ParameterError for a ranker without groups, and for groups with an estimator that takes none."""
+    if row.kind == "ranker" and groups is None:
+        raise ParameterError(
+            f"{row.name} ranks rows within groups, and none were given. Give Pipeline(groups=…), the column of what "
+            "rows are ranked for, such as a query; or fit(X, y, groups=…)."
+        )
+    if row.kind != "ranker" and groups is not None:
+        raise ParameterError(
+            f"{row.name} takes no groups, and some were given. Leave them out, or use a ranker: XGBRanker, LGBMRanker, "
+            "CatBoostRanker. To keep rows together in folds and splits there is Pipeline(key=…)."
+        )
 
 
 def group_codes(groups: Any) -> NDArray[np.int64]:

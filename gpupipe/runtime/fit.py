@@ -21,10 +21,11 @@ from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
+from gpupipe.models.ranking import refuse_groups
 from gpupipe.models.scoring import refuse_nan
 from gpupipe.models.targets import refuse_several
 from gpupipe.runtime.execute import run_scans, workers
-from gpupipe.runtime.fitting import Examples, examples
+from gpupipe.runtime.fitting import Examples, examples, group_identity
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.report import Report
@@ -43,6 +44,7 @@ class Declared:
         model: an estimator object, or None.
         key: the column that row identity comes from, or None.
         aside: further columns that are no features: the one y was taken from.
+        groups: the expression of what a ranker's rows are ranked in, or None.
     """
 
     features: list[Node]
@@ -51,11 +53,12 @@ class Declared:
     model: Any
     key: str | None
     aside: tuple[str, ...] = ()
+    groups: Node | None = None
 
     @property
     def apart(self) -> list[str]:
-        """The columns declared for the target, the weights and the key, which no feature may use."""
-        nodes = [node for node in (self.target, self.weights) if node is not None]
+        """The columns declared for the target, the weights, the groups and the key, which no feature may use."""
+        nodes = [node for node in (self.target, self.weights, self.groups) if node is not None]
         return [*columns_of(nodes), *([self.key] if self.key else [])]
 
     @property
@@ -67,7 +70,7 @@ class Declared:
     def task(self) -> str | None:
         """What kind of target the model learns; None leaves it to the target's type."""
         kind = None if self.row is None else self.row.kind
-        return {"classifier": TASKS[0], "regressor": TASKS[1]}.get(kind or "")
+        return {"classifier": TASKS[0], "regressor": TASKS[1], "ranker": TASKS[1]}.get(kind or "")
 
     def plan(self, schema: Schema) -> Plan:
         """The plan against a schema.
@@ -82,7 +85,10 @@ class Declared:
                 "Give Pipeline(target=…), or fit(X, y)."
             )
         aside = [*self.aside, *([self.key] if self.key else [])]
-        plan = make_plan(schema, self.features, target=self.target, weights=self.weights, task=self.task, key=aside)
+        if row is not None:
+            refuse_groups(row, self.groups)
+        beside = {"target": self.target, "weights": self.weights, "groups": self.groups}
+        plan = make_plan(schema, self.features, **beside, task=self.task, key=aside)
         if row is not None and plan.target_names is not None:
             refuse_several(row, plan.target_names)
         if row is not None:
@@ -148,7 +154,7 @@ def run_fit(
     plan = declared.plan(source.schema)
     if source.n_rows == 0:
         raise _no_rows()
-    rows = Rows(source, plan.fit_columns)
+    rows = Rows(source, plan.fit_columns, identity=None if declared.key else group_identity(plan, backend))
     with workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
             features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress), backend)
@@ -166,9 +172,12 @@ def run_fit(
         seconds=clock.seconds,
         rows=rows.report.rows_kept,
         rows_filtered=rows.report.rows_filtered,
+        rows_without_key=rows.report.rows_without_key,
         constant=features.constant_divisors(),
     )
-    return Outcome(Fit(features, model, declared.target, declared.weights, declared.task, probe, notes), report, rows)
+    task, groups = declared.task, declared.groups
+    kept = Fit(features, model, declared.target, declared.weights, task, probe, notes, groups)
+    return Outcome(kept, report, rows)
 
 
 def _trained(
@@ -192,13 +201,14 @@ def _trained(
             unseen = examples(given, other, pool, progress, what="validation")
             with other.all_placed(unseen.positions):
                 checked_rows(unseen, row, features)
-            held = (unseen.matrix, unseen.target, unseen.weights)
+            held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
     with clock.stage("training"):
         model = train(
             declared.model,
             found.matrix,
             found.target if row.supervised else None,
             weights=found.weights,
+            groups=found.groups,
             validation=held,
             feature_names=features.names,
             targets=features.plan.target_names if row.supervised else None,

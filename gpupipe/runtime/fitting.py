@@ -64,7 +64,7 @@ def examples(
         DataError: a null group.
     """
     plan = features.plan
-    extras = [*plan.targets, *([] if plan.weights is None else [plan.weights])]
+    extras = [*plan.targets, *(node for node in (plan.weights, plan.groups) if node is not None)]
     prepared = _unfitted(plan, extras, features.backend)
     progress.begin(what, rows)
     stacked = Stacked(rows.heights, len(features.outputs))
@@ -79,8 +79,8 @@ def examples(
     positions = [part[4] for part in parts]
     with rows.all_placed(positions):
         each = [_target(column, node) for column, node in zip(found, plan.targets, strict=False)]
-        weights = None if plan.weights is None else _weights(found[-1], plan.weights)
-        groups = _groups(found["groups"], plan.groups) if plan.groups is not None else None
+        groups = None if plan.groups is None else _groups(found.pop(), plan.groups)
+        weights = None if plan.weights is None else _weights(found.pop(), plan.weights)
     return Examples(
         stacked.whole([part[0] for part in parts]),
         each if plan.target_names is not None else (each or [None])[0],

@@ -23,7 +23,8 @@ from gpupipe.sources.listing import is_paths
 from gpupipe.sources.memory import table_of
 from gpupipe.sources.source import Source, scan
 
-GIVEN_TARGET, GIVEN_WEIGHT = "__target__", "__weight__"  # columns of y and sample_weight
+# columns of y, sample_weight and groups
+GIVEN_TARGET, GIVEN_WEIGHT, GIVEN_GROUPS = "__target__", "__weight__", "__groups__"
 
 
 def attached(table: pa.Table, extra: Mapping[str, Any]) -> pa.Table:
@@ -43,33 +44,35 @@ def attached(table: pa.Table, extra: Mapping[str, Any]) -> pa.Table:
     return table
 
 
-def source_of(X: Any, y: Any, sample_weight: Any, key: str | None) -> Source:
-    """The rows of `X` with y and sample weights as columns; `key` makes their identity.
+def source_of(X: Any, y: Any, sample_weight: Any, key: str | None, groups: Any = None) -> Source:
+    """The rows of `X` with y, sample weights and groups as columns; `key` makes their identity.
 
     Raises:
-        ParameterError: y or weights beside data that are not in memory.
+        ParameterError: y, weights or groups beside data that are not in memory.
     """
-    beside = {**given_targets(y), GIVEN_WEIGHT: sample_weight}
+    beside = {**given_targets(y), GIVEN_WEIGHT: sample_weight, GIVEN_GROUPS: groups}
     extra = {name: values for name, values in beside.items() if values is not None}
     if extra and isinstance(X, Source | str | os.PathLike):
-        raise ParameterError("y and sample_weight go with data in memory; for a Source, declare target and weights.")
+        raise ParameterError(
+            "y, sample_weight and groups go with data in memory; for a Source, declare target, weights and groups."
+        )
     source = scan(attached(table_of(X)[0], extra)) if extra else scan(X)
     return source.with_key(key) if key else source
 
 
 def validation_of(validation: Any, y: Any, key: str | None, inputs: Inputs) -> Source:
-    """The rows a model stops early by: X alone, or (X, y), or (X, y, sample_weight), as the fit was given.
+    """The rows a model stops early by: X alone, or (X, y[, sample_weight[, groups]]), as the fit was given.
 
     Raises:
         ParameterError: y where the fit had none, or none where it had.
     """
-    parts = validation if isinstance(validation, tuple) and len(validation) in (2, 3) else (validation,)
+    parts = validation if isinstance(validation, tuple) and len(validation) in (2, 3, 4) else (validation,)
     if (len(parts) > 1) != (y is not None):
         raise ParameterError(
             "validation is a pair (X, y) where fit is given y, and X alone where a target is declared."
         )
-    rows, labels, weights = (*parts, None, None)[:3]
-    return source_of(inputs.by_name(rows, inputs.names or ()), labels, weights, key)
+    rows, labels, weights, groups = (*parts, None, None, None)[:4]
+    return source_of(inputs.by_name(rows, inputs.names or ()), labels, weights, key, groups)
 
 
 def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
@@ -156,10 +159,10 @@ def _check_weights(weights: pa.Array | pa.ChunkedArray) -> None:
 
 
 def for_given(features: FittedFeatures, target: Node | None, source: Source) -> FittedFeatures:
-    """The features for rows whose target and weights may be given otherwise than in the fit.
+    """The features for rows whose target, weights and groups may be given otherwise than in the fit.
 
     Raises:
-        ParameterError: y is missing, or given beside a declared target; so with weights.
+        ParameterError: y is missing, or given beside a declared target; so with weights and groups.
     """
     wanted = {name for name in columns_of([target] if target else []) if name.startswith(GIVEN_TARGET)}
     found = {name for name in source.schema if name.startswith(GIVEN_TARGET)}
@@ -172,7 +175,23 @@ def for_given(features: FittedFeatures, target: Node | None, source: Source) -> 
         raise ParameterError(f"{given}. Give the same columns.")
     if target is not None and not wanted:
         _require_target(target, source.schema)
+    _require_groups(features.plan.groups, source.schema)
     return replace(features, plan=_weighed(features.plan, source))
+
+
+def _require_groups(groups: Node | None, schema: Schema) -> None:
+    given = groups == make("col", name=GIVEN_GROUPS)
+    if given and GIVEN_GROUPS not in schema:
+        raise ParameterError("The fit was given groups, so they are in no column. Give groups here too.")
+    if not given and GIVEN_GROUPS in schema:
+        known = "no groups" if groups is None else f"the groups {groups}"
+        raise ParameterError(f"The fit had {known} declared, and groups were given here. Leave them out.")
+    missing = [name for name in columns_of([] if groups is None else [groups]) if name not in schema]
+    if missing:
+        raise ColumnNotFoundError(
+            f"There is no column {missing[0]!r}, which the groups {groups} are made of; rows to judge a ranking on "
+            f"need their groups. {nearest(missing[0], schema)}"
+        )
 
 
 def _y_of(columns: set[str]) -> str:
@@ -198,5 +217,5 @@ def _weighed(plan: Plan, source: Source) -> Plan:
             raise ParameterError(f"The weights {weights} were declared and sample_weight given too. Give one of them.")
         field = source.schema[GIVEN_WEIGHT]
         weights, info = given, {**plan.info, given: Info(field.dtype, field.nullable)}
-    extra = columns_of([node for node in (plan.target, weights) if node is not None])
+    extra = columns_of([node for node in (plan.target, weights, plan.groups) if node is not None])
     return replace(plan, weights=weights, info=info, fit_columns=list(dict.fromkeys([*plan.columns, *extra])))

@@ -3,17 +3,16 @@
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 
 from gpupipe.backends.conform import as_planned
 from gpupipe.columns import Frame, Values
-from gpupipe.errors import DataError
 from gpupipe.schema import Schema
 from gpupipe.sources.partition import LoadReport
-from gpupipe.sources.place import put
+from gpupipe.sources.place import all_placed
 from gpupipe.sources.source import Source
 
 HEAD = 16  # rows kept for an artifact to be checked by
@@ -27,6 +26,7 @@ class Rows:
 
     Args:
         schema: the schema of a fit, whose types columns are given in; None: in their own.
+        identity: a frame to its rows' identities, uint64 of shape (rows,); None: the source's own.
 
     Attributes:
         source_reads: how many times the source has been read from its first partition to its last.
@@ -37,9 +37,16 @@ class Rows:
     """
 
     def __init__(
-        self, source: Source, columns: Sequence[str], *, keep: bool = True, schema: Schema | None = None
+        self,
+        source: Source,
+        columns: Sequence[str],
+        *,
+        keep: bool = True,
+        schema: Schema | None = None,
+        identity: Callable[[Frame], Values] | None = None,
     ) -> None:
         self.source = source
+        self._identity = identity
         self._columns = list(columns)
         self._schema = schema
         size = source.nbytes(columns)
@@ -81,18 +88,9 @@ class Rows:
         """Errors of data inside say where in the source the row of a partition's frame stands."""
         return self.source.partitions[index].placed(frame)
 
-    @contextmanager
-    def all_placed(self, positions: Sequence[Values]) -> Iterator[None]:
+    def all_placed(self, positions: Sequence[Values]) -> AbstractContextManager[None]:
         """The same of a row of all partitions' frames, one below the other, with the positions of each one's rows."""
-        try:
-            yield
-        except DataError as error:
-            if error.row is not None and error.position is None and not error.is_placed:
-                ends = np.cumsum([len(part) for part in positions])
-                index = int(np.searchsorted(ends, error.row, side="right"))
-                error.position = int(positions[index][error.row - int(ends[index])])
-                put(error, self.source.partitions[index].place(error.position))
-            raise
+        return all_placed(self.source.partitions, positions)
 
     def frame(self, index: int) -> Frame:
         """The frame of one partition."""
@@ -104,6 +102,9 @@ class Rows:
         if self._schema is not None:
             with self.placed(index, frame):
                 frame = as_planned(frame, self._schema)
+        if self._identity is not None:
+            with self.placed(index, frame):
+                frame = Frame(frame.columns, frame.n_rows, self._identity(frame), frame.positions)
         with self._lock:
             self.seconds_reading += time.perf_counter() - started
             self.bytes_read += report.bytes_read
