@@ -22,6 +22,7 @@ class Report:
         retries: partitions that were tried again; none in this version.
         rows: rows the fit learned from.
         rows_filtered: rows each filter dropped, by the filter's text.
+        rows_without_key: rows whose key is null or NaN, which match nothing, by the join's text.
         constant: features whose divisor was exactly 0 and counted as 1.
     """
 
@@ -31,6 +32,7 @@ class Report:
     seconds: Mapping[str, float]
     rows: int
     rows_filtered: Mapping[str, int] = field(default_factory=dict)
+    rows_without_key: Mapping[str, int] = field(default_factory=dict)
     constant: tuple[str, ...] = ()
     refinements: int = 0
     retries: int = 0
@@ -44,6 +46,8 @@ class Report:
             f"{times}; peak memory {self.peak_bytes / 1e6:,.0f} MB",
         ]
         lines += [f"filtered {counted(count, 'row')}: not {text}" for text, count in self.rows_filtered.items()]
+        without = self.rows_without_key.items()
+        lines += [f"{counted(count, 'row')} with no key (null or NaN), of {text}" for text, count in without if count]
         lines += [f"constant column, divided by 1: {name}" for name in self.constant]
         return "\n".join(lines)
 

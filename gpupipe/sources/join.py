@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.backends.keys import KeyIndex, is_nan
 from gpupipe.columns import Column, Frame, Values, concat
 from gpupipe.errors import DuplicateKeyError, DuplicateNameError, ParameterError, TypeMismatchError
 from gpupipe.schema import DType, Field, Schema, String, UInt64
 from gpupipe.sources.border import to_arrow, to_column
+from gpupipe.sources.place import all_placed
 from gpupipe.sources.steps import Step
-
-_WIDEST = 2**62  # combined codes stay below it
 
 
 class Rows(Protocol):
@@ -35,8 +35,8 @@ class Rows(Protocol):
     def load(self, partition: int, columns: Sequence[str], /) -> Frame: ...
 
 
-class KeyIndex:
-    """From the key of a row to the row of the dimension that has it.
+class JoinIndex:
+    """From the key of a row to the row of the dimension that has it; a null or NaN in a key matches nothing.
 
     Args:
         keys: the dimension's key columns.
@@ -44,92 +44,61 @@ class KeyIndex:
         label: what the dimension is, for messages.
 
     Raises:
-        DuplicateKeyError: two rows have equal keys, none of them null.
+        DuplicateKeyError: two rows have equal keys, none of them null or NaN.
     """
 
     def __init__(self, keys: Sequence[Column], names: Sequence[str], label: str) -> None:
         self._dtypes = [key.dtype for key in keys]
-        arrays = [_canonical(key, key.dtype) for key in keys]
-        self._uniques = [pc.unique(array).drop_null() for array in arrays]
-        self._mixed: list[pa.Array | None] = []
-        codes = self._codes(arrays, learn=True)
-        self._rows = np.flatnonzero(codes >= 0)
-        self._known = pa.array(codes[self._rows])
-        if pc.count_distinct(self._known).as_py() < len(self._known):
-            self._raise_duplicate(keys, names, label)
+        self._rows = np.flatnonzero(has_key(keys))
+        kept = [key.take(self._rows) for key in keys]
+        self._index = KeyIndex(kept)
+        last = self._index.find(kept)  # of the rows of a key, the last
+        if (again := last != np.arange(len(last))).any():
+            _refuse_twice(kept, np.unique(last[again]), self._rows, names, label)
 
     def lookup(self, keys: Sequence[Column]) -> Values:
         """The dimension's row for each row of `keys`, int64; -1 where none, or a key is null or NaN."""
-        arrays = [_canonical(key, dtype) for key, dtype in zip(keys, self._dtypes, strict=True)]
-        found = _positions(pa.array(self._codes(arrays, learn=False)), self._known)
         if not len(self._rows):
-            return found
+            return np.full(len(keys[0]), -1, np.int64)
+        keys = [_comparable(key, dtype) for key, dtype in zip(keys, self._dtypes, strict=True)]
+        found = self._index.find(keys)
         return np.where(found >= 0, self._rows[np.maximum(found, 0)], -1)
 
-    def _codes(self, arrays: Sequence[pa.Array], learn: bool) -> Values:
-        """One int64 code for each distinct combination of keys, below 0 where a key is unknown."""
-        codes, width = np.zeros(len(arrays[0]), np.int64), 1
-        for at, (array, unique) in enumerate(zip(arrays, self._uniques, strict=True)):
-            if learn:
-                crowded = width * max(len(unique), 1) > _WIDEST
-                self._mixed.append(pc.unique(pa.array(codes)) if crowded else None)
-            if (known := self._mixed[at]) is not None:
-                codes, width = np.where(codes < 0, -1, _positions(pa.array(codes), known)), len(known)
-            positions = _positions(array, unique)
-            codes = np.where((codes < 0) | (positions < 0), -1, codes * len(unique) + positions)
-            width *= max(len(unique), 1)
-        return codes
 
-    def _raise_duplicate(self, keys: Sequence[Column], names: Sequence[str], label: str) -> None:
-        counted = pc.value_counts(self._known)
-        twice = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
-        rows = [int(self._rows[self._known.index(code).as_py()]) for code in twice[:3]]
-        told = "; ".join(
-            ", ".join(f"{name}={_at(key, row)!r}" for name, key in zip(names, keys, strict=True)) for row in rows
-        )
-        raise DuplicateKeyError(
-            f"A join needs each key once in the table joined, and {len(twice)} stand more than once in "
-            f"{label}: {told}{'; …' if len(twice) > 3 else ''}. Aggregate it, or join on more columns."
-        )
+def has_key(keys: Sequence[Column]) -> Values:
+    """The rows, as a bool mask, where no key is null or NaN."""
+    usable = np.ones(len(keys[0]), np.bool_)
+    for key in keys:
+        if key.valid is not None:
+            usable &= key.valid
+        if (nan := is_nan(key)) is not None:
+            usable &= ~nan
+    return usable
+
+
+def _comparable(column: Column, other: DType) -> Column:
+    """A key whose values beyond the other side's integers, which the 64 bits of both would confuse, are null."""
+    if column.dtype == other or UInt64 not in (column.dtype, other):
+        return column
+    fits = column.values <= np.int64(2**63 - 1) if column.dtype == UInt64 else column.values >= 0
+    return Column(column.dtype, column.values, fits if column.valid is None else column.valid & fits)
+
+
+def _refuse_twice(
+    keys: Sequence[Column], twice: Values, rows: Values, names: Sequence[str], label: str
+) -> NoReturn:
+    told = "; ".join(
+        ", ".join(f"{name}={_at(key, at)!r}" for name, key in zip(names, keys, strict=True)) for at in twice[:3]
+    )
+    raise DuplicateKeyError(
+        f"A join needs each key once in the table joined, and {len(twice)} stand more than once in "
+        f"{label}: {told}{'; …' if len(twice) > 3 else ''}. Aggregate it, or join on more columns."
+    ).at(int(rows[twice[0]]), names[0] if len(names) == 1 else None)
 
 
 def _at(column: Column, row: int) -> Any:
     value = to_arrow(column.take(np.array([row])))[0].as_py()
     return value if isinstance(value, int | float | str | bool) else str(value)
-
-
-def _canonical(column: Column, other: DType) -> pa.Array:
-    """A key so that equal keys of either side are equal bits; NaN, and what the other cannot hold, null."""
-    if column.dtype == String:
-        return to_arrow(column)
-    values, valid = column.values, column.valid
-    if column.dtype.is_float:
-        nan = np.isnan(values)
-        values = values.astype(np.float64) + 0.0  # -0.0 becomes 0.0
-        valid = ~nan if valid is None else valid & ~nan
-    elif UInt64 in (column.dtype, other) and column.dtype != other:
-        fits = values <= np.int64(2**63 - 1) if column.dtype == UInt64 else values >= 0
-        valid = fits if valid is None else valid & fits
-        values = values.astype(np.int64)
-    else:
-        values = values.view(np.int64) if column.dtype == UInt64 else values.astype(np.int64)
-    return pa.array(values, mask=None if valid is None else ~valid)
-
-
-def _positions(array: pa.Array, known: pa.Array) -> Values:
-    """Where each value stands in `known`, int64; -1 for those that do not, and for nulls."""
-    if isinstance(array, pa.DictionaryArray):
-        entries = _positions(array.dictionary, _plain(known))
-        if not len(entries):
-            return np.full(len(array), -1, np.int64)
-        taken = entries[array.indices.fill_null(0).to_numpy()]
-        return np.where(array.is_null().to_numpy(zero_copy_only=False), -1, taken)
-    found = pc.index_in(array, value_set=_plain(known), skip_nulls=True)
-    return found.fill_null(-1).to_numpy().astype(np.int64)
-
-
-def _plain(array: pa.Array) -> pa.Array:
-    return array.dictionary_decode() if isinstance(array, pa.DictionaryArray) else array
 
 
 class Dimension:
@@ -139,28 +108,31 @@ class Dimension:
         self.source = source
         self.keys = tuple(keys)
         self._columns: dict[str, Column] = {}
-        self._index: KeyIndex | None = None
+        self._index: JoinIndex | None = None
         self._lock = Lock()
 
-    def get(self, names: Sequence[str]) -> tuple[KeyIndex, dict[str, Column]]:
+    def get(self, names: Sequence[str]) -> tuple[JoinIndex, dict[str, Column]]:
         """The index over its keys, and the named columns; text as dictionaries.
 
         Raises:
             DuplicateKeyError: a key stands twice.
         """
         with self._lock:
-            missing = [name for name in {*names, *(() if self._index else self.keys)} if name not in self._columns]
-            if missing:
-                self._columns.update(_whole(self.source, missing))
             if self._index is None:
-                keys = [self._columns[name] for name in self.keys]
-                self._index = KeyIndex(keys, self.keys, self.source.label)
+                positions = self._read([*dict.fromkeys([*self.keys, *names])])
+                with all_placed(self.source.partitions, positions):
+                    keys = [self._columns[name] for name in self.keys]
+                    self._index = JoinIndex(keys, self.keys, self.source.label)
+            if missing := [name for name in names if name not in self._columns]:
+                self._read(missing)
             return self._index, {name: self._columns[name] for name in names}
 
-
-def _whole(source: Rows, names: Sequence[str]) -> dict[str, Column]:
-    frames = [source.load(index, names) for index in range(len(source.partitions))]
-    return {name: _as_dictionary(concat([frame[name] for frame in frames])) for name in names}
+    def _read(self, names: Sequence[str]) -> list[Values]:
+        """Keep the named columns; gives the positions of each partition's rows."""
+        frames = [self.source.load(index, names) for index in range(len(self.source.partitions))]
+        for name in names:
+            self._columns[name] = _as_dictionary(concat([frame[name] for frame in frames]))
+        return [frame.positions for frame in frames]
 
 
 def _as_dictionary(column: Column) -> Column:
@@ -215,6 +187,12 @@ class Join(Step):
             for name, here in self.renamed.items()
         }
         return Schema({**before, **added})
+
+    def without_key(self, frame: Frame, keep: Sequence[str]) -> dict[str, int]:
+        if self._does_nothing_for(keep):
+            return {}
+        usable = has_key([frame[name] for name in self.left_on])
+        return {f"{self.how} join on {', '.join(self.left_on)}": int(len(usable) - np.count_nonzero(usable))}
 
     def needs(self, wanted: set[str]) -> set[str]:
         return wanted if self._does_nothing_for(wanted) else (wanted - self.adds) | set(self.left_on)

@@ -126,6 +126,9 @@ def table_of(data: Any) -> tuple[pa.Table, dict[str, str]]:
     raise _unreadable(data)
 
 
+_OF_ROWS = (list, tuple, np.ndarray, np.generic, bool, int, float)
+
+
 def has_no_names(data: Any) -> bool:
     """Whether rows come as an array does, in columns that are told apart by their places alone.
 
@@ -135,7 +138,7 @@ def has_no_names(data: Any) -> bool:
     if isinstance(data, np.ndarray):
         return data.dtype.names is None
     if isinstance(data, list | tuple):
-        return bool(data) and not any(isinstance(row, Mapping | str) for row in data)
+        return bool(data) and all(isinstance(row, _OF_ROWS) for row in data)
     return hasattr(data, "__array__") and not (hasattr(data, "columns") or hasattr(data, "__arrow_c_stream__"))
 
 

@@ -58,9 +58,11 @@ class LoadReport:
         rows_kept: rows of the frame.
         bytes_read: bytes of the column chunks read, as stored (compressed); in memory, bytes of the columns.
         rows_filtered: for each filter and inner join, as text, the rows it dropped (not splits, not `head`).
+        rows_without_key: for each join, as text, the rows whose key is null or NaN: they match nothing.
 
-    >>> LoadReport(2, 2, 1, 16, {"(x > 1)": 1}) + LoadReport(3, 3, 3, 24, {"(x > 1)": 0})
-    LoadReport(rows_listed=5, rows_read=5, rows_kept=4, bytes_read=40, rows_filtered={'(x > 1)': 1})
+    >>> report = LoadReport(2, 2, 1, 16, {"(x > 1)": 1}) + LoadReport(3, 3, 3, 24, {"(x > 1)": 0})
+    >>> report.rows_listed, report.rows_kept, report.rows_filtered
+    (5, 4, {'(x > 1)': 1})
     """
 
     rows_listed: int = 0
@@ -68,19 +70,26 @@ class LoadReport:
     rows_kept: int = 0
     bytes_read: int = 0
     rows_filtered: Mapping[str, int] = field(default_factory=dict)
+    rows_without_key: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "LoadReport") -> "LoadReport":
-        names = [
-            *self.rows_filtered,
-            *(name for name in other.rows_filtered if name not in self.rows_filtered),
-        ]
         return LoadReport(
             self.rows_listed + other.rows_listed,
             self.rows_read + other.rows_read,
             self.rows_kept + other.rows_kept,
             self.bytes_read + other.bytes_read,
-            {name: self.rows_filtered.get(name, 0) + other.rows_filtered.get(name, 0) for name in names},
+            added(self.rows_filtered, other.rows_filtered),
+            added(self.rows_without_key, other.rows_without_key),
         )
+
+
+def added(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    """Counts by name, those of both.
+
+    >>> added({"a": 1}, {"a": 2, "b": 3})
+    {'a': 3, 'b': 3}
+    """
+    return {name: left.get(name, 0) + right.get(name, 0) for name in dict.fromkeys([*left, *right])}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gpupipe.expr.selectors import Selector, select_names
 from gpupipe.schema import DType, Null, Schema
 from gpupipe.sources.join import plan_join
 from gpupipe.sources.listing import list_rows
-from gpupipe.sources.partition import Comparison, Listing, LoadReport, Partition
+from gpupipe.sources.partition import Comparison, Listing, LoadReport, Partition, added
 from gpupipe.sources.predicates import comparisons, predicate
 from gpupipe.sources.steps import Filter, Head, Identify, Select, Split, Step
 
@@ -216,17 +216,19 @@ class Source:
             reading = recipe.read(needed[0], self._where())
         frame = reading.frame
         dropped: dict[str, int] = {}
+        without_key: dict[str, int] = {}
         pruned = recipe.n_rows - frame.n_rows
         for step, keep in zip(self._steps, needed[1:], strict=True):
             before = frame.n_rows + (pruned if step.drops_rows else 0)
             with recipe.placed(frame):
+                without_key = added(without_key, step.without_key(frame, keep))
                 frame = step.apply(frame, partition, keep)
             if step.drops_rows:
                 pruned = 0
             if step.counted_as is not None:
-                dropped[step.counted_as] = dropped.get(step.counted_as, 0) + before - frame.n_rows
-        report = LoadReport(recipe.n_rows, reading.frame.n_rows, frame.n_rows, reading.bytes_read, dropped)
-        return frame.select(wanted), report
+                dropped = added(dropped, {step.counted_as: before - frame.n_rows})
+        rows = (recipe.n_rows, reading.frame.n_rows, frame.n_rows)
+        return frame.select(wanted), LoadReport(*rows, reading.bytes_read, dropped, without_key)
 
     def counts(self) -> LoadReport:
         """The rows that all partitions keep and each filter drops; reads filters' and joins' columns only."""

@@ -33,6 +33,10 @@ class Step(ABC):
         """The columns needed before the step for those wanted after it."""
         return wanted
 
+    def without_key(self, frame: Frame, keep: Sequence[str]) -> dict[str, int]:
+        """How many rows of `frame` have no key to be joined by, by the join's text."""
+        return {}
+
     @abstractmethod
     def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
         """The frame after the step, with (at least) the columns `keep`."""

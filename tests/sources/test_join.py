@@ -15,7 +15,7 @@ from source_rows import rows_of
 from gpupipe.errors import ColumnNotFoundError, DuplicateKeyError, DuplicateNameError, ParameterError, TypeMismatchError
 from gpupipe.expr import col
 from gpupipe.sources import scan
-from gpupipe.sources.join import KeyIndex
+from gpupipe.sources.join import JoinIndex
 
 KEYS = {
     "int": st.integers(-3, 3),
@@ -103,7 +103,7 @@ def test_many_wide_keys_do_not_overflow():
     rows = rng.integers(0, n, 500)
     left = {name: values[rows].copy() for name, values in right.items()}
     left["k6"][::5] = (left["k6"][::5] + 1) % n
-    index = KeyIndex([scan(right).load(0)[name] for name in names], names, "dim")
+    index = JoinIndex([scan(right).load(0)[name] for name in names], names, "dim")
     frame = scan(left).load(0)
     found = index.lookup([frame[name] for name in names])
     assert (found == np.where(np.arange(500) % 5 == 0, -1, rows)).all()
