@@ -134,7 +134,8 @@ def inputs_noted(notes: Mapping[str, Any], plan: Plan) -> Inputs:
     count = notes.get(UNNAMED)
     if type(count) is int and count > 0:
         return Inputs(count, None, False)
-    return Inputs(len(plan.columns), tuple(plan.columns), True, whole=False)
+    names = tuple(name for name in plan.schema if name in plan.columns)
+    return Inputs(len(names), names, True, whole=False)
 
 
 def rows_as_table(X: Any, schema: Schema, columns: Sequence[str]) -> Any:
