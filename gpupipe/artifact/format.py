@@ -137,7 +137,7 @@ def _verified(target: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _comes_and_goes(target: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):  # a folder not to be listed
         return stands_aside(target)
     return False
 
