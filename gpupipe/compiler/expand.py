@@ -87,8 +87,8 @@ def _refuse_leak(singles: Sequence[Node], excluded: frozenset[str]) -> None:
     if leaks:
         feature = next(single for single in singles if leaks[0] in walk(single))
         raise LeakageError(
-            f"The feature {show(feature)} uses {leaks[0]['name']!r}, which the target, weights, key or groups refer to. "
-            "For the target's mean of a category there is .target_mean()."
+            f"The feature {show(feature)} uses {leaks[0]['name']!r}, which the target, weights, key or groups refer "
+            "to. For the target's mean of a category there is .target_mean()."
         )
 
 
