@@ -12,6 +12,7 @@ from gpupipe.compiler.expand import flatten
 from gpupipe.compiler.explain import Explanation
 from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr
+from gpupipe.expr.node import Node
 from gpupipe.fitted import FittedPipeline
 from gpupipe.runtime.explained import explained
 from gpupipe.runtime.fit import Declared, run_fit
@@ -171,8 +172,15 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
     """
     fit = artifact.load(path, device)
     features = [Expr(feature.source) for feature in fit.features.plan.features]
-    target, weights, groups = (None if node is None else Expr(node) for node in (fit.target, fit.weights, fit.groups))
+    weights, groups = (None if node is None else Expr(node) for node in (fit.weights, fit.groups))
+    target = _declared_as(fit.target)
     pipeline = Pipeline(features, target, weights=weights, groups=groups, device=device)
     pipeline._keep(fit, inputs_noted(fit.notes, fit.features.plan))
     pipeline._loaded_model = None if fit.model is None else fit.model.estimator
     return pipeline
+
+
+def _declared_as(target: Node | None) -> Any:
+    if target is None:
+        return None
+    return [Expr(node) for node in target.args] if target.op == "columns" else Expr(target)

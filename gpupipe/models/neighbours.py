@@ -197,8 +197,15 @@ def _refuse_few_rows(estimator: Any) -> None:
 
 
 def classifier(estimator: Any) -> tuple[Neighbours, str]:
-    """A fitted KNeighborsClassifier: raw outputs are the classes' shares among the neighbours."""
+    """A fitted KNeighborsClassifier: raw outputs are the classes' shares among the neighbours.
+
+    Of several targets they are means of ones and zeros, a column for each class of each.
+    """
     _refuse_few_rows(estimator)
+    if isinstance(estimator.classes_, list):
+        each = zip(estimator._y.T, estimator.classes_, strict=True)
+        shares = [codes[:, None] == np.arange(len(classes)) for codes, classes in each]
+        return _body(estimator, np.concatenate(shares, axis=1), 0), "given"
     return _body(estimator, estimator._y, len(estimator.classes_)), "given"
 
 
@@ -214,6 +221,6 @@ def _row(name: str, kind: Any, convert: Any, **how: Any) -> Row:
 
 
 ROWS: tuple[Row, ...] = (
-    _row("KNeighborsClassifier", "classifier", classifier),
+    _row("KNeighborsClassifier", "classifier", classifier, targets="any"),
     _row("KNeighborsRegressor", "regressor", regressor, targets="any"),
 )

@@ -206,9 +206,15 @@ def _prepare(wrapper: Wrapper, inner: Row, estimator: Any, feature_names: list[s
 
 
 def _arguments(inner: Row, through: bool, estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
-    found = inner.arguments(estimator.estimator, lesson, held)  # refuses early stopping without validation rows
     if through:
-        return found
+        return inner.arguments(estimator.estimator, lesson, held)
+    try:
+        inner.arguments(estimator.estimator, lesson, None)
+    except ParameterError as error:  # early stopping without validation rows
+        raise ParameterError(
+            f"{type(estimator).__name__} fits {inner.name} on parts of the training rows, and hands it no validation "
+            "rows to stop early by. Leave early stopping unset."
+        ) from error
     plain = plain_arguments(estimator, lesson, held)
     if "Y" in inspect.signature(estimator.fit).parameters:
         plain["Y"] = plain.pop("y")
