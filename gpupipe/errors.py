@@ -6,6 +6,8 @@
     │   ├── DuplicateNameError        (ValueError)       two outputs or two columns of one name
     │   ├── TypeMismatchError         (TypeError)        an operator given a column of a type it cannot take
     │   ├── ParameterError            (ValueError)       an option or argument outside what is allowed
+    │   ├── ArgumentError             (TypeError)        a parameter that is not there, or one that is missing
+    │   ├── UnknownNameError          (AttributeError)   a method, or a name of gpupipe, that is not there
     │   ├── TraceError     (TypeError, ValueError)        a user function that cannot be turned into an expression
     │   ├── LeakageError              (ValueError)       a feature that would see the target
     │   └── NullableFeatureError      (ValueError)       a feature with nulls before a model that refuses them
@@ -20,6 +22,8 @@
     │   ├── DuplicateKeyError         (ValueError)       a join key that stands twice in a dimension
     │   ├── WideFeatureError          (ValueError)       a one_hot wider than its limit
     │   ├── ShapeError                (ValueError)       an array that is no table, or has other columns than the fit's
+    │   ├── EmptyDataError            (ValueError)       no rows, or a column without a value where one is needed
+    │   ├── WeightsError              (ValueError)       weights that are null, negative, NaN, infinite, or all 0
     │   └── TargetError               (ValueError)       a target the model cannot learn from
     ├── ModelError                    the training seam
     │   ├── UnsupportedEstimatorError (TypeError)        an estimator that is not in the table
@@ -69,6 +73,14 @@ class TypeMismatchError(PlanError, TypeError):
 
 class ParameterError(PlanError, ValueError):
     """An option or argument is outside what is allowed."""
+
+
+class ArgumentError(PlanError, TypeError):
+    """A call with a parameter that the function does not have, with one too many, or without one it needs."""
+
+
+class UnknownNameError(PlanError, AttributeError):
+    """A method of expressions, or a name of gpupipe, that is not there."""
 
 
 class TraceError(PlanError, TypeError, ValueError):
@@ -174,6 +186,14 @@ class WideFeatureError(DataError, ValueError):
 
 class ShapeError(DataError, ValueError):
     """An array is no table of rows and columns, or has another number of columns than the fit's."""
+
+
+class EmptyDataError(DataError, ValueError):
+    """No rows, or a column without a value, where something is to be learned from it."""
+
+
+class WeightsError(DataError, ValueError):
+    """Weights that are null, negative, NaN or infinite, or all 0."""
 
 
 class TargetError(DataError, ValueError):

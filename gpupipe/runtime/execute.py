@@ -15,7 +15,7 @@ from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import DataError
+from gpupipe.errors import DataError, EmptyDataError, counted
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
@@ -49,7 +49,8 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
     """What all scans of the plan learn.
 
     Raises:
-        DataError: a statistic of a column that holds no value; NaN in a reduction.
+        EmptyDataError: a statistic of a column that holds no value, or of no rows.
+        NonFiniteError: NaN in a reduction, or an infinity in moments.
     """
     fitted = Fitted()
     for scan in plan.scans:
@@ -64,7 +65,7 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
             with named(intake.gather.slots[0].node):
                 state = merge([part[number] for part in parts])
             for slot in intake.gather.slots:
-                _refuse_empty(state, slot.node, plan.info[slot.node].nullable)
+                _refuse_empty(state, slot.node, plan.info[slot.node].nullable, rows)
                 entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
                 fitted.slots[slot.index].append(entry)
     return fitted
@@ -95,14 +96,26 @@ def named(node: Node) -> Iterator[None]:
         raise error.within(show(node)).at(column=only_column(node)) from None
 
 
-def _refuse_empty(state: State, node: object, nullable: bool) -> None:
+def _refuse_empty(state: State, node: Node, nullable: bool, rows: Rows) -> None:
     """A statistic of the whole table that no row has a value for would make every row null: say so at once."""
     if nullable or ("n" not in state.arrays and state.entries is None):
         return
     empty = len(state.entries) == 0 if state.entries is not None else not state.arrays["n"].any()
-    name = getattr(node, "op", "")
-    if empty and name not in ("count", "null_count", "sum", "n_unique", "vocabulary"):
-        raise DataError(
-            f"{node} has no value: its column holds nothing but nulls in the {int(state.rows.sum()):,} training rows. "
-            "Drop the feature, or fill it with a constant first."
-        )
+    if not empty or node.op in ("count", "null_count", "sum", "n_unique", "vocabulary"):
+        return
+    if not rows.report.rows_kept:
+        raise no_rows(rows)
+    raise EmptyDataError(
+        f"{show(node)} has no value: there are nothing but nulls in the {counted(rows.report.rows_kept, 'row')} of the "
+        "fit. Leave the feature out, or fill its column with a constant first."
+    ).at(column=only_column(node))
+
+
+def no_rows(rows: Rows) -> EmptyDataError:
+    """There is nothing to learn from: what was listed, and what dropped it."""
+    listed = sum(partition.n_rows for partition in rows.source.partitions)
+    dropped = [f"{text} dropped {count:,}" for text, count in rows.report.rows_filtered.items() if count]
+    why = f", of which {', '.join(dropped)}" if dropped else ""
+    return EmptyDataError(
+        f"There are no rows to learn from: {listed:,} in {rows.source.label}{why}. Check the data and the filters."
+    )

@@ -16,7 +16,7 @@ from gpupipe.columns import Frame, Values
 from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
 from gpupipe.compiler.words import noted
-from gpupipe.errors import NullableFeatureError, ParameterError, TargetError, TypeMismatchError, counted
+from gpupipe.errors import NullableFeatureError, TargetError, TypeMismatchError, counted
 from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
@@ -24,7 +24,7 @@ from gpupipe.models.model import train
 from gpupipe.models.ranking import refuse_groups
 from gpupipe.models.scoring import refuse_nan
 from gpupipe.models.targets import refuse_several
-from gpupipe.runtime.execute import run_scans, workers
+from gpupipe.runtime.execute import no_rows, run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples, group_identity
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Progress
@@ -152,16 +152,17 @@ def run_fit(
     """
     clock = Clock()
     plan = declared.plan(source.schema)
-    if source.n_rows == 0:
-        raise _no_rows()
     rows = Rows(source, plan.fit_columns, identity=None if declared.key else group_identity(plan, backend))
+    if source.n_rows == 0:
+        raise no_rows(rows)
     with workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
             features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress), backend)
         model: Model | None = None
-        notes: dict[str, Any] = {}
+        notes: dict[str, Any] = {"key": declared.key} if declared.key else {}
         if declared.model is not None:
-            model, notes = _trained(declared, features, rows, validation, pool, progress, clock)
+            model, found = _trained(declared, features, rows, validation, pool, progress, clock)
+            notes |= found
         probe = _probe(rows)
     progress.end()
     clock.seconds["total"] = sum(clock.seconds.values())
@@ -193,14 +194,14 @@ def _trained(
     with clock.stage("features"):
         found = examples(features.for_training(), rows, pool, progress)
         with rows.all_placed(found.positions):
-            checked_rows(found, row, features)
+            checked_rows(found, rows, row, features)
         held = None
         if validation is not None:
             given = for_given(features, declared.target, validation)
             other = Rows(validation, given.plan.fit_columns, keep=False, schema=given.plan.schema)
             unseen = examples(given, other, pool, progress, what="validation")
             with other.all_placed(unseen.positions):
-                checked_rows(unseen, row, features)
+                checked_rows(unseen, other, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
     with clock.stage("training"):
         model = train(
@@ -233,16 +234,12 @@ def _trivial(target: Values, classes: tuple[Any, ...] | None, weights: Values | 
     return (shares / shares.sum()).tolist()
 
 
-def checked_rows(found: Examples, row: Row, features: FittedFeatures) -> None:
+def checked_rows(found: Examples, rows: Rows, row: Row, features: FittedFeatures) -> None:
     """Refuse what no estimator can learn from: no rows, or NaN where it takes none."""
     if not len(found.matrix):
-        raise _no_rows()
+        raise no_rows(rows)
     if not row.accepts_nan:
         refuse_nan(found.matrix, features.names, row.name)
-
-
-def _no_rows() -> ParameterError:
-    return ParameterError("There are no rows: every one was filtered out, or the source is empty.")
 
 
 def _probe(rows: Rows) -> Frame | None:

@@ -15,7 +15,7 @@ from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted, plain_values
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import DataError, TargetError
+from gpupipe.errors import DataError, TargetError, WeightsError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.execute import over_partitions
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT
@@ -155,7 +155,7 @@ def _weights(column: Column, node: Node) -> Values:
     valid = np.ones(len(column), bool) if column.valid is None else column.valid
     if not (good & valid).all():
         row = int(np.flatnonzero(~(good & valid))[0])
-        raise DataError(
+        raise WeightsError(
             f"The weight {_called(node)} is {weights[row] if valid[row] else 'null'}. Weights are numbers from 0 on, "
             "none of them null, NaN or infinite. Fill or filter them."
         ).at(row, _column(node))
