@@ -195,6 +195,7 @@ class FittedPipeline(SklearnContract):
 
         Raises:
             ArtifactExistsError: something stands there.
+            StorageError: the disk is full, failing, or may not be written to; what stood there stands.
             NotFittedError: there is nothing to save yet.
         """
         return self._fitted().save(path, overwrite=overwrite)

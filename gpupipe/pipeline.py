@@ -169,6 +169,7 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
 
     Raises:
         ArtifactError: any of its kinds.
+        StorageError: the disk fails, or the artifact may not be read.
     """
     fit = artifact.load(path, device)
     features = [Expr(feature.source) for feature in fit.features.plan.features]
