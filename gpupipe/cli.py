@@ -111,7 +111,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         raise ArtifactExistsError(f"{arguments.out} is there already. Choose another --out, or add --overwrite.")
     train, test = gp.scan(arguments.data), None
     if arguments.split is not None:
-        train, test = train.split(test=arguments.split, seed=arguments.seed)
+        train, test = train.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)
     if not arguments.quiet:
         print(pipeline.explain(train), "\n", sep="")
     pipeline.fit(train, progress=not arguments.quiet)
@@ -137,7 +137,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     pipeline = gp.load(arguments.artifact)
     rows = pipeline.scan(arguments.data, target=True)
     if arguments.split is not None:
-        rows = rows.split(test=arguments.split, seed=arguments.seed)[1]
+        rows = rows.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)[1]
     evaluation = pipeline.evaluate(rows, by=arguments.by or ())
     print(json.dumps(evaluation.to_dict(), indent=2) if arguments.json else evaluation)
 

@@ -11,10 +11,12 @@ from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import UnavailableError
+from gpupipe.errors import ParameterError, UnavailableError
 from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
 from gpupipe.evaluation.several import SeveralEvaluations
+from gpupipe.expr.expr import as_column
+from gpupipe.expr.node import show
 from gpupipe.models.contract import SklearnContract, configured_output, if_the_model_does, not_fitted
 from gpupipe.models.fitted import Model
 from gpupipe.models.labels import side_by_side
@@ -44,6 +46,7 @@ class FittedPipeline(SklearnContract):
     """
 
     key: str | None
+    groups: Any
     _inputs: Inputs
     model_: Model | None
     classes_: Any
@@ -61,6 +64,25 @@ class FittedPipeline(SklearnContract):
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_fit" in self.__dict__
+
+    @property
+    def together(self) -> str | None:
+        """The column whose equal values a split keeps together: the key, else a ranker's groups; None: neither is set.
+
+        Raises:
+            ParameterError: the groups are computed, so they are in no column.
+        """
+        fit: artifact.Fit | None = self.__dict__.get("_fit")
+        key = self.key or (None if fit is None else fit.notes.get("key"))
+        if isinstance(key, str) or self.groups is None:
+            return key if isinstance(key, str) else None
+        groups = as_column(self.groups)
+        if groups.op != "col":
+            raise ParameterError(
+                f"A split keeps rows of one group together, and the groups {show(groups)} are in no column. "
+                "Split beforehand, or give the data such a column."
+            )
+        return str(groups["name"])
 
     def scan(self, data: Any, *, target: bool = False) -> Source:
         """Rows to score: as `gpupipe.scan` gives them, except that CSV is read in the types of the fit.
