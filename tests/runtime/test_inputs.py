@@ -17,7 +17,7 @@ from xgboost import XGBClassifier
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.errors import (
+from gpupipe.errors import EmptyDataError, (
     ColumnNotFoundError,
     GpupipeError,
     NotFittedError,
@@ -255,8 +255,8 @@ REFUSED = {
     "rows of several lengths": (lambda: logistic().fit([[1, 2], [3]], Y), ShapeError, "not of one length"),
     "one dimension to predict": (lambda: logistic().fit(X, Y).predict(X[0]), ShapeError, "Reshape your data"),
     "no column": (lambda: logistic().fit(X[:, :0], Y), ShapeError, r"0 feature\(s\) \(shape=\(4, 0\)\)"),
-    "no row": (lambda: logistic().fit(X[:0], []), ParameterError, "There are no rows"),
-    "no row, no model": (lambda: fitted(X[:0]), ParameterError, "There are no rows"),
+    "no row": (lambda: logistic().fit(X[:0], []), EmptyDataError, "There are no rows"),
+    "no row, no model": (lambda: fitted(X[:0]), EmptyDataError, "There are no rows"),
     "complex": (lambda: logistic().fit(X + 1j, Y), ParameterError, r"Complex data not supported.*\.real"),
     "complex y": (lambda: logistic().fit(X, Y + 1j), ParameterError, r"Complex data not supported.*\.real"),
     "no y": (lambda: logistic().fit(X), TargetError, r"requires y to be passed.*Give Pipeline\(target=…\)"),
