@@ -17,8 +17,9 @@ from xgboost import XGBClassifier
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.errors import EmptyDataError, (
+from gpupipe.errors import (
     ColumnNotFoundError,
+    EmptyDataError,
     GpupipeError,
     NotFittedError,
     ParameterError,
