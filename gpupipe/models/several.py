@@ -13,9 +13,9 @@ from gpupipe.models.checks import Arrays
 from gpupipe.models.links import Floats
 from gpupipe.models.member import PROBABILITIES, SCORES, Member, Parts, member_parts
 
-# Forms whose sums take float64 features as they are; all others see what stands before them rounded to float32, as
-# every other feature is.
-_FLOAT64 = ("linear",)
+# Forms that take float64 features as they are; trees see what a link hands on rounded to float32, as every other
+# feature is.
+_FLOAT64 = ("linear", "gaussian_bayes", "kernel_machine", "neighbours", "network")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class Chain:
         found: list[Floats] = []
         for at, member in enumerate(self.members):
             seen = wide[:, : X.shape[1] + at]
-            raw = member.body.raw(np.ascontiguousarray(seen, np.float64 if _sums(member) else np.float32))
+            raw = member.body.raw(np.ascontiguousarray(seen, np.float64 if _exact(member) else np.float32))
             wide[:, X.shape[1] + at] = self._said(member, raw)
             found.append(raw)
         return np.concatenate([found[at] for at in np.argsort(self.order)], axis=1)
@@ -132,9 +132,9 @@ def _check(members: tuple[Member, ...]) -> None:
         checks.require(fits, "a target's classes are not counted from 0")
 
 
-def _sums(member: Member) -> bool:
+def _exact(member: Member) -> bool:
     inside = getattr(member.body, "members", ())
-    return all(_sums(part) for part in inside) if inside else member.body.form in _FLOAT64
+    return all(_exact(part) for part in inside) if inside else member.body.form in _FLOAT64
 
 
 def read_several(estimator: Any, members: tuple[Member, ...]) -> tuple[Several, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gpupipe.errors import ParameterError, TargetError, UnsupportedEstimatorError
+from gpupipe.errors import ParameterError, TargetError, UnsafeModelError, UnsupportedEstimatorError
 from gpupipe.models.calibration import SIGMOID, TEMPERATURE, read_calibrated
 from gpupipe.models.labels import Label
 from gpupipe.models.member import Member
@@ -87,8 +87,20 @@ def _tuned(estimator: Any, inner: Row) -> None:
     _response(estimator)
 
 
-def _calibrating(estimator: Any, inner: Row) -> None:
+# Forms that hold training rows, in float32
+_ROWS = ("kernel_machine", "neighbours")
+
+
+def _chain(estimator: Any, inner: Row) -> None:
     _prefit(estimator, inner)
+    codes = hasattr(estimator, "chain_method") and (estimator.cv is None or estimator.chain_method == "predict")
+    while inner.inner is not None:
+        inner = inner.inner
+    if inner.form in _ROWS and not codes:
+        raise UnsafeModelError(
+            f"A {type(estimator).__name__} of {inner.name} has no saved form: it keeps training rows in float32, and "
+            "what a link hands on would not fit in. Use a MultiOutput estimator, or another estimator in the chain."
+        )
 
 
 _SELECTION, _MULTI = "sklearn.model_selection", "sklearn.multioutput"
@@ -97,7 +109,7 @@ WRAPPERS: dict[str, Wrapper] = {
     for wrapper in (
         Wrapper(
             "CalibratedClassifierCV", "sklearn.calibration", "calibrated", "classifier", read_calibrated,
-            lambda fitted: [part.estimator for part in fitted.calibrated_classifiers_], check=_calibrating,
+            lambda fitted: [part.estimator for part in fitted.calibrated_classifiers_], check=_prefit,
         ),
         Wrapper(
             "FixedThresholdClassifier", _SELECTION, "threshold", "classifier", read_fixed,
@@ -114,7 +126,7 @@ WRAPPERS: dict[str, Wrapper] = {
         ),
         *(
             Wrapper(f"{name}Chain", _MULTI, "chain", kind, read_chain, lambda fitted: fitted.estimators_,
-                    several=True, nan=False, check=_prefit, weights=kind == "regressor")
+                    several=True, nan=False, check=_chain, weights=kind == "regressor")
             for name, kind in (("Classifier", "classifier"), ("Regressor", "regressor"))
         ),
     )
