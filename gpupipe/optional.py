@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from gpupipe.errors import MissingDependencyError, nearest
+from gpupipe.errors import MissingDependencyError, UnknownNameError, nearest
 
 # Import name -> the extra of ours that installs it. What is not named here cannot be asked for.
 EXTRAS: dict[str, str] = {
@@ -46,14 +46,14 @@ def first_use(name: str, known: Iterable[str] = FIRST_USE) -> Any:
         known: all names of `gpupipe`, for the message.
 
     Raises:
-        AttributeError: there is none.
+        UnknownNameError: there is none.
 
     >>> first_use("scan").__module__
     'gpupipe.sources.source'
     """
     if name not in FIRST_USE:
         hint = "" if name.startswith("_") else f" {nearest(name, known)}"
-        raise AttributeError(f"gpupipe has no {name!r}.{hint}")
+        raise UnknownNameError(f"gpupipe has no {name!r}.{hint}", name=name, obj=None)
     return getattr(importlib.import_module(FIRST_USE[name]), name)
 
 

@@ -93,6 +93,12 @@ _STORAGE = {
 _NAMES = (*_STORAGE, "String")
 
 
+def _as_ours(given: object) -> str:
+    """What a type of Python is called here, as a hint."""
+    ours = {bool: "Boolean", int: "Int64", float: "Float64", str: "String"}.get(given) if isinstance(given, type) else ""
+    return f" Write {ours!r}." if ours else ""
+
+
 def parse_dtype(text: str) -> DType:
     """The type that `str(dtype)` wrote.
 
@@ -102,6 +108,8 @@ def parse_dtype(text: str) -> DType:
     >>> parse_dtype("Datetime(UTC)").time_zone
     'UTC'
     """
+    if not isinstance(text, str):
+        raise ParameterError(f"A type is given by its name, such as 'Int64', not as {text!r}.{_as_ours(text)}")
     name, _, zone = text.partition("(")
     if name not in _NAMES or (zone and not (name == "Datetime" and zone.endswith(")"))):
         raise ParameterError(f"{text!r} is not a type. {nearest(name, _NAMES)}")

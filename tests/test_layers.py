@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lowest first. A module may import from rows above its own and from its own package, never from a sibling.
 LAYERS: list[set[str]] = [
     {"gpupipe.errors"},
-    {"gpupipe.config", "gpupipe.optional", "gpupipe.storage"},
+    {"gpupipe.config", "gpupipe.optional", "gpupipe.storage", "gpupipe.arguments"},
     {"gpupipe.kernels"},
     {"gpupipe.schema"},
     {"gpupipe.columns"},

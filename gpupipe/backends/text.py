@@ -13,6 +13,7 @@ from gpupipe.backends.strings import over_strings
 from gpupipe.backends.times import to_date, to_datetime, to_local
 from gpupipe.columns import Column, Values
 from gpupipe.expr.node import Node
+from gpupipe.expr.patterns import replacement
 from gpupipe.kernels.reference import hashing
 from gpupipe.schema import Boolean, Float64, Int64, String
 
@@ -51,6 +52,17 @@ def slice_chars(node: Node, x: Column) -> Column:
 def contains(node: Node, x: Column) -> Column:
     find = pc.match_substring if node["literal"] else pc.match_substring_regex
     return over_strings(x, Boolean, lambda strings: find(strings, pattern=node["pattern"]))
+
+
+def replace(node: Node, x: Column) -> Column:
+    change = pc.replace_substring if node["literal"] else pc.replace_substring_regex
+    value = node["value"] if node["literal"] else replacement(node["value"])
+    most = 1 if node.op == "replace" else None
+
+    def changed(strings: Any) -> Any:
+        return change(strings, pattern=node["pattern"], replacement=value, max_replacements=most)
+
+    return over_strings(x, String, changed)
 
 
 def starts_with(node: Node, x: Column) -> Column:
@@ -104,6 +116,8 @@ TEXT: dict[str, Callable[[Node, Column], Column]] = {
     "strip_chars": strip_chars,
     "slice": slice_chars,
     "contains": contains,
+    "replace": replace,
+    "replace_all": replace,
     "starts_with": starts_with,
     "ends_with": ends_with,
     "to_datetime": to_datetime,

@@ -141,7 +141,7 @@ class Binder:
         code = self._code(node, component, len(self.fitted.labels(slot)))
         literal = make("lit", value=code, dtype="Int64")
         self._note(literal, Int64)
-        equal = make("eq", found, literal)
+        equal = make("eq", found, literal).as_written(node)
         if node.op == "one_hot":
             return equal
         # A class is not known where the label is null; that is not the same as another class.

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from gpupipe.errors import ParameterError
 from gpupipe.expr.node import Node
+from gpupipe.expr.patterns import why_unreadable
 from gpupipe.expr.times import zone_of
 
 
@@ -28,18 +29,18 @@ def check_zone(zone: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def _check_pattern(pattern: str) -> None:
-    try:
-        pc.match_substring_regex(pa.array([""]), pattern)
-    except pa.ArrowInvalid as error:
+def _check_pattern(op: str, pattern: str, value: str | None) -> None:
+    why = why_unreadable(pattern, value)
+    if why is not None:
         raise ParameterError(
-            f"contains cannot read the pattern {pattern!r}: {error}. Its syntax is that of RE2. literal=True?"
-        ) from None
+            f"{op} cannot read the pattern {pattern!r}{'' if value is None else f' with {value!r}'}: {why}. "
+            "Its syntax is that of RE2. literal=True?"
+        )
 
 
-def _contains(node: Node) -> None:
+def _pattern(node: Node) -> None:
     if not node["literal"]:
-        _check_pattern(node["pattern"])
+        _check_pattern(node.op, node["pattern"], node.get("value"))
 
 
 def _to_datetime(node: Node) -> None:
@@ -48,4 +49,9 @@ def _to_datetime(node: Node) -> None:
         check_zone(zone)
 
 
-CHECKS: dict[str, Callable[[Node], None]] = {"contains": _contains, "to_datetime": _to_datetime}
+CHECKS: dict[str, Callable[[Node], None]] = {
+    "contains": _pattern,
+    "replace": _pattern,
+    "replace_all": _pattern,
+    "to_datetime": _to_datetime,
+}

@@ -6,7 +6,7 @@ from gpupipe.compiler.casts import MICROSECONDS_A_DAY, cast, convert, local, vie
 from gpupipe.compiler.info import Info, Typing
 from gpupipe.errors import TypeMismatchError
 from gpupipe.expr.node import Node, make
-from gpupipe.schema import Date, Float64, Int32, Int64
+from gpupipe.schema import Date, DType, Float64, Int32, Int64
 
 Macro = Callable[[Typing, Node, tuple[Node, ...]], Node]
 _LARGEST_PRODUCT = 8
@@ -26,26 +26,28 @@ def _days_of(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     dtype = typer.info[args[0]].dtype
     if dtype == Date:
         return view(typer, args[0], Int64)
-    _wants_datetime(dtype.name, "Date or Datetime")
+    _wants_datetime(node, dtype, "Date or Datetime")
     ticks = view(typer, local(typer, args[0]), Int64)
     return typer.elementwise("floordiv", ticks, _number(typer, MICROSECONDS_A_DAY))
 
 
 def _time_of(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
-    _wants_datetime(typer.info[args[0]].dtype.name, "Datetime")
+    _wants_datetime(node, typer.info[args[0]].dtype, "Datetime")
     ticks = view(typer, local(typer, args[0]), Int64)
     return typer.elementwise("mod", ticks, _number(typer, MICROSECONDS_A_DAY))
 
 
-def _wants_datetime(name: str, wanted: str) -> None:
-    if name != "Datetime":
-        raise TypeMismatchError(f"This date part takes {wanted}, not {name}. For text: .str.to_datetime(format) first.")
+def _wants_datetime(node: Node, dtype: DType, wanted: str) -> None:
+    if dtype.name == "Datetime":
+        return
+    hints = {"String": " Read it first: .str.to_datetime(format).", "Date": " A date has no time of day."}
+    raise TypeMismatchError(f"{node.op} takes {wanted}, not {dtype}.{hints.get(dtype.name, '')}")
 
 
 def _ticks(typer: Typing, node: Node, args: tuple[Node, ...]) -> Node:
     dtype = typer.info[args[0]].dtype
     if not dtype.is_temporal:
-        raise TypeMismatchError(f"A time is wanted here, not {dtype}.")
+        raise TypeMismatchError(f"{node.op} takes a date, a time or a duration, not {dtype}.")
     if dtype == Date:
         return typer.elementwise("mul", view(typer, args[0], Int64), _number(typer, MICROSECONDS_A_DAY))
     return view(typer, args[0], Int64)

@@ -126,7 +126,7 @@ class Typer:
         if len(wides) > row.each:
             raise TypeMismatchError(f"{node.op} takes one column, not a feature of several.")
         if row.wide and len(args) > 1 and not _is_list(args[1]):
-            raise TypeMismatchError(f"{node.op} makes a column for each value: it takes no over. Use .codes().over(…).")
+            raise TypeMismatchError("A feature of several columns takes no over. There is .codes().over(…).")
         dtype = row.rule(node, [info.dtype for info in infos])
         if node.op in CHECKS:
             CHECKS[node.op](node)

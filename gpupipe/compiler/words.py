@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from gpupipe.compiler.expand import columns_of
 from gpupipe.errors import ColumnNotFoundError, PlanError, TypeMismatchError
 from gpupipe.expr.columnwise import COLUMNWISE
-from gpupipe.expr.elementwise import ELEMENTWISE
+from gpupipe.expr.elementwise import ANOTHER_TYPE, ELEMENTWISE
 from gpupipe.expr.node import Node, called, show, walk
 from gpupipe.expr.reductions import FILLS, REDUCTIONS
 from gpupipe.schema import DType
@@ -23,10 +23,11 @@ def in_words(
     """
     text = str(error)
     first, blank, rest = text.partition(" ")
-    if first in ELEMENTWISE or first in COLUMNWISE or first in REDUCTIONS:
+    if first == node.op or first in ELEMENTWISE or first in COLUMNWISE or first in REDUCTIONS:
         text = word_of(node, root, first) + blank + rest
     meant = next(filter(None, (hint(error, node, types) for hint in _HINTS)), "")
     why = noted(columns_of([node]), notes) if isinstance(error, TypeMismatchError) else ""
+    text = text.removesuffix(ANOTHER_TYPE) if meant else text
     return type(error)(f"{text}{meant} In: {show(root)}{why and '.'}{why}")
 
 
@@ -36,20 +37,20 @@ def noted(names: Iterable[str], notes: Mapping[str, str]) -> str:
 
 
 def word_of(node: Node, root: Node, op: str) -> str:
-    """What the user wrote that `node` of `root` comes from: a sign, or the name of the innermost call that made it.
+    """What the user wrote that `node` of `root` comes from: a sign, or the name of the outermost call that made it.
 
     >>> from gpupipe.expr import col
     >>> import gpupipe.features
-    >>> scaled = col("x").standardize()._node
-    >>> word_of(scaled.args[1].args[0], scaled, "std")
-    'standardize'
+    >>> scaled = (col("x") * 2).standardize()._node
+    >>> word_of(scaled.args[1].args[0], scaled, "std"), word_of(scaled.args[0].args[0], scaled, "mul")
+    ('standardize', '*')
     """
-    for part in walk(root):
-        if part.written and node in walk(part):
-            if part == node or node not in walk(*_nodes(part)):
-                return _name(part) or called(op)
-            return called(op)
-    return called(op)
+    names = [
+        _name(part)
+        for part in walk(root)
+        if part.written and node in walk(part) and node not in walk(*_nodes(part))
+    ]
+    return next(filter(None, reversed(names)), called(op))
 
 
 def _nodes(part: Node) -> list[Node]:

@@ -122,6 +122,8 @@ ROWS = [
     Columnwise("starts_with", _text(Boolean)),
     Columnwise("ends_with", _text(Boolean)),
     Columnwise("slice", _text(String)),
+    Columnwise("replace", _text(String)),
+    Columnwise("replace_all", _text(String)),
     Columnwise("word_ngrams", _ngrams, nulls="null is all zeros", wide=True),
 ]
 

@@ -50,7 +50,7 @@ def when(condition: Any) -> When:
 
     >>> from gpupipe.expr import col
     >>> when(col("x") > 0).then(1).otherwise(col("y"))
-    (x > 0).select(1, y)
+    when(x > 0).then(1).otherwise(y)
     """
     return When((), condition)
 

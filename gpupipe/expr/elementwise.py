@@ -43,9 +43,12 @@ class Elementwise:
     nulls: str = "propagate"
 
 
+ANOTHER_TYPE = " Use .cast(…) or another operator."
+
+
 def _refuse(name: str, types: Types, wanted: str) -> TypeMismatchError:
     shown = " and ".join(str(dtype) for dtype in types)
-    return TypeMismatchError(f"{name} takes {wanted}, not {shown}. Use .cast(…) or another operator.")
+    return TypeMismatchError(f"{name} takes {wanted}, not {shown}.{ANOTHER_TYPE}")
 
 
 def unify(name: str, types: Types) -> DType:

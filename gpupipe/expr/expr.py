@@ -1,15 +1,17 @@
 """What a user writes: a thin wrapper around a node that overloads Python's operators."""
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from gpupipe.errors import ParameterError, TraceError, nearest
+from gpupipe.arguments import named_arguments
+from gpupipe.errors import ParameterError, TraceError
 from gpupipe.expr.literal import literal
 from gpupipe.expr.methods import Methods
-from gpupipe.expr.node import Node, make, rewrite, show
+from gpupipe.expr.node import Node, make, rewrite, show, walk
 from gpupipe.expr.ufuncs import UFUNCS
+from gpupipe.expr.untraceable import Untraceable, instead
 
 _COMPOSED: dict[str, Callable[["Expr"], "Expr"]] = {
     "pos": lambda x: x,
@@ -32,7 +34,7 @@ def as_column(value: Any) -> Node:
     return make("col", name=value) if isinstance(value, str) else as_node(value)
 
 
-class Expr(Methods):
+class Expr(Methods, Untraceable):
     """A column expression. Operators, NumPy's ufuncs and registered operators build larger ones.
 
     >>> import numpy as np
@@ -157,31 +159,12 @@ class Expr(Methods):
     def __invert__(self) -> "Expr":
         return self._call("not")
 
-    # -- what an expression cannot be ---------------------------------------------------------------------------
-    def _untraceable(self, what: str, hint: str) -> NoReturn:
-        raise TraceError(f"{show(self._node)} has no {what}: it is an expression, not data. {hint}")
-
-    def __bool__(self) -> bool:
-        self._untraceable("truth value", "Use gp.when(…).then(…).otherwise(…), and & | ~ for and, or, not.")
-
-    def __float__(self) -> float:
-        self._untraceable("number", "Use NumPy's functions on it, not those of math; they build expressions.")
-
-    __int__ = __index__ = __float__
-
-    def __len__(self) -> int:
-        self._untraceable("length", "Use .count() for the number of values.")
-
-    def __iter__(self) -> NoReturn:
-        self._untraceable("rows to walk over", "Write what happens to one row with operators and NumPy functions.")
-
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._untraceable("array", "Use NumPy's ufuncs (np.log, np.maximum, …), which build expressions.")
-
+    # -- NumPy's functions --------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> "Expr":
         name = UFUNCS.get(ufunc.__name__)
         if method != "__call__" or kwargs or name is None:
-            self._untraceable(f"NumPy {ufunc.__name__}.{method}", f"{nearest(ufunc.__name__, UFUNCS)}")
+            called = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            self._untraceable(f"np.{called} is not among what builds one", instead(ufunc.__name__))
         if name in _COMPOSED:
             return _COMPOSED[name](Expr(as_node(inputs[0])))
         return Expr(make(name, *(as_node(value) for value in inputs)))
@@ -191,9 +174,10 @@ class Expr(Methods):
             return Expr(make("select", *(as_node(value) for value in args)))
         if function is np.clip and not kwargs:
             return Expr(as_node(args[0])).clip(*args[1:])
-        self._untraceable(f"NumPy {function.__name__}", "There are NumPy's ufuncs, np.where and np.clip.")
+        self._untraceable(f"np.{function.__name__} is not among what builds one", instead(function.__name__))
 
     # -- structure ----------------------------------------------------------------------------------------------
+    @named_arguments
     def alias(self, name: str) -> "Expr":
         """This expression under another name.
 
@@ -204,10 +188,14 @@ class Expr(Methods):
             raise ParameterError(f"alias takes a name, not {name!r}.")
         return self._as_written(self._call("alias", name=name), "alias", (name,), {})
 
+    @named_arguments
     def suffix(self, text: str) -> "Expr":
         """This expression, with `text` added to its name; for operators that change what a value means."""
+        if not isinstance(text, str):
+            raise ParameterError(f"suffix takes text to add to the name, not {text!r}.")
         return self._call("suffix", text=text)
 
+    @named_arguments
     def over(self, *keys: Any) -> "Expr":
         """Every reduction in this expression taken for each group of rows that share `keys`.
 
@@ -216,12 +204,16 @@ class Expr(Methods):
         """
         if not keys:
             raise ParameterError("over takes one key or more: a column's name, or an expression.")
+        for key in keys:
+            if isinstance(key, list | tuple):
+                raise ParameterError(f"over takes its keys one by one: .over({', '.join(map(repr, key))}).")
         nodes = tuple(as_column(key) for key in keys)
         marked = rewrite([self._node], lambda node: _keyed(node, nodes))[0]
         if marked == self._node:
-            raise ParameterError(f"{self} has no reduction for over: write x.mean().over(key), say.")
+            raise ParameterError(_why_not_over(self, keys))
         return self._as_written(Expr(marked), "over", keys, {})
 
+    @named_arguments
     def map(self, function: Callable[["Expr"], Any]) -> "Expr":
         """`function` called once with this expression; what it builds fuses and saves like a built-in.
 
@@ -232,6 +224,8 @@ class Expr(Methods):
         >>> col("x").map(lambda x: np.log(x) - x.mean())
         (x.log() - x.mean())
         """
+        if not callable(function):
+            raise ParameterError(f"map takes a function of an expression, not {function!r}.")
         result = function(self)
         if isinstance(result, Expr):
             return result
@@ -243,6 +237,14 @@ class Expr(Methods):
     def pipe(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``function(self, *args, **kwargs)``."""
         return function(self, *args, **kwargs)
+
+
+def _why_not_over(expression: Expr, keys: tuple[Any, ...]) -> str:
+    """Why ``over`` finds nothing to do: no statistic, or only those that have their keys already."""
+    by = ", ".join(map(repr, keys))
+    if any(node.get("keys") for node in walk(expression._node)):
+        return f"{expression} is by group already, so not .over({by}) too. Give all keys at once: .over('a', 'b')."
+    return f"{expression} has no statistic for over: write {expression}.mean().over({by}), say."
 
 
 def _keyed(node: Node, keys: tuple[Node, ...]) -> Node:

@@ -8,8 +8,10 @@ from functools import wraps
 from inspect import Signature, signature
 from typing import Any
 
-from gpupipe.errors import nearest
+from gpupipe.arguments import refuse_others
+from gpupipe.errors import UnknownNameError
 from gpupipe.expr import registry
+from gpupipe.expr.synonyms import meant
 
 NAMESPACES = ("dt", "str")
 
@@ -50,14 +52,21 @@ class Namespace:
 
 def _method(expr: Methods, namespace: str, name: str) -> Callable[..., Any]:
     qualified = f"{namespace}.{name}" if namespace else name
-    entry = None if name.startswith("__") else registry.find(qualified)
+    if name.startswith("__"):  # Python's own asking, which it does often
+        raise AttributeError(name)
+    entry = registry.find(qualified)
     if entry is None:
-        known = [operator.qualified for operator in registry.operators()]
-        raise AttributeError(f"Expressions have no {qualified!r}. {nearest(qualified, known)}")
+        hint = meant(qualified, [operator.qualified for operator in registry.operators()])
+        # With an object of no attributes Python adds no guess of its own.
+        raise UnknownNameError(f"Expressions have no method {qualified!r}. {hint}", name=name, obj=None)
 
     @wraps(entry.function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return expr._as_written(entry.function(expr, *args, **kwargs), qualified, args, kwargs)
+        try:
+            return expr._as_written(entry.function(expr, *args, **kwargs), qualified, args, kwargs)
+        except TypeError:
+            refuse_others(qualified, _without_first(entry.function), args, kwargs)
+            raise
 
     call.__signature__ = _without_first(entry.function)  # type: ignore[attr-defined]
     return call

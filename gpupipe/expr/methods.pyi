@@ -52,6 +52,10 @@ class Text:
         """The number of UTF-8 bytes."""
     def len_chars(self) -> Expr:
         """The number of characters (Unicode code points)."""
+    def replace(self, pattern: builtins.str, value: builtins.str, literal: bool=False) -> Expr:
+        """With the first match of the regular expression (RE2 syntax), or of the literal text, replaced by `value`."""
+    def replace_all(self, pattern: builtins.str, value: builtins.str, literal: bool=False) -> Expr:
+        """With every match of the regular expression (RE2 syntax), or of the literal text, replaced by `value`."""
     def slice(self, offset: int, length: int | None=None) -> Expr:
         """`length` characters from `offset` on; a negative offset counts from the end."""
     def starts_with(self, prefix: builtins.str) -> Expr:
@@ -128,8 +132,12 @@ class Methods:
         """Whether it is null."""
     def log(self) -> Expr:
         """The natural logarithm, within 1 ulp; -inf at 0, NaN below."""
+    def log10(self) -> Expr:
+        """The logarithm to base 10, within 2 ulp: log10(1000) may be the float just below 3."""
     def log1p(self) -> Expr:
         """log(1 + x), exact near 0, within 1 ulp."""
+    def log2(self) -> Expr:
+        """The logarithm to base 2, within 2 ulp."""
     def max_horizontal(self, other: Any) -> Expr:
         """The greater of two, row by row; NaN wins, as in NumPy's maximum."""
     def min_horizontal(self, other: Any) -> Expr:

@@ -161,8 +161,8 @@ INFIX = {
 }  # fmt: skip
 PREFIX = {"neg": "-", "not": "~"}
 _SETS = {"difference": "-", "union": "|", "intersection": "&"}  # of selectors
-_TEXT = ("contains", "starts_with", "ends_with", "slice", "strip_chars", "to_lowercase", "to_uppercase", "len_chars",
-         "len_bytes", "word_ngrams", "to_date", "to_datetime")  # fmt: skip
+_TEXT = ("contains", "starts_with", "ends_with", "slice", "strip_chars", "replace", "replace_all", "to_lowercase",
+         "to_uppercase", "len_chars", "len_bytes", "word_ngrams", "to_date", "to_datetime")  # fmt: skip
 _CALLED = {**{name: f"str.{name}" for name in _TEXT}, **{name: f"dt.{name}" for name in ("year", "month", "day")}}
 _TICKS = {"Date": 86_400 * 10**6, "Datetime": 1, "Duration": 1}  # in microseconds
 _UNSEEN = ("suffix", "named_as", "days_of", "time_of", "ticks")  # what operators add and no user writes

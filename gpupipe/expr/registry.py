@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gpupipe.errors import PlanError
+from gpupipe.errors import DuplicateNameError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -57,7 +57,7 @@ def operator(
     """Register a function whose first argument is an expression as a method of expressions.
 
     Raises:
-        PlanError: another operator has the name.
+        DuplicateNameError: another operator has the name.
 
     >>> from gpupipe.expr import col
     >>> @operator(peer="none")
@@ -65,7 +65,7 @@ def operator(
     ...     '''The double.'''
     ...     return x * 2
     >>> col("a").twice() + 1
-    ((a * 2) + 1)
+    (a.twice() + 1)
     >>> unregister("twice")
     """
 
@@ -73,7 +73,7 @@ def operator(
         entry = Operator(name or function.__name__, function, namespace, peer, takes, arguments, family)
         known = _OPERATORS.get(entry.qualified)
         if known is not None and known.function.__module__ != function.__module__:
-            raise PlanError(f"There is already an operator {entry.qualified!r}. Give yours another name.")
+            raise DuplicateNameError(f"There is already an operator {entry.qualified!r}. Give yours another name.")
         _OPERATORS[entry.qualified] = entry
         return function
 

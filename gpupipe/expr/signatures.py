@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE, Elementwise
 from gpupipe.expr.node import Node
+from gpupipe.expr.patterns import why_unreadable
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.schema import parse_dtype
 
@@ -123,12 +122,7 @@ def _of_own_vocabulary(node: Node) -> bool:
 
 
 def _pattern(node: Node) -> bool:
-    if not node["literal"]:
-        try:
-            pc.match_substring_regex(pa.array([""]), node["pattern"])
-        except pa.ArrowInvalid:
-            return False
-    return True
+    return bool(node["literal"]) or why_unreadable(node["pattern"], node.get("value")) is None
 
 
 def _grams(node: Node) -> bool:
@@ -161,6 +155,8 @@ COLUMNS = {
     "to_date": Signature((1, 1), {"format": _or_none(_text), "strict": _flag}),
     "strip_chars": Signature((1, 1), {"characters": _or_none(_text)}),
     "contains": Signature((1, 1), {"pattern": _text, "literal": _flag}, {}, _pattern),
+    **{name: Signature((1, 1), {"pattern": _text, "value": _text, "literal": _flag}, {}, _pattern)
+       for name in ("replace", "replace_all")},
     "starts_with": Signature((1, 1), {"pattern": _text}),
     "ends_with": Signature((1, 1), {"pattern": _text}),
     "slice": Signature((1, 1), {"offset": _integer(-_INT64 // 2, _INT64 // 2),

@@ -18,6 +18,15 @@ def whole_number(name: str, value: Any) -> int:
     return value
 
 
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number, which True is not.
+
+    >>> is_whole(2), is_whole(True), is_whole(2.0)
+    (True, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def checked_seed(value: Any) -> int:
     """`value`, the seed of a hash.
 

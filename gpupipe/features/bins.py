@@ -8,6 +8,7 @@ from typing import Any
 from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.registry import operator
+from gpupipe.features.arguments import is_whole
 
 
 @operator(peer="Keras Discretization; NumPy digitize", arguments=([0.0, 1.0],), family="bins")
@@ -16,9 +17,12 @@ def bucketize(x: Expr, boundaries: Sequence[float]) -> Expr:
 
     ``[a, b)`` bins, as ``numpy.digitize``; NaN falls beyond the last boundary.
     """
-    listed = [float(bound) for bound in boundaries]
+    try:
+        listed = [float(bound) for bound in boundaries]
+    except (TypeError, ValueError):
+        listed = []
     if not listed or math.isnan(listed[0]) or any(not low < high for low, high in pairwise(listed)):
-        raise ParameterError(f"bucketize takes boundaries that increase, not {list(boundaries)!r}.")
+        raise ParameterError(f"bucketize takes a list of numbers that increase, not {boundaries!r}.")
     return _bins(x, listed)
 
 
@@ -28,7 +32,7 @@ def qcut(x: Expr, n_bins: int) -> Expr:
 
     A value equal to a quantile falls in the upper bin; values beyond those seen fall in the outer bins.
     """
-    if not isinstance(n_bins, int) or n_bins < 2:
+    if not is_whole(n_bins) or n_bins < 2:
         raise ParameterError(f"qcut takes 2 bins or more, not {n_bins!r}.")
     return _bins(x, [x.quantile(rank / n_bins) for rank in range(1, n_bins)])
 

@@ -1,5 +1,6 @@
 """Parts of dates and times, and durations as numbers. Parts of a time-zone-aware column are those of local time."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -137,7 +138,7 @@ def elapsed(x: Expr, since: Any, unit: str = "days") -> Expr:
 @operator(peer="scikit-learn's cyclical feature example", arguments=(12,), family="dates")
 def cyclic(x: Expr, period: float) -> Expr:
     """Sine and cosine of 2π·x/period: two columns, so that the end of a cycle lies beside its beginning."""
-    if not isinstance(period, int | float) or not period > 0:
-        raise ParameterError(f"cyclic takes a period above 0, not {period!r}.")
+    if isinstance(period, bool) or not isinstance(period, int | float) or not 0 < period < math.inf:
+        raise ParameterError(f"cyclic takes a period above 0, such as 12 for months, not {period!r}.")
     angle = x * (2 * np.pi / period)
     return several(angle._call("sin").suffix("_sin"), angle._call("cos").suffix("_cos"))

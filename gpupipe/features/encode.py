@@ -1,5 +1,6 @@
 """Categories into numbers."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from gpupipe.expr.literal import literal, one_type
 from gpupipe.expr.node import make
 from gpupipe.expr.reductions import FOLDS, reduce
 from gpupipe.expr.registry import operator
-from gpupipe.features.arguments import checked_seed, whole_number
+from gpupipe.features.arguments import checked_seed, is_whole, whole_number
 
 WIDTH_LIMIT = 1000
 
@@ -89,9 +90,9 @@ def target_mean(x: Expr, smoothing: float = 20.0, folds: int = FOLDS) -> Expr:
     While fitting, a row's value comes from the folds it is not in; later from all training rows. A column a class
     when the target has more than two. Micci-Barreca 2001, in the m-estimate form.
     """
-    if not isinstance(smoothing, int | float) or smoothing < 0:
+    if isinstance(smoothing, bool) or not isinstance(smoothing, int | float) or not 0 <= smoothing < math.inf:
         raise ParameterError(f"smoothing is a number from 0 on, not {smoothing!r}.")
-    if not isinstance(folds, int) or folds < 2:
+    if not is_whole(folds) or folds < 2:
         raise ParameterError(f"folds is a whole number from 2 on, not {folds!r}.")
     y = target()
     total, rows, prior = (reduce(y, op, folds=folds) for op in ("sum", "count", "mean"))

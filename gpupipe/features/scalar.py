@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from gpupipe.errors import ParameterError
 from gpupipe.expr.conditional import coalesce as coalesce_columns
 from gpupipe.expr.conditional import when
@@ -12,9 +14,11 @@ from gpupipe.expr.expr import Expr, as_node
 from gpupipe.expr.literal import literal, one_type
 from gpupipe.expr.node import make
 from gpupipe.expr.registry import operator
+from gpupipe.features.arguments import is_whole
 from gpupipe.schema import DType, parse_dtype
 
 scalar: Callable[..., Any] = partial(operator, family="elementwise")
+_MOST_DECIMALS = 300  # 10**308 is about the largest float
 
 
 def _register(name: str, doc: str, peer: str, op: str | None = None, takes: str = "number") -> None:
@@ -51,11 +55,25 @@ _register("is_null", "Whether it is null.", "Polars is_null", takes="any")
 _register("is_not_null", "Whether it is not null.", "Polars is_not_null", takes="any")
 
 
+@scalar(peer="Polars log10")
+def log10(x: Expr) -> Expr:
+    """The logarithm to base 10, within 2 ulp: log10(1000) may be the float just below 3."""
+    return np.log10(x)  # type: ignore[call-overload, no-any-return]
+
+
+@scalar(peer="NumPy log2")
+def log2(x: Expr) -> Expr:
+    """The logarithm to base 2, within 2 ulp."""
+    return np.log2(x)  # type: ignore[call-overload, no-any-return]
+
+
 @scalar(peer="Polars round (half to even)", arguments=(1,))
 def round(x: Expr, decimals: int = 0) -> Expr:
     """Rounded to `decimals`, halves to even, as NumPy's round does."""
-    if not isinstance(decimals, int):
-        raise ParameterError(f"round takes a whole number of decimals, not {decimals!r}.")
+    if not is_whole(decimals) or abs(decimals) > _MOST_DECIMALS:
+        raise ParameterError(
+            f"round takes a whole number of decimals, from -{_MOST_DECIMALS} to {_MOST_DECIMALS}, not {decimals!r}."
+        )
     if decimals == 0:
         return x._call("rint")
     scale = float(10 ** abs(decimals))

@@ -6,10 +6,12 @@ from typing import Any
 
 from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr
+from gpupipe.expr.patterns import replacement
 from gpupipe.expr.registry import operator
-from gpupipe.features.arguments import checked_seed, whole_number
+from gpupipe.features.arguments import checked_seed, is_whole, whole_number
 from gpupipe.features.encode import WIDTH_LIMIT
 
+_FARTHEST = 2**31
 text: Callable[..., Any] = partial(operator, namespace="str", takes="text", family="text")
 
 
@@ -46,13 +48,42 @@ def strip_chars(x: Expr, characters: str | None = None) -> Expr:
 @text(peer="Polars str.slice", arguments=(0, 2))
 def slice(x: Expr, offset: int, length: int | None = None) -> Expr:
     """`length` characters from `offset` on; a negative offset counts from the end."""
-    return x._call("slice", offset=int(offset), length=None if length is None else int(length))
+    if not is_whole(offset) or abs(offset) >= _FARTHEST:
+        raise ParameterError(f"slice takes a whole number as its offset, not {offset!r}.")
+    if length is not None and (not is_whole(length) or not 0 <= length < _FARTHEST):
+        raise ParameterError(f"slice takes a length from 0 on, or None for the rest, not {length!r}.")
+    return x._call("slice", offset=offset, length=length)
 
 
 @text(peer="Polars str.contains", arguments=("a",))
 def contains(x: Expr, pattern: str, literal: bool = False) -> Expr:
     """Whether the regular expression (RE2 syntax), or the literal text, occurs."""
     return x._call("contains", pattern=_pattern("contains", pattern), literal=bool(literal)).suffix("_contains")
+
+
+@text(peer="Polars str.replace", arguments=("e", "a"))
+def replace(x: Expr, pattern: str, value: str, literal: bool = False) -> Expr:
+    """With the first match of the regular expression (RE2 syntax), or of the literal text, replaced by `value`.
+
+    In `value`, ``$1`` to ``$9`` stand for groups of the pattern, ``$0`` for the match, ``$$`` for a dollar sign;
+    with ``literal=True`` nothing does.
+    """
+    return _replaced(x, "replace", pattern, value, literal)
+
+
+@text(peer="Polars str.replace_all", arguments=("e", "a"))
+def replace_all(x: Expr, pattern: str, value: str, literal: bool = False) -> Expr:
+    """With every match of the regular expression (RE2 syntax), or of the literal text, replaced by `value`.
+
+    `value` as in ``replace``.
+    """
+    return _replaced(x, "replace_all", pattern, value, literal)
+
+
+def _replaced(x: Expr, op: str, pattern: str, value: str, literal: bool) -> Expr:
+    if not literal:
+        replacement(_pattern(op, value))
+    return x._call(op, pattern=_pattern(op, pattern), value=_pattern(op, value), literal=bool(literal))
 
 
 @text(peer="Polars str.starts_with", arguments=("a",))
@@ -98,8 +129,8 @@ def word_ngrams(
 
     More than `limit` columns are refused while planning, naming the column.
     """
-    low, high = (n, n) if isinstance(n, int) else n
-    if not 1 <= low <= high:
+    low, high = n if isinstance(n, tuple) and len(n) == 2 else (n, n)
+    if not (is_whole(low) and is_whole(high) and 1 <= low <= high):
         raise ParameterError(f"word_ngrams takes n from 1 on, or a pair (low, high), not {n!r}.")
     sizes = {"n_features": whole_number("n_features", n_features), "limit": whole_number("limit", limit)}
     source = x._call("to_lowercase") if lowercase else x

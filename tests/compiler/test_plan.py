@@ -72,7 +72,7 @@ REFUSED = [
     ([x.dt.month()], TypeMismatchError, "Date or Datetime, not Float64"),
     ([s.dt.month()], TypeMismatchError, r"not String.*str\.to_datetime"),
     ([col("d").dt.hour()], TypeMismatchError, "takes Datetime, not Date"),
-    ([x.dt.total_days()], TypeMismatchError, "A time is wanted here, not Float64"),
+    ([x.dt.total_days()], TypeMismatchError, "^dt.total_days takes a date, a time or a duration, not Float64"),
     ([x.str.len_chars()], TypeMismatchError, r"len_chars takes String, not Float64. Cast first: \.cast\('String'\)"),
     ([x.str.contains("a")], TypeMismatchError, "contains takes String"),
     ([x.str.to_date()], TypeMismatchError, "takes String"),

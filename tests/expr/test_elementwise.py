@@ -174,7 +174,8 @@ def test_all_rows_null_and_no_row_at_all(device):
     features = [(x + 1).alias("sum"), (a & True).alias("and"), col("s").str.len_chars().alias("len"),
                 coalesce("s", lit("?")).alias("text")]  # fmt: skip
     nothing = pa.table({name: pa.array([], kind) for name, kind in schema.items()})
-    assert computed(features, device, nothing) == {"sum": [], "and": [], "len": [], "text": []}
+    one = pa.table({"x": [1.0], "a": [True], "s": ["b"]})
+    assert computed(features, device, nothing, fit_on=one) == {"sum": [], "and": [], "len": [], "text": []}
     nulls = pa.table({name: pa.nulls(2, kind) for name, kind in schema.items()})
     expected = {"sum": [None] * 2, "and": [None] * 2, "len": [None] * 2, "text": ["?"] * 2}
     assert computed(features, device, nulls) == expected

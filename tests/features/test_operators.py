@@ -83,6 +83,8 @@ CASES = [
     Case("clip", x.clip(x.quantile(0.1), x.quantile(0.9)),
          P("x").clip(P("x").quantile(0.1, "linear"), P("x").quantile(0.9, "linear")), ulps=8, note="learned bounds"),
     Case("nonzero", i.nonzero(), rowwise(lambda i: np.where(i == 0, 1, i), "i")),
+    Case("log10", x.abs().log10(), P("x").abs().log10(), ulps=4),
+    Case("log2", x.abs().log2(), rowwise(lambda x: np.log2(np.abs(x)), "x"), ulps=4),
     Case("pow", x.pow(3), rowwise(lambda x: x * x * x, "x"), ulps=1),
     Case("round", col("y").round(), rowwise(np.rint, "y")),
     Case("cast", x.cast("Int64"), P("x").cast(int)),
@@ -123,8 +125,8 @@ CASES = [
 ]  # fmt: skip
 # Tested as rows of their tables, by the same name, or below.
 ROWS = set(ELEMENTWISE) | set(REDUCTIONS)
-TEXT = {"len_bytes", "to_lowercase", "to_uppercase", "strip_chars", "slice", "starts_with", "ends_with",
-        "to_datetime", "to_date", "word_ngrams"}  # fmt: skip
+TEXT = {"len_bytes", "replace", "replace_all", "to_lowercase", "to_uppercase", "strip_chars", "slice", "starts_with",
+        "ends_with", "to_datetime", "to_date", "word_ngrams"}  # fmt: skip
 ELSEWHERE = {"codes", "one_hot", "ordinal", "hash_buckets", "cross", "target_mean", "cyclic"}
 
 
