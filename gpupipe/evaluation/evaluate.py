@@ -68,13 +68,7 @@ def evaluate_arrays(
     >>> found.metrics["mae"].value
     0.3333333333333333
     """
-    if kind not in ("classifier", "regressor", "ranker"):
-        raise ParameterError(f"A {kind!r} cannot be evaluated; there are 'classifier', 'regressor' and 'ranker'.")
-    sample = (
-        _classified(y_true, outputs, classes, probabilities, decided)
-        if kind == "classifier"
-        else _regressed(y_true, outputs) if kind == "regressor" else _ranked(y_true, outputs, groups)
-    )
+    sample = _sample(kind, y_true, outputs, classes, groups, probabilities, decided)
     weight = _weights(weights, len(sample.true))
     ids = _identities(row_ids, len(sample.true))
     order = np.argsort(ids, kind="stable")
@@ -96,6 +90,24 @@ def evaluate_arrays(
         n_groups=len(sample.sizes) if isinstance(sample, Ranked) else None,
         threshold=None if threshold is None else dict(threshold),
     )
+
+
+def _sample(
+    kind: str,
+    y_true: Any,
+    outputs: Any,
+    classes: Sequence[Any] | None,
+    groups: Any,
+    probabilities: bool,
+    decided: Any,
+) -> Sample:
+    if kind == "classifier":
+        return _classified(y_true, outputs, classes, probabilities, decided)
+    if kind == "regressor":
+        return _regressed(y_true, outputs)
+    if kind == "ranker":
+        return _ranked(y_true, outputs, groups)
+    raise ParameterError(f"A {kind!r} cannot be evaluated; there are 'classifier', 'regressor' and 'ranker'.")
 
 
 def _classified(

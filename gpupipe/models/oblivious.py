@@ -70,7 +70,7 @@ class Oblivious:
         total, value = (sums[:, 0], self.value[:, 0]) if self.n_outputs == 1 else (sums, self.value)
         wide = np.uint16 if len(self.depth) and self.depth.max() > 8 else np.uint8
         for questions, first, last in self._trees:
-            leaf = np.zeros(len(sums), wide)
+            leaf: NDArray[Any] = np.zeros(len(sums), wide)
             for feature, border in questions:
                 np.greater(columns[feature], border, out=answer)
                 np.add(leaf, leaf, out=leaf)  # a shift by one, and faster

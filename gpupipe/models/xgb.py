@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe import optional
-from gpupipe.errors import ModelError, ParameterError, UnsafeModelError
+from gpupipe.errors import ModelError, UnsafeModelError
 from gpupipe.models import checks, ranking, ubj
 from gpupipe.models.boosting import by_position, need, positions, refuse_no_validation
 from gpupipe.models.checks import Arrays, Blobs, Params
@@ -114,12 +114,7 @@ def _rows(estimator: Any, lesson: Lesson) -> dict[str, Any]:
 
 
 def one_round(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
-    """What `fit` of XGBoost's random forests takes besides X."""
-    if estimator.early_stopping_rounds is not None:
-        raise ParameterError(
-            f"{type(estimator).__name__} grows its trees in one round, so there is nothing to stop early. "
-            "Leave early_stopping_rounds unset."
-        )
+    """What `fit` of XGBoost's random forests takes besides X: they cannot stop early."""
     return {**plain_arguments(estimator, lesson, held), "verbose": False}
 
 

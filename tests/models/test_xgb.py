@@ -6,16 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from xgboost import XGBClassifier, XGBRegressor
+from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
 
-from gpupipe.errors import ArtifactCorruptError, GpupipeError, UnsafeModelError
+from gpupipe.errors import (
+    ArtifactCorruptError,
+    ColumnNotFoundError,
+    GpupipeError,
+    ModelError,
+    ParameterError,
+    UnsafeModelError,
+)
 from gpupipe.models import ubj
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
 
-from .cases import CASES, NAMES, XGB, matrix, ours, target
+from .cases import CASES, LABELS, NAMES, XGB, matrix, ours, target
 
-X, Y2, Y = matrix(True, False), target(False, 2), target(False, 0)
+X, Y2, Y3, Y = matrix(True, False), target(False, 2), target(False, 3), target(False, 0)
 
 
 def write(value: Any) -> bytes:
@@ -150,6 +157,57 @@ def test_a_regression_predicts_through_its_objective(objective: str) -> None:
     model = train(estimator, X, Y, feature_names=NAMES)
     fitted = XGBRegressor(**XGB, objective=objective).fit(X, Y)
     assert (model.predict(X) == fitted.predict(X)).all()
+
+
+@pytest.mark.parametrize("name", ["XGBRFClassifier", "XGBRFRegressor"])
+def test_random_forests_grow_in_one_round(name: str) -> None:
+    estimator = (XGBRFClassifier if name.endswith("Classifier") else XGBRFRegressor)(**XGB)
+    model = train(estimator, X, Y2, feature_names=NAMES)
+    theirs: Any = type(estimator)(**XGB)
+    assert (model.predict(X) == theirs.fit(X, Y2).predict(X)).all()
+    with pytest.raises(ParameterError, match="it does not stop early"):
+        train(estimator, X, Y2, validation=(X, Y2, None), feature_names=NAMES)
+
+
+def test_multi_softmax_gives_probabilities_too() -> None:
+    fitted = XGBClassifier(**XGB, objective="multi:softmax").fit(X, Y3)
+    model = train(XGBClassifier(**XGB, objective="multi:softmax"), X, Y3, feature_names=NAMES)
+    assert (model.predict(X) == fitted.predict(X)).all()
+    soft = XGBClassifier(**XGB, objective="multi:softprob").fit(X, Y3)
+    assert (model.predict_proba(X) == soft.predict_proba(X)).all()
+
+
+def test_weights_of_a_class() -> None:
+    model = train(XGBClassifier(**XGB, scale_pos_weight=4.0), X, LABELS[2][Y2], feature_names=NAMES)
+    fitted = XGBClassifier(**XGB, scale_pos_weight=4.0).fit(X, Y2)
+    assert (model.predict_proba(X)[:, 1] == fitted.predict_proba(X)[:, 1]).all()
+
+
+@pytest.mark.parametrize(
+    "together",
+    [[["f0", "f1"], ["f2", "f3", "f4"]], [[0, 1], [2, 3, 4]], "[[0, 1], [2, 3, 4]]", (("f0", 1), (2, "f3", 4))],
+)
+def test_interactions_are_given_by_name(together: Any) -> None:
+    model = train(XGBRegressor(**XGB, interaction_constraints=together), X, Y, feature_names=NAMES)
+    fitted = XGBRegressor(**XGB, interaction_constraints="[[0, 1], [2, 3, 4]]").fit(X, Y)
+    assert (model.predict(X) == fitted.predict(X)).all()
+    with pytest.raises(ColumnNotFoundError, match="interaction_constraints names the feature 'nowhere'"):
+        train(XGBRegressor(interaction_constraints=[["nowhere", "f1"]]), X, Y, feature_names=NAMES)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"objective": "binary:hinge"}, UnsafeModelError, "does not give probabilities"),
+        ({"booster": "gblinear"}, UnsafeModelError, "gblinear"),
+        ({"multi_strategy": "multi_output_tree"}, UnsafeModelError, "vectors for leaves"),
+        ({"missing": 0.0}, ModelError, "null_if"),
+        ({"monotone_constraints": {"f9": 1}}, ColumnNotFoundError, "names the feature 'f9'"),
+    ],
+)
+def test_what_has_no_form_is_refused(given: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        train(XGBClassifier(**XGB, **given), X, Y2, feature_names=NAMES)
 
 
 def test_constraints_are_given_by_name() -> None:
