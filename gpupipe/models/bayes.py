@@ -130,9 +130,9 @@ class Categorical:
 def gaussian(estimator: Any) -> tuple[Gaussian, str]:
     """A fitted GaussianNB."""
     variance = np.array(estimator.var_, dtype=np.float64)
-    with np.errstate(divide="ignore"):  # a prior of 0 is a score of -inf
+    with np.errstate(divide="ignore"):  # a prior of 0 is a score of -inf; a variance of 0 is refused as it is checked
         prior = np.log(np.asarray(estimator.class_prior_, dtype=np.float64))
-    offset = prior - 0.5 * np.log(2.0 * np.pi * variance).sum(axis=1)
+        offset = prior - 0.5 * np.log(2.0 * np.pi * variance).sum(axis=1)
     return Gaussian(offset, np.array(estimator.theta_, dtype=np.float64), variance), "softmax"
 
 

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe import optional
-from gpupipe.errors import ParameterError, TargetError, TrainingError, UnsafeModelError, counted
+from gpupipe.errors import (
+    ArtifactCorruptError,
+    ParameterError,
+    TargetError,
+    TrainingError,
+    UnsafeModelError,
+    counted,
+)
 from gpupipe.models import ranking
 from gpupipe.models.estimators import ROWS, describe
 from gpupipe.models.fitted import Model, matrix
@@ -81,6 +88,7 @@ def train(
     model = Model(
         row.path, row.kind, classes, tuple(names), link, body, None if targets is None else tuple(targets), widths
     )
+    _refuse_unusable(row, model)
     _compare(row, clone, model, X[:COMPARED_ROWS])
     return model
 
@@ -112,7 +120,7 @@ def _lesson(row: Row, X: NDArray[np.float32], y: Any, weights: NDArray[np.float6
 
 def _check_weights(row: Row, weights: NDArray[np.float64], n_rows: int) -> None:
     if not row.accepts_weights:
-        raise ParameterError(f"{row.name} takes no weights, and weights were given. Leave weights out.")
+        raise ParameterError(f"{row.name} takes no weights, and weights were given. Leave weights (sample_weight) out.")
     if np.shape(weights) != (n_rows,):
         raise ParameterError(f"The weights have shape {np.shape(weights)} for {n_rows} rows. Give one a row.")
     bad = int((~np.isfinite(weights) | (np.asarray(weights) < 0)).sum())
@@ -158,6 +166,20 @@ def _converted(row: Row, clone: Any) -> tuple[Any, str]:
         return row.convert(clone)
     except (AttributeError, KeyError, IndexError) as error:
         raise _unread(row) from error
+
+
+def _refuse_unusable(row: Row, model: Model) -> None:
+    """What is saved must be what can be loaded: numbers that are none, as a fit that diverged leaves, are told now."""
+    if model.form == "xgboost":  # checked as it was converted
+        return
+    try:
+        Model.from_parts(*model.to_parts())
+    except ArtifactCorruptError as error:
+        what = str(error).removeprefix("The saved model is damaged: ").partition(". Load it from")[0]
+        raise TrainingError(
+            f"{row.path} was trained, and no prediction can be made of what it learned: {what}. Look for features that "
+            "are constant or very large: standardize() them, or leave them out."
+        ) from error
 
 
 def _compare(row: Row, clone: Any, model: Model, X: NDArray[np.float32]) -> None:

@@ -76,8 +76,10 @@ def array_as(kind: str, name: str, values: Values, index: Any = None) -> Any:
     if kind == "pandas":
         return optional.load("pandas").Series(values, index=index, name=name)
     if kind == "polars":
-        return optional.load("polars").Series(name, values.tolist() if values.dtype == object else values)
-    return pa.table({name: pa.array(values.tolist() if values.dtype == object else values)})
+        polars = optional.load("polars")
+        texts = values.dtype == object  # labels; of no row, too
+        return polars.Series(name, values.tolist() if texts else values, dtype=polars.String if texts else None)
+    return pa.table({name: pa.array(values.tolist(), pa.string()) if values.dtype == object else pa.array(values)})
 
 
 def arrays_as(kind: str, names: Sequence[str], arrays: Sequence[Values], index: Any = None) -> Any:
