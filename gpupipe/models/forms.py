@@ -11,10 +11,12 @@ from gpupipe.models.cluster import Centres, Projection
 from gpupipe.models.isolation import Isolation
 from gpupipe.models.linear import Linear
 from gpupipe.models.member import MEMBER_KEYS, Member, blobs_among, check_document, check_outputs, split_arrays
+from gpupipe.models.multiclass import AgainstOne, AgainstRest
 from gpupipe.models.neighbours import Neighbours
 from gpupipe.models.network import Network
 from gpupipe.models.oblivious import Oblivious
 from gpupipe.models.several import Chain, Several
+from gpupipe.models.skops_models import Skops
 from gpupipe.models.staged import MedianTrees
 from gpupipe.models.svm import KernelMachine
 from gpupipe.models.threshold import Threshold
@@ -27,10 +29,12 @@ FORMS: dict[str, type[Any]] = {
         *(Linear, Gaussian, Categorical, Centres, Projection),
         *(Trees, MedianTrees, Isolation, Oblivious, XGBoost),
         *(KernelMachine, Neighbours, Centroids, Network),
+        Skops,
     )
 }
+_NESTING = (Calibrated, Threshold, AgainstRest, AgainstOne, Several, Chain)
 # Those that hold models: their bodies have `members`, and are read by `from_members`.
-NESTING: dict[str, type[Any]] = {form.form: form for form in (Calibrated, Threshold, Several, Chain)}
+NESTING: dict[str, type[Any]] = {form.form: form for form in _NESTING}
 
 MAX_DEPTH = 3  # models in models in models
 MAX_MEMBERS = 1000  # of one model

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gpupipe.kernels.reference.math import exp, log1p
 from gpupipe.kernels.reference.math import sigmoid as logistic
-from gpupipe.models import pairs
+from gpupipe.models import checks, pairs
 
 Floats = NDArray[np.float64]
 
@@ -194,12 +194,62 @@ def _by_centroid(by: Callable[[Floats], Floats], discriminant: bool) -> Link:
     )
 
 
+def _rest_shares(raw: Floats) -> Floats:
+    """Each class's probability against the rest, divided by their sum; a row of zeros stays one, as in scikit-learn."""
+    if raw.shape[1] == 1:
+        return _pair(raw[:, 0])
+    nothing = ~raw.any(axis=1)
+    found = _shares(raw.copy(), empty=1.0)
+    found[nothing] = 0.0
+    return found
+
+
+def _rest_chosen(raw: Floats) -> NDArray[Any]:
+    scores = _nearness(raw)
+    return _above_zero(scores) if scores.shape[1] == 1 else scores.argmax(axis=1)
+
+
+def _rest_classes(n_outputs: int) -> int:
+    return max(2, _halves(n_outputs))
+
+
+# Classifiers of two classes, each class against the rest or against one other (models/multiclass.py)
+_MULTICLASS = {
+    "rest_shares": Link(_CLASSIFIER, (1, 0), _rest_shares, threshold=0.5, scores=False),
+    "rest_both": Link(
+        _CLASSIFIER,
+        (2, 0),
+        lambda raw: _rest_shares(_discriminant(raw)),
+        scored=_nearness,
+        chosen=_rest_chosen,
+        n_classes=_rest_classes,
+    ),
+    "pair_votes": Link(_CLASSIFIER, (1, 1), threshold=0.5),
+}
+
 _CENTROIDS = {
     "nearest": _by_centroid(_nearness, True),
     "likeliest": _by_centroid(_discriminant, True),
     "nearest_only": _by_centroid(_nearness, False),
     "likeliest_only": _by_centroid(_discriminant, False),
 }
+
+
+def _all_but_one(n_outputs: int) -> int:
+    return n_outputs - 1
+
+
+def _all_shares(raw: Floats) -> Floats:
+    return raw[:, :-1]
+
+
+def _said(raw: Floats) -> NDArray[Any]:
+    codes = raw[:, -1]
+    checks.require(bool(((codes >= 0) & (codes < raw.shape[1] - 1)).all()), "it decides for a class there is not")
+    return codes.astype(np.intp)
+
+
+_SAID = Link(_CLASSIFIER, (3, 0), _all_shares, scores=False, chosen=_said, n_classes=_all_but_one)
 
 _PAIRS: dict[str, Any] = {"kinds": _CLASSIFIER, "n_classes": pairs.classes_of_pairs}
 _COUPLED: dict[str, Any] = {
@@ -241,5 +291,7 @@ LINKS: dict[str, Link] = {
     "inlier": Link(("outlier_detector",), (1, 1)),
     **_ONE_AGAINST_ONE,
     **_CENTROIDS,
+    **_MULTICLASS,
+    "shares_and_code": _SAID,
     "none": Link(("clusterer", "transformer"), (1, 0), scores=False),
 }

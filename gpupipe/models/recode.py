@@ -36,7 +36,8 @@ def recode(estimator: Any, each: Sequence[Classes]) -> None:
         estimator.set_params(pos_label=_code("pos_label", params["pos_label"], each))
     if type(estimator).__name__ == "TunedThresholdClassifierCV":
         estimator.set_params(scoring=_scorer(params["scoring"], each))
-    if hasattr(params.get("estimator"), "get_params"):
+    two = type(estimator).__name__ in ("OneVsRestClassifier", "OneVsOneClassifier")  # inside, classes are 0 and 1
+    if not two and hasattr(params.get("estimator"), "get_params"):
         recode(params["estimator"], each)
 
 

@@ -13,6 +13,7 @@ from gpupipe.errors import ParameterError, TargetError, UnsafeModelError, Unsupp
 from gpupipe.models.calibration import SIGMOID, TEMPERATURE, read_calibrated
 from gpupipe.models.labels import Label
 from gpupipe.models.member import Member
+from gpupipe.models.multiclass import read_against_one, read_against_rest
 from gpupipe.models.rows import Kind, Lesson, Row, plain_arguments
 from gpupipe.models.several import read_chain, read_several
 from gpupipe.models.threshold import read_fixed, read_tuned
@@ -118,6 +119,12 @@ WRAPPERS: dict[str, Wrapper] = {
         Wrapper(
             "TunedThresholdClassifierCV", _SELECTION, "threshold", "classifier", read_tuned,
             lambda fitted: [fitted.estimator_], check=_tuned, weights=False,
+        ),
+        *(
+            Wrapper(name, "sklearn.multiclass", form, "classifier", read, lambda fitted: fitted.estimators_,
+                    weights=False)
+            for name, form, read in (("OneVsRestClassifier", "against_rest", read_against_rest),
+                                     ("OneVsOneClassifier", "against_one", read_against_one))
         ),
         *(
             Wrapper(f"MultiOutput{name}", _MULTI, "several", kind, read_several,
@@ -260,4 +267,5 @@ def refuse_few(estimator: Any, classes: Sequence[Label], counts: Sequence[int]) 
             f"{wrapper.name} in {folds} folds needs {folds} rows of each class, and {rarest!r} has {min(counts)}. Take "
             "fewer folds, or leave the rows of that class out."
         )
-    refuse_few(estimator.estimator, classes, counts)
+    if wrapper.form not in ("against_rest", "against_one"):  # whose models see two classes each
+        refuse_few(estimator.estimator, classes, counts)
