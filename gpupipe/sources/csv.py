@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe.errors import DataError, FileFormatError, ParameterError
-from gpupipe.schema import DType, Field, Schema, String
+from gpupipe.schema import DType, Field, Float64, Schema, String
 from gpupipe.sources.border import arrow_type
 from gpupipe.sources.csv_parse import Text, line_of, parse
 from gpupipe.sources.csv_text import Block, blocks, header_of, is_compressed, read_block
@@ -57,25 +57,38 @@ class CsvPartition(Partition):
 
 
 # -- planning ---------------------------------------------------------------------------------------------
-_NOTHING = Guess()
+_NOTHING, _FRACTIONS = Guess(), Guess(Float64)
 
 
 @dataclass
 class _Seen:
-    """What one pass over a column's text has shown so far; `note` says why it is text where most is not."""
+    """What one pass over a column's text has shown so far.
+
+    Attributes:
+        odd: why it is text where most of it is not.
+        rounded: why it is text where it holds numbers alone: a whole one that a Float64 would round.
+    """
 
     guess: Guess = _NOTHING
     nullable: bool = False
     repeats: bool = True
-    note: str | None = None
+    odd: str | None = None
+    rounded: str | None = None
+
+    @property
+    def note(self) -> str | None:
+        return self.odd if self.guess.found == String else self.rounded
 
     def add(self, texts: pa.ChunkedArray, known: DType | None, name: str, text: Text) -> None:
         self.nullable = self.nullable or texts.null_count > 0
         if known is None and self.guess.found != String:
             whole = texts.combine_chunks()
-            guess = both(self.guess, infer(whole))
-            if guess.dtype == String and self.note is None:
-                self.note = _why_text(name, whole, self.guess, text)
+            found = infer(whole)
+            guess = both(self.guess, found)
+            if guess.found == String:
+                self.odd = _why_text(name, whole, self.guess, text)
+            elif found.inexact and self.rounded is None:
+                self.rounded = _why_text(name, whole, _FRACTIONS, text)
             self.guess = guess
         if self.repeats and (known or self.guess.dtype) == String:
             self.repeats = 2 * pc.count_distinct(texts).as_py() <= len(texts)
@@ -88,8 +101,8 @@ def _why_text(name: str, texts: pa.Array, before: Guess, text: Text) -> str | No
     row, usual = odd
     line = line_of(text.path, text.block, row)
     return (
-        f"In {text.path} the column {name!r} is text because of {texts[row].as_py()!r} in line {line:,}; without such "
-        f"values it is {usual}. Correct the file, or give schema= to gpupipe.scan."
+        f"In {text.path} the column {name!r} is text because of {texts[row].as_py()!r} in line {line or 0:,}; without "
+        f"such values it is {usual}. Correct the file, or give schema= to gpupipe.scan."
     )
 
 

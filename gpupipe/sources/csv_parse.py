@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from gpupipe.errors import CastError, DataError, FileFormatError
+from gpupipe.errors import CastError, DataError, FileFormatError, counted
 from gpupipe.sources.border import normalise_type
 from gpupipe.sources.csv_records import first_ragged, record_at
 from gpupipe.sources.csv_text import Block, lines_before, read_block
@@ -82,8 +82,8 @@ def _ragged(text: Text, message: str) -> FileFormatError:
     row, record = found
     shown = record.text[:_SHOWN].decode("utf-8", errors="replace").strip()
     return FileFormatError(
-        f"the record has {len(record.fields)} fields where the header has {width}: {shown}. Quote fields that hold a "
-        "comma, or complete the record."
+        f"the record has {counted(len(record.fields), 'field')} where the header has {width}: {shown}. Quote fields "
+        "that hold a comma, or complete the record."
     ).of(text.path, line=_line(text, record.lines_before), row=text.offset + row)
 
 

@@ -65,6 +65,7 @@ def opening(path: str) -> Iterator[None]:
         was = "it is a link to a file that is not there" if os.path.islink(path) else "it is not there any more"
         raise SourceNotFoundError(f"{was}. Scan again what there is.").of(path) from error
     except PermissionError as error:
-        raise SourceAccessError("it may not be read: permission is denied. Ask its owner for it.").of(path) from error
+        why = "it may not be read: permission is denied. Ask its owner, or run as someone who may."
+        raise SourceAccessError(why).of(path) from error
     except OSError as error:
         raise FileFormatError(f"it cannot be read: {error.strerror or error}.").of(path) from error

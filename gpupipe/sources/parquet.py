@@ -111,7 +111,8 @@ def footer(path: str) -> pq.FileMetaData:
     try:
         return pq.read_metadata(path)
     except (pa.ArrowException, OSError) as error:
-        raise broken(path, "begins as Parquet and has no footer at its end", error) from error
+        what = "begins as Parquet and has no footer at its end"
+        raise broken(path, what, None if "magic bytes" in str(error) else error) from error
 
 
 def schema_in(path: str, arrow: pa.Schema) -> Schema:
@@ -126,11 +127,12 @@ def schema_in(path: str, arrow: pa.Schema) -> Schema:
         raise DuplicateNameError(f"{path}: {error}") from None
 
 
-def broken(path: str, what: str, error: Exception) -> FileFormatError:
-    """A file that Arrow cannot read: what is wrong, in Arrow's words too, and what to try."""
-    reason = str(error).partition("\n")[0].rstrip(". ")
+def broken(path: str, what: str, error: Exception | None) -> FileFormatError:
+    """A file that Arrow cannot read: what is wrong, in Arrow's words where they say more, and what to try."""
+    first = str(error).partition("\n")[0].rstrip(".: ")
+    reason = "" if error is None else f" ({first})"
     return FileFormatError(
-        f"it {what}: it was cut short or damaged ({reason}). Copy or write it again, or leave it out."
+        f"it {what}: it was cut short or damaged{reason}. Copy or write it again, or leave it out."
     ).of(path)
 
 
@@ -252,4 +254,5 @@ def _may_hold_null(metadata: pq.FileMetaData, at: int | None) -> bool:
     return any(
         chunk.statistics is None or not chunk.statistics.has_null_count or chunk.statistics.null_count > 0
         for chunk in chunks
+        if chunk.num_values  # a file without rows has no statistics
     )

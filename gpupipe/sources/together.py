@@ -61,7 +61,7 @@ def _field(name: str, files: Sequence[Described]) -> Field:
     for file, field in zip(files, fields, strict=True):
         found = one_type(dtype, field.dtype)
         if found is None:
-            raise _mismatch(file.path, name, f"it is {field.dtype} here and {dtype} in {shown.path}", "cast it")
+            raise _mismatch(file.path, name, f"it is {field.dtype} here and {dtype} in {shown.path}.", "cast it")
         dtype, shown = found, shown if found == dtype else file
     return Field(dtype, any(field.nullable for field in fields))
 
@@ -70,7 +70,8 @@ def _same_columns(first: Described, file: Described) -> None:
     for name in [*first.schema, *file.schema]:
         for here, there in ((file, first), (first, file)):
             if name in here.refused and name in there.schema:
-                refusal = f"{here.refused[name]} In {there.path} it is {there.schema[name].dtype}"
+                refusal = here.refused[name].removeprefix(f"Column {name!r} cannot be used. ")
+                refusal = f"it cannot be used here. {refusal} In {there.path} it is {there.schema[name].dtype}."
                 raise _mismatch(here.path, name, refusal, "convert it")
     same_names(first.path, list(first.schema), file.path, list(file.schema))
 
@@ -89,5 +90,5 @@ def same_names(first: str, names: Sequence[str], path: str, found: Sequence[str]
 
 def _mismatch(path: str, name: str, what: str, remedy: str) -> SchemaMismatchError:
     return SchemaMismatchError(
-        f"{what.rstrip('.')}. Files scanned together need the same columns: {remedy} at the source, or scan them apart."
+        f"{what} Files scanned together need the same columns: {remedy} at the source, or scan them apart."
     ).of(path, column=name)
