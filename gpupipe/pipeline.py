@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from gpupipe.arguments import named_arguments
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.backend import backend_for
 from gpupipe.compiler.expand import flatten
@@ -14,6 +15,7 @@ from gpupipe.errors import ParameterError
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.node import Node
 from gpupipe.fitted import FittedPipeline
+from gpupipe.models.contract import weighed_if_the_model_is
 from gpupipe.runtime.explained import explained
 from gpupipe.runtime.fit import Declared, run_fit
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of, validation_of
@@ -52,6 +54,7 @@ class Pipeline(FittedPipeline):
     [-1.2247449159622192, 0.0, 1.2247449159622192]
     """
 
+    @named_arguments
     def __init__(
         self,
         features: Any,
@@ -74,6 +77,8 @@ class Pipeline(FittedPipeline):
     _loaded_model: str | None = None
 
     # -- fitting ------------------------------------------------------------------------------------------------
+    @weighed_if_the_model_is
+    @named_arguments
     def fit(
         self,
         X: Any,
@@ -111,6 +116,11 @@ class Pipeline(FittedPipeline):
                 f"This pipeline was loaded with its {self._loaded_model}, not the estimator object itself. "
                 "Declare it again with model= to fit it."
             )
+        if self.model is None and sample_weight is not None:
+            raise ParameterError(
+                "sample_weight was given, and there is no model to weigh rows for: statistics are unweighted. "
+                "Leave it out, or give Pipeline(model=…)."
+            )
         declared = self._declared(y, sample_weight, groups)
         source = source_of(X, y, sample_weight, self.key, groups)
         inputs = inputs_of(X, source.schema, declared.apart)
@@ -120,6 +130,8 @@ class Pipeline(FittedPipeline):
         self.report_: Report = outcome.report
         return outcome.rows
 
+    @weighed_if_the_model_is
+    @named_arguments
     def fit_transform(
         self, X: Any, y: Any = None, *, sample_weight: Any = None, groups: Any = None, output: str | None = None
     ) -> Any:
@@ -155,6 +167,7 @@ class Pipeline(FittedPipeline):
         return Declared(flatten(self.features), target, weights, self.model, self.key, name_of(y), grouped)
 
     # -- planning -----------------------------------------------------------------------------------------------
+    @named_arguments
     def explain(self, data: Any) -> Explanation:
         """What a fit on `data` would do: scans, columns, bytes, groups, device. Only metadata are read.
 
@@ -164,6 +177,7 @@ class Pipeline(FittedPipeline):
         return explained(self._declared(None, None, None), source_of(data, None, None, self.key), self.device)
 
 
+@named_arguments
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
     """The pipeline saved at `path`, ready to predict; its estimator object is not kept, so it cannot be fitted again.
 

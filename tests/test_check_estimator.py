@@ -34,7 +34,7 @@ from sklearn.exceptions import NotFittedError as TheirNotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import SequentialFeatureSelector
 from sklearn.inspection import permutation_importance
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -46,10 +46,12 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks as checks
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
 import gpupipe as gp
@@ -71,29 +73,23 @@ ESTIMATORS = {
     "transformer": lambda: scaled(),
     "clusterer": lambda: scaled(KMeans(n_clusters=3, n_init=2, random_state=0)),
     "components": lambda: scaled(PCA(random_state=0)),
+    "neighbours": lambda: scaled(KNeighborsClassifier(3)),
 }
 
 UNWEIGHTED = (
     "weights reach the model and the metrics; statistics (here the mean and the deviation) are unweighted, as in "
     "scikit-learn's own Pipeline of a StandardScaler and a model"
 )
-NO_WEIGHTS = "PCA takes no weights; weights that would change nothing are refused, not ignored"
 EXCEPTED = {
     "classifier": {"check_sample_weight_equivalence_on_dense_data": UNWEIGHTED},
     "regressor": {"check_sample_weight_equivalence_on_dense_data": UNWEIGHTED},
-    "transformer": {"check_sample_weight_equivalence_on_dense_data": UNWEIGHTED},
+    "transformer": {},  # it has no weights: without a model they would change nothing
     "clusterer": {"check_sample_weight_equivalence_on_dense_data": UNWEIGHTED},
-    "components": {
-        "check_sample_weights_pandas_series": NO_WEIGHTS,
-        "check_sample_weights_not_an_array": NO_WEIGHTS,
-        "check_sample_weights_list": NO_WEIGHTS,
-        "check_sample_weights_shape": NO_WEIGHTS,
-        "check_sample_weights_not_overwritten": NO_WEIGHTS,
-        "check_sample_weight_equivalence_on_dense_data": NO_WEIGHTS,
-    },
+    "components": {},
+    "neighbours": {},
 }
 SKIPPED = {"check_array_api_input": "needs SCIPY_ARRAY_API set before scipy is imported: run in a process of its own"}
-LEAST = {"classifier": 65, "regressor": 62, "transformer": 51, "clusterer": 51, "components": 46}
+LEAST = {"classifier": 65, "regressor": 63, "transformer": 45, "clusterer": 51, "components": 45, "neighbours": 60}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -113,18 +109,13 @@ def test_check_estimator(name):
 STATUSES = ("passed", "failed", "xfail", "skipped")
 
 
-def plain(model=None):
-    """Without a statistic there is nothing that weights could miss."""
-    return gp.Pipeline([gp.numeric() * 2], model=model)
-
-
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("make", [lambda: plain(Ridge()), lambda: plain()], ids=["regressor", "transformer"])
-def test_without_statistics_weights_are_repetitions(make):
-    checks.check_sample_weight_equivalence_on_dense_data("Pipeline", make())
+@pytest.mark.parametrize("model", [Ridge(), LinearRegression()])
+def test_without_statistics_weights_are_repetitions(model):
+    checks.check_sample_weight_equivalence_on_dense_data("Pipeline", gp.Pipeline([gp.numeric() * 2], model=model))
 
 
-@parametrize_with_checks([scaled()], expected_failed_checks=lambda _: EXCEPTED["transformer"], xfail_strict=True)
+@parametrize_with_checks([scaled()], xfail_strict=True)
 @pytest.mark.filterwarnings("ignore")
 def test_parametrize_with_checks(estimator, check):
     check(estimator)
@@ -164,7 +155,7 @@ OUTSIDE = [
 
 
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", ["classifier", "regressor", "transformer", "clusterer", "components"])
 @pytest.mark.parametrize("check", OUTSIDE)
 def test_checks_outside(check, name):
     getattr(checks, check)("Pipeline", ESTIMATORS[name]())
@@ -216,6 +207,23 @@ def test_class_weights(weights):
     favoured = max(weights, key=weights.get)
     pipeline = scaled(LogisticRegression()).set_params(model__class_weight=weights).fit(X, y)
     assert (pipeline.predict(X) == favoured).mean() > 0.87
+
+
+def test_several_targets():
+    checks.check_classifier_multioutput("Pipeline", scaled(KNeighborsClassifier(3)))
+    tags = {name: make().__sklearn_tags__().target_tags for name, make in ESTIMATORS.items()}
+    assert {name for name, tag in tags.items() if tag.multi_output} == {"regressor", "neighbours"}
+
+
+def test_weights_show_in_the_signature_where_they_count():
+    weighed = {name for name, make in ESTIMATORS.items() if has_fit_parameter(make(), "sample_weight")}
+    assert weighed == {"classifier", "regressor", "clusterer"}
+    for name in set(ESTIMATORS) - weighed:
+        with pytest.raises(gp.errors.ParameterError, match="sample_weight"):
+            ESTIMATORS[name]().fit(X, Y if name == "neighbours" else None, sample_weight=WEIGHTS)
+    bagged = BaggingClassifier(scaled(KNeighborsClassifier(3)), 3, random_state=0).fit(X, Y)
+    theirs = BaggingClassifier(make_pipeline(StandardScaler(), KNeighborsClassifier(3)), 3, random_state=0).fit(X, Y)
+    assert bagged.predict_proba(X) == pytest.approx(theirs.predict_proba(X))
 
 
 # -- scikit-learn's meta-estimators ---------------------------------------------------------------------------

@@ -44,20 +44,27 @@ class SklearnContract:
         """Set arguments by name; ``model__NAME`` sets one of the model's.
 
         Raises:
-            ParameterError: there is no such argument.
+            ParameterError: there is no such argument; nothing of the pipeline itself is set then.
         """
-        nested = {}
-        for name, value in params.items():
-            head, _, tail = name.partition("__")
-            if head not in self._parameters():
-                raise ParameterError(f"Pipeline has no parameter {name!r}. {nearest(head, self._parameters())}")
-            if tail and head == "model":
-                nested[tail] = value
-            else:
-                setattr(self, head, value)
+        nested = {name.removeprefix("model__"): params[name] for name in params if name.startswith("model__")}
+        own = {name: value for name, value in params.items() if not name.startswith("model__")}
+        for name in own:
+            if name not in self._parameters():
+                raise ParameterError(f"Pipeline has no parameter {name!r}. {nearest(name, self._parameters())}")
+        for name, value in own.items():
+            setattr(self, name, value)
         if nested:
-            self.model.set_params(**nested)
+            self._set_of_model(nested)
         return self
+
+    def _set_of_model(self, params: dict[str, Any]) -> None:
+        if not hasattr(self.model, "set_params"):
+            shown = ", ".join(f"model__{name}" for name in params)
+            raise ParameterError(f"{shown} cannot be set: the pipeline's model is {self.model!r}. Set model first.")
+        try:
+            self.model.set_params(**params)
+        except ValueError as error:  # the library's own words list what there is
+            raise ParameterError(f"The pipeline's model, a {type(self.model).__name__}, refused: {error}") from error
 
     def _kind_of_model(self) -> str | None:
         trained: Model | None = self.__dict__.get("model_")
@@ -75,7 +82,11 @@ class SklearnContract:
         kind = self._kind_of_model()
         tags = utils.Tags(
             estimator_type=self._estimator_type,
-            target_tags=utils.TargetTags(required=kind in _SUPERVISED and self.target is None),
+            target_tags=utils.TargetTags(
+                required=kind in _SUPERVISED and self.target is None,
+                multi_output=self._targets() != "one",
+                single_output=self._targets() != "several",
+            ),
             transformer_tags=utils.TransformerTags(self._preserved()),
             classifier_tags=utils.ClassifierTags() if kind == "classifier" else None,
             regressor_tags=utils.RegressorTags() if kind == "regressor" else None,
@@ -84,9 +95,22 @@ class SklearnContract:
         tags.input_tags.string = True
         return tags
 
+    def _targets(self) -> str:
+        """Whether the model learns "one" target, "several", or "any" number."""
+        trained: Model | None = self.__dict__.get("model_")
+        if self.model is not None:
+            return describe(self.model).targets
+        return "one" if trained is None or trained.targets is None else "several"
+
     def _preserved(self) -> list[str]:
         """The types that leave transform as they came: features are float32 unless cast, components float64."""
         return ["float64" if self._kind_of_model() in _COMPONENTS else "float32"]
+
+    def _takes_weights(self) -> bool:
+        try:
+            return self.model is not None and describe(self.model).accepts_weights
+        except UnsupportedEstimatorError:  # the fit says so
+            return True
 
     def _has(self, method: str) -> bool:
         """Whether there is such a method. Before the fit the estimator object is asked, then the trained model."""
@@ -143,6 +167,39 @@ class _Conditional:
 def if_the_model_does(method: Method) -> Method:
     """Marks a method that is there only where the pipeline's model has it; asking otherwise is an UnavailableError."""
     return cast(Method, _Conditional(method))
+
+
+class _Weighed:
+    """A method whose signature has sample_weight where the model takes weights: scikit-learn looks there for it.
+
+    Bagging, for one, draws rows by weights if it may, and by their numbers if it may not. Given anyway, weights are
+    refused with the reason.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        functools.update_wrapper(self, method)
+
+    def __get__(self, pipeline: SklearnContract | None, owner: type | None = None) -> Any:
+        if pipeline is None:
+            return self._method
+        bound = MethodType(self._method, pipeline)
+        if pipeline._takes_weights():
+            return bound
+
+        @functools.wraps(bound)
+        def unweighed(*args: Any, **kwargs: Any) -> Any:
+            return bound(*args, **kwargs)
+
+        whole = inspect.signature(bound)
+        kept = [parameter for name, parameter in whole.parameters.items() if name != "sample_weight"]
+        unweighed.__signature__ = whole.replace(parameters=kept)  # type: ignore[attr-defined]
+        return unweighed
+
+
+def weighed_if_the_model_is(method: Method) -> Method:
+    """Marks a method that shows its sample_weight only where the pipeline's model takes weights."""
+    return cast(Method, _Weighed(method))
 
 
 def not_fitted(message: str) -> NotFittedError:
