@@ -13,7 +13,8 @@ from gpupipe.storage import Kind, disk, read_all, rename_absent, stands, sync_fo
 
 MANIFEST = "manifest.json"
 MAX_FILES = 64
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.(json|safetensors|arrow|ubj)")
+BLOBS = ("ubj", "skops")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.(json|safetensors|arrow|ubj|skops)")
 
 # A link is refused, and a pipe put in a file's place must not block.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

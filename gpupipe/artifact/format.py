@@ -5,6 +5,7 @@ pickle.
     NAME.safetensors     named arrays
     NAME.arrow           a table
     NAME.ubj             a model in XGBoost's binary JSON
+    NAME.skops           a model in a part of skops's format
 
 docs/artifact.md is the specification. This module knows no pipeline: the document is whatever its caller puts
 there.
@@ -167,10 +168,8 @@ def _encode_files(
     for stem, table in tables_.items():
         files[_allowed(f"{stem}.arrow")] = tables.encode(table, stem)
     for name, blob in blobs.items():
-        if not name.endswith(".ubj"):
-            raise ParameterError(
-                f"A blob cannot be called {name!r}; the one kind of blob there is ends in .ubj."
-            )
+        if name.rpartition(".")[2] not in folder.BLOBS:
+            raise ParameterError(f"A blob cannot be called {name!r}; blobs end in .ubj or .skops.")
         files[_allowed(name)] = bytes(blob)
     if len(files) >= folder.MAX_FILES:
         raise ParameterError(
@@ -231,7 +230,7 @@ def _contents(manifest: dict[str, Any], data: dict[str, bytes]) -> Contents:
             for name, (stem, kind) in stems.items()
             if kind == "safetensors"
         },
-        blobs={name: data[name] for name, (_, kind) in stems.items() if kind == "ubj"},
+        blobs={name: data[name] for name, (_, kind) in stems.items() if kind in folder.BLOBS},
         tables={
             stem: tables.decode(data[name], name) for name, (stem, kind) in stems.items() if kind == "arrow"
         },

@@ -218,6 +218,9 @@ def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _check(fit: Fit, probe: Frame, table: pa.Table) -> None:
     for name, values in _probe_output(fit.features, fit.model, probe).items():
         stored = table.column(f"out.{name}").to_numpy()
+        rounded = name == "model" and fit.model is not None and fit.model.form == "skops"  # by a matrix product
+        if rounded and np.allclose(stored, values, rtol=1e-6, atol=1e-9):
+            continue
         if not np.array_equal(stored, values, equal_nan=values.dtype.kind == "f"):
             raise ArtifactCorruptError(
                 f"The artifact's probe rows score otherwise here than when it was saved (output {name}). Its files are "

@@ -12,6 +12,7 @@ from gpupipe.kernels.reference.math import power
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.rows import Row
+from gpupipe.models.sums import whole_power
 
 Floats = NDArray[np.float64]
 Indexes = NDArray[np.intp]
@@ -81,7 +82,7 @@ class Neighbours:
             else:
                 np.abs(off, out=off)
             if self.metric == "minkowski":
-                off = power(off, np.full_like(off, self.p))
+                off = _to_the(off, self.p)
             if self.metric == "chebyshev":
                 np.maximum(total, off, out=total)
             else:
@@ -149,6 +150,12 @@ def first_smallest(values: Floats, k: int) -> Indexes:
         chosen = np.tile(np.arange(k), (len(values), 1))
     order = np.take_along_axis(values, chosen, axis=1).argsort(axis=1, kind="stable")
     return np.take_along_axis(chosen, order, axis=1)
+
+
+def _to_the(base: Floats, p: float) -> Floats:
+    if p.is_integer() and p <= 16:
+        return whole_power(base, int(p))
+    return power(base, np.full_like(base, p))
 
 
 def _inverse(far: Floats) -> Floats:

@@ -25,3 +25,18 @@ def halving_sum(terms: NDArray[Any]) -> Floats:
             terms[..., :half] += terms[..., length - half : length]
         length -= half
     return np.array(terms[..., 0])
+
+
+def whole_power(base: Floats, exponent: int) -> Floats:
+    """base ** exponent for a whole exponent of at least 0, by squaring, in the order of LIBSVM's ``powi``.
+
+    >>> whole_power(np.array([3.0]), 5).tolist()
+    [243.0]
+    """
+    result = np.ones_like(base)
+    while exponent > 0:
+        if exponent % 2:
+            result = result * base
+        base = base * base
+        exponent //= 2
+    return result

@@ -16,7 +16,7 @@ from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.linear import Linear
 from gpupipe.models.linear_models import regression
 from gpupipe.models.rows import Row
-from gpupipe.models.sums import halving_sum
+from gpupipe.models.sums import halving_sum, whole_power
 
 Floats = NDArray[np.float64]
 
@@ -108,7 +108,7 @@ class KernelMachine:
         return exp(-self.gamma * self._squares(rows))
 
     def _poly(self, rows: Floats) -> Floats:
-        return _whole_power(self.gamma * self._products(rows) + self.coef0, self.degree)
+        return whole_power(self.gamma * self._products(rows) + self.coef0, self.degree)
 
     def _sigmoid(self, rows: Floats) -> Floats:
         return tanh(self.gamma * self._products(rows) + self.coef0)
@@ -145,17 +145,6 @@ _KERNELS: dict[str, Callable[[KernelMachine, Floats], Floats]] = {
     "rbf": KernelMachine._rbf,
     "sigmoid": KernelMachine._sigmoid,
 }
-
-
-def _whole_power(base: Floats, exponent: int) -> Floats:
-    """base ** exponent by squaring, in the order of LIBSVM's ``powi``."""
-    result = np.ones_like(base)
-    while exponent > 0:
-        if exponent % 2:
-            result = result * base
-        base = base * base
-        exponent //= 2
-    return result
 
 
 def refuse_kernels_of_the_user(estimator: Any, feature_names: list[str]) -> None:

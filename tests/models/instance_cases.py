@@ -14,7 +14,7 @@ CASES: dict[str, Case] = {
     "KNeighborsClassifier 3": Case(KNeighborsClassifier(9, weights="distance"), 3),
     "KNeighborsClassifier manhattan": Case(KNeighborsClassifier(4, metric="manhattan"), 3),
     "KNeighborsClassifier chebyshev": Case(KNeighborsClassifier(metric="chebyshev", weights="distance"), 3),
-    "KNeighborsClassifier 3.5": Case(KNeighborsClassifier(p=3.5, weights="distance"), 2),
+    "KNeighborsClassifier cubic": Case(KNeighborsClassifier(p=3, weights="distance"), 2),
     "KNeighborsRegressor": Case(KNeighborsRegressor()),
     "KNeighborsRegressor distance": Case(KNeighborsRegressor(1000 // 9, weights="distance", p=1)),
     "NearestCentroid": Case(NearestCentroid(), 2),

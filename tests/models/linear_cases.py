@@ -109,7 +109,7 @@ CASES: dict[str, Case] = {
     "CategoricalNB": Case(CategoricalNB(min_categories=12), 3, counts=True),
     "KMeans": Case(KMeans(4, n_init=1, random_state=0), target=False),
     "MiniBatchKMeans": Case(MiniBatchKMeans(4, n_init=1, random_state=0), target=False),
-    "MeanShift": Case(MeanShift(bandwidth=4.0), target=False),
+    "MeanShift": Case(MeanShift(bandwidth=4.0, bin_seeding=True), target=False),
     "PCA": Case(PCA(3), target=False),
     "PCA whiten": Case(PCA(3, whiten=True), target=False),
     "IncrementalPCA": Case(IncrementalPCA(3), target=False),

@@ -41,6 +41,14 @@ def test_of_rows_equally_far_those_first_in_training_count() -> None:
     assert model.predict(at).tolist() == [(40 + 50 + 0) / 3, (0 + 20 + 40) / 3, (10 + 30 + 40) / 3]
 
 
+@pytest.mark.parametrize("p", [0.5, 2.5, 17.0])
+def test_any_power(p: float) -> None:
+    estimator = KNeighborsRegressor(3, p=p, weights="distance", algorithm="brute")
+    model = train(estimator, X[:60], Y[:60], feature_names=NAMES)
+    want = estimator.fit(X[:60].astype(float), Y[:60]).predict(X[60:90].astype(float))
+    np.testing.assert_allclose(model.predict(X[60:90]), want, rtol=1e-9)
+
+
 def test_rows_at_no_distance_weigh_alone() -> None:
     rows = np.array([[0], [0], [1]], np.float32)
     model = train(KNeighborsRegressor(3, weights="distance"), rows, np.array([1.0, 3.0, 50.0]), feature_names=["x"])
@@ -109,8 +117,8 @@ DAMAGES: list[tuple[str, str, Any]] = [
     ("KNeighborsClassifier", "target", lambda a: np.concatenate([a, a], axis=1)),
     ("KNeighborsClassifier", "rows", lambda a: a[:, :-1]),
     ("KNeighborsClassifier", "rows", lambda a: a.astype(np.float64)),
-    ("KNeighborsClassifier 3.5", "p", lambda p: 0.0),
-    ("KNeighborsClassifier 3.5", "p", lambda p: float("nan")),
+    ("KNeighborsClassifier cubic", "p", lambda p: 0.0),
+    ("KNeighborsClassifier cubic", "p", lambda p: float("nan")),
     ("KNeighborsRegressor", "target", lambda a: a[:, :0]),
     ("NearestCentroid 3", "metric", lambda m: "cosine"),
     ("NearestCentroid 3", "spread", lambda a: -a),
