@@ -271,7 +271,7 @@ class UsageError(GpupipeError, ValueError):
     """A command line that makes no sense."""
 
 
-def nearest(asked: str, known: Iterable[str]) -> str:
+def nearest(asked: object, known: Iterable[str]) -> str:
     """A hint naming what was probably meant.
 
     >>> nearest("tenur", ["tenure", "city"])
@@ -280,7 +280,7 @@ def nearest(asked: str, known: Iterable[str]) -> str:
     'There are: tenure, city.'
     """
     names = [str(name) for name in known]
-    close = difflib.get_close_matches(asked, names, n=1)
+    close = difflib.get_close_matches(str(asked), names, n=1)
     if close:
         return f"Did you mean {close[0]!r}?"
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.arguments import named_arguments
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
@@ -102,6 +103,7 @@ class FittedPipeline(SklearnContract):
         return scan_as(rows, plan.schema.select(wanted))
 
     # -- using --------------------------------------------------------------------------------------------------
+    @named_arguments
     def transform(self, X: Any, *, output: str | None = None) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
 
@@ -169,6 +171,7 @@ class FittedPipeline(SklearnContract):
         name = {"classifier": "accuracy", "ranker": "ndcg"}.get(found.kind, "r2")
         return float(found.to_dict()["metrics"][name]["value"])
 
+    @named_arguments
     def evaluate(
         self, data: Any, y: Any = None, *, by: str | Iterable[str] = (), sample_weight: Any = None, groups: Any = None
     ) -> Evaluation | SeveralEvaluations:
@@ -212,6 +215,7 @@ class FittedPipeline(SklearnContract):
         return kind_of(X) if chosen in (None, "default") else checked_kind(chosen)
 
     # -- keeping ------------------------------------------------------------------------------------------------
+    @named_arguments
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
         """Save as an artifact: data alone, no code, published in one step; gives its digest.
 

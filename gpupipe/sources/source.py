@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from gpupipe.arguments import named_arguments
 from gpupipe.columns import Frame
 from gpupipe.errors import ParameterError, TypeMismatchError, counted
 from gpupipe.expr.expr import Expr
@@ -12,11 +13,12 @@ from gpupipe.expr.selectors import Selector, select_names
 from gpupipe.schema import DType, Null, Schema
 from gpupipe.sources.join import plan_join
 from gpupipe.sources.listing import list_rows
-from gpupipe.sources.partition import Comparison, Listing, LoadReport, Partition, added
-from gpupipe.sources.predicates import comparisons, predicate
-from gpupipe.sources.steps import Filter, Head, Identify, Select, Split, Step
+from gpupipe.sources.partition import Listing, LoadReport, Partition, added
+from gpupipe.sources.predicates import predicate
+from gpupipe.sources.steps import Filter, Head, Identify, Select, Split, Step, answerable
 
 
+@named_arguments
 def scan(
     data: Any,
     *,
@@ -139,6 +141,7 @@ class Source:
             source = source._with(Filter(predicate(expression, source.schema)))
         return source
 
+    @named_arguments
     def join(
         self,
         dim: Any,
@@ -171,6 +174,7 @@ class Source:
         """The same rows, their identity the hash of a column: rows with equal keys share folds and splits."""
         return self._with(Identify(self._key(name)))
 
+    @named_arguments
     def split(self, test: float = 0.2, seed: int = 0, key: str | None = None) -> tuple["Source", "Source"]:
         """Two sources, train and test; each row's side depends on `seed` and its identity (or `key`) alone.
 
@@ -204,16 +208,20 @@ class Source:
 
     # -- rows ---------------------------------------------------------------------------------------------
     def load(self, partition: int, columns: Iterable[str] | None = None) -> Frame:
-        """The frame of one partition after all steps, with the named columns (None: all of the schema)."""
+        """The frame of one partition after all steps, with the named columns (None: all of the schema).
+
+        Raises:
+            ParameterError: there is no partition of that number.
+        """
         return self.load_with_report(partition, columns)[0]
 
     def load_with_report(self, partition: int, columns: Iterable[str] | None = None) -> tuple[Frame, LoadReport]:
         """Like :meth:`load`, with what it cost and how many rows each filter dropped."""
         wanted = self._known(columns)
         needed = self._needed(wanted)
-        recipe = self.partitions[partition]
+        recipe = self._listing.partition(partition)
         with recipe.placed():
-            reading = recipe.read(needed[0], self._where())
+            reading = recipe.read(needed[0], answerable(self._steps, self._listing.schema))
         frame = reading.frame
         dropped: dict[str, int] = {}
         without_key: dict[str, int] = {}
@@ -278,21 +286,6 @@ class Source:
         for step in reversed(self._steps):
             levels.append(step.needs(levels[-1]))
         return [sorted(level) for level in reversed(levels)]
-
-    def _where(self) -> tuple[Comparison, ...]:
-        """What the reader may leave rows out by: the first filter's tests, if no step drops rows before it.
-
-        Only the first: so each filter's count of dropped rows is the same whatever statistics a file has.
-        """
-        joined: set[str] = set()
-        for step in self._steps:
-            if isinstance(step, Filter):
-                tests = comparisons(step.predicate.node, self._listing.schema)
-                return tuple(test for test in tests if test.column not in joined)
-            if step.drops_rows:
-                break
-            joined |= step.adds
-        return ()
 
 
 def _one_or_more(names: str | Sequence[str] | None) -> list[str]:
