@@ -12,8 +12,7 @@ from gpupipe.models.rows import Row
 Converter = Callable[[Any], tuple[Linear, str]]
 
 
-def weights_of(estimator: Any) -> Linear:
-    """The coefficients and intercept of a fitted linear model."""
+def _weights(estimator: Any) -> Linear:
     coefficients = np.atleast_2d(np.array(estimator.coef_, dtype=np.float64))
     intercept = np.empty(len(coefficients))
     intercept[:] = estimator.intercept_  # 0.0 without an intercept
@@ -22,12 +21,12 @@ def weights_of(estimator: Any) -> Linear:
 
 def regression(estimator: Any) -> tuple[Linear, str]:
     """Any fitted linear regression, an output a target."""
-    return weights_of(estimator), "identity"
+    return _weights(estimator), "identity"
 
 
 def log_link(estimator: Any) -> tuple[Linear, str]:
     """PoissonRegressor and GammaRegressor: the mean is the exponential of the sum."""
-    return weights_of(estimator), "exp"
+    return _weights(estimator), "exp"
 
 
 def tweedie(estimator: Any) -> tuple[Linear, str]:
@@ -35,7 +34,7 @@ def tweedie(estimator: Any) -> tuple[Linear, str]:
     given = estimator.link
     if given == "auto":
         given = "identity" if estimator.power <= 0 else "log"
-    return weights_of(estimator), {"identity": "identity", "log": "exp"}[given]
+    return _weights(estimator), {"identity": "identity", "log": "exp"}[given]
 
 
 def partial_least_squares(estimator: Any) -> tuple[Linear, str]:
@@ -46,7 +45,7 @@ def partial_least_squares(estimator: Any) -> tuple[Linear, str]:
 
 def margins(estimator: Any) -> tuple[Linear, str]:
     """A linear classifier without probabilities."""
-    return weights_of(estimator), "margin"
+    return _weights(estimator), "margin"
 
 
 def logistic(estimator: Any) -> tuple[Linear, str]:
@@ -55,7 +54,7 @@ def logistic(estimator: Any) -> tuple[Linear, str]:
     if asked not in ("auto", "deprecated", "warn"):
         name = type(estimator).__name__
         raise UnsafeModelError(f"{name}(multi_class={asked!r}) has no saved form; leave multi_class unset.")
-    body = weights_of(estimator)
+    body = _weights(estimator)
     if body.n_outputs == 1:
         return body, "sigmoid"
     return body, "one_vs_rest" if estimator.solver == "liblinear" else "softmax"
@@ -63,13 +62,13 @@ def logistic(estimator: Any) -> tuple[Linear, str]:
 
 def discriminant(estimator: Any) -> tuple[Linear, str]:
     """LinearDiscriminantAnalysis: scores are log posteriors up to a constant of the row."""
-    body = weights_of(estimator)
+    body = _weights(estimator)
     return body, "sigmoid" if body.n_outputs == 1 else "softmax"
 
 
 def sgd_classifier(estimator: Any) -> tuple[Linear, str]:
     """SGDClassifier: probabilities for log_loss and modified_huber, margins alone for the other losses."""
-    body = weights_of(estimator)
+    body = _weights(estimator)
     if estimator.loss == "log_loss":
         return body, "sigmoid" if body.n_outputs == 1 else "one_vs_rest"
     return body, "modified_huber" if estimator.loss == "modified_huber" else "margin"
@@ -107,10 +106,10 @@ ROWS: tuple[Row, ...] = (
     _regressor("LarsCV", weights=False),
     _regressor("ElasticNet", targets="any"),
     _regressor("ElasticNetCV"),
-    _regressor("MultiTaskLasso", weights=False, targets="several"),
-    _regressor("MultiTaskLassoCV", weights=False, targets="several"),
-    _regressor("MultiTaskElasticNet", weights=False, targets="several"),
-    _regressor("MultiTaskElasticNetCV", weights=False, targets="several"),
+    _regressor("MultiTaskLasso", targets="several"),
+    _regressor("MultiTaskLassoCV", targets="several"),
+    _regressor("MultiTaskElasticNet", targets="several"),
+    _regressor("MultiTaskElasticNetCV", targets="several"),
     _regressor("OrthogonalMatchingPursuit", weights=False, targets="any"),
     _regressor("OrthogonalMatchingPursuitCV", weights=False),
     _regressor("BayesianRidge"),

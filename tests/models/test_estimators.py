@@ -9,7 +9,7 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multiclass import OutputCodeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
@@ -40,7 +40,8 @@ def test_a_row_says_what_the_library_says(row: Any) -> None:
 
 
 def test_every_row_has_a_case() -> None:
-    assert {type(case.estimator).__name__ for case in CASES.values()} == {row.name for row in ROWS}
+    of_one_target = {row.name for row in ROWS if row.targets != "several"}  # the others: test_multi_output.py
+    assert {type(case.estimator).__name__ for case in CASES.values()} == of_one_target
 
 
 class MyRegression(LinearRegression):
@@ -63,7 +64,7 @@ Ridge2.__name__ = "Ridge"
         (Ridge2(), "no estimator gpupipe can keep"),
         (make_pipeline(StandardScaler(), LogisticRegression()), "the steps before the model as features"),
         (GridSearchCV(Ridge(), {"alpha": [1.0]}), "Put the gpupipe Pipeline into the search"),
-        (OneVsRestClassifier(LogisticRegression()), "wraps other estimators"),
+        (OutputCodeClassifier(LogisticRegression()), "wraps other estimators"),
         (LogisticRegression, r"Give an object: LogisticRegression\(\)"),
         (None, "Supported"),
         ("LogisticRegression", "Supported"),
