@@ -150,7 +150,7 @@ class _Conditional:
 
     def __init__(self, method: Callable[..., Any]) -> None:
         self._method = method
-        functools.update_wrapper(self, method)
+        self.__name__, self.__doc__, self.__wrapped__ = method.__name__, method.__doc__, method
 
     def __get__(self, pipeline: SklearnContract | None, owner: type | None = None) -> Any:
         if pipeline is None:
@@ -178,7 +178,7 @@ class _Weighed:
 
     def __init__(self, method: Callable[..., Any]) -> None:
         self._method = method
-        functools.update_wrapper(self, method)
+        self.__name__, self.__doc__, self.__wrapped__ = method.__name__, method.__doc__, method
 
     def __get__(self, pipeline: SklearnContract | None, owner: type | None = None) -> Any:
         if pipeline is None:
