@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from catboost import CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gpupipe as gp
 from gpupipe.errors import (
     ArtifactCorruptError,
     ColumnNotFoundError,
     GpupipeError,
     ModelError,
+    NullableFeatureError,
     ParameterError,
     UnsafeModelError,
 )
@@ -251,3 +254,17 @@ def test_any_depths_are_read_or_refused(data: st.DataObject) -> None:
     rows = rng.normal(size=(100, 3)).astype(np.float32)
     rows[rng.random(rows.shape) < 0.2] = np.nan
     assert body.raw(rows)[:9].tobytes() == body.raw(rows[:9]).tobytes()
+
+
+@pytest.mark.parametrize("growth", ["SymmetricTree", "Lossguide"])
+def test_nulls_through_a_pipeline(growth: str, tmp_path: Path) -> None:
+    rows = pa.table({name: pa.array(X[:, at], from_pandas=True) for at, name in enumerate(NAMES)})
+    model = CatBoostRegressor(**CAT, grow_policy=growth)
+    fitted = gp.Pipeline([gp.numeric()], model=model).fit(rows, Y)
+    got = fitted.predict(rows, output="numpy")
+    theirs = CatBoostRegressor(**CAT, grow_policy=growth).fit(X, Y)
+    assert (got == theirs.predict(X)).all()
+    fitted.save(tmp_path / "m.gpp")
+    assert gp.load(tmp_path / "m.gpp").predict(rows, output="numpy").tobytes() == got.tobytes()
+    with pytest.raises(NullableFeatureError, match="f0"):
+        gp.Pipeline([gp.numeric()], model=CatBoostRegressor(nan_mode="Forbidden")).fit(rows, Y)
