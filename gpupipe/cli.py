@@ -4,9 +4,9 @@ Exit codes: 0 done, 1 failed (one message on stderr), 2 wrong usage.
 """
 
 import argparse
+import difflib
 import json
 import os
-import runpy
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import gpupipe as gp
-from gpupipe import doctor, optional
+from gpupipe import doctor
 from gpupipe.artifact import format as artifact
 from gpupipe.errors import ArtifactExistsError, GpupipeError, UsageError, nearest
 from gpupipe.examples import demo
 from gpupipe.expr.node import show
+from gpupipe.own_file import load_pipeline, run_file
 from gpupipe.sources.write import write_parquet
 from gpupipe.storage import failing, made_folders
 
@@ -87,9 +88,20 @@ def parser() -> argparse.ArgumentParser:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """argparse's own, with a word on where help is."""
+        """argparse's own, with the nearest option or command and a word on where help is."""
         self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}. Try: {self.prog} --help\n")
+        asked = message.partition("unrecognized arguments: ")[2].split() or message.partition("choice: '")[2].split("'")
+        close = difflib.get_close_matches(asked[0].partition("=")[0], self.names(), n=1) if asked else []
+        meant = f" Did you mean {close[0]}?" if close else ""
+        self.exit(USAGE, f"{self.prog}: {message}.{meant} Try: {self.prog} --help\n")
+
+    def names(self) -> list[str]:
+        """Its options and commands, and their options."""
+        found = list(self._option_string_actions)
+        for action in self._actions:
+            for name, command in (action.choices.items() if isinstance(action, argparse._SubParsersAction) else ()):
+                found += [name, *command.names()]
+        return found
 
 
 # -- fit ----------------------------------------------------------------------------------------------------
@@ -219,8 +231,12 @@ def _model(pipeline: gp.Pipeline) -> str:
     model = pipeline.model_
     if model is None:
         return "none: the pipeline only transforms"
+    if model.targets is not None:
+        return f"{model.estimator}, a {model.kind} of the targets {', '.join(model.targets)}, kept as {model.form}"
     classes = "" if model.classes is None else f" of the labels {', '.join(map(repr, model.classes))}"
-    return f"{model.estimator}, a {model.kind}{classes}, kept as {model.form}"
+    chosen = model.threshold
+    decides = "" if chosen is None else f", {chosen['label']!r} from a {chosen['response']} of {chosen['value']:.4g} on"
+    return f"{model.estimator}, a {model.kind}{classes}, kept as {model.form}{decides}"
 
 
 # -- demo, doctor -------------------------------------------------------------------------------------------
@@ -264,34 +280,3 @@ def _share(text: str) -> float:
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return share
-
-
-def load_pipeline(spec: str) -> gp.Pipeline:
-    """The pipeline that ``FILE.py[:NAME]`` means. Runs the file.
-
-    Raises:
-        UsageError: no such file, no such name, or something else under the name.
-    """
-    file, _, name = spec.partition(":")
-    if not (file.endswith(".py") and Path(file).is_file()):
-        raise UsageError(f"There is no Python file {file!r}. Give FILE.py or FILE.py:NAME.")
-    name = name or "pipeline"
-    namespace = run_file(Path(file))
-    found = namespace.get(name)
-    if callable(found) and not isinstance(found, gp.Pipeline):
-        found = found()
-    if not isinstance(found, gp.Pipeline):
-        pipelines = [key for key, value in namespace.items() if isinstance(value, gp.Pipeline)]
-        raise UsageError(f"{file} has no Pipeline called {name!r}. {nearest(name, pipelines)}")
-    return found
-
-
-def run_file(path: Path) -> dict[str, Any]:
-    """Run a Python file the user named, as ``python FILE.py`` would but not as ``__main__``; its names."""
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        return runpy.run_path(str(path))
-    except ModuleNotFoundError as error:
-        if error.name in optional.EXTRAS:
-            raise optional.missing(error.name) from error
-        raise

@@ -48,11 +48,11 @@ class Scorer:
         return feature_matrix(self.features, self.model, frame_of_rows(rows, plan.schema, plan.columns))
 
     def predict(self, rows: Any) -> Values:
-        """Predictions of shape (rows,): labels, numbers or cluster numbers."""
+        """Predictions of shape (rows,): labels, numbers or cluster numbers; (rows, targets) of several targets."""
         return self._model().predict(self.matrix(rows))
 
-    def predict_proba(self, rows: Any) -> Values:
-        """Class probabilities, float64 of shape (rows, classes)."""
+    def predict_proba(self, rows: Any) -> Any:
+        """Class probabilities, float64 of shape (rows, classes); a list of them, one for each of several targets."""
         return self._model().predict_proba(self.matrix(rows))
 
     def _model(self) -> Model:
