@@ -1,7 +1,8 @@
-"""Writes what is generated from the code, for `make docs`: docs/operators.md, docs/bad-input.md, the stub of methods.
+"""Writes what is generated from the code, for `make docs`: operators.md, estimators.md, bad-input.md, the stub of methods.
 
 Nothing in the pages is written by hand: summaries are docstrings, types and scans are planned, what null becomes is
-what comes out when the sample call runs, and what bad input gets are the cases of tests/bad_input.
+what comes out when the sample call runs, estimators are the rows of their table, and what bad input gets are the cases
+of tests/bad_input.
 """
 
 import ast
@@ -26,11 +27,14 @@ from gpupipe.expr.node import INFIX, PREFIX, Node, make, walk
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.expr.registry import Operator, operators
 from gpupipe.expr.ufuncs import UFUNCS
+from gpupipe.models.estimators import ROWS
+from gpupipe.models.rows import Row
+from gpupipe.models.wrappers import WRAPPERS
 from gpupipe.schema import Field, Schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, STUB = ROOT / "docs" / "operators.md", ROOT / "gpupipe" / "expr" / "methods.pyi"
-BAD_INPUT = ROOT / "docs" / "bad-input.md"
+BAD_INPUT, ESTIMATORS = ROOT / "docs" / "bad-input.md", ROOT / "docs" / "estimators.md"
 
 # A small table; the last row is null. Operators are tried on the columns of the kind they take, in this order.
 SAMPLE = {
@@ -251,10 +255,66 @@ def bad_input_page() -> str:
     return str(importlib.import_module("bad_input.case").page())
 
 
+ESTIMATORS_INTRO = """\
+# Estimators
+
+Generated from the table of estimators by `make docs`: do not edit. `Pipeline(model=…)` takes an object of these classes,
+trains a clone of it with its own library, and keeps what it learned as data. Anything else is refused, with the nearest
+of these named.
+
+- *Form*: what it is kept as. Arrays of ours (`linear`, `trees`, …) need no library to score, and give a row the same bits
+  alone and in any batch. `xgboost` is XGBoost's own UBJ and needs it. **`skops`** needs scikit-learn, of the minor version
+  that trained it, and skops; and the last bits of a row may hang on the rows scored with it
+  ([decision 15](decisions/0015-every-common-estimator.md)).
+- *Null*: whether features may be null when it is fitted; else that is an error while planning.
+- *Weights*: whether it takes `Pipeline(weights=…)`.
+- *Validation*: whether it stops early on `fit(…, validation=…)`.
+- *Targets*: whether it learns one, several, or any number.
+- *By name*: parameters that take a dict of labels (`class_weight`) or of features (constraints: `{"age": 1}` rises,
+  `-1` falls), whatever position or code the library knows them by.
+"""
+_KINDS = {
+    "classifier": "classifiers",
+    "regressor": "regressors",
+    "ranker": "rankers",
+    "clusterer": "clusterers",
+    "transformer": "transformers",
+    "outlier_detector": "outlier detectors (1 for what looks like the training rows, -1 for what does not)",
+}
+_BY_NAME = ("class_weight", "class_weights", "monotonic_cst", "monotone_constraints", "categorical_features")
+
+
+def estimators_page() -> str:
+    """docs/estimators.md."""
+    head = ["Estimator", "Form", "Null", "Weights", "Validation", "Targets", "By name"]
+    parts = [ESTIMATORS_INTRO]
+    for kind, title in _KINDS.items():
+        rows = sorted((row for row in ROWS if row.kind == kind), key=lambda row: (_library(row), row.name))
+        parts.append(_section(title, head, [_estimator_row(row) for row in rows]))
+    wrappers = [[f"`{wrapper.module}.{name}`", f"`{wrapper.form}`"] for name, wrapper in WRAPPERS.items()]
+    parts.append(_section("around another estimator of these", ["Estimator", "Form"], wrappers))
+    return "\n".join(parts)
+
+
+def _library(row: Row) -> int:
+    return ["sklearn", "xgboost", "lightgbm", "catboost"].index(row.module.partition(".")[0])
+
+
+def _estimator_row(row: Row) -> list[str]:
+    made = getattr(importlib.import_module(row.module), row.name)
+    names = {*inspect.signature(made.__init__).parameters, *made().get_params()}  # XGBoost's are in the second
+    given = [f"`{name}`" for name in _BY_NAME if name in names]
+    form = f"**`{row.form}`**" if row.form == "skops" else f"`{row.form}`"
+    yes = {True: "yes", False: ""}
+    stops = yes[row.early_stopping is not None]
+    return [f"`{row.path}`", form, yes[row.accepts_nan], yes[row.accepts_weights], stops, row.targets, ", ".join(given)]
+
+
 def main() -> None:
     """Write the files."""
     PAGE.write_text(operators_page(), encoding="utf-8")
     BAD_INPUT.write_text(bad_input_page(), encoding="utf-8")
+    ESTIMATORS.write_text(estimators_page(), encoding="utf-8")
     STUB.write_text(stub(), encoding="utf-8")
 
 

@@ -17,6 +17,7 @@ GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
     [
         ("docs/operators.md", "operators_page"),
         ("docs/bad-input.md", "bad_input_page"),
+        ("docs/estimators.md", "estimators_page"),
         ("gpupipe/expr/methods.pyi", "stub"),
     ],
 )
