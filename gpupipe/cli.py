@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import gpupipe as gp
 from gpupipe import doctor
 from gpupipe.artifact import format as artifact
-from gpupipe.errors import ArtifactExistsError, GpupipeError, UsageError, nearest
+from gpupipe.errors import ArtifactExistsError, GpupipeError, UsageError
 from gpupipe.examples import demo
 from gpupipe.expr.node import show
 from gpupipe.own_file import load_pipeline, run_file
@@ -99,8 +99,9 @@ class _Parser(argparse.ArgumentParser):
         """Its options and commands, and their options."""
         found = list(self._option_string_actions)
         for action in self._actions:
-            for name, command in (action.choices.items() if isinstance(action, argparse._SubParsersAction) else ()):
-                found += [name, *command.names()]
+            found += map(str, action.choices or ())
+            if isinstance(action, argparse._SubParsersAction):
+                found += [name for command in action.choices.values() for name in command.names()]
         return found
 
 

@@ -38,14 +38,16 @@
     ├── StorageError                  (OSError)          a disk that is full, read-only, over quota, or failing
     ├── NotFittedError                (ValueError, AttributeError)
     ├── MissingDependencyError        (ImportError)      an optional package that is not installed
+    ├── UserCodeError                 (RuntimeError)     the user's own file, run by the command line, raised
     └── UsageError                    (ValueError)       a command line that makes no sense
 
 Each message says what was asked, what is there, and what to try.
 """
 
-import difflib
-from collections.abc import Iterable
 from typing import Self
+
+from gpupipe.hints import counted as counted  # here too: nearly every message needs one of them
+from gpupipe.hints import nearest as nearest
 
 
 class GpupipeError(Exception):
@@ -267,30 +269,9 @@ class MissingDependencyError(GpupipeError, ImportError):
     """An optional package is not installed."""
 
 
+class UserCodeError(GpupipeError, RuntimeError):
+    """The user's own file, run by the command line, raised. The message says where in it."""
+
+
 class UsageError(GpupipeError, ValueError):
     """A command line that makes no sense."""
-
-
-def nearest(asked: object, known: Iterable[str]) -> str:
-    """A hint naming what was probably meant.
-
-    >>> nearest("tenur", ["tenure", "city"])
-    "Did you mean 'tenure'?"
-    >>> nearest("xyz", ["tenure", "city"])
-    'There are: tenure, city.'
-    """
-    names = [str(name) for name in known]
-    close = difflib.get_close_matches(str(asked), names, n=1)
-    if close:
-        return f"Did you mean {close[0]!r}?"
-    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return f"There are: {shown}." if names else "There are none."
-
-
-def counted(count: int, noun: str) -> str:
-    """A number and what it counts.
-
-    >>> counted(1, "row"), counted(1200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

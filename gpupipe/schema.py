@@ -95,8 +95,8 @@ _NAMES = (*_STORAGE, "String")
 
 def _as_ours(given: object) -> str:
     """What a type of Python is called here, as a hint."""
-    ours = {bool: "Boolean", int: "Int64", float: "Float64", str: "String"}.get(given) if isinstance(given, type) else ""
-    return f" Write {ours!r}." if ours else ""
+    ours = {bool: "Boolean", int: "Int64", float: "Float64", str: "String"}
+    return f" Write {ours[given]!r}." if isinstance(given, type) and given in ours else ""
 
 
 def parse_dtype(text: str) -> DType:

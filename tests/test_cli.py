@@ -193,7 +193,35 @@ def test_a_missing_optional_package_names_the_extra(work: Path, capsys: pytest.C
 def test_an_error_in_the_users_own_file_keeps_its_traceback(work: Path) -> None:
     (work / "broken.py").write_text("1 / 0\n", encoding="utf-8")
     ran = run("fit", f"{work}/broken.py", "--data", "d", "--out", "o")
-    assert ran.returncode == 1 and "broken.py" in ran.stderr and "ZeroDivisionError" in ran.stderr
+    told = f'{work}/broken.py failed:\n  File "{work}/broken.py", line 1, in <module>\n    1 / 0\n'
+    assert ran.returncode == 1 and told in ran.stderr and "ZeroDivisionError" in ran.stderr
+    assert "runpy" not in ran.stderr and "gpupipe/cli.py" not in ran.stderr
+    assert "runpy" in run("--debug", "fit", f"{work}/broken.py", "--data", "d", "--out", "o").stderr
+
+
+def test_an_expression_of_the_users_file_that_is_wrong_is_told_with_its_line(work: Path) -> None:
+    (work / "misspelt.py").write_text("from gpupipe import col\n\nx = col('x').fillna(0)\n", encoding="utf-8")
+    ran = run("fit", f"{work}/misspelt.py", "--data", "d", "--out", "o")
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        f"gpupipe: {work}/misspelt.py, line 3, \"x = col('x').fillna(0)\": Expressions have no method 'fillna'. "
+        "Here it is called 'fill_null'.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["fitt", "a.py"], "Did you mean fit?"),
+        (["fit", "a.py", "--data", "d", "--uot", "o"], "the following arguments are required: --out"),
+        (["fit", "a.py", "--data", "d", "--out", "o", "--splitt", "0.2"], "Did you mean --split?"),
+        (["evaluate", "a.gpp", "--data", "d", "--json=1", "--bye", "x"], "argument --json"),
+        (["demo", "flight"], "Did you mean flights?"),
+    ],
+)
+def test_a_misspelt_option_or_command_is_told_the_nearest(words: list[str], meant: str) -> None:
+    ran = run(*words)
+    assert ran.returncode == 2 and meant in ran.stderr
 
 
 def test_a_reader_that_stops_early_is_no_error() -> None:
