@@ -17,7 +17,11 @@ def flatten(features: object) -> list[Node]:
     """
     if isinstance(features, Expr):
         return [features._node]
-    if isinstance(features, str) or not isinstance(features, Iterable):
+    if isinstance(features, str):
+        raise ParameterError(f"A feature is an expression, not text: write gp.col({features!r}).")
+    if callable(features):
+        raise ParameterError("A feature is an expression, not a function: write gp.col('age').map(function), say.")
+    if not isinstance(features, Iterable):
         raise ParameterError(f"A feature is an expression such as gp.col('age'), not {features!r}.")
     return [node for feature in features for node in flatten(feature)]
 

@@ -110,7 +110,8 @@ def make_plan(
     named = expand(features, schema, excluded)
     if not named:
         raise ParameterError(
-            "The features select no column. List columns, or check the selectors against the schema."
+            f"{'The features select no column' if features else 'The list of features is empty'}. List columns, or "
+            "check the selectors against the schema."
             f"{noted(schema, schema.notes)}"
         )
     planned = tuple(_feature(typer, name, node) for name, node in named)
@@ -176,9 +177,10 @@ def _refuse_twins(features: Sequence[Feature]) -> None:
     for feature in features:
         key = (feature.name, feature.info.wide is not None)
         if key in named:
+            one, other = show(named[key].source), show(feature.source)
+            both = f"{one} and {other}" if one != other else f"{one}, listed or selected twice"
             raise DuplicateNameError(
-                f"Two features are named {feature.name!r}: {show(named[key].source)} and {show(feature.source)}. "
-                "Give one an .alias(…), or remove it."
+                f"Two features are named {feature.name!r}: {both}. Give one an .alias(…), or remove it."
             )
         named[key] = feature
 

@@ -127,7 +127,7 @@ def _logic(name: str, types: Types) -> tuple[list[DType], DType]:
 
 def _select(name: str, types: Types) -> tuple[list[DType], DType]:
     if types[0].name not in ("Boolean", "Null"):
-        raise _refuse("when", types[:1], "a boolean condition")
+        raise TypeMismatchError(f"when takes a condition, not {types[0]}. Compare it with something: gp.when(x > 0).")
     common = unify(name, types[1:])
     return [Boolean, common, common], common
 

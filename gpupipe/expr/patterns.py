@@ -48,5 +48,5 @@ def why_unreadable(pattern: str, value: str | None = None) -> str | None:
         if value is not None:
             pc.replace_substring_regex(nothing, pattern=pattern, replacement=replacement(value))
     except (pa.ArrowInvalid, ParameterError) as error:
-        return str(error)
+        return str(error).rstrip(".")
     return None

@@ -99,5 +99,6 @@ def _unsupported(estimator: Any) -> UnsupportedEstimatorError:
     elif hasattr(estimator, "estimator") or hasattr(estimator, "estimators"):
         hint = "It wraps other estimators; give one of these alone."
     else:
-        hint = nearest(kind.__name__, _BY_NAME)
-    return UnsupportedEstimatorError(f"{found}. {hint} Supported: {', '.join([*_BY_NAME, *WRAPPERS])}.")
+        guess = nearest(kind.__name__, _BY_NAME)
+        hint = guess if guess.startswith("Did") else ""
+    return UnsupportedEstimatorError(f"{found}. {hint}{hint and ' '}Supported: {', '.join([*_BY_NAME, *WRAPPERS])}.")

@@ -55,7 +55,7 @@ REFUSED = [
     ([gp.cols("x", "q9")], ColumnNotFoundError, "no column 'q9'"),
     ([gp.numeric() - ["q9"]], ColumnNotFoundError, "no column 'q9'"),
     ([gp.strings() & gp.numeric()], ParameterError, "The features select no column"),
-    ([], ParameterError, "The features select no column"),
+    ([], ParameterError, "The list of features is empty"),
     ([x, x + 1], DuplicateNameError, r"Two features are named 'x': x and \(x \+ 1\).*alias"),
     ([col("c").one_hot(), col("c").one_hot(min_count=3)], DuplicateNameError, "Two features are named 'c'"),
     ([gp.numeric() + gp.strings()], TypeMismatchError, r"joins selections of \[2, 6\] columns"),
@@ -64,7 +64,7 @@ REFUSED = [
     ([x & y], TypeMismatchError, r"^& takes booleans \(compare first"),
     ([~x], TypeMismatchError, "^~ takes booleans"),
     ([x == s], TypeMismatchError, "^== takes values of one type, not Float64 and String"),
-    ([when(x).then(1).otherwise(2)], TypeMismatchError, "when takes a boolean condition, not Float64"),
+    ([when(x).then(1).otherwise(2)], TypeMismatchError, "when takes a condition, not Float64"),
     ([when(x > 0).then(1).otherwise("a")], TypeMismatchError, "^when takes values of one type"),
     ([x.fill_null("none")], TypeMismatchError, "^fill_null takes values of one type.*Strategies are 'mean'"),
     ([t + t], TypeMismatchError, r"^\+ takes numbers, or dates and durations"),
@@ -110,7 +110,7 @@ def test_a_feature_that_would_see_the_target_is_refused(feature, options):
 
 @pytest.mark.parametrize("features", ["x", ["x"], 5, [None], [[x], ["y"]]], ids=str)
 def test_a_feature_is_an_expression(features):
-    with pytest.raises(ParameterError, match=r"A feature is an expression such as gp\.col"):
+    with pytest.raises(ParameterError, match=r"A feature is an expression( such as gp\.col|, not text)"):
         gp.Pipeline(features).fit(TABLE)
 
 
