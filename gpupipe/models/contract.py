@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, Self, TypeVar, cast
 
+import numpy as np
+
 from gpupipe import optional
 from gpupipe.errors import NotFittedError, ParameterError, UnavailableError, UnsupportedEstimatorError, nearest
 from gpupipe.models.estimators import describe
@@ -139,10 +141,15 @@ _METHODS = ("predict", "predict_proba", "decision_function")
 
 def _does(model: Model, method: str) -> bool:
     if method == "decision_function":
-        # Scorers take one score a row of two classes; naive Bayes has one for each, and its probabilities serve.
-        two = model.classes is not None and len(model.classes) == 2 and getattr(model.body, "n_outputs", 1) == 2
-        return model.has_scores and not two
+        return model.has_scores and _as_scorers_take_them(model)
     return model.has_probabilities if method == "predict_proba" else model.kind != "transformer"
+
+
+def _as_scorers_take_them(model: Model) -> bool:
+    """Whether of two classes there is one score a row. Naive Bayes has two; its probabilities serve instead."""
+    if model.classes is None or len(model.classes) != 2:
+        return True
+    return model.outputs[0].scores(np.zeros((1, model.body.n_outputs))).shape[1] == 1
 
 
 class _Conditional:
