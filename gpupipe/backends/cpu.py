@@ -15,7 +15,7 @@ from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reference import columnwise, evaluate_all
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
-from gpupipe.columns import Column, Frame, Values, taken_from
+from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.groups import Store, is_tile
 from gpupipe.compiler.info import Info
@@ -152,8 +152,7 @@ class CpuProgram:
         run = self._interpreter(frame.n_rows * len(batch.stores))
         status = batch.run(run, lambda leaf: self._value(leaf, made), out, frame.n_rows)
         if status[:, 0].any():
-            at = int(np.flatnonzero(status[:, 0])[0])
-            self._refuse(batch.stores[at].node, frame, int(status[at, 1]))
+            self._refuse(frame)
 
     def _interpreter(self, n_values: int) -> Run:
         worth = _Tally.values + n_values >= _WORTH_NUMBA or "gpupipe.kernels.cpu.interpreter" in sys.modules
@@ -163,8 +162,7 @@ class CpuProgram:
         _Tally.values += n_values
         return interpreter.run
 
-    def _refuse(self, root: Node, frame: Frame, row: int) -> NoReturn:
-        """Raise what the reference says of the row that failed, so that both say the same."""
-        with taken_from(np.array([row])):
-            evaluate_all([root], frame.take(np.array([row])), self._tables)
-        raise PlanError(f"{root} has no value in row {row} here, and one by the reference. Please report this.")
+    def _refuse(self, frame: Frame) -> NoReturn:
+        """Raise what the reference says of rows that failed here, so that both say the same."""
+        evaluate_all([output.node for output in self._outputs], frame, self._tables)
+        raise PlanError("A value failed in the cpu backend and not in the reference. Please report this.")

@@ -194,13 +194,14 @@ def _in_one(array: ArrowArray, name: str) -> pa.Array:
         if isinstance(plain[0], pa.DictionaryArray):
             return pa.chunked_array(plain).unify_dictionaries().combine_chunks()
         return pa.concat_arrays(plain)
-    except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
-        refuse_bytes(array, name)
+    except (pa.ArrowInvalid, pa.ArrowCapacityError, pa.ArrowIndexError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
-        raise CastError(
-            f"it cannot be read as {normalise_type(array.type)}: {reason}. If one partition holds over 2 GiB of text, "
-            "lower partition_bytes."
-        ).at(column=name) from error
+        if "UTF8" in reason:
+            refuse_bytes(array, name)
+        damaged = isinstance(error, pa.ArrowIndexError)
+        remedy = "Write the data again" if damaged else "If one partition holds 2 GiB of text, lower partition_bytes"
+        what = f"it cannot be read as {normalise_type(array.type)}: {reason}"
+        raise CastError(f"{what}. {remedy}.").at(column=name) from error
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -92,14 +92,14 @@ def _unreadable(text: Text, found: re.Match[str], types: Mapping[str, pa.DataTyp
     name, record = text.header[at], record_at(text.octets, row)
     if record is None:
         return FileFormatError(f"it cannot be read: {reason.rstrip('.')}. Write it again.").of(text.path, column=name)
-    place = {"line": _line(text, record.lines_before), "row": text.offset + row, "column": name}
+    line = _line(text, record.lines_before)
     value = record.fields[at]
     if "UTF8" in reason:
-        return FileFormatError(said(value)).of(text.path, **place)
+        return FileFormatError(said(value)).of(text.path, line=line, row=text.offset + row, column=name)
     shown = value[:_SHOWN].decode("utf-8", errors="replace")
     return CastError(
         f"{shown!r} cannot be read as {normalise_type(types[name])}. Correct the file, or schema=."
-    ).of(text.path, **place)
+    ).of(text.path, line=line, row=text.offset + row, column=name)
 
 
 def _line(text: Text, inside: int) -> int:

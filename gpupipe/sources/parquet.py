@@ -1,7 +1,7 @@
 """Parquet: partitions are runs of row groups, planned from footers; only needed column chunks are read."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,6 +125,8 @@ def schema_in(path: str, arrow: pa.Schema) -> Schema:
         return schema_of(arrow)
     except DuplicateNameError as error:
         raise DuplicateNameError(f"{path}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise broken(path, "has a schema that cannot be read", error) from error
 
 
 def broken(path: str, what: str, error: Exception | None) -> FileFormatError:
@@ -174,7 +176,7 @@ def list_parquet(paths: Sequence[str], partitions: int | None, partition_bytes: 
     """
     files = [_open(path) for path in paths]
     schema = together([file.described for file in files])
-    total = sum(group.n_bytes for file in files for group in _row_groups(file.footer))
+    total = sum(group.n_bytes for file in files for group in file.row_groups)
     limit = piece_bytes(total, partitions, partition_bytes)
     return Listing(
         schema,
@@ -189,7 +191,8 @@ class _File:
     """A file's metadata, read once."""
 
     listed: ListedFile
-    footer: pq.FileMetaData
+    leaves: tuple[str, ...]
+    row_groups: tuple[RowGroup, ...]
     described: Described
 
 
@@ -200,33 +203,40 @@ def _open(path: str) -> _File:
         arrow = metadata.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
         raise broken(path, "has a schema that cannot be read", error) from error
-    schema = _with_nulls_ruled_out(schema_in(path, arrow), metadata)
-    return _File(file, metadata, Described(path, schema, refused_columns(arrow)))
+    schema = schema_in(path, arrow)
+    groups = tuple(_row_groups(path, metadata))
+    described = Described(path, _with_nulls_ruled_out(schema, metadata), refused_columns(arrow))
+    return _File(file, _leaves(metadata), groups, described)
 
 
 def _empty(file: _File, schema: Schema) -> ParquetPartition:
-    return ParquetPartition(0, 0, 0, file.listed, 0, (), _leaves(file.footer), schema)
+    return ParquetPartition(0, 0, 0, file.listed, 0, (), file.leaves, schema)
 
 
-def _row_groups(metadata: pq.FileMetaData) -> Iterator[RowGroup]:
+def _row_groups(path: str, metadata: pq.FileMetaData) -> Iterator[RowGroup]:
+    types = [metadata.schema.column(at).physical_type for at in range(metadata.num_columns)]
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        sizes = tuple(group.column(at).total_uncompressed_size for at in range(metadata.num_columns))
+        chunks = [group.column(at) for at in range(metadata.num_columns)]
+        if any(chunk.physical_type != kind for chunk, kind in zip(chunks, types, strict=True)):
+            # Arrow would end the process over the statistics of such a chunk.
+            raise broken(path, "has a footer that contradicts itself", None)
+        sizes = tuple(chunk.total_uncompressed_size for chunk in chunks)
         yield RowGroup(number, group.num_rows, sum(sizes), sizes)
 
 
 def _partitions(files: Sequence[_File], schema: Schema, limit: int) -> Iterator[ParquetPartition]:
     first_row = 0
     for file in files:
-        leaves, offset = _leaves(file.footer), 0
-        for groups in _grouped(_row_groups(file.footer), limit):
+        offset = 0
+        for groups in _grouped(file.row_groups, limit):
             n_rows = sum(group.n_rows for group in groups)
             n_bytes = sum(group.n_bytes for group in groups)
-            yield ParquetPartition(first_row, n_rows, n_bytes, file.listed, offset, groups, leaves, schema)
+            yield ParquetPartition(first_row, n_rows, n_bytes, file.listed, offset, groups, file.leaves, schema)
             first_row, offset = first_row + n_rows, offset + n_rows
 
 
-def _grouped(groups: Iterator[RowGroup], limit: int) -> Iterator[tuple[RowGroup, ...]]:
+def _grouped(groups: Iterable[RowGroup], limit: int) -> Iterator[tuple[RowGroup, ...]]:
     """Consecutive row groups put together as long as they stay within `limit` bytes."""
     together: list[RowGroup] = []
     for group in groups:

@@ -19,7 +19,9 @@ def valid_text(array: Any, name: str) -> Any:
     is_dictionary = isinstance(array, pa.DictionaryArray)
     try:
         (array.dictionary if is_dictionary else array).validate(full=True)
-    except pa.ArrowInvalid:
+    except pa.ArrowInvalid as error:
+        if "UTF8" not in str(error):  # what its offsets point to must not be looked at
+            raise CastError(f"its text is damaged: {error}. Write the data again.").at(column=name) from error
         refuse_bytes(array, name)
         # Only an entry that no row uses is wrong: it goes.
         array = array.dictionary_decode().dictionary_encode() if is_dictionary else array
