@@ -37,7 +37,9 @@ class Pair:
     labels: NDArray[Any]
 
 
-def trained(estimator: Any, n_classes: int = 2, *, weights: bool = False, rows: Any = slice(None), **by_code: Any) -> Pair:
+def trained(
+    estimator: Any, n_classes: int = 2, *, weights: bool = False, rows: Any = slice(None), **by_code: Any
+) -> Pair:
     """Both. `by_code`: parameters that name labels, as scikit-learn is told them."""
     labels, y = LABELS[n_classes], codes(n_classes)[rows]
     given = WEIGHTS[rows] if weights else None
