@@ -135,14 +135,14 @@ _DIRT: dict[str, tuple[tuple[str, ...], Callable[[Array, Random], Array]]] = {
 def soiled(table: pa.Table, rng: Random) -> tuple[pa.Table, list[str]]:
     """The table with some dirt, and what was done."""
     done = []
-    for _ in range(rng.choice([0, 1, 2, 4])):
+    for _ in range(rng.choice([0, 2, 4, 6])):
         what = rng.choice(sorted(_DIRT))
         names, change = _DIRT[what]
         name = rng.choice(names)
         with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):  # done already
             table = table.set_column(table.column_names.index(name), name, change(table[name], rng))
             done.append(f"{name}: {what}")
-    rows = rng.choice([None] * 8 + [0, 1])
+    rows = rng.choice([None] * 18 + [0, 1])
     return (table if rows is None else table.slice(0, rows)), done
 
 

@@ -76,8 +76,10 @@ def column_of(name: str, values: Any, field: Field) -> Column:
     if type(values) is list and len(values) == 1 and (one := _single(values[0], field.dtype)) is not None:
         return one
     arrow = isinstance(values, pa.Array | pa.ChunkedArray)
-    plain = values.to_pylist() if arrow else values
     try:
+        if arrow and (times := _times(values, field.dtype)) is not None:
+            return times
+        plain = _objects(values) if arrow else values
         column = _natural(plain, field.dtype)
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise SchemaMismatchError(f"Column {name!r} was {field.dtype} in the fit; {error}") from error
@@ -93,6 +95,28 @@ def _single(value: Any, dtype: DType) -> Column | None:
     if type(value) is str and dtype == String:
         return Column(String, _text([value]))
     return None
+
+
+_TIMES = {"Date": pa.types.is_date, "Datetime": pa.types.is_timestamp, "Duration": pa.types.is_duration}
+
+
+def _times(values: Any, dtype: DType) -> Column | None:
+    """Times straight from Arrow, which has days that Python's calendar lacks; None leaves others to the general way."""
+    kind = values.type
+    if not dtype.is_temporal or not _TIMES[dtype.name](kind):
+        return None
+    zone = kind.tz if dtype.name == "Datetime" else None
+    if (zone is None) != (dtype.time_zone is None):
+        raise ValueError(f"it has {'no' if zone is None else 'a'} time zone here.")
+    unit = {"Date": pa.date32(), "Datetime": pa.timestamp("us", zone), "Duration": pa.duration("us")}[dtype.name]
+    whole = values.cast(unit).cast(pa.int32() if dtype.name == "Date" else pa.int64())
+    valid = None if whole.null_count == 0 else np.asarray(whole.is_valid())
+    return Column(dtype, np.asarray(whole.fill_null(0)), valid)
+
+
+def _objects(values: Any) -> Any:
+    """The values as Python has them; decimals as the floats that they are to us."""
+    return (values.cast(pa.float64()) if pa.types.is_decimal(values.type) else values).to_pylist()
 
 
 def _natural(values: Any, wanted: DType) -> Column:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe.columns import Column, Values
-from gpupipe.schema import Boolean, DType, String
+from gpupipe.schema import Boolean, DType, Null, String
 
 Strings = Any  # a pa.StringArray
 
@@ -50,8 +50,16 @@ def distinct(column: Column) -> tuple[Strings, Values | None]:
     return strings, place[indices]
 
 
+def as_text(column: Column) -> Column:
+    """The column as one of text: that of nothing but nulls, of no type, is one of any type."""
+    if column.dtype != Null:
+        return column
+    return Column(String, pa.nulls(len(column), pa.string()), np.zeros(len(column), bool))
+
+
 def over_strings(column: Column, dtype: DType, function: Callable[[Strings], Any]) -> Column:
     """`function` (strings to an Arrow or NumPy array of equal length) over each distinct string; null stays null."""
+    column = as_text(column)
     strings, place = distinct(column)
     result = function(strings)
     if dtype == String:

@@ -85,7 +85,7 @@ def word_ngrams(node: Node, x: Column) -> Column:
         np.add.at(counts, (buckets, rows), 1.0)
         return counts
 
-    column = over_strings(Column(String, x.values, x.valid), Float64, count)
+    column = over_strings(x, Float64, count)
     if x.valid is not None:
         column.values[:, ~x.valid] = 0.0
     return Column(Float64, column.values)

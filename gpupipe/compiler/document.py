@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.bind import Binder
+from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.fitted import Fitted, Learned
 from gpupipe.compiler.gathering import gathered_type, ranked_type
 from gpupipe.compiler.info import Info
@@ -30,7 +31,8 @@ def plan_document(
     plan: Plan, target: Node | None, weights: Node | None, task: str | None, groups: Node | None = None
 ) -> dict[str, Any]:
     """The plan as JSON: the schema it read, and every expression as the user wrote it, selectors expanded."""
-    used = [name for name in plan.schema if name in set(plan.fit_columns)]
+    written = columns_of(feature.source for feature in plan.features)  # planning may find some of no use
+    used = [name for name in plan.schema if name in {*plan.fit_columns, *written}]
     several = target is not None and target.op == "columns"
     targets = target.args if several and target is not None else (target,)
     extras = [node for node in (*targets, weights, groups) if node is not None]
@@ -105,7 +107,7 @@ def _put(arrays: Arrays, name: str, column: Column) -> None:
         plain = column.values.dictionary_decode() if column.is_dictionary else column.values
         arrays[name] = plain.fill_null("") if plain.null_count else plain
     else:
-        arrays[name] = np.ascontiguousarray(column.values)
+        arrays[name] = np.ascontiguousarray(column.values, column.dtype.storage)
     if column.valid is not None:
         arrays[f"{name}.present"] = column.valid
 
