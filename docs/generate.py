@@ -1,4 +1,4 @@
-"""Writes what is generated from the code, for `make docs`: operators.md, estimators.md, bad-input.md, the stub of methods.
+"""Writes what is generated from the code, for `make docs`: operators.md, estimators.md, bad-input.md, the stub.
 
 Nothing in the pages is written by hand: summaries are docstrings, types and scans are planned, what null becomes is
 what comes out when the sample call runs, estimators are the rows of their table, and what bad input gets are the cases
@@ -27,6 +27,7 @@ from gpupipe.expr.node import INFIX, PREFIX, Node, make, walk
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.expr.registry import Operator, operators
 from gpupipe.expr.ufuncs import UFUNCS
+from gpupipe.models.committees import COMMITTEES, MODULE
 from gpupipe.models.estimators import ROWS
 from gpupipe.models.rows import Row
 from gpupipe.models.wrappers import WRAPPERS
@@ -258,13 +259,13 @@ def bad_input_page() -> str:
 ESTIMATORS_INTRO = """\
 # Estimators
 
-Generated from the table of estimators by `make docs`: do not edit. `Pipeline(model=…)` takes an object of these classes,
-trains a clone of it with its own library, and keeps what it learned as data. Anything else is refused, with the nearest
-of these named.
+Generated from the table of estimators by `make docs`: do not edit. `Pipeline(model=…)` takes an object of these
+classes, trains a clone of it with its own library, and keeps what it learned as data. Anything else is refused, with
+the nearest of these named.
 
-- *Form*: what it is kept as. Arrays of ours (`linear`, `trees`, …) need no library to score, and give a row the same bits
-  alone and in any batch. `xgboost` is XGBoost's own UBJ and needs it. **`skops`** needs scikit-learn, of the minor version
-  that trained it, and skops; and the last bits of a row may hang on the rows scored with it
+- *Form*: what it is kept as. Arrays of ours (`linear`, `trees`, …) need no library to score, and give a row the same
+  bits alone and in any batch. `xgboost` is XGBoost's own UBJ and needs it. **`skops`** needs scikit-learn, of the minor
+  version that trained it, and skops; and the last bits of a row may hang on the rows scored with it
   ([decision 15](decisions/0015-every-common-estimator.md)).
 - *Null*: whether features may be null when it is fitted; else that is an error while planning.
 - *Weights*: whether it takes `Pipeline(weights=…)`.
@@ -292,7 +293,8 @@ def estimators_page() -> str:
         rows = sorted((row for row in ROWS if row.kind == kind), key=lambda row: (_library(row), row.name))
         parts.append(_section(title, head, [_estimator_row(row) for row in rows]))
     wrappers = [[f"`{wrapper.module}.{name}`", f"`{wrapper.form}`"] for name, wrapper in WRAPPERS.items()]
-    parts.append(_section("around another estimator of these", ["Estimator", "Form"], wrappers))
+    wrappers += [[f"`{MODULE}.{name}`", f"`{form}`"] for name, (_, form) in COMMITTEES.items()]
+    parts.append(_section("around other estimators of these", ["Estimator", "Form"], wrappers))
     return "\n".join(parts)
 
 

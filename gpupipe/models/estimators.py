@@ -25,6 +25,7 @@ from gpupipe.models import (
     svm,
     xgb,
 )
+from gpupipe.models.committees import COMMITTEES, committee, is_committee
 from gpupipe.models.rows import Row
 from gpupipe.models.wrappers import WRAPPERS, wrapped, wrapper_of
 
@@ -56,6 +57,27 @@ _WRAPPERS = {
     "FrozenEstimator": "It was trained elsewhere, and gpupipe trains on the features; give the estimator it holds.",
 }
 
+# What is not in the table, and what in it does much the same.
+_NEAREST = {
+    "RadiusNeighborsClassifier": "KNeighborsClassifier",
+    "RadiusNeighborsRegressor": "KNeighborsRegressor",
+    "LabelPropagation": "KNeighborsClassifier",
+    "LabelSpreading": "KNeighborsClassifier",
+    "SelfTrainingClassifier": "LogisticRegression",
+    "LocalOutlierFactor": "IsolationForest",
+    "DummyClassifier": "LogisticRegression",
+    "DummyRegressor": "LinearRegression",
+    "RANSACRegressor": "HuberRegressor",
+    "IsotonicRegression": "HistGradientBoostingRegressor with monotonic_cst",
+    **dict.fromkeys(("GaussianMixture", "BayesianGaussianMixture", "Birch", "BisectingKMeans"), "KMeans"),
+    **dict.fromkeys(("DBSCAN", "HDBSCAN", "OPTICS", "AgglomerativeClustering", "SpectralClustering"), "KMeans"),
+    "AffinityPropagation": "MeanShift",
+    **dict.fromkeys(("NMF", "MiniBatchNMF", "SparsePCA", "MiniBatchSparsePCA", "DictionaryLearning"), "PCA"),
+    **dict.fromkeys(("CCA", "PLSCanonical", "PLSSVD"), "PLSRegression"),
+    **dict.fromkeys(("Isomap", "LocallyLinearEmbedding", "SpectralEmbedding", "TSNE", "MDS"), "KernelPCA"),
+    "SparseRandomProjection": "GaussianRandomProjection",
+}
+
 
 def describe(estimator: Any) -> Row:
     """The row of an estimator object, `accepts_nan` settled for its parameters.
@@ -74,6 +96,8 @@ def describe(estimator: Any) -> Row:
     wrapper = wrapper_of(estimator)
     if wrapper is not None:
         return wrapped(estimator, wrapper, describe)
+    if is_committee(estimator):
+        return committee(estimator, describe)
     kind = type(estimator)
     row = _BY_NAME.get(kind.__name__)
     if row is None or not f"{kind.__module__}.".startswith(f"{row.module}."):
@@ -94,6 +118,8 @@ def _unsupported(estimator: Any) -> UnsupportedEstimatorError:
     parents = [base.__name__ for base in kind.__mro__[1:] if base.__name__ in _BY_NAME]
     if kind.__name__ in _WRAPPERS:
         hint = _WRAPPERS[kind.__name__]
+    elif kind.__name__ in _NEAREST:
+        hint = f"The nearest there is: {_NEAREST[kind.__name__]}."
     elif parents:
         hint = f"It extends {parents[0]}, and what it changes could not be saved; give a {parents[0]} itself."
     elif hasattr(estimator, "estimator") or hasattr(estimator, "estimators"):
@@ -101,4 +127,7 @@ def _unsupported(estimator: Any) -> UnsupportedEstimatorError:
     else:
         guess = nearest(kind.__name__, _BY_NAME)
         hint = guess if guess.startswith("Did") else ""
-    return UnsupportedEstimatorError(f"{found}. {hint}{hint and ' '}Supported: {', '.join([*_BY_NAME, *WRAPPERS])}.")
+    known = len({*_BY_NAME, *WRAPPERS, *COMMITTEES})
+    return UnsupportedEstimatorError(
+        f"{found}. {hint}{hint and ' '}docs/estimators.md lists the {known} that are supported."
+    )

@@ -8,6 +8,7 @@ from gpupipe.models.calibration import Calibrated
 from gpupipe.models.centroids import Centroids
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.cluster import Centres, Projection
+from gpupipe.models.committee import Stacking, Voting, columns_seen
 from gpupipe.models.isolation import Isolation
 from gpupipe.models.linear import Linear
 from gpupipe.models.member import MEMBER_KEYS, Member, blobs_among, check_document, check_outputs, split_arrays
@@ -32,7 +33,7 @@ FORMS: dict[str, type[Any]] = {
         Skops,
     )
 }
-_NESTING = (Calibrated, Threshold, AgainstRest, AgainstOne, Several, Chain)
+_NESTING = (Calibrated, Threshold, AgainstRest, AgainstOne, Several, Chain, Voting, Stacking)
 # Those that hold models: their bodies have `members`, and are read by `from_members`.
 NESTING: dict[str, type[Any]] = {form.form: form for form in _NESTING}
 
@@ -59,11 +60,18 @@ def read_body(form: Any, params: Params, arrays: Arrays, blobs: Blobs, n_feature
     checks.require(depth < MAX_DEPTH, f"it holds models more than {MAX_DEPTH} deep")
     own, each = split_arrays(arrays, len(documents))  # type: ignore[arg-type]
     members = tuple(
-        _member(document, part, n_features + (at if form == Chain.form else 0), depth + 1)
+        _member(document, part, _seen(form, params, at, n_features), depth + 1)
         for at, (document, part) in enumerate(zip(documents, each, strict=True))  # type: ignore[arg-type]
     )
     rest = {name: value for name, value in params.items() if name != "members"}
     return NESTING[form].from_members(rest, own, members, n_features)
+
+
+def _seen(form: str, params: Params, at: int, n_features: int) -> int:
+    """The number of features that the model at the place `at` in another sees."""
+    if form == Stacking.form and at == len(params["members"]) - 1:
+        return columns_seen(params)
+    return n_features + (at if form == Chain.form else 0)
 
 
 def _member(document: Any, arrays: dict[str, Any], n_features: int, depth: int) -> Member:

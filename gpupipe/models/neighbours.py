@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gpupipe.errors import UnsafeModelError
 from gpupipe.kernels.reference.math import power
-from gpupipe.models import checks
+from gpupipe.models import checks, training_rows
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.rows import Row
 from gpupipe.models.sums import whole_power
@@ -29,7 +29,7 @@ class Neighbours:
     Distances are added in feature order in float64; of rows equally far the ones first in training count.
 
     Attributes:
-        rows: float32, (training rows, features).
+        rows: (training rows, features) (:mod:`training_rows`).
         target: float64, (training rows, targets); for a classifier its codes, (training rows, 1).
         k: neighbours asked, at most the training rows.
         metric: one of :data:`METRICS`.
@@ -39,7 +39,7 @@ class Neighbours:
     """
 
     form: ClassVar[str] = "neighbours"
-    rows: NDArray[np.float32]
+    rows: NDArray[Any]
     target: Floats
     k: int
     metric: str
@@ -117,7 +117,7 @@ class Neighbours:
         checks.only(params, _PARAMS, "parameters")
         checks.only(arrays, ("rows", "target"), "arrays")
         checks.only(blobs, (), "blobs")
-        rows = checks.array(arrays, "rows", "float32", (None, n_features))
+        rows = training_rows.read(arrays, "rows", n_features)
         target = checks.array(arrays, "target", "float64", (len(rows), None))
         k, classes = (checks.number(params, name) for name in ("k", "classes"))
         checks.require(1 <= k <= len(rows) and k.is_integer(), "parameter 'k' is no number of training rows")
@@ -185,7 +185,7 @@ def _body(estimator: Any, target: NDArray[Any], classes: int) -> Neighbours:
     if metric in ("minkowski", "p"):
         metric = _BY_POWER.get(float(estimator.p), "minkowski")
     return Neighbours(
-        np.array(estimator._fit_X, dtype=np.float32),
+        training_rows.kept(estimator._fit_X),
         np.array(target, dtype=np.float64).reshape(len(target), -1),
         int(estimator.n_neighbors),
         metric,

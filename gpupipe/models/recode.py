@@ -36,6 +36,10 @@ def recode(estimator: Any, each: Sequence[Classes]) -> None:
         estimator.set_params(pos_label=_code("pos_label", params["pos_label"], each))
     if type(estimator).__name__ == "TunedThresholdClassifierCV":
         estimator.set_params(scoring=_scorer(params["scoring"], each))
+    inside = [*(part for _, part in params.get("estimators") or ()), params.get("final_estimator")]
+    for part in inside:
+        if hasattr(part, "get_params"):
+            recode(part, each)
     two = type(estimator).__name__ in ("OneVsRestClassifier", "OneVsOneClassifier")  # inside, classes are 0 and 1
     if not two and hasattr(params.get("estimator"), "get_params"):
         recode(params["estimator"], each)

@@ -90,7 +90,7 @@ class Chain:
         found: list[Floats] = []
         for at, member in enumerate(self.members):
             seen = wide[:, : X.shape[1] + at]
-            raw = member.body.raw(np.ascontiguousarray(seen, np.float64 if _exact(member) else np.float32))
+            raw = member.body.raw(np.ascontiguousarray(seen, np.float64 if exact(member) else np.float32))
             wide[:, X.shape[1] + at] = self._said(member, raw)
             found.append(raw)
         return np.concatenate([found[at] for at in np.argsort(self.order)], axis=1)
@@ -132,9 +132,10 @@ def _check(members: tuple[Member, ...]) -> None:
         checks.require(fits, "a target's classes are not counted from 0")
 
 
-def _exact(member: Member) -> bool:
+def exact(member: Member) -> bool:
+    """Whether it takes float64 as it is: others were trained on float32."""
     inside = getattr(member.body, "members", ())
-    return all(_exact(part) for part in inside) if inside else member.body.form in _FLOAT64
+    return all(exact(part) for part in inside) if inside else member.body.form in _FLOAT64
 
 
 def read_several(estimator: Any, members: tuple[Member, ...]) -> tuple[Several, str]:

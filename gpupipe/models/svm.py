@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gpupipe.errors import UnsafeModelError
 from gpupipe.kernels.reference.math import exp, tanh
-from gpupipe.models import checks, pairs
+from gpupipe.models import checks, pairs, training_rows
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.linear import Linear
 from gpupipe.models.linear_models import regression
@@ -36,7 +36,7 @@ class KernelMachine:
     Attributes:
         kernel: one of :data:`KERNELS`.
         gamma, coef0, degree: its parameters.
-        support: float32, (vectors, features): training rows, those of a class together.
+        support: (vectors, features): training rows (:mod:`training_rows`), those of a class together.
         dual: float64, (1, vectors), or (classes - 1, vectors): row j - 1 weighs class i against class j > i,
             row j against class j < i.
         counts: int64, (1,), or (classes,): the vectors of each class.
@@ -49,7 +49,7 @@ class KernelMachine:
     gamma: float
     coef0: float
     degree: int
-    support: NDArray[np.float32]
+    support: NDArray[Any]
     dual: Floats
     counts: NDArray[np.int64]
     intercept: Floats
@@ -126,7 +126,7 @@ class KernelMachine:
         checks.require(isinstance(kernel, str) and kernel in KERNELS, f"its kernel {kernel!r} is unknown")
         degree = checks.number(params, "degree")
         checks.require(0 <= degree < 2**31 and degree.is_integer(), "parameter 'degree' is no whole number")
-        support = checks.array(arrays, "support", "float32", (None, n_features))
+        support = training_rows.read(arrays, "support", n_features)
         counts = checks.array(arrays, "counts", "int64", (None,))
         checks.integers(counts, "counts", 0, len(support) + 1)
         whole = len(counts) > 0 and len(counts) != 2 and int(counts.sum()) == len(support)
@@ -162,7 +162,7 @@ def _machine(estimator: Any, counts: Any, platt: Any) -> KernelMachine:
         float(estimator._gamma),
         float(estimator.coef0),
         int(estimator.degree),
-        np.array(estimator.support_vectors_, dtype=np.float32),
+        training_rows.kept(estimator.support_vectors_),
         np.array(estimator.dual_coef_, dtype=np.float64),
         np.array(counts, dtype=np.int64),
         np.array(estimator.intercept_, dtype=np.float64),

@@ -11,13 +11,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OutputCodeClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import SplineTransformer, StandardScaler
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils import get_tags
 
 from gpupipe import optional
 from gpupipe.errors import UnsupportedEstimatorError
-from gpupipe.models.estimators import ROWS, describe
+from gpupipe.models.estimators import _NEAREST, ROWS, describe
 from gpupipe.models.forms import FORMS
 
 from .cases import CASES
@@ -59,21 +59,27 @@ Ridge2.__name__ = "Ridge"
 @pytest.mark.parametrize(
     ("estimator", "says"),
     [
-        (LabelSpreading(), "Supported: LinearRegression, Ridge, .*XGBRegressor"),
+        (LabelSpreading(), "The nearest there is: KNeighborsClassifier"),
+        (SplineTransformer(), r"keep as data\. docs/estimators.md lists the 1\d\d"),
         (MyRegression(), "It extends LinearRegression"),
         (Ridge2(), "no estimator gpupipe can keep"),
         (make_pipeline(StandardScaler(), LogisticRegression()), "the steps before the model as features"),
         (GridSearchCV(Ridge(), {"alpha": [1.0]}), "Put the gpupipe Pipeline into the search"),
         (OutputCodeClassifier(LogisticRegression()), "wraps other estimators"),
         (LogisticRegression, r"Give an object: LogisticRegression\(\)"),
-        (None, "Supported"),
-        ("LogisticRegression", "Supported"),
+        (None, "supported"),
+        ("LogisticRegression", "supported"),
     ],
 )
 def test_what_is_not_in_the_table_is_refused_with_a_hint(estimator: Any, says: str) -> None:
     with pytest.raises(UnsupportedEstimatorError, match=says) as caught:
         describe(estimator)
     assert isinstance(caught.value, TypeError)
+
+
+def test_the_nearest_estimators_are_in_the_table() -> None:
+    names = {row.name for row in ROWS}
+    assert {nearest.partition(" ")[0] for nearest in _NEAREST.values()} <= names and not set(_NEAREST) & names
 
 
 def test_nan_depends_on_what_the_estimator_says(monkeypatch: pytest.MonkeyPatch) -> None:

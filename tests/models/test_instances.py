@@ -116,7 +116,7 @@ DAMAGES: list[tuple[str, str, Any]] = [
     ("KNeighborsClassifier", "target", lambda a: a[:-1]),
     ("KNeighborsClassifier", "target", lambda a: np.concatenate([a, a], axis=1)),
     ("KNeighborsClassifier", "rows", lambda a: a[:, :-1]),
-    ("KNeighborsClassifier", "rows", lambda a: a.astype(np.float64)),
+    ("KNeighborsClassifier", "rows", lambda a: a.astype(np.float16)),
     ("KNeighborsClassifier cubic", "p", lambda p: 0.0),
     ("KNeighborsClassifier cubic", "p", lambda p: float("nan")),
     ("KNeighborsRegressor", "target", lambda a: a[:, :0]),
