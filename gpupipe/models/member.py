@@ -17,6 +17,8 @@ from gpupipe.models.rows import Kind
 
 Parts = tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]
 
+MAX_DEPTH = 3  # models in models in models
+MAX_MEMBERS = 1000  # of one model
 PROBABILITIES, SCORES = "predict_proba", "decision_function"  # scikit-learn's names of what a classifier responds
 
 
@@ -155,7 +157,10 @@ def split_arrays(arrays: Arrays, n_members: int) -> tuple[dict[str, Any], list[d
     places = {str(at): part for at, part in enumerate(each)}
     for name, array in arrays.items():
         head, dot, rest = name.partition(".")
-        places.get(head, own)[rest if dot and head in places else name] = array
+        if dot and head in places:
+            places[head][rest] = array
+        else:
+            own[name] = array
     return own, each
 
 
