@@ -50,7 +50,7 @@ class IpcPartition(Partition):
             # Read, not mapped: a mapped file that another process cuts short would end this one (SIGBUS).
             arrow, batches = _read(listed.path, pa.OSFile, columns, self._overlapping())
         table = pa.Table.from_batches(batches, arrow)
-        _refuse_damaged(listed.path, table)
+        _refuse_damaged(listed.path, table, full=True)
         first = next((s for s, e in self._stretches() if e > self.offset), 0)
         rows = table.slice(self.offset - first, self.n_rows)
         frame = frame_of(rows, columns, self.row_ids(), self.types)
@@ -86,11 +86,15 @@ def _read(
         raise broken(path, "cannot be read as Arrow IPC (Feather 2)", error) from error
 
 
-def _refuse_damaged(path: str, table: pa.Table) -> None:
-    """Offsets and dictionary indices that point elsewhere would be followed there. (Text is looked at later.)"""
+def _refuse_damaged(path: str, table: pa.Table, *, full: bool) -> None:
+    """Offsets and dictionary indices that point elsewhere would be followed there. (Text is looked at later.)
+
+    Args:
+        full: every value, not the lengths of buffers alone.
+    """
     for column in table.columns:
         try:
-            column.validate(full=True)
+            column.validate(full=full)
         except pa.ArrowInvalid as error:
             if "UTF8" not in str(error):
                 raise broken(path, "holds values that cannot be read", error) from error
@@ -125,6 +129,7 @@ def _describe(path: str) -> IpcFile:
         open(path, "rb").close()
     arrow, batches = _read(path, pa.memory_map, None, None)
     table = pa.Table.from_batches(batches, arrow)
+    _refuse_damaged(path, table, full=False)
     schema = schema_in(path, arrow)
     seen = Schema((name, Field(field.dtype, has_nulls(table.column(name)))) for name, field in schema.items())
     sizes = {name: table.column(name).nbytes for name in schema}
