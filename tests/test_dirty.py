@@ -39,7 +39,7 @@ from xgboost import XGBClassifier, XGBRegressor
 
 import gpupipe as gp
 from gpupipe import Expr, cli, col
-from gpupipe.errors import GpupipeError, NullableFeatureError, SchemaMismatchError, TrainingError
+from gpupipe.errors import GpupipeError, NullableFeatureError, SchemaMismatchError, TargetError, TrainingError
 from gpupipe.expr.node import walk
 from gpupipe.expr.registry import operators
 
@@ -393,3 +393,19 @@ def test_a_column_of_no_type_is_one_of_nulls_of_any(feature, device, tmp_path):
         pipeline.save(tmp_path / str(kind))
         assert told(gp.load(tmp_path / str(kind)).transform(table)) == answers[-1]
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_a_target_of_text_for_a_regression_is_told_though_a_feature_takes_its_mean(device):
+    """It was an IndexError, or an AttributeError."""
+    table = {"s": ["a", "b", "a"], "y": ["no", "yes", "maybe"]}
+    pipeline = gp.Pipeline([col("s").target_mean()], target="y", model=Ridge(), device=device)
+    with pytest.raises(TargetError, match="target of a regression must be numbers, and y is String"):
+        pipeline.explain(table)
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_a_condition_of_no_type_counts_none(device):
+    table = pa.table({"n": pa.nulls(2), "s": ["a", "b"]})
+    chosen = gp.when(col("n")).then(col("s")).otherwise("other").alias("x")
+    assert gp.Pipeline([chosen], device=device).fit_transform(table)["x"].to_pylist() == ["other", "other"]

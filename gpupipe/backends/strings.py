@@ -121,7 +121,8 @@ def _broadcast(columns: list[Column], beside: int = 1) -> list[Any]:
 
 def select(condition: Column, then: Column, otherwise: Column) -> Column:
     """`then` where the condition holds, else (a null condition too) `otherwise`."""
-    holds = condition.values if condition.valid is None else condition.values & condition.valid
+    values = np.asarray(condition.values, bool)  # a condition of no type counts none
+    holds = values if condition.valid is None else values & condition.valid
     texts = _broadcast([then, otherwise], len(holds))
     if len(holds) == 1:
         chosen = then if holds[0] else otherwise

@@ -9,7 +9,7 @@ from gpupipe.compiler.info import Info
 from gpupipe.compiler.scans import Scan, Slot, operands, plan_scans
 from gpupipe.compiler.typing import Typer
 from gpupipe.compiler.words import noted
-from gpupipe.errors import DuplicateNameError, LeakageError, ParameterError, TypeMismatchError
+from gpupipe.errors import DuplicateNameError, LeakageError, ParameterError, TargetError, TypeMismatchError
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.node import Node, make, rewrite, show, walk
 from gpupipe.expr.reductions import FOLDS, REDUCTIONS
@@ -195,6 +195,10 @@ def _number(typer: Typer, node: Node, what: str) -> Node:
 def _as_numbers(typer: Typer, target: Node, task: str | None) -> Node:
     dtype = typer.info[target].dtype
     classes = dtype.name in ("String", "Boolean") if task is None else task == TASKS[0]
+    if task == TASKS[1] and not (dtype.is_numeric or dtype.name in ("Boolean", "Null")):
+        raise TargetError(
+            f"The target of a regression must be numbers, and {show(target)} is {dtype}. Cast it, or use a classifier."
+        )
     if dtype.name == "Boolean" or not classes:
         return convert(typer, target, Float64)
     vocabulary = typer.apply(make("vocabulary", keys=0, min_count=1, max_size=None, order="value"), (target,))
