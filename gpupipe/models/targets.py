@@ -26,11 +26,7 @@ def target_of(row: Row, y: Any, n_rows: int) -> tuple[NDArray[Any] | None, tuple
         if y is not None:
             raise TargetError(f"{row.name} learns without a target, and one was given. Leave the target out.")
         return None, None
-    if row.targets == "several":
-        inside = "the estimator inside alone" if row.inner is not None else "one that learns a single target"
-        raise UnsupportedEstimatorError(
-            f"{row.name} learns several targets, and there is one. Give target=[…], or use {inside}."
-        )
+    refuse_number(row, None)
     if y is None:
         raise TargetError(f"{row.name} needs a target, and none was given. Give target= or y.")
     if len(y) != n_rows:
@@ -50,7 +46,7 @@ def targets_of(
         UnsupportedEstimatorError: the estimator learns one target; the message names what to put around it.
         TargetError: one of them is missing values, or not what the estimator learns; the message names it.
     """
-    refuse_several(row, names)
+    refuse_number(row, names)
     one = Row(row.name, row.module, row.kind, row.form, row.convert)
     found = []
     for name, y in zip(names, each, strict=True):
@@ -64,9 +60,14 @@ def targets_of(
     return matrix, tuple(classes for _, classes in found if classes is not None)
 
 
-def refuse_several(row: Row, names: Sequence[str]) -> None:
-    """Raise UnsupportedEstimatorError for an estimator that cannot learn the targets `names` at once."""
-    if row.targets != "one":
+def refuse_number(row: Row, names: Sequence[str] | None) -> None:
+    """Raise UnsupportedEstimatorError for an estimator that cannot learn the targets `names` at once, or (None) one."""
+    if names is None and row.targets == "several":
+        inside = "the estimator inside alone" if row.inner is not None else "one that learns a single target"
+        raise UnsupportedEstimatorError(
+            f"{row.name} learns several targets, and there is one. Give target=[…], or use {inside}."
+        )
+    if names is None or row.targets != "one":
         return
     around = _AROUND.get(row.kind)
     try_this = f"Put it into sklearn.multioutput.{around}" if around else "Give it one"

@@ -23,7 +23,7 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
 from gpupipe.models.ranking import refuse_groups
 from gpupipe.models.scoring import refuse_nan
-from gpupipe.models.targets import refuse_several
+from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.execute import no_rows, run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples, group_identity
 from gpupipe.runtime.given import for_given
@@ -89,8 +89,8 @@ class Declared:
             refuse_groups(row, self.groups)
         beside = {"target": self.target, "weights": self.weights, "groups": self.groups}
         plan = make_plan(schema, self.features, **beside, task=self.task, key=aside)
-        if row is not None and plan.target_names is not None:
-            refuse_several(row, plan.target_names)
+        if row is not None and plan.target is not None:
+            refuse_number(row, plan.target_names)
         if row is not None:
             _refuse_text(plan, row)
         if row is not None and not row.accepts_nan:
