@@ -18,7 +18,16 @@ from gpupipe.fitted import FittedPipeline
 from gpupipe.models.contract import weighed_if_the_model_is
 from gpupipe.runtime.explained import explained
 from gpupipe.runtime.fit import Declared, run_fit
-from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of, validation_of
+from gpupipe.runtime.given import (
+    GIVEN_GROUPS,
+    GIVEN_TARGET,
+    GIVEN_WEIGHT,
+    name_of,
+    one_of,
+    own_columns,
+    source_of,
+    validation_of,
+)
 from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_noted, inputs_of
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
@@ -123,7 +132,7 @@ class Pipeline(FittedPipeline):
             )
         declared = self._declared(y, sample_weight, groups)
         source = source_of(X, y, sample_weight, self.key, groups)
-        inputs = inputs_of(X, source.schema, declared.apart)
+        inputs = inputs_of(X, own_columns(source), declared.apart)
         held = None if validation is None else validation_of(validation, y, self.key, inputs)
         outcome = run_fit(declared, source, held, backend_for(self.device), progress_for(progress))
         self._keep(outcome.fit, inputs)
@@ -143,7 +152,7 @@ class Pipeline(FittedPipeline):
         return self._transformed(training, rows, kind, X)
 
     def _keep(self, fit: artifact.Fit, inputs: Inputs) -> None:
-        self._fit = fit if inputs.names is not None else replace(fit, notes={**fit.notes, UNNAMED: inputs.count})
+        self._fit = fit if inputs.names is not None else replace(fit, notes={**fit.notes, UNNAMED: inputs.total})
         self._inputs = inputs
         self.features_: Pipeline = self
         if fit.model is not None:
@@ -158,7 +167,7 @@ class Pipeline(FittedPipeline):
             self.classes_ = [labels_array(labels) for labels in classes] if several else labels_array(classes)
         self.n_features_in_ = inputs.count
         if inputs.named:
-            self.feature_names_in_ = np.array(inputs.names, dtype=object)
+            self.feature_names_in_ = np.array(inputs.usable(), dtype=object)
 
     def _declared(self, y: Any, sample_weight: Any, groups: Any) -> Declared:
         target = one_of("target", self.target, y, GIVEN_TARGET)
@@ -190,7 +199,10 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
     weights, groups = (None if node is None else Expr(node) for node in (fit.weights, fit.groups))
     target = _declared_as(fit.target)
     pipeline = Pipeline(features, target, weights=weights, groups=groups, device=device)
-    pipeline._keep(fit, inputs_noted(fit.notes, fit.features.plan))
+    key = fit.notes.get("key")
+    key = key if isinstance(key, str) else None
+    apart = Declared([], fit.target, fit.weights, None, key, groups=fit.groups).apart
+    pipeline._keep(fit, inputs_noted(fit.notes, fit.features.plan, apart))
     pipeline._loaded_model = None if fit.model is None else fit.model.estimator
     return pipeline
 

@@ -60,6 +60,12 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None, groups: Any =
     return source.with_key(key) if key else source
 
 
+def own_columns(source: Source) -> list[str]:
+    """The columns of the rows themselves, without what was given beside them."""
+    beside = (GIVEN_WEIGHT, GIVEN_GROUPS)
+    return [name for name in source.schema if name not in beside and not name.startswith(GIVEN_TARGET)]
+
+
 def validation_of(validation: Any, y: Any, key: str | None, inputs: Inputs) -> Source:
     """The rows a model stops early by: X alone, or (X, y[, sample_weight[, groups]]), as the fit was given.
 
@@ -72,7 +78,7 @@ def validation_of(validation: Any, y: Any, key: str | None, inputs: Inputs) -> S
             "validation is a pair (X, y) where fit is given y, and X alone where a target is declared."
         )
     rows, labels, weights, groups = (*parts, None, None, None)[:4]
-    return source_of(inputs.by_name(rows, inputs.names or ()), labels, weights, key, groups)
+    return source_of(inputs.by_name(rows, inputs.usable()), labels, weights, key, groups)
 
 
 def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:

@@ -18,31 +18,43 @@ from gpupipe.sources.memory import as_array, has_no_names, table_of
 from gpupipe.sources.source import Source
 
 UNNAMED = "n_features_in"  # the note in an artifact that tells how many columns the array of the fit had
+MOST = 2**24  # more is no array's: a note that says so is not believed
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What is known of the columns that a fit was given, target, weights and key aside.
+    """What is known of the columns that a fit was given.
 
     Attributes:
-        count: how many there were.
+        total: how many there were.
         names: their names in order; None for an array's, which are x0, x1, …
+        aside: those of them that target, weights, groups and key are made of, which rows to score may lack.
         named: whether they were told apart by names people gave: a table's, but not an array's, nor the numbers
             that pandas makes up.
         whole: whether `names` are all of them; a saved pipeline keeps those that its features read.
     """
 
-    count: int
+    total: int
     names: tuple[str, ...] | None
+    aside: frozenset[str]
     named: bool
     whole: bool = True
+
+    @property
+    def count(self) -> int:
+        """How many there are for features to use."""
+        return self.total - len(self.aside)
+
+    def usable(self) -> list[str]:
+        """The names of those for features to use."""
+        return [name for name in self._all() if name not in self.aside]
 
     def by_name(self, X: Any, needed: Sequence[str]) -> Any:
         """Rows to score, under the names of the fit where they come without.
 
-        An array is taken by place, and must have the fit's columns. So is a frame where one of the two has no names,
-        if it has as many columns and none of those that are needed; any other has its columns found by name,
-        in any order, among others.
+        An array is taken by place, and must have the fit's columns, with or without those set aside. So is a frame
+        where one of the two has no names, if it has as many columns and none of those that are needed; any other
+        has its columns found by name, in any order, among others.
 
         Raises:
             ShapeError: an array of another number of columns than the fit's.
@@ -54,13 +66,14 @@ class Inputs:
         if self.named and has_labels(X):
             return X
         table = table_of(X)[0]
-        if table.num_columns != self.count or not set(needed).isdisjoint(table.column_names):
+        names = self._of(table.num_columns)
+        if names is None or not set(needed).isdisjoint(table.column_names):
             return X
         if has_labels(X):
             _warn("X has feature names, but Pipeline was fitted without feature names")
         elif self.named:
             _warn("X does not have valid feature names, but Pipeline was fitted with feature names")
-        return table.rename_columns([self._name(at) for at in range(self.count)])
+        return table.rename_columns(names)
 
     def check(self, names: Sequence[str]) -> None:
         """See that `names` are the columns of the fit, or as many as an array's.
@@ -68,10 +81,10 @@ class Inputs:
         Raises:
             ShapeError: they are not.
         """
-        if self.named and names != list(self.names or ()):
+        if self.named and names != self.usable():
             raise ShapeError(
                 f"input_features is not equal to feature_names_in_: given are {_some_of(names)}, and the fit had "
-                f"{_some_of(self.names or ())}. Leave them out; names are known from the fit."
+                f"{_some_of(self.usable())}. Leave them out; names are known from the fit."
             )
         if len(names) != self.count:
             raise ShapeError(
@@ -85,9 +98,10 @@ class Inputs:
         if not self.whole:
             raise ShapeError(
                 f"X has {X.shape[1]} features and no names, and a saved pipeline knows its columns by name. Give a "
-                f"table or rows with the columns {_some_of(self.names or ())}."
+                f"table or rows with the columns {_some_of(self.usable())}."
             )
-        if X.shape[1] != self.count:
+        names = self._of(X.shape[1])
+        if names is None:
             raise ShapeError(
                 f"X has {X.shape[1]} features, but Pipeline is expecting {self.count} features as input: an array's "
                 "columns are told apart by their places. Give all columns of the fit in its order, or a table with "
@@ -95,10 +109,16 @@ class Inputs:
             )
         if self.named:
             _warn("X does not have valid feature names, but Pipeline was fitted with feature names")
-        return X if self.names is None else {self._name(at): X[:, at] for at in range(self.count)}
+        return {name: X[:, at] for at, name in enumerate(names)}
 
-    def _name(self, at: int) -> str:
-        return f"x{at}" if self.names is None else self.names[at]
+    def _of(self, n_columns: int) -> list[str] | None:
+        """The names of so many columns by place: all, or all but those set aside; None for any other number."""
+        if n_columns == self.total:
+            return list(self._all())
+        return self.usable() if n_columns == self.count else None
+
+    def _all(self) -> Sequence[str]:
+        return _places(self.total) if self.names is None else self.names
 
 
 def _warn(what: str) -> None:
@@ -120,22 +140,25 @@ def has_labels(X: Any) -> bool:
     return all(isinstance(label, str) for label in labels)
 
 
-def inputs_of(X: Any, schema: Schema, aside: Iterable[str]) -> Inputs:
-    """What the fit's rows look like; `aside` are columns that no feature may use."""
-    if has_no_names(X):
-        return Inputs(as_array(X).shape[1], None, False)
-    left_out = set(aside)
-    names = tuple(name for name in schema if name not in left_out)
-    return Inputs(len(names), names, has_labels(X))
+def _places(count: int) -> list[str]:
+    return [f"x{at}" for at in range(count)]
 
 
-def inputs_noted(notes: Mapping[str, Any], plan: Plan) -> Inputs:
+def inputs_of(X: Any, names: Sequence[str], aside: Iterable[str]) -> Inputs:
+    """What the fit's rows look like: `names` are the columns that can be read, `aside` those no feature may use."""
+    total = as_array(X).shape[1] if has_no_names(X) else len(names)
+    if has_no_names(X) or list(names) == _places(total):
+        return Inputs(total, None, frozenset(aside).intersection(_places(total)), False)
+    return Inputs(total, tuple(names), frozenset(aside).intersection(names), has_labels(X))
+
+
+def inputs_noted(notes: Mapping[str, Any], plan: Plan, aside: Iterable[str]) -> Inputs:
     """What a saved pipeline knows of its columns."""
-    count = notes.get(UNNAMED)
-    if type(count) is int and count > 0:
-        return Inputs(count, None, False)
+    total = notes.get(UNNAMED)
+    if type(total) is int and 0 < total <= MOST:
+        return Inputs(total, None, frozenset(aside).intersection(_places(total)), False)
     names = tuple(name for name in plan.schema if name in plan.columns)
-    return Inputs(len(names), names, True, whole=False)
+    return Inputs(len(names), names, frozenset(), True, whole=False)
 
 
 def rows_as_table(X: Any, schema: Schema, columns: Sequence[str]) -> Any:
