@@ -112,7 +112,7 @@ def _regressor(name: str, module: str, convert: Any = forest_regressor, prepare:
 
 def _row(name: str, module: str, kind: Any, convert: Any, prepare: Any, compare: str) -> Row:
     how: dict[str, Any] = {"prepare": prepare, "compare": compare, "dtype": "float32", "accepts_nan": True}
-    targets = "any" if prepare is constrain else "one"
+    targets: Any = "any" if prepare is constrain else "one"
     return Row(name, module, kind, "trees", convert, targets=targets, **how)
 
 
