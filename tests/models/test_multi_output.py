@@ -79,7 +79,9 @@ REGRESSORS: dict[str, Any] = {
     "each HistGB": MultiOutputRegressor(HistGradientBoostingRegressor(**BOOSTED)),
     "each LightGBM": MultiOutputRegressor(LGBMRegressor(**LGBM)),
     "each XGBoost": MultiOutputRegressor(XGBRegressor(**XGB)),
-    "each CatBoost": MultiOutputRegressor(CatBoostRegressor(iterations=5, verbose=False, thread_count=1, allow_writing_files=False)),
+    "each CatBoost": MultiOutputRegressor(
+        CatBoostRegressor(iterations=5, verbose=False, thread_count=1, allow_writing_files=False)
+    ),
     "each SVR": MultiOutputRegressor(SVR()),
     "chain of Ridge": RegressorChain(Ridge(), order=[2, 0, 1]),
     "chain at random": RegressorChain(LinearRegression(), order="random", random_state=3, cv=3),
