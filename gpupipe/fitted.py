@@ -34,6 +34,7 @@ from gpupipe.runtime.score import (
     transformed,
     transformed_matrix,
 )
+from gpupipe.schema import require_columns
 from gpupipe.sources.kinds import array_as, arrays_as, checked_kind, columns_as, index_of, kind_of, matrix_as
 from gpupipe.sources.source import Source
 
@@ -100,7 +101,9 @@ class FittedPipeline(SklearnContract):
         plan = self.plan_
         wanted = plan.fit_columns if target else plan.columns
         rows = self._inputs.by_name(rows_as_table(data, plan.schema, wanted), plan.columns)
-        return scan_as(rows, plan.schema.select(wanted))
+        source = scan_as(rows, plan.schema.select(wanted))
+        require_columns(plan.columns, [*source.schema, *source.refused], "which the features need")
+        return source
 
     # -- using --------------------------------------------------------------------------------------------------
     @named_arguments

@@ -63,5 +63,5 @@ def _told(error: Exception, path: Path) -> str:
         return f"{path}, line {frames[-1].lineno}, {frames[-1].line!r}: {error}"
     whole = traceback.extract_tb(error.__traceback__)
     start = next((at for at, frame in enumerate(whole) if Path(frame.filename) == path), len(whole))
-    lines = traceback.format_list(whole[start:]) + traceback.format_exception_only(error)
-    return f"{path} failed:\n{''.join(lines).rstrip()}"
+    lines = [f'  File "{each.filename}", line {each.lineno}, in {each.name}\n    {each.line}' for each in whole[start:]]
+    return "\n".join([f"{path} failed:", *lines, "".join(traceback.format_exception_only(error)).rstrip()])

@@ -99,6 +99,27 @@ def _as_ours(given: object) -> str:
     return f" Write {ours[given]!r}." if isinstance(given, type) and given in ours else ""
 
 
+def require_columns(wanted: Iterable[str], there: Iterable[str], whose: str) -> None:
+    """See that columns are there.
+
+    Args:
+        whose: what needs them, as a clause: "which the features need".
+
+    Raises:
+        ColumnNotFoundError: it names all that are missing.
+
+    >>> require_columns(["a", "b", "c"], ["b", "d"], "which the features need")
+    Traceback (most recent call last):
+    gpupipe.errors.ColumnNotFoundError: There are no columns 'a', 'c', which the features need. There are: b, d.
+    """
+    known = list(there)
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        what = f"is no column {missing[0]!r}" if len(missing) == 1 else f"are no columns {str(missing)[1:-1]}"
+        hint = nearest(missing[0], known) if len(missing) == 1 else nearest("", known)
+        raise ColumnNotFoundError(f"There {what}, {whose}. {hint}")
+
+
 def parse_dtype(text: str) -> DType:
     """The type that `str(dtype)` wrote.
 

@@ -241,8 +241,7 @@ def _contents(manifest: dict[str, Any], data: dict[str, bytes]) -> Contents:
 
 def _neighbours(target: Path) -> str:
     try:
-        return nearest(
-            target.name, sorted(name for name in disk.listdir(target.parent) if not name.startswith("."))
-        )
+        names = sorted(name for name in disk.listdir(target.parent) if not name.startswith("."))
+        return nearest(target.name, names) if names else f"The folder {target.parent} is empty."
     except OSError:
         return f"There is no folder {target.parent} either."

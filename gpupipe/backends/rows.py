@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from gpupipe.backends.conform import conform
 from gpupipe.columns import Column, Frame
-from gpupipe.errors import ColumnNotFoundError, ParameterError, SchemaMismatchError, nearest
-from gpupipe.schema import Boolean, DType, Field, Float64, Int64, Null, Schema, String, UInt64
+from gpupipe.errors import ParameterError, SchemaMismatchError
+from gpupipe.schema import Boolean, DType, Field, Float64, Int64, Null, Schema, String, UInt64, require_columns
 
 _EPOCH = dt.datetime(1970, 1, 1)
 
@@ -62,9 +62,8 @@ def _is_list(values: Any) -> bool:
 
 
 def _require(row: Mapping[str, Any], columns: Sequence[str]) -> None:
-    for name in columns:
-        if name not in row:
-            raise ColumnNotFoundError(f"There is no column {name!r}. {nearest(name, [str(key) for key in row])}")
+    if any(name not in row for name in columns):
+        require_columns(columns, [str(key) for key in row], "which the features need")
 
 
 def column_of(name: str, values: Any, field: Field) -> Column:

@@ -10,7 +10,7 @@ from gpupipe.compiler.info import Info, may_be_null
 from gpupipe.compiler.listed import LISTED, with_listed
 from gpupipe.compiler.macros import MACROS, codes_within
 from gpupipe.compiler.words import in_words
-from gpupipe.errors import PlanError, TypeMismatchError, nearest
+from gpupipe.errors import ParameterError, PlanError, TypeMismatchError, nearest
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE
 from gpupipe.expr.node import Node, show, walk
@@ -84,11 +84,11 @@ class Typer:
             return self._reduction(node, args)
         if node.op in COLUMNWISE:
             return self._columnwise(node, args)
-        raise PlanError(f"There is no operation {node.op!r}. {nearest(node.op, [*ELEMENTWISE, *COLUMNWISE])}")
+        raise ParameterError(f"There is no operation {node.op!r}. {nearest(node.op, [*ELEMENTWISE, *COLUMNWISE])}")
 
     def _target_node(self) -> Node:
         if self._target is None:
-            raise PlanError("A feature uses the target, and the pipeline has none. Give Pipeline(target=…).")
+            raise ParameterError("A feature uses the target, and the pipeline has none. Give Pipeline(target=…).")
         return self._target
 
     def elementwise(self, op: str, *args: Node) -> Node:

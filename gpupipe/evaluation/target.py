@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpupipe.errors import TargetError
+from gpupipe.errors import TargetError, counted
 
 Values = np.ndarray[Any, Any]
 
@@ -99,7 +99,7 @@ def _kind(kind: pa.DataType) -> str:
 
 def _refuse_unknown(unknown: pa.Array, classes: Sequence[Any]) -> None:
     counts = sorted((-row["counts"], repr(row["values"])) for row in unknown.value_counts().to_pylist())
-    found = ", ".join(f"{label} ({-count:,} rows)" for count, label in counts[:5])
+    found = ", ".join(f"{label} ({counted(-count, 'row')})" for count, label in counts[:5])
     more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
     raise TargetError(
         f"The target holds labels the model does not know: {found}{more}. It learned {_listed(classes)}. "

@@ -109,7 +109,7 @@ def _arrow(y: Any) -> pa.Array:
 def _refuse_nulls(values: pa.Array) -> None:
     if values.null_count:
         raise TargetError(
-            f"The target is null in {values.null_count} of {len(values)} rows. "
+            f"The target is null or NaN in {values.null_count} of {len(values)} rows. "
             "Filter these rows out, or fill the target."
         )
 

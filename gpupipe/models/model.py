@@ -17,6 +17,7 @@ from gpupipe.errors import (
     TargetError,
     TrainingError,
     UnsafeModelError,
+    WeightsError,
     counted,
 )
 from gpupipe.models import ranking
@@ -97,15 +98,13 @@ def _target(
     row: Row, clone: Any, y: Any, n_rows: int, names: Sequence[str] | None
 ) -> tuple[NDArray[Any] | None, tuple[Any, ...] | None]:
     """The target as `fit` takes it, and the classes, in which the clone's parameters are then told."""
-    classes: tuple[Any, ...] | None
-    if names is None:
-        target, classes = target_of(row, y, n_rows)
-    else:
-        target, classes = targets_of(row, y, names, n_rows)
+    found: tuple[NDArray[Any] | None, tuple[Any, ...] | None]
+    found = target_of(row, y, n_rows) if names is None else targets_of(row, y, names, n_rows)
+    target, classes = found
     if classes is not None and target is not None:
-        each = [classes] if names is None else list(classes)
-        for column, found in zip(target.reshape(n_rows, -1).T, each, strict=True):
-            refuse_few(clone, found, np.bincount(column).tolist())
+        each: list[Any] = [classes] if names is None else list(classes)
+        for column, labels in zip(target.reshape(n_rows, -1).T, each, strict=True):
+            refuse_few(clone, labels, np.bincount(column).tolist())
         recode(clone, each)
     return target, classes
 
@@ -122,11 +121,11 @@ def _check_weights(row: Row, weights: NDArray[np.float64], n_rows: int) -> None:
     if not row.accepts_weights:
         raise ParameterError(f"{row.name} takes no weights, and weights were given. Leave weights (sample_weight) out.")
     if np.shape(weights) != (n_rows,):
-        raise ParameterError(f"The weights have shape {np.shape(weights)} for {n_rows} rows. Give one a row.")
+        raise WeightsError(f"The weights have shape {np.shape(weights)} for {n_rows} rows. Give one a row.")
     bad = int((~np.isfinite(weights) | (np.asarray(weights) < 0)).sum())
     if bad or not np.any(weights):
         what = f"{bad} of {n_rows} weights are" if bad else "All weights are 0, which is"
-        raise ParameterError(f"{what} not usable: weights must be finite, at least 0, and some above 0.")
+        raise WeightsError(f"{what} not usable: weights must be finite, at least 0, and some above 0.")
 
 
 def _held(

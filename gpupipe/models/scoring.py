@@ -6,7 +6,7 @@ import numpy as np
 
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
-from gpupipe.errors import NonFiniteError
+from gpupipe.errors import NonFiniteError, counted
 from gpupipe.models.fitted import Model
 from gpupipe.models.member import Member
 
@@ -45,10 +45,12 @@ def refuse_nan(matrix: Values, names: list[str], who: str) -> None:
     if not bad.any():
         return
     row, column = (int(index[0]) for index in np.nonzero(bad))
+    value = matrix[row, column]
     others = int(bad[:, column].sum()) - 1
+    more = f", and not finite in {counted(others, 'other row')}" if others else ""
     raise NonFiniteError(
-        f"The feature {names[column]!r} is {matrix[row, column]} here and not finite in {others:,} other rows; "
-        f"{who} takes finite numbers alone. Give the feature .fill_null(…), or .nan_to_null().fill_null(…), or use a "
+        f"The feature {names[column]!r} is {'null or NaN' if np.isnan(value) else value} here{more}; "
+        f"{who.rpartition('.')[2]} takes finite numbers alone. Give the feature .fill_null(…), or .nan_to_null().fill_null(…), or use a "
         "model that takes NaN (HistGradientBoosting, XGBoost)."
     ).at(row)
 

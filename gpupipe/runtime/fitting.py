@@ -83,7 +83,7 @@ def examples(
         weights = None if plan.weights is None else _weights(found.pop(), plan.weights)
     return Examples(
         stacked.whole([part[0] for part in parts]),
-        each if plan.target_names is not None else (each or [None])[0],
+        each if plan.target_names is not None else each[0] if each else None,
         weights,
         np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, np.uint64),
         {name: np.concatenate([part[3][at] for part in parts]) for at, name in enumerate(by)},
@@ -128,6 +128,12 @@ def _target(column: Column, node: Node) -> Values:
             f"The target {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "
             "Leave them out before the fit: data.filter(gp.col(…).is_not_null())."
         ).at(int(np.flatnonzero(~column.valid)[0]), _column(node))
+    if column.dtype.is_float and np.isnan(column.values).any():
+        bad = np.flatnonzero(np.isnan(column.values))
+        raise TargetError(
+            f"The target {_called(node)} is NaN in {len(bad):,} of {len(column):,} rows, first in this one. "
+            "Leave them out before the fit: data.filter(gp.col(…).is_finite())."
+        ).at(int(bad[0]), _column(node))
     return labels_of(column)
 
 

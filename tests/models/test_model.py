@@ -23,6 +23,7 @@ from gpupipe.errors import (
     SchemaMismatchError,
     TargetError,
     UnsafeModelError,
+    WeightsError,
 )
 from gpupipe.models import ubj
 from gpupipe.models.model import train
@@ -208,7 +209,7 @@ def test_what_cannot_be_trained_is_refused(estimator: Any, y: Any, error: type[G
 
 @pytest.mark.parametrize("weights", [np.ones(3), np.full(N_ROWS, -1.0), np.full(N_ROWS, np.nan), np.zeros(N_ROWS)])
 def test_weights_that_cannot_be(weights: Any) -> None:
-    with pytest.raises(ParameterError, match="weights"):
+    with pytest.raises(WeightsError, match="weights"):
         train(LinearRegression(), X, Y, weights=weights, feature_names=NAMES)
     with pytest.raises(ParameterError, match="takes no weights"):
         train(PCA(2), X, weights=np.ones(N_ROWS), feature_names=NAMES)
