@@ -257,7 +257,7 @@ def _read_targets(document: Mapping[str, Any], body: Any, names: tuple[str, ...]
     checks.require(whole and sum(widths) == body.n_outputs, "its outputs are not those of its targets")
     classified = document["kind"] == "classifier"
     checks.require(isinstance(classes, list) if classified else classes is None, "its classes are of another kind")
-    labels = classes if classified else [None] * len(targets)
+    labels: list[Any] = classes if classified else [None] * len(targets)
     checks.require(len(labels) == len(targets), "it has the classes of other targets")
     inside = getattr(body, "targets", None)
     checks.require((document["link"] == "several") == (inside is not None), "its link is not of its form")

@@ -104,6 +104,7 @@ def _chain(estimator: Any, inner: Row) -> None:
         )
 
 
+_KINDS: tuple[tuple[str, Kind], ...] = (("Classifier", "classifier"), ("Regressor", "regressor"))
 _SELECTION, _MULTI = "sklearn.model_selection", "sklearn.multioutput"
 WRAPPERS: dict[str, Wrapper] = {
     wrapper.name: wrapper
@@ -129,12 +130,12 @@ WRAPPERS: dict[str, Wrapper] = {
         *(
             Wrapper(f"MultiOutput{name}", _MULTI, "several", kind, read_several,
                     lambda fitted: fitted.estimators_, several=True)
-            for name, kind in (("Classifier", "classifier"), ("Regressor", "regressor"))
+            for name, kind in _KINDS
         ),
         *(
             Wrapper(f"{name}Chain", _MULTI, "chain", kind, read_chain, lambda fitted: fitted.estimators_,
                     several=True, nan=False, check=_chain, weights=kind == "regressor")
-            for name, kind in (("Classifier", "classifier"), ("Regressor", "regressor"))
+            for name, kind in _KINDS
         ),
     )
 }  # fmt: skip
