@@ -18,7 +18,6 @@ from gpupipe.sources.memory import as_array, has_no_names, table_of
 from gpupipe.sources.source import Source
 
 UNNAMED = "n_features_in"  # the note in an artifact that tells how many columns the array of the fit had
-MOST = 2**24  # more is no array's: a note that says so is not believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +143,24 @@ def _places(count: int) -> list[str]:
     return [f"x{at}" for at in range(count)]
 
 
+def _is_place(name: str, count: int) -> bool:
+    number = name.removeprefix("x")
+    return name == f"x{number}" and number.isdecimal() and number.isascii() and int(number[:20]) < count
+
+
 def inputs_of(X: Any, names: Sequence[str], aside: Iterable[str]) -> Inputs:
     """What the fit's rows look like: `names` are the columns that can be read, `aside` those no feature may use."""
     total = as_array(X).shape[1] if has_no_names(X) else len(names)
     if has_no_names(X) or list(names) == _places(total):
-        return Inputs(total, None, frozenset(aside).intersection(_places(total)), False)
+        return Inputs(total, None, frozenset(name for name in aside if _is_place(name, total)), False)
     return Inputs(total, tuple(names), frozenset(aside).intersection(names), has_labels(X))
 
 
 def inputs_noted(notes: Mapping[str, Any], plan: Plan, aside: Iterable[str]) -> Inputs:
     """What a saved pipeline knows of its columns."""
     total = notes.get(UNNAMED)
-    if type(total) is int and 0 < total <= MOST:
-        return Inputs(total, None, frozenset(aside).intersection(_places(total)), False)
+    if type(total) is int and total > 0:  # no list is made of it: a forged one may be any number
+        return Inputs(total, None, frozenset(name for name in aside if _is_place(name, total)), False)
     names = tuple(name for name in plan.schema if name in plan.columns)
     return Inputs(len(names), names, frozenset(), True, whole=False)
 

@@ -30,6 +30,7 @@ from gpupipe.errors import (
     TypeMismatchError,
     UnavailableError,
 )
+from gpupipe.runtime.inputs import UNNAMED, inputs_noted
 
 NAMES = ["a", "b", "c"]
 X = np.array([[1.0, 5.0, 2.0], [3.0, 0.0, 7.0], [8.0, 6.0, 1.0], [4.0, 4.0, 9.0]])
@@ -141,6 +142,12 @@ def test_a_saved_pipeline_knows_what_it_may_be_given(tmp_path, data):
         assert list(loaded.feature_names_in_) == ["a", "c"], "the columns that its features read"
         with pytest.raises(ShapeError, match=r"knows its columns by name.*a, c"):
             loaded.transform(X)
+
+
+def test_a_forged_count_takes_no_memory():
+    for forged in (2**60, True, "3", 0, -1, [3], None):
+        inputs = inputs_noted({UNNAMED: forged}, fitted(FRAME).plan_, ["x1", "x2000", "y", "x", "x²"])
+        assert inputs.count == (2**60 - 2 if forged == 2**60 else 2)
 
 
 def test_validation_rows_are_found_the_same_way():
