@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gpupipe.backends.conform import conform
 from gpupipe.columns import Frame, Values
-from gpupipe.errors import DataError
+from gpupipe.errors import DataError, ParameterError, counted
 from gpupipe.schema import DType, Field, Schema
 from gpupipe.sources.border import to_column
 from gpupipe.sources.place import Place, learn_position, positioned, put
@@ -168,6 +168,17 @@ class Listing:
     def n_rows(self) -> int:
         """Rows listed, before any filter."""
         return sum(partition.n_rows for partition in self.partitions)
+
+    def partition(self, number: int) -> Partition:
+        """The recipe of that number.
+
+        Raises:
+            ParameterError: there is none.
+        """
+        if not isinstance(number, int) or not 0 <= number < len(self.partitions):
+            there = counted(len(self.partitions), "partition")
+            raise ParameterError(f"There is no partition {number!r}: {self.label} is {there}, numbered from 0.")
+        return self.partitions[number]
 
 
 def frame_of(

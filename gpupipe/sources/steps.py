@@ -10,7 +10,8 @@ import numpy as np
 from gpupipe.columns import Frame, Values
 from gpupipe.schema import Schema
 from gpupipe.sources.identity import chosen, key_hash
-from gpupipe.sources.predicates import Predicate, columns_of, satisfied
+from gpupipe.sources.partition import Comparison
+from gpupipe.sources.predicates import Predicate, columns_of, comparisons, satisfied
 
 
 class Step(ABC):
@@ -138,3 +139,19 @@ class Head(Step):
 
     def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
         return _kept(frame, np.arange(frame.n_rows) < self.limits[partition], keep)
+
+
+def answerable(steps: Sequence[Step], schema: Schema) -> tuple[Comparison, ...]:
+    """What the reader may leave rows out by: the first filter's tests, if no step drops rows before it.
+
+    Only the first: so each filter's count of dropped rows is the same whatever statistics a file has.
+    """
+    joined: set[str] = set()
+    for step in steps:
+        if isinstance(step, Filter):
+            tests = comparisons(step.predicate.node, schema)
+            return tuple(test for test in tests if test.column not in joined)
+        if step.drops_rows:
+            break
+        joined |= step.adds
+    return ()

@@ -137,7 +137,7 @@ def _refuse(*args: Any, **kwargs: Any) -> Any:
 
 def said(error: Exception | None, folder: Path) -> str:
     """The message, with the folder of the test written as FOLDER, and N for numbers of bytes, which vary."""
-    return re.sub(r"\b[\d,]+ bytes", "N bytes", str(error).replace(str(folder), FOLDER))
+    return re.sub(r"\b[\d,]+ bytes (?=are free|are to be)", "N bytes ", str(error).replace(str(folder), FOLDER))
 
 
 def builtin_of(error: type[GpupipeError]) -> type[BaseException] | None:
