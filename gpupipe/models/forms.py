@@ -11,7 +11,16 @@ from gpupipe.models.cluster import Centres, Projection
 from gpupipe.models.committee import Stacking, Voting, columns_seen
 from gpupipe.models.isolation import Isolation
 from gpupipe.models.linear import Linear
-from gpupipe.models.member import MEMBER_KEYS, Member, blobs_among, check_document, check_outputs, split_arrays
+from gpupipe.models.member import (
+    MAX_DEPTH,
+    MAX_MEMBERS,
+    MEMBER_KEYS,
+    Member,
+    blobs_among,
+    check_document,
+    check_outputs,
+    split_arrays,
+)
 from gpupipe.models.multiclass import AgainstOne, AgainstRest
 from gpupipe.models.neighbours import Neighbours
 from gpupipe.models.network import Network
@@ -36,9 +45,6 @@ FORMS: dict[str, type[Any]] = {
 _NESTING = (Calibrated, Threshold, AgainstRest, AgainstOne, Several, Chain, Voting, Stacking)
 # Those that hold models: their bodies have `members`, and are read by `from_members`.
 NESTING: dict[str, type[Any]] = {form.form: form for form in _NESTING}
-
-MAX_DEPTH = 3  # models in models in models
-MAX_MEMBERS = 1000  # of one model
 
 
 def read_body(form: Any, params: Params, arrays: Arrays, blobs: Blobs, n_features: int, depth: int = 0) -> Any:
