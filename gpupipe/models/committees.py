@@ -59,6 +59,7 @@ def committee(estimator: Any, describe: Callable[[Any], Row]) -> Row:
         compare=("predict" if kind == "regressor" else "predict_proba" if form == Voting.form and soft else None)
         if own_numbers
         else None,
+        depth=1 + max(row.depth for row in rows),
     )
 
 

@@ -18,7 +18,7 @@ from gpupipe.models.rows import Kind
 Parts = tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]
 
 MAX_DEPTH = 3  # models in models in models
-MAX_MEMBERS = 1000  # of one model
+MAX_MEMBERS = 5000  # of one model: a hundred classes, each against each
 PROBABILITIES, SCORES = "predict_proba", "decision_function"  # scikit-learn's names of what a classifier responds
 
 

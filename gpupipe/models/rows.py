@@ -61,6 +61,7 @@ class Row:
         inner: of an estimator around another, the row of that.
         parts: it, fitted, to the fitted estimators inside, in the order of the members of the form.
         fits: the clone to the part of it that is fitted, where that is not the whole.
+        depth: how deep estimators stand in it; 0 where none does.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Row:
     inner: "Row | None" = None
     parts: Callable[[Any], Sequence[Any]] | None = None
     fits: Callable[[Any], Any] | None = None
+    depth: int = 0
 
     @property
     def path(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from gpupipe.errors import ParameterError, TargetError, UnsafeModelError, UnsupportedEstimatorError
 from gpupipe.models.calibration import SIGMOID, TEMPERATURE, read_calibrated
 from gpupipe.models.labels import Label
-from gpupipe.models.member import MAX_DEPTH, Member
+from gpupipe.models.member import MAX_MEMBERS, Member
 from gpupipe.models.multiclass import read_against_one, read_against_rest
 from gpupipe.models.rows import Kind, Lesson, Row, plain_arguments
 from gpupipe.models.several import read_chain, read_several
@@ -164,8 +164,6 @@ def wrapped(estimator: Any, wrapper: Wrapper, describe: Callable[[Any], Row]) ->
         inner = describe(inside)
     except UnsupportedEstimatorError as error:
         raise UnsupportedEstimatorError(f"{wrapper.name} holds an estimator that cannot be kept. {error}") from error
-    if _depth(inner) >= MAX_DEPTH:
-        raise UnsupportedEstimatorError(f"{wrapper.name} holds estimators more than {MAX_DEPTH} deep. Take one off.")
     if inner.kind != wrapper.kind or inner.targets == "several":
         what = f"takes a {wrapper.kind}" + (" of one target" if inner.kind == wrapper.kind else "")
         found = "learns several targets" if inner.kind == wrapper.kind else f"is a {inner.kind}"
@@ -188,11 +186,8 @@ def wrapped(estimator: Any, wrapper: Wrapper, describe: Callable[[Any], Row]) ->
         inner=inner,
         parts=wrapper.parts,
         fits=partial(_innermost, inner) if through else None,
+        depth=inner.depth + 1,
     )
-
-
-def _depth(row: Row) -> int:
-    return 0 if row.inner is None else 1 + _depth(row.inner)
 
 
 def _innermost(inner: Row, estimator: Any) -> Any:
@@ -213,7 +208,10 @@ def _compared(estimator: Any, wrapper: Wrapper, inner: Row) -> str | None:
 
 
 def _convert(wrapper: Wrapper, inner: Row, fitted: Any) -> tuple[Any, str]:
-    return wrapper.read(fitted, tuple(_member(inner, part) for part in wrapper.parts(fitted)))
+    parts = wrapper.parts(fitted)
+    if len(parts) > MAX_MEMBERS:
+        raise UnsafeModelError(f"{wrapper.name} holds {len(parts):,} models, and a saved form up to {MAX_MEMBERS:,}.")
+    return wrapper.read(fitted, tuple(_member(inner, part) for part in parts))
 
 
 def _member(row: Row, fitted: Any) -> Member:
