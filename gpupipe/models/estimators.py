@@ -20,6 +20,7 @@ from gpupipe.models import (
     linear_models,
     neighbours,
     network,
+    plain_models,
     skops_models,
     staged,
     svm,
@@ -31,6 +32,7 @@ from gpupipe.models.wrappers import WRAPPERS, wrapped, wrapper_of
 
 ROWS: tuple[Row, ...] = (
     *linear_models.ROWS,
+    *plain_models.ROWS,
     *forests.ROWS,
     *staged.ROWS,
     *boosting.ROWS,
@@ -65,9 +67,6 @@ _NEAREST = {
     "LabelSpreading": "KNeighborsClassifier",
     "SelfTrainingClassifier": "LogisticRegression",
     "LocalOutlierFactor": "IsolationForest",
-    "DummyClassifier": "LogisticRegression",
-    "DummyRegressor": "LinearRegression",
-    "RANSACRegressor": "HuberRegressor",
     "IsotonicRegression": "HistGradientBoostingRegressor with monotonic_cst",
     **dict.fromkeys(("GaussianMixture", "BayesianGaussianMixture", "Birch", "BisectingKMeans"), "KMeans"),
     **dict.fromkeys(("DBSCAN", "HDBSCAN", "OPTICS", "AgglomerativeClustering", "SpectralClustering"), "KMeans"),

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from gpupipe.models.model import Model, train
 
-from . import boosted_cases, instance_cases, linear_cases, skops_cases, svm_cases, tree_cases
+from . import boosted_cases, instance_cases, linear_cases, plain_cases, skops_cases, svm_cases, tree_cases
 from .boosted_cases import XGB
 from .case import LABELS, N_FEATURES, N_ROWS, NAMES, Case, matrix, target
 from .tree_cases import FEW, HIST
@@ -37,6 +37,7 @@ CASES: dict[str, Case] = {
     **svm_cases.CASES,
     **instance_cases.CASES,
     **skops_cases.CASES,
+    **plain_cases.CASES,
     **boosted_cases.CASES,
 }
 
