@@ -112,12 +112,15 @@ def test_a_tree_may_be_a_single_leaf() -> None:
     )
     assert (model.predict(flat) == theirs.predict(flat)).all()
     body = oblivious.Oblivious(
-        *(np.zeros(1, kind) for kind in (np.int32, np.float32)),
-        np.array([0, 1, 0], np.uint8),
-        np.array([[1.0], [2.0], [3.0], [4.0]]),
-        *(np.ones(1), np.zeros(1), np.zeros(1, np.uint8)),
+        feature=np.zeros(1, np.int32),
+        border=np.zeros(1, np.float32),
+        depth=np.array([0, 1, 0], np.uint8),
+        value=np.array([[1.0], [2.0], [3.0], [4.0]]),
+        scale=np.ones(1),
+        start=np.zeros(1),
+        missing_above=np.zeros(1, np.uint8),
     )
-    rows = np.float32([[-1.0], [1.0], [np.nan]])
+    rows = np.array([[-1.0], [1.0], [np.nan]], np.float32)
     assert body.raw(rows).ravel().tolist() == [7.0, 8.0, 7.0]
     assert body.raw(np.repeat(rows, 100, axis=0)).ravel().tolist() == np.repeat([7.0, 8.0, 7.0], 100).tolist()
 
@@ -239,7 +242,7 @@ def test_any_depths_are_read_or_refused(data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         questions, leaves = int(depth.sum()), int(sum(1 << int(one) for one in depth if one < 12))
     rng = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, Any] = {
         "feature": rng.integers(0, 3, questions, dtype=np.int32),
         "border": rng.normal(size=questions).astype(np.float32),
         "depth": depth,

@@ -62,7 +62,7 @@ def check(estimator: Any, y: Any, rows: Any = HOLES, X: Any = X, fit: Any = None
 @pytest.mark.parametrize("boosting", ["gbdt", "dart", "rf"])
 def test_every_objective_of_a_regression(objective: str, boosting: str) -> None:
     y = 1 / (1 + np.exp(-Y)) if objective.startswith("cross_entropy") else Y
-    rf = {"subsample": 0.6, "subsample_freq": 1, "random_state": 0} if boosting == "rf" else {}
+    rf: dict[str, Any] = {"subsample": 0.6, "subsample_freq": 1, "random_state": 0} if boosting == "rf" else {}
     check(LGBMRegressor(**LGBM, objective=objective, boosting_type=boosting, **rf), y)
 
 
@@ -80,7 +80,7 @@ def test_two_classes(objective: str | None) -> None:
 @pytest.mark.parametrize("objective", [None, "multiclass", "multiclassova"])
 @pytest.mark.parametrize("boosting", ["gbdt", "rf"])
 def test_three_classes(objective: str | None, boosting: str) -> None:
-    rf = {"subsample": 0.6, "subsample_freq": 1} if boosting == "rf" else {}
+    rf: dict[str, Any] = {"subsample": 0.6, "subsample_freq": 1} if boosting == "rf" else {}
     check(LGBMClassifier(**LGBM, objective=objective, boosting_type=boosting, **rf), LABELS[3][Y3])
 
 
@@ -88,7 +88,7 @@ def test_a_steeper_sigmoid_is_kept_in_the_scores() -> None:
     model = train(LGBMClassifier(**LGBM, sigmoid=2.5), X, Y2, feature_names=NAMES)
     theirs = LGBMClassifier(**LGBM, sigmoid=2.5).fit(X, Y2)
     np.testing.assert_allclose(model.predict_proba(HOLES), theirs.predict_proba(HOLES), rtol=1e-12)
-    want = 2.5 * theirs.predict(HOLES, raw_score=True)
+    want = 2.5 * np.asarray(theirs.predict(HOLES, raw_score=True))
     np.testing.assert_allclose(model.decision_function(HOLES), want, rtol=1e-12)
 
 
@@ -105,9 +105,9 @@ def test_numbers_next_to_zero_are_zero_to_lightgbm() -> None:
     tiny = CLEAN.copy()
     tiny[:, 0] = rng.choice([-1e-30, -1e-35, -1e-36, 0.0, -0.0, 1e-36, 1e-35, 1e-30, np.nan], N_ROWS)
     y = np.nan_to_num(tiny[:, 0] * 1e30) + (tiny[:, 0] == 0) + rng.normal(size=N_ROWS) / 9
-    edges = np.float32([-1e-35, 1e-35])
+    edges = np.array([-1e-35, 1e-35], np.float32)
     rows = np.repeat(tiny[:2], 8, axis=0)
-    near = [np.nextafter(edges, np.float32(1)), np.nextafter(edges, np.float32(-1)), edges, np.float32([0.0, -1e-40])]
+    near = [np.nextafter(edges, np.float32(1)), np.nextafter(edges, np.float32(-1)), edges, np.array([0.0, -1e-40], np.float32)]
     rows[:8, 0] = rows[8:, 0] = np.concatenate(near)
     check(LGBMRegressor(**LGBM), y, X=tiny, rows=rows)
 

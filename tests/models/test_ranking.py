@@ -44,7 +44,8 @@ RANKERS: dict[str, Any] = {
 EACH = pytest.mark.parametrize("library", list(RANKERS))
 X, DEGREES = matrix(True, False), np.clip(np.round(target(False, 0)), 0, 4).astype(np.int64)
 GROUPS = np.arange(N_ROWS) * 7 % 40
-ORDER = np.lexsort((np.arange(N_ROWS), [list(dict.fromkeys(GROUPS.tolist())).index(g) for g in GROUPS.tolist()]))
+APPEARANCE = list(dict.fromkeys(GROUPS.tolist()))
+ORDER = np.argsort([APPEARANCE.index(group) for group in GROUPS.tolist()], kind="stable")
 SORTED: dict[str, dict[str, Any]] = {
     "xgboost": {"qid": np.repeat(np.arange(40), 10)},
     "lightgbm": {"group": np.full(40, 10)},
@@ -80,7 +81,7 @@ def test_groups_are_any_values_in_order_of_appearance(name: Any) -> None:
 
 
 def test_rows_stand_by_group_in_their_own_order() -> None:
-    lesson = by_group(Lesson(X, DEGREES, np.arange(N_ROWS) * 1.0), GROUPS, "XGBRanker")
+    lesson = by_group(Lesson(X, DEGREES, np.arange(N_ROWS, dtype=np.float64)), GROUPS, "XGBRanker")
     assert lesson.weights is not None and (lesson.weights == ORDER).all()
     assert lesson.X.tobytes() == X[ORDER].tobytes()
     assert lesson.groups is not None and (np.diff(lesson.groups) >= 0).all()
@@ -115,11 +116,11 @@ def test_early_stopping_by_groups_of_validation_rows(library: str) -> None:
 
 @EACH
 def test_weights(library: str) -> None:
-    by_group_weights = 1.0 + GROUPS
+    by_group_weights = (1 + GROUPS).astype(np.float64)
     model = train(RANKERS[library], X, DEGREES, weights=by_group_weights, groups=GROUPS, feature_names=NAMES)
     plain = train(RANKERS[library], X, DEGREES, groups=GROUPS, feature_names=NAMES)
     assert (model.predict(X) != plain.predict(X)).any()
-    each_row = np.arange(N_ROWS) + 1.0
+    each_row = np.arange(1, N_ROWS + 1, dtype=np.float64)
     if library == "lightgbm":
         train(RANKERS[library], X, DEGREES, weights=each_row, groups=GROUPS, feature_names=NAMES)
     else:
@@ -173,7 +174,7 @@ def test_a_ranker_from_rows_to_a_saved_pipeline(library: str, tmp_path: Path) ->
     data = gp.scan(TABLE, partitions=3)
     train_rows, test_rows = data.split(test=0.3, seed=1, key="query")
     fitted = pipeline(library).fit(train_rows)
-    found = fitted.evaluate(test_rows, by="brand")
+    found: Any = fitted.evaluate(test_rows, by="brand")
     held = gp.Pipeline([col("query").cast("Float64"), col("bought").cast("Float64")]).fit(test_rows)
     query, bought = held.transform(test_rows, output="numpy").T
     scores = np.asarray(fitted.predict(test_rows, output="numpy"))
