@@ -24,13 +24,14 @@ def agrees(name):
     y = None if case.y is None else np.asarray(case.y)
     pipeline.fit(case.X.astype(np.float64), y, **given)
     after = {method for method in METHODS if hasattr(pipeline, method)}
-    several = pipeline.model_.targets is not None  # of several targets there is no one score a row
-    assert library - ({"decision_function"} if several else set()) <= after <= library | {"decision_function"}
+    assert pipeline.model_ is not None
+    targets = pipeline.model_.targets  # of several there is no one score a row
+    assert library - ({"decision_function"} if targets else set()) <= after <= library | {"decision_function"}
     if "decision_function" in after - library:
         scores_are_as_good(pipeline, case.X)
     for method in after:
         found = getattr(pipeline, method)(case.X[:5])
-        assert len(found) == (len(pipeline.model_.targets) if several and method == "predict_proba" else 5)
+        assert len(found) == (len(targets) if targets and method == "predict_proba" else 5)
     assert ("sample_weight" in inspect.signature(pipeline.fit).parameters) == pipeline._takes_weights()
 
 
