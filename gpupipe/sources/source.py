@@ -115,7 +115,7 @@ class Source:
         names = ", ".join(f"{name}: {field.dtype}" for name, field in list(self.schema.items())[:8])
         more = ", …" if len(self.schema) > 8 else ""
         size = f"{counted(self._listing.n_rows, 'row')} in {counted(len(self.partitions), 'partition')}"
-        steps = "".join(f"\n  {step}" for step in self._steps)
+        steps = "".join(f"\n  {line}" for line in (*self._steps, *self.schema.notes.values()))
         return f"Source({self._listing.label}; {size}; {counted(len(self.schema), 'column')}: {names}{more}){steps}"
 
     # -- what can be done to it ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import random
+import re
 import zipfile
 from typing import Any
 
@@ -116,6 +117,32 @@ def test_a_typical_file(tmp_path):
     assert found["row_ids"] == [0, 1]
 
 
+ODD = {
+    "a word": ("1\n2\noops\n4\n", "'oops' in line 4", "Int64"),
+    "in a later block": ("1\n" * 300 + "2.5\nx y\n", "'x y' in line 303", "Int64"),
+    "units": ("kg\n1.5\n2.5\n", "'kg' in line 2", "Float64"),
+    "an identifier": ("1\n2\n007\n", "'007' in line 4", "Int64"),
+    "rounded": ("1\n9007199254740993\n0.5\n", "'9007199254740993' in line 3", "Float64"),
+    "no such day": ("2024-02-28\n2024-02-29\n2024-02-30\n", "'2024-02-30' in line 4", "Date"),
+    "no offset": ("2024-02-28T00:00Z\n2024-02-28T00:00Z\n2024-02-28T00:00\n", "T00:00' in line 4", r"Datetime\(UTC\)"),
+    "a truth": ("true\nfalse\nyes\n", "'yes' in line 4", "Boolean"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize("size", [None, 50])
+def test_a_note_says_which_value_made_a_column_text(tmp_path, case, size):
+    rows, where, usual = ODD[case]
+    source = scan(write(tmp_path / "a.csv", "x\n" + rows), partition_bytes=size)
+    assert source.schema["x"].dtype == String
+    pattern = rf"In .*a\.csv the column 'x' is text because of .*{where}; without such values it is {usual}\."
+    assert re.search(pattern, source.schema.notes["x"]) and re.search(pattern, repr(source))
+
+
+def test_words_and_numbers_need_no_note(tmp_path):
+    assert scan(write(tmp_path / "a.csv", "x,y,z\na,1,\nb,2.5,\nc,3,\n")).schema.notes == {}
+
+
 def test_null_spellings(tmp_path):
     path = write(
         tmp_path / "a.csv", 'n,s\n1,x\n,\nNA,"NA"\nN/A,N/A\nnull,null\nNULL,NULL\nNaN,NaN\nnan,nan\n"","None"\n'
@@ -223,7 +250,7 @@ def test_compressed_files(tmp_path):
     [
         ("", FileFormatError, "is empty. A CSV file begins with a line of column names"),
         ("\n\n", FileFormatError, "is empty"),
-        ("a,b\n1,2\n3\n", FileFormatError, "line 3, row 1: the record has 1 fields where the header has 2: 3"),
+        ("a,b\n1,2\n3\n", FileFormatError, "line 3, row 1: the record has 1 field where the header has 2: 3"),
         ('a,b\n1,"x\ny"\n\n1,2,3\n', FileFormatError, "line 5, row 1: the record has 3 fields where the header has 2"),
         (b"a,b\n1,\xff\n", FileFormatError, r"line 2, row 0, column 'b': the bytes b'\\xff' are not valid UTF-8"),
         (b"a,\xff\n1,2\n", FileFormatError, "line 1: the header is not UTF-8"),
