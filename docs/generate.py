@@ -282,7 +282,10 @@ _KINDS = {
     "transformer": "transformers",
     "outlier_detector": "outlier detectors (1 for what looks like the training rows, -1 for what does not)",
 }
-_BY_NAME = ("class_weight", "class_weights", "monotonic_cst", "monotone_constraints", "categorical_features")
+_LABELS = ("class_weight", "class_weights")
+_FEATURES = ("monotonic_cst", "monotone_constraints", "interaction_cst", "interaction_constraints", "categorical_features")
+# LightGBM takes these too, and its signature does not say so.
+_LIGHTGBM = ("monotone_constraints", "interaction_constraints", "categorical_feature")
 
 
 def estimators_page() -> str:
@@ -305,7 +308,9 @@ def _library(row: Row) -> int:
 def _estimator_row(row: Row) -> list[str]:
     made = getattr(importlib.import_module(row.module), row.name)
     names = {*inspect.signature(made.__init__).parameters, *made().get_params()}  # XGBoost's are in the second
-    given = [f"`{name}`" for name in _BY_NAME if name in names]
+    labels = [name for name in _LABELS if name in names and row.kind == "classifier"]
+    features = _LIGHTGBM if row.module == "lightgbm" else [name for name in _FEATURES if name in names]
+    given = [f"`{name}`" for name in (*labels, *features)]
     form = f"**`{row.form}`**" if row.form == "skops" else f"`{row.form}`"
     yes = {True: "yes", False: ""}
     stops = yes[row.early_stopping is not None]

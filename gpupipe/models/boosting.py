@@ -121,6 +121,7 @@ def prepare(estimator: Any, feature_names: list[str]) -> None:
     estimator.set_params(
         categorical_features=chosen,
         monotonic_cst=by_position(estimator.monotonic_cst, feature_names, "monotonic_cst"),
+        interaction_cst=positions(estimator.interaction_cst, feature_names, "interaction_cst"),
     )
 
 

@@ -146,6 +146,12 @@ def test_constraints_are_given_by_name() -> None:
     assert (model.predict(X) == fitted.predict(X)).all()
 
 
+def test_interactions_are_given_by_name() -> None:
+    named = HistGradientBoostingRegressor(**HIST, interaction_cst=[["f0", "f1"], ["f2", "f3", "f4"]])
+    fitted = HistGradientBoostingRegressor(**HIST, interaction_cst=[[0, 1], [2, 3, 4]]).fit(X, Y)
+    assert (train(named, X, Y, feature_names=NAMES).predict(X) == fitted.predict(X)).all()
+
+
 DAMAGES: dict[str, tuple[str, Any]] = {
     "a feature too far": ("feature", lambda a: np.full_like(a, len(NAMES))),
     "a feature below 0": ("feature", lambda a: np.full_like(a, -1)),
