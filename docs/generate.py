@@ -283,7 +283,10 @@ _KINDS = {
     "outlier_detector": "outlier detectors (1 for what looks like the training rows, -1 for what does not)",
 }
 _LABELS = ("class_weight", "class_weights")
-_FEATURES = ("monotonic_cst", "monotone_constraints", "interaction_cst", "interaction_constraints", "categorical_features")
+_FEATURES = (
+    *("monotonic_cst", "monotone_constraints"),
+    *("interaction_cst", "interaction_constraints", "categorical_features"),
+)
 # LightGBM takes these too, and its signature does not say so.
 _LIGHTGBM = ("monotone_constraints", "interaction_constraints", "categorical_feature")
 
