@@ -24,20 +24,25 @@
     │   ├── ShapeError                (ValueError)       an array that is no table, or has other columns than the fit's
     │   ├── EmptyDataError            (ValueError)       no rows, or a column without a value where one is needed
     │   ├── WeightsError              (ValueError)       weights that are null, negative, NaN, infinite, or all 0
+    │   ├── GroupsError               (ValueError)       a ranking's groups that are null, or of several types
+    │   ├── UnknownCategoryError      (ValueError)       a value that is none of those listed or learned
     │   └── TargetError               (ValueError)       a target the model cannot learn from
     ├── ModelError                    the training seam
     │   ├── UnsupportedEstimatorError (TypeError)        an estimator that is not in the table
     │   ├── UnavailableError          (AttributeError)   a method that the pipeline's model does not have
+    │   ├── ModelOptionError          (ValueError)       an estimator's option that would mean something else here
     │   ├── TrainingError             (ValueError)       the estimator's own library refused to train
     │   └── UnsafeModelError          (TypeError)        a fitted model with no safe form to save
     ├── ArtifactError                 a saved pipeline
     │   ├── ArtifactNotFoundError     (FileNotFoundError)
     │   ├── ArtifactExistsError       (FileExistsError)
     │   ├── ArtifactCorruptError      (ValueError)       truncated, altered, or not an artifact
+    │   ├── ArtifactBusyError         (OSError)          replaced again and again while it was opened
     │   └── ArtifactVersionError      (ValueError)       written by a newer gpupipe
     ├── StorageError                  (OSError)          a disk that is full, read-only, over quota, or failing
     ├── NotFittedError                (ValueError, AttributeError)
     ├── MissingDependencyError        (ImportError)      an optional package that is not installed
+    ├── InternalError                 (RuntimeError)     a bug of gpupipe's own, to be reported
     ├── UserCodeError                 (RuntimeError)     the user's own file, run by the command line, raised
     └── UsageError                    (ValueError)       a command line that makes no sense
 
@@ -48,6 +53,7 @@ from typing import Self
 
 from gpupipe.hints import counted as counted  # here too: nearly every message needs one of them
 from gpupipe.hints import nearest as nearest
+from gpupipe.hints import place_of
 
 
 class GpupipeError(Exception):
@@ -137,17 +143,8 @@ class DataError(GpupipeError):
         return self
 
     def __str__(self) -> str:
-        told = [
-            self.file,
-            None if self.row_group is None else f"row group {self.row_group}",
-            None if self.line is None else f"line {self.line:,}",
-            None if self.row is None else f"row {self.row:,}",
-            None if self.column is None else f"column {self.column!r}",
-        ]
-        place = ", ".join(part for part in told if part is not None)
-        if not place:
-            return super().__str__()
-        return f"{place if self.file else place[0].upper() + place[1:]}: {super().__str__()}"
+        place = place_of(self.file, self.row_group, self.line, self.row, self.column)
+        return f"{place}: {super().__str__()}" if place else super().__str__()
 
 
 class SourceNotFoundError(DataError, FileNotFoundError):
@@ -198,6 +195,14 @@ class WeightsError(DataError, ValueError):
     """Weights that are null, negative, NaN or infinite, or all 0."""
 
 
+class GroupsError(DataError, ValueError):
+    """Groups of a ranking that are null, or of several types."""
+
+
+class UnknownCategoryError(DataError, ValueError):
+    """A value that is none of those that were listed, or learned."""
+
+
 class TargetError(DataError, ValueError):
     """A target the model cannot learn from."""
 
@@ -212,6 +217,10 @@ class UnsupportedEstimatorError(ModelError, TypeError):
 
 class UnavailableError(ModelError, AttributeError):
     """A method that the pipeline's model does not have; `hasattr` says so too."""
+
+
+class ModelOptionError(ModelError, ValueError):
+    """An option of an estimator that would mean something else within a pipeline."""
 
 
 class TrainingError(ModelError, ValueError):
@@ -236,6 +245,10 @@ class ArtifactExistsError(ArtifactError, FileExistsError):
 
 class ArtifactCorruptError(ArtifactError, ValueError):
     """Truncated, altered, or not an artifact."""
+
+
+class ArtifactBusyError(ArtifactError, OSError):
+    """Replaced again and again while it was opened."""
 
 
 class ArtifactVersionError(ArtifactError, ValueError):
@@ -267,6 +280,10 @@ class NotFittedError(GpupipeError, ValueError, AttributeError):
 
 class MissingDependencyError(GpupipeError, ImportError):
     """An optional package is not installed."""
+
+
+class InternalError(GpupipeError, RuntimeError):
+    """A bug of gpupipe's own. Please report it."""
 
 
 class UserCodeError(GpupipeError, RuntimeError):

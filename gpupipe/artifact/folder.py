@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gpupipe.errors import ArtifactCorruptError, ArtifactError
+from gpupipe.errors import ArtifactBusyError, ArtifactCorruptError
 from gpupipe.storage import Kind, disk, read_all, rename_absent, stands, sync_folder, write_all
 
 MANIFEST = "manifest.json"
@@ -43,7 +43,7 @@ def opened(path: Path) -> Iterator[dict[str, int | None]]:
                 yield files
                 return
             stack.close()
-        raise ArtifactError(f"{path} was replaced {_ATTEMPTS} times while it was opened. Try again.")
+        raise ArtifactBusyError(f"{path} was replaced {_ATTEMPTS} times while it was opened. Try again.")
 
 
 def read(descriptor: int, name: str, limit: int) -> bytes:

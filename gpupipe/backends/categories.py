@@ -12,7 +12,7 @@ from gpupipe.backends.strings import over_strings
 from gpupipe.backends.text import hash_strings
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.fitted import Fitted, Learned
-from gpupipe.errors import CastError, DataError
+from gpupipe.errors import InternalError, UnknownCategoryError
 from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import hashing
 from gpupipe.schema import Boolean, Int32, Int64, Null, String, parse_dtype
@@ -34,7 +34,7 @@ class Tables:
         entry = self.fitted.slots[node["slot"]][node.get("component", 0)]
         if node.get("by_fold", False):
             if entry.by_fold is None:
-                raise DataError("Out-of-fold values exist only while fitting.")
+                raise InternalError("Out-of-fold values exist only while fitting.")
             return entry.by_fold
         return entry
 
@@ -119,7 +119,7 @@ def ordinal(tables: Tables, node: Node, x: Column) -> Column:
         row = int(np.flatnonzero(missing)[0])
         shown = x.take(np.array([row])).values[0]
         value = shown.as_py() if hasattr(shown, "as_py") else shown.item()
-        raise CastError(
+        raise UnknownCategoryError(
             f"{value!r} is not among the {len(node['order'])} values listed. List it, or give unknown='null'."
         ).at(row)
     valid = x.valid if not missing.any() else (found >= 0) & (True if x.valid is None else x.valid)

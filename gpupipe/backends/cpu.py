@@ -20,7 +20,7 @@ from gpupipe.compiler.bind import Output
 from gpupipe.compiler.groups import Store, is_tile
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.stages import Stage, plan_stages
-from gpupipe.errors import PlanError
+from gpupipe.errors import InternalError
 from gpupipe.expr.node import Node, walk
 from gpupipe.kernels.reference import interpreter
 from gpupipe.schema import Int64, String
@@ -165,4 +165,4 @@ class CpuProgram:
     def _refuse(self, frame: Frame) -> NoReturn:
         """Raise what the reference says of rows that failed here, so that both say the same."""
         evaluate_all([output.node for output in self._outputs], frame, self._tables)
-        raise PlanError("A value failed in the cpu backend and not in the reference. Please report this.")
+        raise InternalError("A value failed in the cpu backend and not in the reference. Please report this.")

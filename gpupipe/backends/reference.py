@@ -17,7 +17,7 @@ from gpupipe.compiler.bind import Output
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.info import Info
-from gpupipe.errors import CastError, DataError, IntegerOverflowError, PlanError
+from gpupipe.errors import CastError, DataError, IntegerOverflowError, InternalError
 from gpupipe.expr.elementwise import ELEMENTWISE, Elementwise
 from gpupipe.expr.forms import Checked
 from gpupipe.expr.node import Node, show, walk
@@ -130,7 +130,7 @@ def _form(row: Elementwise, args: list[Column]) -> tuple[Any, DType]:
     whole = row.integer is not None and args[0].values.dtype.kind in "i"
     function = row.integer if whole else row.numpy
     if function is None:
-        raise PlanError(f"{row.name} has no NumPy form.")
+        raise InternalError(f"{row.name} has no NumPy form.")
     _, dtype = row.rule(row.name, [_kind(arg) for arg in args])
     return function(*(arg.values for arg in args)), dtype
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import gpupipe as gp
-from gpupipe.errors import GpupipeError
+from gpupipe.errors import InternalError
 from gpupipe.sources.border import to_arrow
 from gpupipe.sources.write import write_parquet
 
@@ -61,7 +61,7 @@ def _score_again(pipeline: gp.Pipeline, test: gp.Source, artifact: Path, out: Pa
     command = [sys.executable, "-m", "gpupipe", "predict", str(artifact), "--data", str(held_out), "--out", str(out)]
     with _step("a new process loads the artifact and scores them"):
         if subprocess.run(command).returncode != 0:
-            raise GpupipeError(f"The new process failed; what it said stands above. It was: {' '.join(command)}")
+            raise InternalError(f"The new process failed; what it said stands above. It was: {' '.join(command)}")
     _check_same_bytes(pa.concat_tables(pipeline.predictions(test)), pq.read_table(out / SCORES))
 
 
@@ -69,7 +69,7 @@ def _check_same_bytes(ours: pa.Table, theirs: pa.Table) -> None:
     if not ours.schema.equals(theirs.schema) or any(
         _bits(mine) != _bits(other) for mine, other in zip(ours.columns, theirs.columns, strict=True)
     ):
-        raise GpupipeError("The new process computed other scores than this one. Please report this as a bug.")
+        raise InternalError("The new process computed other scores than this one. Please report this as a bug.")
     print(f"the same bytes as this process: {ours.num_rows:,} rows of {', '.join(ours.column_names)}")
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.errors import DataError
+from gpupipe.errors import UnknownCategoryError
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.linear import TILE, Linear
@@ -99,7 +99,7 @@ class Categorical:
         bad = ~((X > -1) & (sizes > X))  # NaN too
         if bad.any():
             row, feature = (int(index[0]) for index in np.nonzero(bad))
-            raise DataError(
+            raise UnknownCategoryError(
                 f"Feature {feature} is {X[row, feature]} in row {row}; the model knows its codes 0 … "
                 f"{sizes[feature] - 1}. Give unknown categories a code of their own (codes() does), and "
                 "CategoricalNB(min_categories=…) room for it."

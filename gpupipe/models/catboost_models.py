@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from gpupipe import optional
-from gpupipe.errors import ModelError, ParameterError, UnsafeModelError
+from gpupipe.errors import ModelOptionError, ParameterError, UnsafeModelError
 from gpupipe.models import catboost_trees, ranking
 from gpupipe.models.boosting import by_position, refuse_no_validation
 from gpupipe.models.catboost_trees import CLASSIFIER_LINKS, RANKER_LINKS, REGRESSOR_LINKS, known_loss
@@ -36,7 +36,7 @@ def prepare(estimator: Any, feature_names: list[str]) -> Any:
         if params.get(name) is not None:
             known_loss(params[name], _LINKS[who], who)
     if params.get("class_names") is not None:
-        raise ModelError(f"{who}(class_names=…) would name other labels than the target has. Leave class_names unset.")
+        raise ModelOptionError(f"{who}(class_names=…) would rename the target's labels. Leave class_names unset.")
     changed: dict[str, Any] = {name: value for name, value in params.items() if name not in _LOUD} | _QUIET
     if isinstance(params.get("monotone_constraints"), dict):
         given = {_whole(name, feature_names): way for name, way in params["monotone_constraints"].items()}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.errors import ModelError, UnsafeModelError
+from gpupipe.errors import ModelOptionError, UnsafeModelError
 from gpupipe.models import checks
 from gpupipe.models.checks import Arrays, Blobs, Params
 from gpupipe.models.linear import TILE
@@ -81,7 +81,7 @@ def nearest_centroid(estimator: Any) -> tuple[Centroids, str]:
     """A fitted NearestCentroid: it decides by nearness if the classes' priors are alike, else by its scores."""
     prior = np.asarray(estimator.class_prior_, dtype=np.float64)
     if len(prior) != len(estimator.classes_):
-        raise ModelError(f"NearestCentroid was given {len(prior)} priors for {len(estimator.classes_)} classes.")
+        raise ModelOptionError(f"NearestCentroid was given {len(prior)} priors for {len(estimator.classes_)} classes.")
     spread = np.array(estimator.within_class_std_dev_, dtype=np.float64)
     with np.errstate(divide="ignore"):  # a prior of 0 is a score of -inf
         offset = 2.0 * np.log(prior)

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from gpupipe.errors import ModelError, ParameterError, UnsafeModelError
+from gpupipe.errors import ModelOptionError, ParameterError, UnsafeModelError
 from gpupipe.models import lightgbm_trees, ranking
 from gpupipe.models.boosting import by_position, need, position, positions, refuse_no_validation
 from gpupipe.models.rows import Lesson, Row, plain_arguments
@@ -44,7 +44,7 @@ def prepare(estimator: Any, feature_names: list[str]) -> Any:
     if _given(params, "linear_tree")[1]:
         raise UnsafeModelError(f"{who} with linear_tree=True has no saved form. Leave linear_tree unset.")
     if _given(params, "zero_as_missing")[1]:
-        raise ModelError(
+        raise ModelOptionError(
             "zero_as_missing=True would take zeros for nulls; a null reaches the model as NaN. "
             "Leave zero_as_missing unset, and use null_if(0) in the features."
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gpupipe.errors import DataError, ParameterError, TargetError
+from gpupipe.errors import GroupsError, ParameterError, TargetError
 from gpupipe.models.rows import Lesson, Row
 
 
@@ -39,11 +39,11 @@ def group_codes(groups: Any) -> NDArray[np.int64]:
     try:
         values = groups if isinstance(groups, pa.Array | pa.ChunkedArray) else pa.array(groups, from_pandas=True)
     except (pa.ArrowException, TypeError) as error:
-        raise DataError(f"Groups are values of one type, such as numbers or text: {error}.") from error
+        raise GroupsError(f"Groups are values of one type, such as numbers or text: {error}.") from error
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     if values.null_count:
-        raise DataError(
+        raise GroupsError(
             f"The group is null in {values.null_count:,} of {len(values):,} rows. Fill it, or filter these rows out."
         )
     if pa.types.is_dictionary(values.type):

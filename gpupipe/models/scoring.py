@@ -50,8 +50,8 @@ def refuse_nan(matrix: Values, names: list[str], who: str) -> None:
     more = f", and not finite in {counted(others, 'other row')}" if others else ""
     raise NonFiniteError(
         f"The feature {names[column]!r} is {'null or NaN' if np.isnan(value) else value} here{more}; "
-        f"{who.rpartition('.')[2]} takes finite numbers alone. Give the feature .fill_null(…), or .nan_to_null().fill_null(…), or use a "
-        "model that takes NaN (HistGradientBoosting, XGBoost)."
+        f"{who.rpartition('.')[2]} takes finite numbers alone. Give the feature .fill_null(…), or "
+        ".nan_to_null().fill_null(…), or use a model that takes NaN (HistGradientBoosting, XGBoost)."
     ).at(row)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe import optional
-from gpupipe.errors import ModelError, UnsafeModelError
+from gpupipe.errors import ModelOptionError, UnsafeModelError
 from gpupipe.models import checks, ranking, ubj
 from gpupipe.models.boosting import by_position, need, positions, refuse_no_validation
 from gpupipe.models.checks import Arrays, Blobs, Params
@@ -136,7 +136,7 @@ def prepare(estimator: Any, feature_names: list[str]) -> None:
             "Leave feature_types unset, and use codes() or one_hot() in the features."
         )
     if estimator.missing is not None and not np.isnan(estimator.missing):
-        raise ModelError(
+        raise ModelOptionError(
             f"missing={estimator.missing!r} would take a value for a null; a null reaches the model as NaN. "
             "Leave missing unset, and use null_if in the features."
         )

@@ -15,7 +15,7 @@ from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted, plain_values
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import DataError, TargetError, WeightsError
+from gpupipe.errors import GroupsError, TargetError, WeightsError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.execute import over_partitions
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT
@@ -139,7 +139,7 @@ def _target(column: Column, node: Node) -> Values:
 
 def _groups(column: Column, node: Node) -> Values:
     if column.valid is not None and column.null_count:
-        raise DataError(
+        raise GroupsError(
             f"The group {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "
             "Fill it in its expression, or leave them out: data.filter(gp.col(…).is_not_null())."
         ).at(int(np.flatnonzero(~column.valid)[0]), _column(node))

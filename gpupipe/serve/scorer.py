@@ -7,7 +7,7 @@ from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.backends.rows import frame_of_rows
 from gpupipe.columns import Values
-from gpupipe.errors import ModelError
+from gpupipe.errors import UnavailableError
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
 
@@ -57,7 +57,7 @@ class Scorer:
 
     def _model(self) -> Model:
         if self.model is None:
-            raise ModelError("This pipeline has no model; it only transforms. Use matrix().")
+            raise UnavailableError("This pipeline has no model; it only transforms. Use matrix().")
         return self.model
 
     def __repr__(self) -> str:

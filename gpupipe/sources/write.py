@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpupipe.errors import DataError, SchemaMismatchError
+from gpupipe.errors import EmptyDataError, SchemaMismatchError
 from gpupipe.storage import ONE_FILE, Output, disk, failing, sweep, sync_folder, temporary
 
 
@@ -67,7 +67,7 @@ def _write(tables: Iterable[pa.Table], file: Output, schema: pa.Schema | None, t
     first = next(pending, None)
     shape = schema if schema is not None else None if first is None else first.schema
     if shape is None:
-        raise DataError(f"There is no table to write to {target}, and no schema= for an empty file.")
+        raise EmptyDataError(f"There is no table to write to {target}, and no schema= for an empty file.")
     rows = 0
     writer = pq.ParquetWriter(file, shape)
     try:

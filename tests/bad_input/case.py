@@ -135,9 +135,13 @@ def _refuse(*args: Any, **kwargs: Any) -> Any:
     raise AssertionError("Rows were read, though this is told before any is.")
 
 
+# Bytes on this disk, bytes of an artifact, estimators in the table.
+_VARYING = re.compile(r"[\d,]+(?= bytes are free| bytes are to be written| that are supported)")
+
+
 def said(error: Exception | None, folder: Path) -> str:
-    """The message, with the folder of the test written as FOLDER, and N for numbers of bytes, which vary."""
-    return re.sub(r"\b[\d,]+ bytes (?=are free|are to be)", "N bytes ", str(error).replace(str(folder), FOLDER))
+    """The message, with the folder of the test written as FOLDER, and N for numbers that vary."""
+    return _VARYING.sub("N", str(error).replace(str(folder), FOLDER))
 
 
 def builtin_of(error: type[GpupipeError]) -> type[BaseException] | None:

@@ -467,7 +467,7 @@ def model_class(device, folder):
     told=PLANNING,
     error=UnsupportedEstimatorError,
     message="sklearn's LabelSpreading is no estimator gpupipe can keep as data. The nearest there is: "
-    "KNeighborsClassifier. docs/estimators.md lists the 113 that are supported.",
+    "KNeighborsClassifier. docs/estimators.md lists the N that are supported.",
 )
 def model_unsupported(device, folder):
     plan(device, age, target="left", model=LabelSpreading())

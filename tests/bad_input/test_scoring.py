@@ -10,7 +10,6 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 import gpupipe as gp
 from gpupipe import col
 from gpupipe.errors import (
-    CastError,
     ColumnNotFoundError,
     NonFiniteError,
     NotFittedError,
@@ -18,6 +17,7 @@ from gpupipe.errors import (
     SchemaMismatchError,
     ShapeError,
     UnavailableError,
+    UnknownCategoryError,
     WideFeatureError,
 )
 
@@ -80,7 +80,7 @@ def unseen_frequency(device, folder):
     "unseen category at scoring",
     "the same before `ordinal(['Oslo', 'Rome'])`, which lists all there may be",
     told="scoring",
-    error=CastError,
+    error=UnknownCategoryError,
     message="Row 1, column 'city': city.ordinal(['Oslo', 'Rome']): 'Bern' is not among the 2 values listed. List it, "
     "or give unknown='null'.",
 )

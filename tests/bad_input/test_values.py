@@ -17,6 +17,7 @@ from gpupipe.errors import (
     NonFiniteError,
     SchemaMismatchError,
     TypeMismatchError,
+    UnknownCategoryError,
     WeightsError,
     WideFeatureError,
 )
@@ -452,7 +453,7 @@ def too_large_and_lenient(device, folder):
     "a strict cast",
     "a value that `ordinal(…, unknown='error')` does not list",
     told="fitting",
-    error=CastError,
+    error=UnknownCategoryError,
     message=(
         "Row 3, column 'size': size.ordinal(['S', 'M', 'L'], unknown='error'): 'XL' is not among the 3 "
         "values listed. List it, or give unknown='null'."
