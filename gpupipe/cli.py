@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import gpupipe as gp
 from gpupipe import doctor
 from gpupipe.artifact import format as artifact
-from gpupipe.errors import ArtifactExistsError, GpupipeError, UsageError
+from gpupipe.errors import ArtifactExistsError, GpupipeError, UsageError, counted
 from gpupipe.examples import demo
 from gpupipe.expr.node import show
 from gpupipe.own_file import load_pipeline, run_file
@@ -175,7 +175,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     with ExitStack() as stack:
         with failing(f"The scores were not written to {target}", target):
             stack.enter_context(made_folders(target.parent))
-        print(f"{write_parquet(tables, target):,} rows scored to {Path(arguments.out, SCORES)}")
+        print(f"{counted(write_parquet(tables, target), 'row')} scored to {Path(arguments.out, SCORES)}")
 
 
 # -- explain, inspect ---------------------------------------------------------------------------------------
@@ -200,7 +200,8 @@ def _explain(arguments: argparse.Namespace) -> None:
 def _features(pipeline: gp.Pipeline) -> str:
     plan = pipeline.plan_
     lines = [f"Reads      {', '.join(f'{name}: {plan.schema[name].dtype}' for name in plan.columns)}"]
-    lines += [f"Features   {len(plan.features)} expressions, {len(pipeline.get_feature_names_out())} columns"]
+    columns = counted(len(pipeline.get_feature_names_out()), "column")
+    lines += [f"Features   {counted(len(plan.features), 'expression')}, {columns}"]
     lines += [f"  {feature.name}: {feature.dtype} = {show(feature.source)}" for feature in plan.features]
     return "\n".join(lines)
 
