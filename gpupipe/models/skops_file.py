@@ -184,7 +184,7 @@ class _Walk:
                 return dict(_NOTHING)
         what = f"{loader} {module}.{name}"
         checks.require(loader in LOADERS, f"skops would have to build a {what}, which is not allowed")
-        keys, build = LOADERS[loader]  # type: ignore[index]
+        keys, build = LOADERS[loader]
         checks.require(set(found) == _PLACE | keys, f"a skops node, {what}, has other keys than it should")
         content = build(self, found, f"{module}.{name}", depth)
         return {"__class__": name, "__module__": module, "__loader__": loader, **content}

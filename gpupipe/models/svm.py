@@ -20,7 +20,7 @@ from gpupipe.models.sums import halving_sum, whole_power
 
 Floats = NDArray[np.float64]
 
-TILE = 1 << 16  # rows × support vectors: 512 KiB of float64
+TILE = 1 << 14  # rows × support vectors: 128 KiB of float64, so that some of them stay in cache
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
 _PARAMS = ("kernel", "gamma", "coef0", "degree")
 _ARRAYS = ("support", "dual", "counts", "intercept", "platt")
