@@ -303,6 +303,24 @@ def test_the_command_line_keeps_groups_together(tmp_path: Path, capsys: pytest.C
     assert pq.read_table(tmp_path / "scores").num_rows == TABLE.num_rows
 
 
+def test_the_command_line_keeps_the_rows_of_a_key_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(TABLE, tmp_path / "rows.parquet")
+    code = (
+        "import gpupipe as gp\nfrom sklearn.linear_model import Ridge\n"
+        "pipeline = gp.Pipeline([gp.numeric().fill_null(0)], 'bought', Ridge(), key='query')\n"
+    )
+    (tmp_path / "ridge.py").write_text(code)
+    data, out = ["--data", str(tmp_path / "rows.parquet")], str(tmp_path / "ridge.gpp")
+    assert main(["fit", str(tmp_path / "ridge.py"), *data, "--split", "0.3", "--out", out, "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    assert main(["evaluate", out, *data, "--split", "0.3", "--json"]) == 0
+    judged = json.loads(capsys.readouterr().out)
+    held = gp.scan(TABLE).split(test=0.3, seed=0, key="query")[1]
+    assert judged["n_rows"] == held.count() and f"{judged['metrics']['rmse']['value']:.4f}" in printed
+
+
 def test_a_saved_ranker_scores_without_its_library(tmp_path: Path) -> None:
     pipeline("catboost").fit(TABLE).save(tmp_path / "r.gpp")
     script = (
