@@ -177,6 +177,7 @@ def check(data: bytes, n_features: int, n_outputs: int) -> None:
     classes, targets = _count(param, "num_class"), _count(param, "num_target")
     checks.require(classes == 0 or targets == 1, "its booster has several targets of several classes")
     checks.require(max(classes, targets) == n_outputs and classes != 1, "its booster has other outputs")
+    _check_base_score(param.get("base_score"), n_outputs)
     softmax = _member(document, "learner", "objective").get("softmax_multiclass_param")
     checks.require(softmax is None or _count(softmax, "num_class") == classes, "its objective is for other classes")
     booster = _member(document, "learner", "gradient_booster")
@@ -195,6 +196,17 @@ def check(data: bytes, n_features: int, n_outputs: int) -> None:
     for index, tree in enumerate(trees):  # type: ignore[arg-type]
         checks.require(isinstance(tree, Mapping) and tree.get("id") == index, "a tree is out of its place")
         _check_tree(tree, n_features)
+
+
+def _check_base_score(text: Any, n_outputs: int) -> None:
+    """A number, or a list of one or of one for each output: XGBoost complains of no other before it predicts."""
+    try:
+        found = json.loads(text)
+        values = [float(value) for value in (found if isinstance(found, list) else [found])]
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise checks.corrupt("its booster's 'base_score' holds no numbers") from error
+    known = len(values) in (1, n_outputs) and bool(np.isfinite(values).all())
+    checks.require(known, "its booster has another number of base scores")
 
 
 _NODE_INTEGERS = ("left_children", "right_children", "split_indices", "split_type", "parents", "default_left")

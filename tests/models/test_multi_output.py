@@ -1,5 +1,6 @@
 """Several targets, and many classes by classifiers of two: scikit-learn's numbers, from arrays alone."""
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 from xgboost import XGBClassifier, XGBRegressor, XGBRFRegressor
 
 from gpupipe.errors import (
+    ArtifactCorruptError,
     ModelError,
     ParameterError,
     TargetError,
@@ -52,6 +54,7 @@ from gpupipe.errors import (
 from gpupipe.models.estimators import ROWS, describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
+from gpupipe.models.xgb import XGBoost
 
 from .composites import FEW, NAMES, SCORES, WEIGHTS, X64, X, agree, same_bytes, trained
 
@@ -294,3 +297,22 @@ def test_class_weights_inside_are_of_the_two_classes_there() -> None:
         trained(OneVsRestClassifier(LogisticRegression()), 3, weights=True)
 
 
+
+
+# -- several targets in one booster -------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", [b"[]", b"[1,2]", b"[1,2,3,4]", b"[nan,1,2]", b"", b"x", b"[[1],2,3]", b"1e999", b"[" * 9999, b"9" * 400])
+def test_a_booster_with_other_base_scores_is_refused(text: bytes) -> None:
+    body = fit(XGBRegressor(**XGB), list(NUMBERS.T)).body
+    assert isinstance(body, XGBoost) and body.n_outputs == 3
+    start = body.ubj.index(b"base_score") + len(b"base_score")
+    (length,) = struct.unpack(">q", body.ubj[start + 2 : start + 10])
+    changed = body.ubj[: start + 2] + struct.pack(">q", len(text)) + text + body.ubj[start + 10 + length :]
+    with pytest.raises(ArtifactCorruptError, match="base"):
+        XGBoost.from_parts({"outputs": 3}, {}, {"ubj": changed}, len(NAMES))
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 4])
+def test_a_booster_of_other_targets_is_refused(outputs: int) -> None:
+    body = fit(XGBRegressor(**XGB), list(NUMBERS.T)).body
+    with pytest.raises(ArtifactCorruptError, match="other outputs"):
+        XGBoost.from_parts({"outputs": outputs}, {}, {"ubj": body.to_parts()[2]["ubj"]}, len(NAMES))
