@@ -80,11 +80,25 @@ def column_of(name: str, values: Any, field: Field) -> Column:
             return times
         plain = _objects(values) if arrow else values
         column = _natural(plain, field.dtype)
-    except (TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise SchemaMismatchError(f"Column {name!r} was {field.dtype} in the fit; {error}") from error
+    except _UNFIT as error:
+        raise _refusal(name, values, field.dtype, error) from error
     if not arrow and column.dtype.is_float:
         column = _nan_as_null(column)
     return conform(name, column, field.dtype)
+
+
+_UNFIT = (TypeError, ValueError, OverflowError, AttributeError)
+
+
+def _refusal(name: str, values: Any, dtype: DType, error: Exception) -> SchemaMismatchError:
+    """The error of the first value that is not of the type, by its row."""
+    for row, value in enumerate(_objects(values) if isinstance(values, pa.Array | pa.ChunkedArray) else values):
+        try:
+            _natural([value], dtype)
+        except _UNFIT as own:
+            why = f"it was given {value!r}." if isinstance(own, AttributeError) else str(own)
+            return SchemaMismatchError(f"it was {dtype} in the fit; {why}").at(row, name)
+    return SchemaMismatchError(f"it was {dtype} in the fit; {error}").at(column=name)
 
 
 def _single(value: Any, dtype: DType) -> Column | None:

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from gpupipe.errors import CastError, DataError, FileFormatError, counted
@@ -15,6 +17,8 @@ from gpupipe.sources.utf8 import said
 
 NULLS = ("", "NA", "N/A", "null", "NULL", "NaN", "nan")  # in a column of any type, quoted or not
 _SHOWN = 80
+_EXACT = {"float": 2.0**24, "double": 2.0**53}  # up to here a float holds every whole number
+_WHOLE = r"^[+-]?[0-9]+$"
 _FAILED = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.+?): (.*)", re.DOTALL)
 
 
@@ -39,9 +43,31 @@ def parse(text: Text, types: Mapping[str, pa.DataType]) -> pa.Table:
     if not text.octets.lstrip(b"\r\n"):
         return pa.table({name: pa.nulls(0, arrow) for name, arrow in types.items()})
     try:
-        return _read(text, types)
+        table = _read(text, types)
     except pa.ArrowInvalid as error:
         raise _explained(text, types, str(error)) from error
+    for name in types:
+        if pa.types.is_floating(types[name]):
+            _refuse_rounded(text, name, table.column(name))
+    return table
+
+
+def _refuse_rounded(text: Text, name: str, values: pa.ChunkedArray) -> None:
+    """Raise CastError for a whole number that the float it was read as is not."""
+    exact = _EXACT[str(values.type)]
+    large = pc.greater_equal(pc.abs(values), pa.scalar(exact, values.type))
+    if not pc.any(large).as_py():
+        return
+    written = pc.utf8_trim_whitespace(_read(text, {name: pa.string()}).column(name))
+    whole = pc.and_(large, pc.match_substring_regex(written, _WHOLE))
+    for row in np.flatnonzero(np.asarray(whole.fill_null(False))).tolist():
+        digits = written[row].as_py()
+        if int(digits) != int(values[row].as_py()):
+            wanted = normalise_type(values.type)
+            raise CastError(
+                f"{digits} is a whole number that {wanted} does not hold exactly. Read the column as Int64 or String, "
+                f"by schema=; col({name!r}).cast('{wanted}') of a String rounds it."
+            ).of(text.path, line=line_of(text.path, text.block, row), row=text.offset + row, column=name)
 
 
 def _read(text: Text, types: Mapping[str, pa.DataType], *, threads: bool = True) -> pa.Table:

@@ -86,6 +86,22 @@ def beyond_int64_as_text(device, folder):
 
 
 @bad_input(
+    "integers above 2^53 beside float",
+    "2^53 + 1 in a CSV file to score, where the fit saw fractions",
+    told="scoring",
+    error=CastError,
+    message=(
+        "FOLDER/a.csv, line 4, row 2, column 'x': 9007199254740993 is a whole number that Float64 does "
+        "not hold exactly. Read the column as Int64 or String, by schema=; col('x').cast('Float64') of a "
+        "String rounds it."
+    ),
+)
+def rounded_at_scoring_csv(device, folder):
+    pipeline = gp.Pipeline(X, device=device).fit({"x": [0.5, 1.5]})
+    pipeline.transform(text(folder / "a.csv", "x\n1\n9007199254740992\n9007199254740993\n"))
+
+
+@bad_input(
     "CSV of mixed types",
     "one word among 3,000 numbers, beyond any sample",
     told="planning",

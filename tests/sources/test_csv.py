@@ -286,3 +286,22 @@ def test_bytes_read(tmp_path):
 def test_a_column_of_blanks_is_text(tmp_path):
     path = write(tmp_path / "a.csv", "a\n \n \nx\n")
     assert rows_of(scan(path, partition_bytes=2)) == {"a": [" ", " ", "x"], "row_ids": [0, 1, 2]}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(-(2**70), 2**70) | st.integers(-(2**25), 2**25) | st.just(2**60), min_size=1, max_size=8),
+    st.sampled_from([Float32, Float64]),
+    st.integers(1, 60),
+)
+def test_whole_numbers_read_as_floats_are_exact_or_refused(tmp_path_factory, numbers, dtype, size):
+    path = write(tmp_path_factory.mktemp("csv") / "a.csv", "x\n" + "".join(f"{number}\n" for number in numbers))
+    source = scan(path, schema={"x": dtype}, partition_bytes=size)
+    exact = [int(dtype.storage.type(number)) == number for number in numbers]
+    if all(exact):
+        assert rows_of(source)["x"] == numbers
+        return
+    with pytest.raises(CastError, match="does not hold exactly") as raised:
+        rows_of(source)
+    row = exact.index(False)
+    assert (raised.value.row, raised.value.line, raised.value.column) == (row, row + 2, "x")
