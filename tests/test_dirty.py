@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,7 +40,14 @@ from xgboost import XGBClassifier, XGBRegressor
 
 import gpupipe as gp
 from gpupipe import Expr, cli, col
-from gpupipe.errors import GpupipeError, NullableFeatureError, SchemaMismatchError, TargetError, TrainingError
+from gpupipe.errors import (
+    GpupipeError,
+    NonFiniteError,
+    NullableFeatureError,
+    SchemaMismatchError,
+    TargetError,
+    TrainingError,
+)
 from gpupipe.expr.node import walk
 from gpupipe.expr.registry import operators
 
@@ -409,3 +417,19 @@ def test_a_condition_of_no_type_counts_none(device):
     table = pa.table({"n": pa.nulls(2), "s": ["a", "b"]})
     chosen = gp.when(col("n")).then(col("s")).otherwise("other").alias("x")
     assert gp.Pipeline([chosen], device=device).fit_transform(table)["x"].to_pylist() == ["other", "other"]
+
+
+FAR = {"x": [1e308, -1e308, 3.0, 4.0], "g": ["a", "a", "b", "b"]}
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_is_beyond_float64_is_told_and_no_nan(device, partitions):
+    """The mean of values far apart was NaN in silence, and everything scaled by it; the median -inf."""
+    source = gp.scan(FAR, partitions=partitions)
+    for feature in (col("x").standardize(), col("x").var(), col("x").mean().over("g"), col("x").fill_null("mean")):
+        with no_warning_of_ours(), pytest.raises(NonFiniteError, match=r"x.*is beyond float64.*Clip them"):
+            gp.Pipeline([feature.alias("y")], device=device).fit(source)
+    with no_warning_of_ours():
+        pipeline = gp.Pipeline([col("x").quantile(0.25).cast("Float64").alias("y")], device=device).fit(source)
+    assert pipeline.transform(source)["y"][0].as_py() == np.quantile(np.array(FAR["x"]) / 16, 0.25) * 16

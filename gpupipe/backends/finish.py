@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from gpupipe.backends.states import State
 from gpupipe.columns import Column, Values
+from gpupipe.errors import NonFiniteError
 from gpupipe.expr.node import Node
 from gpupipe.schema import Boolean, DType, Float64, Int64, String
 
@@ -31,13 +32,22 @@ def total(state: State, node: Node, dtype: DType) -> Column:
 
 
 def mean(state: State, node: Node, dtype: DType) -> Column:
-    return _column(Float64, state.arrays["mean"], state.arrays["n"] > 0)
+    return _within_float64(_column(Float64, state.arrays["mean"], state.arrays["n"] > 0))
 
 
 def var(state: State, node: Node, dtype: DType) -> Column:
     divisor = state.arrays["n"] - node["ddof"]
     values = state.arrays["m2"] / np.maximum(divisor, 1)
-    return _column(Float64, values, divisor > 0)
+    return _within_float64(_column(Float64, values, divisor > 0))
+
+
+def _within_float64(column: Column) -> Column:
+    usable = column.values if column.valid is None else column.values[column.valid]
+    if np.isfinite(usable).all():
+        return column
+    raise NonFiniteError(
+        "it is beyond float64: the values are too large, or too far apart. Clip them, or divide them first."
+    )
 
 
 def std(state: State, node: Node, dtype: DType) -> Column:
@@ -95,10 +105,13 @@ def _entry_at(running: Values, rank: Values) -> Values:
 
 def interpolated(low: Values, high: Values, fraction: Values) -> Values:
     """Between two order statistics, from the nearer end, as NumPy does, so that equal ends give themselves."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         gap = high - low
         near_low, near_high = low + gap * fraction, high - gap * (1 - fraction)
-    return np.where((low == high) | (fraction == 0), low, np.where(fraction >= 0.5, near_high, near_low))
+        apart = low * (1 - fraction) + high * fraction  # where the gap is beyond float64, and they are not
+    between = np.where(fraction >= 0.5, near_high, near_low)
+    between = np.where(np.isinf(gap) & np.isfinite(low) & np.isfinite(high), apart, between)
+    return np.where((low == high) | (fraction == 0), low, between)
 
 
 def mode(state: State, node: Node, dtype: DType) -> Column:

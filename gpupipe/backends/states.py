@@ -160,12 +160,13 @@ def _no_arrays(*_: object) -> Arrays:
     return {}
 
 
+_quiet = np.errstate(over="ignore", invalid="ignore")  # what leaves float64 is told of the finished value
 KINDS = {
     kind.name: kind
     for kind in (
         StateKind("count", _update_count, _combine_sums, invertible=True),
-        StateKind("sum", _update_sum, _combine_sums, invertible=False),
-        StateKind("moments", _update_moments, _combine_moments, invertible=False),
+        StateKind("sum", _quiet(_update_sum), _quiet(_combine_sums), invertible=False),
+        StateKind("moments", _quiet(_update_moments), _quiet(_combine_moments), invertible=False),
         StateKind("extremes", _update_extremes, _combine_extremes, invertible=False),
         StateKind("values", _no_arrays, _no_arrays, invertible=True),
     )

@@ -66,7 +66,8 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
                 state = merge([part[number] for part in parts])
             for slot in intake.gather.slots:
                 _refuse_empty(state, slot.node, plan.info[slot.node].nullable, rows)
-                entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
+                with named(slot.node):
+                    entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
                 fitted.slots[slot.index].append(entry)
     return fitted
 
