@@ -93,6 +93,11 @@ class Stacking:
     columns: int
 
     @property
+    def seeing(self) -> tuple[Member, ...]:
+        """Those that see the features."""
+        return self.members if self.passthrough else self.members[:-1]
+
+    @property
     def n_outputs(self) -> int:
         found: int = self.members[-1].body.n_outputs
         return found

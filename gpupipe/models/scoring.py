@@ -7,21 +7,25 @@ import numpy as np
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import NonFiniteError, counted
+from gpupipe.models.estimators import ROWS
 from gpupipe.models.fitted import Model
 from gpupipe.models.member import Member
 
 _TAKES_NAN = ("trees", "oblivious", "isolation", "xgboost")
+_REFUSE_NAN = {row.path for row in ROWS if not row.accepts_nan}  # as gradient boosting does, though it is of trees
 
 
 def takes_nan(model: Model) -> bool:
     """Whether the form a model is kept in has a place for NaN: trees do, sums do not, and of models all must."""
-    return _has_place(model.body)
+    return _has_place(model)
 
 
-def _has_place(body: Any) -> bool:
+def _has_place(model: Model | Member) -> bool:
+    body: Any = model.body
     if hasattr(body, "members"):
-        return body.form != "chain" and all(_has_place(member.body) for member in body.members)
-    return body.form in _TAKES_NAN
+        seeing = getattr(body, "seeing", body.members)
+        return body.form != "chain" and all(_has_place(member) for member in seeing)
+    return body.form in _TAKES_NAN and model.estimator not in _REFUSE_NAN
 
 
 def feature_matrix(features: FittedFeatures, model: Model | None, frame: Frame) -> Values:

@@ -18,8 +18,8 @@ from gpupipe.errors import ArtifactCorruptError
 from gpupipe.models import checks
 
 MAX_ENTRIES = 10_000
-MAX_SCHEMA = 8 << 20  # bytes
-MAX_NODES = 100_000
+MAX_SCHEMA = 2 << 20  # bytes
+MAX_NODES = 50_000
 MAX_DEPTH = 40
 MAX_LITERAL = 4096  # characters of a number or text
 

@@ -9,11 +9,12 @@ import pytest
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, StackingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
 from sklearn.naive_bayes import GaussianNB
+from sklearn.semi_supervised import LabelSpreading
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC, LinearSVC
 from xgboost import XGBClassifier
@@ -129,9 +130,9 @@ def fit(wrapper: Any, y: Any = None, **how: Any) -> Any:
         (CalibratedClassifierCV(Ridge()), UnsupportedEstimatorError, "takes a classifier, and Ridge is a regressor"),
         (CalibratedClassifierCV(), UnsupportedEstimatorError, "holds no estimator"),
         (
-            CalibratedClassifierCV(StackingClassifier([("a", LogisticRegression())])),
+            CalibratedClassifierCV(LabelSpreading()),
             UnsupportedEstimatorError,
-            "CalibratedClassifierCV holds an estimator that cannot be kept. sklearn's StackingClassifier",
+            "CalibratedClassifierCV holds an estimator that cannot be kept. sklearn's LabelSpreading",
         ),
         (
             CalibratedClassifierCV(FrozenEstimator(LogisticRegression().fit(X64, codes(2)))),

@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
     StackingClassifier,
@@ -31,10 +32,12 @@ from gpupipe.errors import (
     UnsafeModelError,
     UnsupportedEstimatorError,
 )
+from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
+from gpupipe.models.scoring import takes_nan
 
-from .cases import LABELS, NAMES, matrix, outputs, target
+from .cases import LABELS, NAMES, matrix, ours, outputs, target
 
 X, Y2, Y3, Y = matrix(False, False), target(False, 2), target(False, 3), target(False, 0)
 FOREST = RandomForestClassifier(5, max_depth=4, random_state=0)
@@ -121,6 +124,20 @@ def test_labels_and_features_by_name_inside() -> None:
     ]
     fitted = VotingClassifier(codes, voting="soft").fit(X.astype(float), 1 - Y2)
     np.testing.assert_allclose(model.predict_proba(X), fitted.predict_proba(X.astype(float)), rtol=1e-9)
+
+
+def test_nan_where_those_that_see_it_take_it() -> None:
+    holes = X.copy()
+    holes[::5, 0] = np.nan
+    hist: Any = [("h", HistGradientBoostingClassifier(max_iter=5)), ("t", DecisionTreeClassifier(max_depth=3))]
+    for estimator in (StackingClassifier(hist, cv=2), VotingClassifier(hist, voting="soft")):
+        assert describe(estimator).accepts_nan
+        model = train(estimator, holes, Y2, feature_names=NAMES)
+        assert takes_nan(model) and np.isfinite(model.predict_proba(holes)).all()
+    for estimator in (StackingClassifier(hist, cv=2, passthrough=True), VotingClassifier(THREE)):
+        assert not describe(estimator).accepts_nan
+        assert not takes_nan(train(estimator, X, Y2, feature_names=NAMES))
+    assert takes_nan(ours("RandomForestClassifier")) and not takes_nan(ours("GradientBoostingClassifier"))
 
 
 def put(key: str, value: Any) -> Any:

@@ -348,7 +348,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "a protocol far off": lambda: _changed(lambda schema: schema.update(protocol=10**6)),
     "a deep tree": _deep,
     "a wide tree": lambda: _changed(
-        lambda schema: attributes(schema).update(gamma=node("ListNode", kind="list", content=[TEXT] * 100_001))
+        lambda schema: attributes(schema).update(gamma=node("ListNode", kind="list", content=[TEXT] * 50_001))
     ),
     "arrays out of order": _out_of_order,
 }
