@@ -27,6 +27,7 @@ from gpupipe.models import (
     xgb,
 )
 from gpupipe.models.committees import COMMITTEES, committee, is_committee
+from gpupipe.models.member import MAX_DEPTH
 from gpupipe.models.rows import Row
 from gpupipe.models.wrappers import WRAPPERS, wrapped, wrapper_of
 
@@ -94,9 +95,9 @@ def describe(estimator: Any) -> Row:
     """
     wrapper = wrapper_of(estimator)
     if wrapper is not None:
-        return wrapped(estimator, wrapper, describe)
+        return _not_too_deep(wrapped(estimator, wrapper, describe))
     if is_committee(estimator):
-        return committee(estimator, describe)
+        return _not_too_deep(committee(estimator, describe))
     kind = type(estimator)
     row = _BY_NAME.get(kind.__name__)
     if row is None or not f"{kind.__module__}.".startswith(f"{row.module}."):
@@ -105,6 +106,12 @@ def describe(estimator: Any) -> Row:
         return replace(row, accepts_nan=False)
     if row.accepts_nan and hasattr(estimator, "__sklearn_tags__"):  # older forests: not with every criterion
         return replace(row, accepts_nan=bool(estimator.__sklearn_tags__().input_tags.allow_nan))
+    return row
+
+
+def _not_too_deep(row: Row) -> Row:
+    if row.depth > MAX_DEPTH:
+        raise UnsupportedEstimatorError(f"{row.name} holds estimators more than {MAX_DEPTH} deep. Take one off.")
     return row
 
 
