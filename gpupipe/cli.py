@@ -7,6 +7,7 @@ import argparse
 import difflib
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -53,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["inspect", "nowhere.gpp"])
     1
     """
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
     try:
+        arguments = parser().parse_args(words)
         arguments.run(arguments)
         sys.stdout.flush()
         return DONE
@@ -64,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (GpupipeError, OSError) as error:
-        if arguments.debug:
+        if "--debug" in words:
             raise
         print(f"gpupipe: {error}", file=sys.stderr)
         return USAGE if isinstance(error, UsageError) else FAILED
@@ -88,12 +90,16 @@ def parser() -> argparse.ArgumentParser:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """argparse's own, with the nearest option or command and a word on where help is."""
+        """What argparse found wrong, with the nearest option or command and a word on where help is."""
         self.print_usage(sys.stderr)
-        asked = message.partition("unrecognized arguments: ")[2].split() or message.partition("choice: '")[2].split("'")
-        close = difflib.get_close_matches(asked[0].partition("=")[0], self.names(), n=1) if asked else []
+        unknown = re.match(r"unrecognized arguments: (\S+)|argument (\S+): invalid choice: '([^']*)'", message)
+        if unknown is None:
+            raise UsageError(f"{message}. Try: {self.prog} --help")
+        asked = unknown[1] or unknown[3]
+        close = difflib.get_close_matches(asked.partition("=")[0], self.names(), n=1)
         meant = f" Did you mean {close[0]}?" if close else ""
-        self.exit(USAGE, f"{self.prog}: {message}.{meant} Try: {self.prog} --help\n")
+        kind = "option" if unknown[1] else unknown[2].lower()
+        raise UsageError(f"There is no {kind} {asked!r}.{meant} Try: {self.prog} --help")
 
     def names(self) -> list[str]:
         """Its options and commands, and their options."""

@@ -203,7 +203,7 @@ HEADINGS = {
     "scoring": ("While scoring", "`transform`, `predict`, and a loaded `Scorer`."),
     "saving": ("While saving", "Nothing half-written is left."),
     "loading": ("While loading an artifact", ""),
-    "command line": ("On the command line", "Exit code 2, the message on stderr, unless said."),
+    "command line": ("On the command line", "The message on stderr; exit code 1, or 2 for a UsageError."),
 }
 
 
@@ -214,7 +214,11 @@ def page() -> str:
         title, note = HEADINGS[told]
         parts += [f"## {title}\n"] + ([f"{note}\n"] if note else [])
         parts += ["| What was wrong | Error | Message |", "| --- | --- | --- |"]
-        parts += [f"| {_cell(case.did)} | {_error(case)} | {_message(case)} |" for case in group]
+        before = ""
+        for case in group:
+            name = f"**{case.row}**: " if case.row != before else ""
+            parts.append(f"| {name}{_cell(case.did)} | {_error(case)} | {_message(case)} |")
+            before = case.row
         parts.append("")
     return "\n".join(parts)
 
@@ -226,8 +230,8 @@ def _cell(text: str) -> str:
 def _error(case: Case) -> str:
     if case.error is None:
         return "fine"
-    builtin = builtin_of(case.error)
-    return f"{case.error.__name__}" + (f" ({builtin.__name__})" if builtin else "")
+    builtins = [base.__name__ for base in case.error.__bases__ if not issubclass(base, GpupipeError)]
+    return f"{case.error.__name__} ({', '.join(builtins)})"
 
 
 def _message(case: Case) -> str:

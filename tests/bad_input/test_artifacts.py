@@ -372,14 +372,24 @@ def wrong_python(device, folder):
     "unknown options",
     "`gpupipe fit --splitt 0.2`",
     told="command line",
-    message="exit code 2: gpupipe: unrecognized arguments: --splitt 0.2. Did you mean --split? Try: gpupipe --help",
-    answer=[2, "gpupipe: unrecognized arguments: --splitt 0.2. Did you mean --split? Try: gpupipe --help\n"],
+    error=UsageError,
+    message="There is no option '--splitt'. Did you mean --split? Try: gpupipe --help",
     backends=False,
 )
 def option(device, folder):
-    words = ["fit", "mine.py", "--data", "d", "--out", "o", "--splitt", "0.2"]
-    ran = subprocess.run([sys.executable, "-m", "gpupipe", *words], capture_output=True, text=True, timeout=60)
-    return [ran.returncode, ran.stderr.splitlines(keepends=True)[-1]]
+    cli.parser().parse_args(["fit", "mine.py", "--data", "d", "--out", "o", "--splitt", "0.2"])
+
+
+@bad_input(
+    "unknown options",
+    "`gpupipe evalute`",
+    told="command line",
+    error=UsageError,
+    message="There is no command 'evalute'. Did you mean evaluate? Try: gpupipe --help",
+    backends=False,
+)
+def command(device, folder):
+    cli.parser().parse_args(["evalute", "model.gpp"])
 
 
 def test_a_full_disk_leaves_nothing_and_the_artifact_that_stood_there(tmp_path):
