@@ -5,6 +5,7 @@ and row by row. Never another exception, a warning from our own lines, a hang, o
 """
 
 import contextlib
+import datetime as dt
 import io
 import re
 import signal
@@ -51,6 +52,7 @@ from gpupipe.errors import (
 from gpupipe.expr.node import walk
 from gpupipe.expr.registry import operators
 
+EPS32 = float(np.finfo(np.float32).eps)
 SECONDS = 60  # for one case; most take a tenth
 MOMENTS = {"mean", "std", "var", "sum"}
 outcomes: Counter[str] = Counter()
@@ -433,3 +435,63 @@ def test_what_is_beyond_float64_is_told_and_no_nan(device, partitions):
     with no_warning_of_ours():
         pipeline = gp.Pipeline([col("x").quantile(0.25).cast("Float64").alias("y")], device=device).fit(source)
     assert pipeline.transform(source)["y"][0].as_py() == np.quantile(np.array(FAR["x"]) / 16, 0.25) * 16
+
+
+def test_the_extremes_of_a_column_of_no_type_warn_of_nothing():
+    table = pa.table({"n": pa.nulls(3), "g": ["a", "b", "a"]})
+    with no_warning_of_ours():
+        assert gp.Pipeline([col("n").max().over("g")]).fit_transform(table)["n"].to_pylist() == [None] * 3
+
+
+# -- simple features, against Polars and NumPy ----------------------------------------------------------------
+X, DAY = pl.col("x"), pl.col("d")
+SPREADS = pl.when(X.max() > X.min())
+ORACLES = {
+    "fill": (col("x").fill_null(-1.5), X.fill_null(-1.5)),
+    "standardize": (col("x").standardize(), SPREADS.then((X - X.mean()) / X.std(0)).otherwise(X * 0)),
+    "min_max": (col("x").min_max(), SPREADS.then((X - X.min()) / (X.max() - X.min())).otherwise(X * 0)),
+    "clip": (col("x").clip(-2, 3), X.clip(-2, 3)),
+    "log1p": (col("x").abs().log1p(), X.abs().log1p()),
+    "bins": (col("x").bucketize([-1.0, 0.0, 2.5]), X.map_batches(
+        lambda s: pl.Series(np.digitize(s.fill_null(0).to_numpy(), [-1.0, 0.0, 2.5])), return_dtype=pl.Int64
+    ).pipe(lambda found: pl.when(X.is_null()).then(None).otherwise(found))),
+    "year": (col("d").dt.year(), DAY.dt.year()),
+    "month": (col("d").dt.month(), DAY.dt.month()),
+    "weekday": (col("d").dt.weekday(), DAY.dt.weekday()),
+    "length": (col("s").str.len_bytes(), pl.col("s").str.len_bytes()),
+}  # fmt: skip
+NUMBERS_OR_NULL = st.none() | st.integers(-10**9, 10**9).map(lambda n: n / 1000) | st.sampled_from([0.0, -0.0, 2.0**53])
+DAYS_OR_NULL = st.none() | st.dates(dt.date(1, 1, 1), dt.date(9999, 12, 31))
+TEXTS_OR_NULL = st.none() | st.sampled_from(["", "\0", "a\0b", "é", "e\u0301", "😀", "x" * 5_000, "İ"])
+
+
+@settings(settings(QUICK, max_examples=25))
+@given(rows=st.lists(st.tuples(NUMBERS_OR_NULL, DAYS_OR_NULL, TEXTS_OR_NULL), min_size=1, max_size=60))
+def test_simple_features_are_what_polars_says(rows):
+    numbers, days, texts = zip(*rows, strict=True)
+    frame = pl.DataFrame({"x": numbers, "d": days, "s": texts},
+                         schema={"x": pl.Float64, "d": pl.Date, "s": pl.String})  # fmt: skip
+    whole = frame["x"].null_count() < len(rows)
+    for name, (ours, theirs) in ORACLES.items():
+        if name in ("standardize", "min_max") and not whole:
+            continue
+        found = gp.Pipeline([ours.alias("out")]).fit_transform(frame.to_arrow())["out"].to_pylist()
+        expected = frame.select(theirs.cast(pl.Float64).alias("out"))["out"].to_list()
+        scale = max((abs(value) for value in expected if value is not None), default=1.0)
+        for mine, other in zip(found, expected, strict=True):
+            assert (mine is None) == (other is None), name
+            assert mine is None or abs(mine - other) <= 8 * EPS32 * max(abs(other), scale), (name, mine, other)
+
+
+@settings(settings(QUICK, max_examples=25))
+@given(values=st.lists(TEXTS_OR_NULL, min_size=1, max_size=40))
+def test_codes_and_one_hot_are_counted_by_hand(values):
+    table = pa.table({"s": pa.array(values, pa.string())})
+    pipeline = gp.Pipeline([col("s").codes().alias("code"), col("s").one_hot().alias("hot")]).fit(table)
+    found = pipeline.transform(table)
+    counts = Counter(value for value in values if value is not None)
+    order = sorted(counts, key=lambda value: (-counts[value], value.encode()))
+    assert found["code"].to_pylist() == [0 if value is None else 2 + order.index(value) for value in values]
+    for at, value in enumerate(sorted(counts, key=str.encode)):
+        column = found.column(1 + at).to_pylist()
+        assert column == [float(other == value) for other in values]

@@ -56,11 +56,17 @@ def std(state: State, node: Node, dtype: DType) -> Column:
 
 
 def least(state: State, node: Node, dtype: DType) -> Column:
-    return _column(dtype, state.arrays["min"].astype(_register(dtype)), state.arrays["n"] > 0)
+    return _extreme(state, "min", dtype)
 
 
 def greatest(state: State, node: Node, dtype: DType) -> Column:
-    return _column(dtype, state.arrays["max"].astype(_register(dtype)), state.arrays["n"] > 0)
+    return _extreme(state, "max", dtype)
+
+
+def _extreme(state: State, name: str, dtype: DType) -> Column:
+    with np.errstate(invalid="ignore"):  # the infinity of a group without a value
+        values = state.arrays[name].astype(_register(dtype))
+    return _column(dtype, values, state.arrays["n"] > 0)
 
 
 def _register(dtype: DType) -> Any:
