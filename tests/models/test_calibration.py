@@ -16,7 +16,6 @@ from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.semi_supervised import LabelSpreading
-from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC, LinearSVC
 from xgboost import XGBClassifier
 
@@ -42,9 +41,14 @@ BASES: dict[str, Any] = {
 SINGLE = 2e-7  # XGBoost responds in float32, of which scikit-learn takes logarithms in float32; ours are float64
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
-@pytest.mark.parametrize("base", [name for name in BASES if name != "CatBoost"])
+METHODS = ("sigmoid", "isotonic", "temperature")
+FAST = [(base, method, 2 if method == "sigmoid" else 3) for base in ("LinearSVC", "HistGB", "XGBoost")
+        for method in METHODS]  # fmt: skip
+ALL = [(base, method, n) for base in BASES if base != "CatBoost" for method in METHODS for n in (2, 3)]
+SLOW = [pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in FAST]
+
+
+@pytest.mark.parametrize(("base", "method", "n_classes"), [*FAST, *SLOW])
 def test_it_says_what_scikit_learn_says(base: str, method: str, n_classes: int) -> None:
     pair = trained(CalibratedClassifierCV(BASES[base], method=method, cv=3), n_classes)
     steep = base == "GaussianNB" and method == "isotonic"  # knots 1e-9 apart: a last bit of the score is multiplied

@@ -136,6 +136,17 @@ def test_every_array_changed_or_dropped(name: str) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_byte_of_any_array_changed(data: st.DataObject) -> None:
+    change_a_byte(data)
+
+
+@pytest.mark.slow
+@settings(max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_byte_of_any_array_changed_5_000_times(data: st.DataObject) -> None:
+    change_a_byte(data)
+
+
+def change_a_byte(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(list(NESTED)))
     document, arrays, blobs = MODELS[name].to_parts()
     part = data.draw(st.sampled_from([key for key, array in arrays.items() if array.size]))

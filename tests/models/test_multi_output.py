@@ -279,7 +279,7 @@ TWO: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("n_classes", [2, 3, 4])
+@pytest.mark.parametrize("n_classes", [2, 3, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("base", list(TWO))
 def test_one_against_the_rest_and_one_against_one(base: str, n_classes: int) -> None:
     for wrapper in (OneVsRestClassifier(TWO[base]), OneVsOneClassifier(TWO[base])):

@@ -33,6 +33,7 @@ BASES: dict[str, Any] = {
 }
 SINGLE = 5e-8  # 1 - p, which XGBoost's wrapper computes in float32
 NO, YES = LABELS[2]
+LOGISTIC, CALIBRATED = "LogisticRegression", "calibrated XGBoost"
 
 
 def tolerance(base: str) -> float:
@@ -90,7 +91,9 @@ SCORINGS: dict[str, tuple[Any, Any]] = {  # of labels, and of codes
 
 
 @pytest.mark.parametrize("scoring", list(SCORINGS))
-@pytest.mark.parametrize("base", ["LogisticRegression", "LinearSVC", "XGBoost", "calibrated XGBoost"])
+@pytest.mark.parametrize(
+    "base", ["LinearSVC", "XGBoost", *(pytest.param(name, marks=pytest.mark.slow) for name in (LOGISTIC, CALIBRATED))]
+)
 def test_a_tuned_threshold(base: str, scoring: str) -> None:
     ours, theirs = SCORINGS[scoring]
     tuned = TunedThresholdClassifierCV(BASES[base], scoring=ours, cv=StratifiedKFold(2), thresholds=30)
