@@ -2,6 +2,7 @@
 
 import ast
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -222,6 +223,12 @@ def test_only_the_listed_modules_load_optional_packages() -> None:
             if package not in allowed:
                 wrong.append(f"{where(name, line)} loads {package!r}; MAY_LOAD allows it {sorted(allowed)}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_language_alone_loads_no_package_but_numpy() -> None:
+    ask = "import sys, gpupipe as gp; gp.col('x').str.replace('a', '$0'); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
+    assert not {"pyarrow", "safetensors", "sklearn", "numba", "pandas", "polars"} & set(ran.stdout.split())
 
 
 def test_nothing_is_unpickled_evaluated_or_imported_by_name() -> None:

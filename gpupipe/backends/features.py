@@ -13,7 +13,7 @@ from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder, Output, bind_outputs
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import TypeMismatchError
+from gpupipe.compiler.words import no_number
 from gpupipe.expr.node import Node, walk
 
 # Category codes are Int32; a vocabulary beyond 2^24 entries is far from what one column can hold here.
@@ -71,7 +71,7 @@ class FittedFeatures:
             TypeMismatchError: an output is text or a time.
         """
         if self._not_numeric is not None:
-            raise _no_number(self._not_numeric)
+            raise no_number(self._not_numeric.name, self._not_numeric.dtype, "a matrix holds")
         if out is None:
             out = np.empty((frame.n_rows, len(self.outputs)), np.float32)
         self._prepared.matrix(frame, out)
@@ -104,10 +104,3 @@ class FittedFeatures:
     def __repr__(self) -> str:
         shown = ", ".join(self.names[:6]) + (", …" if len(self.names) > 6 else "")
         return f"FittedFeatures({len(self.names)} columns: {shown})"
-
-
-def _no_number(output: Output) -> TypeMismatchError:
-    return TypeMismatchError(
-        f"The feature {output.name!r} is {output.dtype}; a matrix holds numbers. "
-        "For text: .codes(), .one_hot() or .target_mean(); for times: .dt parts."
-    )

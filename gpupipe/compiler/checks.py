@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from gpupipe.errors import ParameterError
 from gpupipe.expr.node import Node
-from gpupipe.expr.patterns import why_unreadable
+from gpupipe.expr.re2 import why_unreadable
 from gpupipe.expr.times import zone_of
 
 

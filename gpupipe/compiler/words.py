@@ -36,6 +36,17 @@ def noted(names: Iterable[str], notes: Mapping[str, str]) -> str:
     return "".join(f" {notes[name]}" for name in names if name in notes)
 
 
+def no_number(feature: str, dtype: DType, who: str, why: str = "") -> TypeMismatchError:
+    """A feature of text or times where numbers alone can stand.
+
+    >>> print(no_number("city", DType("String"), "a matrix holds"))
+    The feature 'city' is String; a matrix holds numbers. For text: .codes(), .one_hot() or .target_mean().
+    """
+    hints = {"String": "For text: .codes(), .one_hot() or .target_mean()."}
+    hint = hints.get(dtype.name, "For times: .dt parts.")
+    return TypeMismatchError(f"The feature {feature!r} is {dtype}; {who} numbers. {hint}{why}")
+
+
 def word_of(node: Node, root: Node, op: str) -> str:
     """What the user wrote that `node` of `root` comes from: a sign, or the name of the outermost call that made it.
 

@@ -1,9 +1,6 @@
-"""Regular expressions and what matches are replaced by: Polars' words for them, RE2's in the engine."""
+"""What matches of a regular expression are replaced by: Polars' words for it, RE2's in the engine."""
 
 import re
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from gpupipe.errors import ParameterError
 
@@ -34,19 +31,3 @@ def _written(found: re.Match[str]) -> str:
             "${1}, and $$ for a dollar sign."
         )
     return f"\\{group}"
-
-
-def why_unreadable(pattern: str, value: str | None = None) -> str | None:
-    """Why RE2 cannot read a pattern, or replace its matches by `value`; None where it can.
-
-    >>> why_unreadable("a(b)", "$1"), why_unreadable("a(")
-    (None, 'Invalid regular expression: missing ): a(')
-    """
-    nothing = pa.array([""])
-    try:
-        pc.match_substring_regex(nothing, pattern)
-        if value is not None:
-            pc.replace_substring_regex(nothing, pattern=pattern, replacement=replacement(value))
-    except (pa.ArrowInvalid, ParameterError) as error:
-        return str(error).rstrip(".")
-    return None

@@ -13,7 +13,7 @@ import numpy as np
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE, Elementwise
 from gpupipe.expr.node import Node
-from gpupipe.expr.patterns import why_unreadable
+from gpupipe.expr.re2 import why_unreadable
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.schema import parse_dtype
 

@@ -15,8 +15,8 @@ from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
 from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
-from gpupipe.compiler.words import noted
-from gpupipe.errors import NullableFeatureError, TargetError, TypeMismatchError, counted
+from gpupipe.compiler.words import no_number, noted
+from gpupipe.errors import NullableFeatureError, TargetError, counted
 from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
@@ -101,11 +101,8 @@ class Declared:
 def _refuse_text(plan: Plan, row: Row) -> None:
     for feature in plan.features:
         if feature.dtype.name == "String" or feature.dtype.is_temporal:
-            raise TypeMismatchError(
-                f"The feature {feature.name!r} is {feature.dtype}; {row.name} learns from numbers. "
-                "For text: .codes(), .one_hot() or .target_mean(); for times: .dt parts."
-                f"{noted(columns_of([feature.node]), plan.schema.notes)}"
-            )
+            why = noted(columns_of([feature.node]), plan.schema.notes)
+            raise no_number(feature.name, feature.dtype, f"{row.name} learns from", why)
 
 
 def _refuse_nullable(plan: Plan, row: Row) -> None:

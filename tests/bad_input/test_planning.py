@@ -491,7 +491,7 @@ def model_without_nulls(device, folder):
     told=PLANNING,
     error=TypeMismatchError,
     message="The feature 'city' is String; LogisticRegression learns from numbers. For text: .codes(), .one_hot() or "
-    ".target_mean(); for times: .dt parts.",
+        ".target_mean().",
 )
 def text_feature(device, folder):
     plan(device, city, target="left", model=LogisticRegression())
