@@ -191,9 +191,9 @@ def _changed_probe(parts, rng):
     table = parts.tables["probe"]
     at = rng.randrange(table.num_columns)
     column = rng.choice([
-        pa.nulls(table.num_rows), pa.array(["a"] * table.num_rows), pa.array([[1]] * table.num_rows),
+        pa.nulls(table.num_rows), pa.array(["a"] * table.num_rows), pa.array(["é"] * table.num_rows).dictionary_encode(),
         pa.array(range(table.num_rows)), pa.array([2**63 - 1] * table.num_rows),
-        pa.array([float("nan")] * table.num_rows), pa.array([b"\xff"] * table.num_rows),
+        pa.array([float("nan")] * table.num_rows), pa.array([2**62] * table.num_rows, pa.timestamp("s", "Nowhere")),
         table.column((at + 1) % table.num_columns),
     ])  # fmt: skip
     parts.tables["probe"] = rng.choice([
