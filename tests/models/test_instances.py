@@ -29,7 +29,8 @@ X, Y2, Y = matrix(False, False), target(False, 2), target(False, 0)
 )
 def test_the_first_of_equal_values_come_first(values: Any, data: st.DataObject) -> None:
     k = data.draw(st.integers(1, values.shape[1]))
-    want = [sorted(range(len(row)), key=lambda at, row=row: (row[at], at))[:k] for row in values.tolist()]
+    pairs = [[(value, at) for at, value in enumerate(row)] for row in values.tolist()]
+    want = [[at for _, at in sorted(row)[:k]] for row in pairs]
     assert first_smallest(values, k).tolist() == want
 
 

@@ -259,7 +259,8 @@ def _bomb(size: int) -> bytes:
 
 
 def _with_entry(name: str, data: bytes = b"") -> bytes:
-    return together(*(part for part in (taken_apart()[0], {**taken_apart()[1], name: data})))
+    schema, files = taken_apart()
+    return together(schema, {**files, name: data})
 
 
 def _doubled() -> bytes:

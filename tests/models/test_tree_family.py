@@ -26,7 +26,7 @@ from .cases import NAMES, matrix, ours, target
 X, Y2, Y = matrix(False, False), target(False, 2), target(False, 0)
 
 
-CONSTRAINED = {
+CONSTRAINED: dict[str, Any] = {
     "a tree": lambda given: DecisionTreeRegressor(random_state=0, monotonic_cst=given),
     "an extra tree": lambda given: ExtraTreeRegressor(random_state=0, monotonic_cst=given),
     "a forest": lambda given: RandomForestRegressor(5, random_state=0, monotonic_cst=given),
