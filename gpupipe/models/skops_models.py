@@ -4,6 +4,7 @@ Unlike all other forms these need scikit-learn, of the minor version they were t
 scikit-learn multiplies matrices, the last bits of a row may hang on the rows scored with it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -131,10 +132,14 @@ class Skops:
         outputs = checks.number(params, "outputs")
         checks.require(1 <= outputs <= 2**31 and outputs.is_integer(), "parameter 'outputs' is no number of them")
         versions = [params[name] for name in ("scikit_learn", "skops")]
-        checks.require(all(isinstance(v, str) and 0 < len(v) < 40 for v in versions), "its versions are no texts")
+        plain = [isinstance(v, str) and _VERSION.fullmatch(v) for v in versions]  # a message says what to install
+        checks.require(all(plain), "its versions are none")
         file = skops_file.read(bytes(blobs[BLOB]))
         checks.require(file.root[1] in SCORES, f"its skops file holds a {'.'.join(file.root)}")
         return cls(file, int(outputs), n_features, *versions)
+
+
+_VERSION = re.compile(r"[0-9]{1,5}\.[0-9]{1,5}[0-9A-Za-z.+]{0,30}")
 
 
 def _minor(version: str) -> str:

@@ -124,6 +124,8 @@ def _changed_plan(document, rng):
 
 
 def _changed_array(array, rng):
+    if isinstance(array, np.ndarray) and array.ndim == 0:  # by an earlier change
+        return array[None]
     size = len(array)
     if isinstance(array, pa.Array):
         return rng.choice([
@@ -160,9 +162,15 @@ _TEXTS = ["", "0", "-1", "1", "3", "7", "100000", str(2**31), str(2**63), "1E0",
           "multi:softprob", "binary:logistic", "reg:squarederror", "x"]  # fmt: skip
 
 
-def _changed_booster(parts, rng):
-    """Another value somewhere in a booster, of its own type."""
+def _changed_blob(parts, rng):
+    """Another value somewhere in a booster, of its own type; other bytes somewhere in another blob."""
     name = rng.choice(sorted(parts.blobs))
+    if not name.endswith(".ubj"):
+        data = bytearray(parts.blobs[name])
+        for _ in range(rng.choice([1, 1, 4])):
+            data[rng.randrange(len(data))] = rng.choice([0, 0x7F, 0xFF, *b"[{\"'0}]", rng.randrange(256)])
+        parts.blobs[name] = bytes(data)[: rng.choice([None, None, None, len(data) // 2])]
+        return
     try:
         booster = ubj.read(parts.blobs[name])
     except ArtifactCorruptError:  # an earlier change has left none
@@ -191,8 +199,8 @@ def _changed_probe(parts, rng):
     table = parts.tables["probe"]
     at = rng.randrange(table.num_columns)
     column = rng.choice([
-        pa.nulls(table.num_rows), pa.array(["a"] * table.num_rows), pa.array(["é"] * table.num_rows).dictionary_encode(),
-        pa.array(range(table.num_rows)), pa.array([2**63 - 1] * table.num_rows),
+        pa.nulls(table.num_rows), pa.array(["a"] * table.num_rows), pa.array(range(table.num_rows)),
+        pa.array(["é"] * table.num_rows, pa.string()).dictionary_encode(), pa.array([2**63 - 1] * table.num_rows),
         pa.array([float("nan")] * table.num_rows), pa.array([2**62] * table.num_rows, pa.timestamp("s", "Nowhere")),
         table.column((at + 1) % table.num_columns),
     ])  # fmt: skip
@@ -214,7 +222,7 @@ def changed(contents, rng):
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         what = rng.random()
         if parts.blobs and rng.random() < 0.7:
-            _changed_booster(parts, rng)
+            _changed_blob(parts, rng)
         elif what < 0.72 or (what < 0.92 and not parts.arrays):
             _changed_document(parts.document if rng.random() < 0.3 else parts.document.get("plan"), rng)
         elif what < 0.92:
