@@ -28,8 +28,9 @@ _KERNELS = (
     *("Sum", "Product", "Exponentiation", "CompoundKernel", "ConstantKernel", "WhiteKernel", "RBF", "Matern"),
     *("RationalQuadratic", "ExpSineSquared", "DotProduct", "PairwiseKernel"),
 )
-# (module, class) of each object that may be built. All of them score in NumPy: what a hostile file may put into their
-# attributes can be wrong, or an error, but no index that compiled code would trust.
+# (module, class) of each object that may be built. What a hostile file may put into their attributes can be wrong, or
+# an error, but no index or shape that compiled code would trust: all score in NumPy, but for EllipticEnvelope's
+# distances, before which the shape is checked (`skops_models`).
 TYPES: frozenset[tuple[str, str]] = frozenset(
     {
         (f"{_GP}._gpr", "GaussianProcessRegressor"),
@@ -55,6 +56,7 @@ _HEADER = re.compile(
     rb"\{'descr': '[<|][biuf](?P<size>[1248])', 'fortran_order': (?:False|True), "
     rb"'shape': \((?P<shape>|\d{1,15},|\d{1,15}(?:, \d{1,15}){1,7})\), \} *\n"
 )
+_OUTPUT = "_sklearn_output_config"  # has scikit-learn import pandas or polars
 _PLACE = {"__loader__", "__module__", "__class__"}
 _UNREADABLE = (zipfile.BadZipFile, EOFError, NotImplementedError, OverflowError, RuntimeError, ValueError, struct.error)
 _NOTHING = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "null", "is_json": True}
@@ -65,7 +67,7 @@ class Checked:
     """A schema whose nodes are all allowed, and the arrays it names.
 
     Attributes:
-        schema: the node of the whole; names arrays by number in the order they are met, and no identities.
+        schema: the node of the whole; names arrays by number in the order they are met, each once, and no identities.
         arrays: name to the bytes of a ``.npy`` file.
         protocol: skops's version of the format.
     """
@@ -106,7 +108,7 @@ def read(data: bytes) -> Checked:
     checks.require(type(protocol) is int and 0 <= protocol < 100, "its skops schema has no protocol")
     walk = _Walk(entries, strict=True)
     found = Checked(walk.node(schema, 0), walk.arrays, protocol)
-    checks.require(set(walk.names) == set(entries), "its skops file holds arrays that nothing names")
+    checks.require(set(walk.arrays) == set(entries), "its skops file holds arrays that nothing names")
     return found
 
 
@@ -167,7 +169,6 @@ class _Walk:
 
     def __init__(self, entries: Mapping[str, bytes], *, strict: bool) -> None:
         self.entries, self.strict = entries, strict
-        self.names: dict[str, str] = {}  # of arrays, theirs to ours
         self.arrays: dict[str, bytes] = {}
         self.nodes = 0
 
@@ -211,6 +212,10 @@ class _Walk:
         keys = self.node(types, depth + 1)
         of_text = keys["__loader__"] == "ListNode" and all(key["__loader__"] == "TypeNode" for key in keys["content"])
         checks.require(of_text and len(keys["content"]) == len(content), "the names of a skops object are no texts")
+        if _OUTPUT in content:
+            checks.require(not self.strict, "a skops object asks for data frames")
+            content = {key: value for key, value in content.items() if key != _OUTPUT}
+            keys["content"].pop()  # all are alike
         made = {key: self._attribute(key, value, depth) for key, value in content.items()}
         return {"content": made, "key_types": keys}
 
@@ -238,12 +243,10 @@ class _Walk:
         checks.require(right, f"a skops array of type {name} ({str(found['type'])[:20]}) is not allowed")
         file = found["file"]
         checks.require(isinstance(file, str) and file in self.entries, "a skops array is not in its file")
-        if file not in self.names:
-            ours = f"{len(self.names)}.npy"
-            checks.require(not self.strict or ours == file, "the arrays of a skops file are out of order")
-            self.names[file] = ours
-            self.arrays[ours] = _check_npy(self.entries[file])
-        return {"file": self.names[file], "type": "numpy"}
+        ours = f"{len(self.arrays)}.npy"  # one for each place: building takes no more memory than the file
+        checks.require(not self.strict or ours == file, "the arrays of a skops file are shared or out of order")
+        self.arrays[ours] = _check_npy(self.entries[file])
+        return {"file": ours, "type": "numpy"}
 
 
 _Builder = Callable[[_Walk, dict[str, Any], str, int], dict[str, Any]]

@@ -46,6 +46,14 @@ def _decision(estimator: Any, X: Floats) -> Any:
     return estimator.decision_function(X)
 
 
+def _distances(estimator: Any, X: Floats) -> Any:
+    """Scores of Mahalanobis's distance, whose compiled code reads as many numbers as X has columns squared, unasked."""
+    found, width = estimator.get_precision(), X.shape[1]
+    square = isinstance(found, np.ndarray) and found.shape == (width, width)
+    checks.require(square, "its estimator's precision has another shape")
+    return estimator.decision_function(X)
+
+
 def _prediction(estimator: Any, X: Floats) -> Any:
     return estimator.predict(X)
 
@@ -60,7 +68,7 @@ SCORES: dict[str, Callable[[Any, Floats], Any]] = {
     "GaussianProcessRegressor": _prediction,
     "KernelRidge": _prediction,
     "QuadraticDiscriminantAnalysis": _decision,
-    "EllipticEnvelope": _decision,
+    "EllipticEnvelope": _distances,
     "KernelPCA": _transformed,
     "Nystroem": _transformed,
     "RBFSampler": _transformed,

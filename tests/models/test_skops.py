@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
@@ -199,6 +200,39 @@ def test_an_object_that_is_listed_but_not_scored_is_refused() -> None:
     schema, files = taken_apart()
     schema.update(__module__="sklearn.preprocessing._data", __class__="KernelCenterer")
     assert "holds a sklearn.preprocessing._data.KernelCenterer" in refused(document(), together(schema, files))
+
+
+def test_arrays_are_named_once_so_that_a_small_file_stays_small() -> None:
+    schema, files = taken_apart()
+    array = attributes(schema)["X_fit_"]
+    attributes(schema)["kernel_params"] = node("ListNode", kind="list", content=[array] * 1000)
+    assert "shared" in refused(document(), together(schema, files))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_data_frames_are_refused_and_left_out(kind: str) -> None:
+    schema, files = taken_apart("KernelPCA")
+    asked = node("DictNode", content={"transform": {**TEXT, "content": f'"{kind}"'}}, key_types=NAMES_NODE)
+    attributes(schema)["_sklearn_output_config"] = asked
+    schema["content"]["key_types"]["content"].append(node("TypeNode", kind="str"))
+    assert "data frames" in refused(document("KernelPCA"), together(schema, files))
+    case = CASES["KernelPCA"]
+    framed = train(clone(case.estimator).set_output(transform=kind), case.X, case.y, feature_names=NAMES)
+    assert framed.blobs["skops"] == ours("KernelPCA").blobs["skops"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (0, 0), (4,), ()])
+@pytest.mark.parametrize("stored", ["true", "false"])
+def test_a_precision_of_another_shape_never_reaches_compiled_code(shape: tuple[int, ...], stored: str) -> None:
+    """SciPy's cdist reads (features, features) numbers of it, however many there are."""
+    schema, files = taken_apart("EllipticEnvelope")
+    where = attributes(schema)
+    where["store_precision"] = {**TEXT, "content": stored}
+    for name in ("precision_", "covariance_"):
+        files[where[name]["file"]] = npy(np.ones(shape))
+    model = Model.from_parts(document("EllipticEnvelope"), {}, {"skops": together(schema, files)})
+    with pytest.raises(ArtifactCorruptError, match="The saved model is damaged"):
+        model.predict(X[:5])
 
 
 def test_jobs_are_refused() -> None:
