@@ -18,6 +18,7 @@ from gpupipe.kernels.reference.math import sigmoid as logistic
 Floats = NDArray[np.float64]
 
 CLASSIFIER = ("classifier",)
+FROM_ZERO = float(np.nextafter(0.0, -1.0))  # the threshold of those that decide for the second class at 0 already
 
 
 def pair(second: Floats) -> Floats:
@@ -116,7 +117,7 @@ class Link:
         outputs: the fewest and the most raw outputs it can be given; 0 as most: any number.
         probabilities: raw scores to class probabilities of shape (rows, classes); None where there are none.
         mean: raw scores to a regression's prediction; None for classifiers.
-        threshold: a binary score above it decides for the second class.
+        threshold: a binary score above it decides for the second class, an outlier detector's for no outlier.
         scores: whether there is what scikit-learn calls a decision function.
         scored: raw scores to that decision function; None where they are it.
         chosen: raw scores to the index of the class; None: the largest, or above the threshold.

@@ -2,6 +2,7 @@
 
 from gpupipe.models.link import (
     CLASSIFIER,
+    FROM_ZERO,
     Floats,
     Link,
     boosted_votes,
@@ -23,10 +24,12 @@ __all__ = ["LINKS", "Floats", "Link", "identity"]
 
 LINKS: dict[str, Link] = {
     "sigmoid": Link(CLASSIFIER, (1, 1), sigmoid),
+    "sigmoid_from_zero": Link(CLASSIFIER, (1, 1), sigmoid, threshold=FROM_ZERO),
     "softmax": Link(CLASSIFIER, (2, 0), softmax),
     "one_vs_rest": Link(CLASSIFIER, (2, 0), one_vs_rest),
     "modified_huber": Link(CLASSIFIER, (1, 0), modified_huber),
     "margin": Link(CLASSIFIER, (1, 0)),  # no probabilities: a linear support vector machine
+    "margin_from_zero": Link(CLASSIFIER, (1, 1), threshold=FROM_ZERO),  # one of LIBSVM's
     "given": Link(CLASSIFIER, (1, 0), given, threshold=0.5, scores=False),
     "one_vs_all": Link(CLASSIFIER, (2, 0), one_vs_all, shares=False),
     "identity": Link(("regressor", "ranker"), (1, 1), mean=identity),
@@ -34,9 +37,10 @@ LINKS: dict[str, Link] = {
     "expit": Link(("regressor",), (1, 1), mean=one_vs_all),
     "softplus": Link(("regressor",), (1, 1), mean=softplus),
     "signed_square": Link(("regressor",), (1, 1), mean=signed_square),
-    "double_sigmoid": Link(CLASSIFIER, (1, 1), double_sigmoid),
+    "double_sigmoid": Link(CLASSIFIER, (1, 1), double_sigmoid, threshold=FROM_ZERO),
     "boosted_votes": Link(CLASSIFIER, (1, 0), boosted_votes),
-    "inlier": Link(("outlier_detector",), (1, 1)),
+    "inlier": Link(("outlier_detector",), (1, 1), threshold=FROM_ZERO),
+    "inlier_above_zero": Link(("outlier_detector",), (1, 1)),
     **ONE_AGAINST_ONE,
     **CENTROIDS,
     **MULTICLASS,

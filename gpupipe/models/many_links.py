@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.models import checks, pairs
-from gpupipe.models.link import CLASSIFIER, Floats, Link, identity, pair, shares, softmax
+from gpupipe.models.link import CLASSIFIER, FROM_ZERO, Floats, Link, identity, pair, shares, softmax
 
 
 def _of_decisions(function: Callable[[Floats], NDArray[Any]]) -> Callable[[Floats], NDArray[Any]]:
@@ -24,6 +24,10 @@ def _best_scored(decisions: Floats) -> NDArray[Any]:
 
 def _above_zero(decisions: Floats) -> NDArray[Any]:
     return (decisions[:, 0] > 0).astype(np.intp)
+
+
+def _from_zero(decisions: Floats) -> NDArray[Any]:
+    return (decisions[:, 0] > FROM_ZERO).astype(np.intp)
 
 
 def _halves(n_outputs: int) -> int:
@@ -124,7 +128,7 @@ ONE_AGAINST_ONE: dict[str, Link] = {
     "pairs": Link(outputs=(3, 0), chosen=pairs.votes, **_PAIRS),
     "votes": Link(outputs=(3, 0), chosen=pairs.votes, scored=pairs.against_rest, **_PAIRS),
     "broken_ties": Link(outputs=(3, 0), chosen=_best_scored, scored=pairs.against_rest, **_PAIRS),
-    "coupled_margin": Link(outputs=(3, 3), chosen=_of_decisions(_above_zero), scored=_DECISIONS, **_COUPLED),
+    "coupled_margin": Link(outputs=(3, 3), chosen=_of_decisions(_from_zero), scored=_DECISIONS, **_COUPLED),
     "coupled_pairs": Link(outputs=(6, 0), chosen=_of_decisions(pairs.votes), scored=_DECISIONS, **_COUPLED),
     "coupled_votes": Link(
         outputs=(6, 0), chosen=_of_decisions(pairs.votes), scored=_of_decisions(pairs.against_rest), **_COUPLED

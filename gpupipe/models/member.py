@@ -95,7 +95,7 @@ class Member:
         if self.kind == "clusterer":
             return raw.argmin(axis=1).astype(np.int64)
         if self.kind == "outlier_detector":
-            return np.where(raw[:, 0] >= 0.0, 1, -1).astype(np.int64)
+            return np.where(raw[:, 0] > self.meaning.threshold, 1, -1).astype(np.int64)
         raise self.lacks("predict", "transform")
 
     def probabilities(self, raw: Floats) -> Floats:

@@ -148,13 +148,15 @@ def _held(
 
 # The libraries' own exceptions that are no ValueError, as XGBoostError is
 _COMPLAINTS = ("LightGBMError", "CatBoostError")
+# What a library raises on data it cannot learn from: LinearDiscriminantAnalysis an IndexError on constant features.
+_REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
 def _fit(row: Row, clone: Any, X: NDArray[Any], arguments: dict[str, Any]) -> None:
     try:
         (clone if row.fits is None else row.fits(clone)).fit(X, **arguments)
     except Exception as error:
-        if not isinstance(error, ValueError | TypeError) and type(error).__name__ not in _COMPLAINTS:
+        if not isinstance(error, _REFUSALS) and type(error).__name__ not in _COMPLAINTS:
             raise
         shape = f"{counted(X.shape[0], 'row')} × {counted(X.shape[1], 'feature')}"
         raise TrainingError(f"{row.path} refused to train on {shape}: {error}") from error

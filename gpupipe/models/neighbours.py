@@ -167,7 +167,7 @@ def _inverse(far: Floats) -> Floats:
 def refuse_the_users_own(estimator: Any, feature_names: list[str]) -> None:
     """Refuse, before training, weights and metrics that are code, or that we do not know."""
     name = type(estimator).__name__
-    if callable(estimator.weights) or estimator.weights not in ("uniform", "distance"):
+    if callable(estimator.weights) or estimator.weights not in ("uniform", "distance", None):
         raise UnsafeModelError(f"{name} with weights of its own has no saved form. Use 'uniform' or 'distance'.")
     known = not callable(estimator.metric) and estimator.metric in (*METRICS, "cityblock", "l1", "l2", "p", "infinity")
     if not known or estimator.metric_params is not None:

@@ -70,7 +70,7 @@ def gradient_classifier(estimator: Any) -> tuple[Trees, str]:
     body = staged(estimator)
     if estimator.loss == "exponential":
         return body, "double_sigmoid"
-    return body, "sigmoid" if body.n_outputs == 1 else "softmax"
+    return body, "sigmoid_from_zero" if body.n_outputs == 1 else "softmax"
 
 
 def gradient_regressor(estimator: Any) -> tuple[Trees, str]:
@@ -104,6 +104,8 @@ def median_trees(estimator: Any) -> tuple[MedianTrees, str]:
     nodes = assemble([tree_table(tree, tree.value[:, 0, :]) for tree in trees])
     body = Trees(nodes, np.zeros(len(trees)), False, None, int(estimator.n_features_in_))
     weights = np.array(estimator.estimator_weights_[: len(trees)], dtype=np.float64)
+    if not weights.any():  # the first tree was no better than chance, and is the only one
+        weights[:] = 1.0
     return MedianTrees(body, weights), "identity"
 
 

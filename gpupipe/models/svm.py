@@ -185,8 +185,8 @@ def classifier(estimator: Any) -> tuple[KernelMachine | Linear, str]:
     link = "pairs" if estimator.decision_function_shape == "ovo" else "votes"
     if estimator.break_ties and link == "votes":
         link = "broken_ties"
-    if not many:
-        link = "margin"
+    if not many:  # LIBSVM decides for the second class at 0 too
+        return body, "coupled_margin" if len(sigmoids[0]) else "margin_from_zero"
     return body, f"coupled_{link}" if len(sigmoids[0]) else link
 
 
@@ -197,7 +197,7 @@ def regressor(estimator: Any) -> tuple[KernelMachine | Linear, str]:
 
 def one_class(estimator: Any) -> tuple[KernelMachine | Linear, str]:
     """A fitted OneClassSVM."""
-    return _body(estimator), "inlier"
+    return _body(estimator), "inlier_above_zero"
 
 
 def _row(name: str, kind: Any, convert: Any) -> Row:

@@ -50,6 +50,11 @@ def test_any_power(p: float) -> None:
     np.testing.assert_allclose(model.predict(X[60:90]), want, rtol=1e-9)
 
 
+def test_no_weights_are_uniform_ones() -> None:
+    unset, uniform = (train(KNeighborsRegressor(weights=w), X, Y, feature_names=NAMES) for w in (None, "uniform"))
+    assert unset.digest() == uniform.digest()
+
+
 def test_rows_at_no_distance_weigh_alone() -> None:
     rows = np.array([[0], [0], [1]], np.float32)
     model = train(KNeighborsRegressor(3, weights="distance"), rows, np.array([1.0, 3.0, 50.0]), feature_names=["x"])

@@ -54,7 +54,7 @@ def test_labels_from_arrow(y: Any) -> None:
         ([1, "a"], "mixes types"),
         ([["a"], ["b"]], "cannot be classes"),
         (np.array(["2020-01-01", "2021-01-01"], "M8[D]"), "cast others to strings"),
-        (["a", None], "null in 1 of 2"),
+        (["a", None], "null or NaN in 1 of 2"),
         ([], "no rows"),
         ([0.5, 1.0], "fractional numbers, such as 0.5"),
         ([1.0, np.inf], "fractional"),

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from xgboost import XGBClassifier, XGBRegressor
@@ -22,6 +23,7 @@ from gpupipe.errors import (
     ParameterError,
     SchemaMismatchError,
     TargetError,
+    TrainingError,
     UnsafeModelError,
     WeightsError,
 )
@@ -177,6 +179,11 @@ def test_early_stopping_needs_rows() -> None:
     with pytest.raises(TargetError, match="label 2"):
         stop = XGBClassifier(early_stopping_rounds=3)
         train(stop, X, Y2, validation=(X, Y3, None), feature_names=NAMES)
+
+
+def test_what_a_library_raises_on_constant_features_is_ours() -> None:
+    with pytest.raises(TrainingError, match="LinearDiscriminantAnalysis refused to train on 4 rows"):
+        train(LinearDiscriminantAnalysis(), np.ones((4, 1), np.float32), [0, 1, 0, 1], feature_names=["x"])
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,27 @@ def test_coupled_probabilities_are_probabilities(shares: list[float]) -> None:
     assert (pairs.coupled(np.array([shares])) == found[0]).all()
 
 
+@pytest.mark.parametrize("estimator", [SVC(kernel="linear"), SVC(kernel="poly"), SVC(kernel="sigmoid"), SVC()])
+def test_a_score_of_zero_is_for_the_second_class(estimator: Any) -> None:
+    """As LIBSVM counts votes: between two rows, and of rows that are all alike."""
+    rows, y = np.float32([[-1], [1], [-2], [2]]), np.array([0, 1, 0, 1])
+    if estimator.kernel == "rbf":
+        rows = np.zeros_like(rows)
+    model = train(estimator, rows, y, feature_names=["x"])
+    middle = np.zeros((1, 1), np.float32)
+    assert model.decision_function(middle).tolist() == [0.0]
+    assert model.predict(middle) == estimator.fit(rows.astype(float), y).predict(middle.astype(float)) == [1]
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_a_score_of_zero_is_an_outlier(kernel: Any) -> None:
+    rows = np.ones((6, 1), np.float32)
+    estimator = OneClassSVM(kernel=kernel)
+    model = train(estimator, rows, feature_names=["x"])
+    assert (model.decision_function(rows) == 0.0).all()
+    assert model.predict(rows).tolist() == estimator.fit(rows.astype(float)).predict(rows.astype(float)).tolist()
+
+
 def test_ten_classes() -> None:
     classes = np.searchsorted(np.quantile(Y, np.arange(1, 10) / 10), Y)
     for shape in ("ovr", "ovo"):

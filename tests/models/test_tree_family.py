@@ -9,6 +9,7 @@ from sklearn.ensemble import (
     AdaBoostRegressor,
     BaggingClassifier,
     ExtraTreesRegressor,
+    GradientBoostingClassifier,
     GradientBoostingRegressor,
     IsolationForest,
     RandomForestRegressor,
@@ -46,6 +47,27 @@ def test_constraints_are_given_by_name(which: str) -> None:
     assert (np.diff(model.predict(rows)) >= 0).all()
     with pytest.raises(ColumnNotFoundError, match="Did you mean 'f0'"):
         train(made({"f00": 1}), X, Y, feature_names=NAMES)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "exponential"])
+def test_a_score_of_zero_is_for_the_second_class(loss: Any) -> None:
+    """Of gradient boosting in scikit-learn, unlike of most: balanced classes and a feature that says nothing."""
+    rows, y = np.repeat(np.float32([[0], [1]]), 8, axis=0), np.tile(["no", "yes"], 8)
+    estimator = GradientBoostingClassifier(n_estimators=3, loss=loss)
+    model = train(estimator, rows, y, feature_names=["x"])
+    assert (model.decision_function(rows) == 0.0).all()
+    assert model.predict(rows).tolist() == estimator.fit(rows, y).predict(rows).tolist() == ["yes"] * 16
+    assert Model.from_parts(*model.to_parts()).predict(rows).tolist() == ["yes"] * 16
+
+
+def test_a_first_tree_no_better_than_chance_is_the_median() -> None:
+    y = np.arange(40) % 2
+    rows = np.zeros((40, 1), np.float32)
+    estimator = AdaBoostRegressor(random_state=0)
+    model = train(estimator, rows, y, feature_names=["x"])
+    fitted = estimator.fit(rows, y)
+    assert fitted.estimator_weights_.tolist() == [0.0] * 50 and len(fitted.estimators_) == 1
+    assert model.predict(rows).tolist() == fitted.predict(rows).tolist()
 
 
 @pytest.mark.parametrize(
