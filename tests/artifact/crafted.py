@@ -806,10 +806,10 @@ BOOSTERS = {
         XGB,
     ),
     "a base score that is none": Case(
-        "base_score|cannot read it", in_booster("learner_model_param", "base_score", "x"), XGB
+        "base_scores?|base scores?|cannot read it", in_booster("learner_model_param", "base_score", "x"), XGB
     ),
     "base scores for more classes": Case(
-        "base_score|cannot read it|score otherwise",
+        "base scores?|cannot read it",
         in_booster("learner_model_param", "base_score", "[" + "1E0," * 5000 + "1E0]"),
         XGB,
     ),
