@@ -109,10 +109,10 @@ def given_targets(y: Any) -> dict[str, Any]:
         if table is not None and table.num_columns > 1:
             return {f"{_OF}{name}": table.column(name) for name in table.column_names}
     nested = isinstance(y, list | tuple) and len(y) > 0 and isinstance(y[0], list | tuple | np.ndarray)
-    matrix = np.asarray(y) if nested else y
+    matrix = np.array(y, dtype=object) if nested else y  # else numbers beside text would become text
     if isinstance(matrix, np.ndarray) and matrix.ndim == 2 and matrix.shape[1] > 1:
         return {f"{_OF}y{at}": matrix[:, at] for at in range(matrix.shape[1])}
-    return {GIVEN_TARGET: y}
+    return {GIVEN_TARGET: matrix if nested and matrix.ndim == 2 else y}
 
 
 def scan_as(data: Any, schema: Schema) -> Source:
@@ -142,12 +142,15 @@ def _one_column(values: Any, *, of_target: bool) -> Any:
                 warn_of_column_vector(shape)
         elif len(shape) != 1:
             raise TargetError(f"y and weights are one value a row, not of shape {shape}.")
-    plain = values.tolist() if isinstance(values, np.ndarray) else values
+    plain = values.tolist() if isinstance(values, np.ndarray) and values.dtype != np.uint64 else values
     if isinstance(values, np.ndarray) and values.dtype.kind == "c":
         raise ParameterError("Complex data not supported: y and weights are real numbers, or labels. Give .real.")
     try:
-        return pa.array(plain, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        found = pa.array(plain, from_pandas=True)
+        if pa.types.is_nested(found.type):
+            raise TypeError("some are lists, of different lengths")
+        return found
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError) as error:
         raise TargetError(f"y and weights are values of one type, such as numbers or text: {error}.") from error
 
 
