@@ -122,8 +122,10 @@ class Job:
 @st.composite
 def jobs(draw) -> Job:
     family = draw(st.sampled_from(["none", "none", "none", "classifier", "classifier", "regressor", "unsupervised"]))
-    models = {"none": [None], "classifier": CLASSIFIERS, "regressor": REGRESSORS, "unsupervised": UNSUPERVISED}
-    targets = {
+    models: dict[str, list[Any]] = {
+        "none": [None], "classifier": CLASSIFIERS, "regressor": REGRESSORS, "unsupervised": UNSUPERVISED
+    }  # fmt: skip
+    targets: dict[str, list[str | None]] = {
         "none": ["yes", "label", "amount", "rank", None], "classifier": ["yes", "label", "rank", "b", "amount"],
         "regressor": ["amount", "rank", "f", "label"], "unsupervised": [None],
     }  # fmt: skip

@@ -130,8 +130,10 @@ def _replace(folder: Path, rng: Random, other: Path) -> None:
     name = rng.choice(sorted(os.listdir(folder)))
     path, beside = folder / name, folder.parent / "bytes"
     os.rename(path, beside)
-    make = rng.choice([Path.mkdir, os.mkfifo, lambda p: p.symlink_to(beside), lambda p: p.symlink_to("nowhere")])
-    make(path)
+    ways: list[Callable[[Path], object]] = [
+        Path.mkdir, os.mkfifo, lambda p: p.symlink_to(beside), lambda p: p.symlink_to("nowhere")
+    ]  # fmt: skip
+    rng.choice(ways)(path)
 
 
 DAMAGE: dict[str, Callable[[Path, Random, Path], None]] = {

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from random import Random
@@ -66,7 +66,7 @@ def _inspect(path: Path) -> None:
         cli.main(["--debug", "inspect", "--json", str(path)])
 
 
-READERS = {"load": gp.load, "scorer": gp.Scorer.load, "inspect": _inspect}
+READERS: dict[str, Callable[[Path], object]] = {"load": gp.load, "scorer": gp.Scorer.load, "inspect": _inspect}
 
 
 def _memory(name: str) -> int:
