@@ -180,6 +180,11 @@ def _body(estimator: Any, counts: Any = None, platt: Any = ((), ())) -> KernelMa
 def classifier(estimator: Any) -> tuple[KernelMachine | Linear, str]:
     """A fitted SVC or NuSVC."""
     sigmoids = [getattr(estimator, name, ()) for name in ("_probA", "_probB")]  # gone in scikit-learn 1.11
+    if len(estimator.n_support_) != len(estimator.classes_):  # LIBSVM leaves it out, and scikit-learn names others
+        raise UnsafeModelError(
+            f"{type(estimator).__name__} was given a class whose rows all weigh 0, and then mixes the others up. "
+            "Leave its rows out: data.filter(…)."
+        )
     many = len(estimator.classes_) > 2
     body = _body(estimator, estimator.n_support_ if many else None, sigmoids)
     link = "pairs" if estimator.decision_function_shape == "ovo" else "votes"

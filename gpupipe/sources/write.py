@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpupipe.errors import EmptyDataError, SchemaMismatchError
+from gpupipe.errors import EmptyDataError, ParameterError, SchemaMismatchError
 from gpupipe.storage import ONE_FILE, Output, disk, failing, sweep, sync_folder, temporary
 
 
@@ -30,11 +30,14 @@ def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str], sche
     Raises:
         SchemaMismatchError: a table's schema differs from the first one's.
         DataError: no table and no schema.
+        ParameterError: `path` has NUL in it.
         StorageError: no folder, a folder or something else that is no file at `path`, a disk that is full, failing, or
             may not be written to. What stood there stands, and nothing else is left. The one exception says so: the
             new file stands, but perhaps not after a power failure.
     """
     target = Path(os.path.abspath(path))
+    if "\0" in str(target):
+        raise ParameterError(f"A table cannot be written to {str(target)!r}. Give a path without NUL.")
     failure = f"The table was not written to {target}"
     with contextlib.ExitStack() as stack:
         with failing(failure, target):

@@ -107,7 +107,8 @@ def test_numbers_next_to_zero_are_zero_to_lightgbm() -> None:
     y = np.nan_to_num(tiny[:, 0] * 1e30) + (tiny[:, 0] == 0) + rng.normal(size=N_ROWS) / 9
     edges = np.array([-1e-35, 1e-35], np.float32)
     rows = np.repeat(tiny[:2], 8, axis=0)
-    near = [np.nextafter(edges, np.float32(1)), np.nextafter(edges, np.float32(-1)), edges, np.float32([0.0, -1e-40])]
+    zeros = np.array([0.0, -1e-40], np.float32)
+    near = [np.nextafter(edges, np.float32(1)), np.nextafter(edges, np.float32(-1)), edges, zeros]
     rows[:8, 0] = rows[8:, 0] = np.concatenate(near)
     check(LGBMRegressor(**LGBM), y, X=tiny, rows=rows)
 

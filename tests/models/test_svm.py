@@ -51,7 +51,7 @@ def test_coupled_probabilities_are_probabilities(shares: list[float]) -> None:
 @pytest.mark.parametrize("estimator", [SVC(kernel="linear"), SVC(kernel="poly"), SVC(kernel="sigmoid"), SVC()])
 def test_a_score_of_zero_is_for_the_second_class(estimator: Any) -> None:
     """As LIBSVM counts votes: between two rows, and of rows that are all alike."""
-    rows, y = np.float32([[-1], [1], [-2], [2]]), np.array([0, 1, 0, 1])
+    rows, y = np.array([[-1], [1], [-2], [2]], np.float32), np.array([0, 1, 0, 1])
     if estimator.kernel == "rbf":
         rows = np.zeros_like(rows)
     model = train(estimator, rows, y, feature_names=["x"])
@@ -67,6 +67,13 @@ def test_a_score_of_zero_is_an_outlier(kernel: Any) -> None:
     model = train(estimator, rows, feature_names=["x"])
     assert (model.decision_function(rows) == 0.0).all()
     assert model.predict(rows).tolist() == estimator.fit(rows.astype(float)).predict(rows.astype(float)).tolist()
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_a_class_of_no_weight_is_told(kernel: Any) -> None:
+    """scikit-learn's SVC then predicts the first two of three classes, whichever these are."""
+    with pytest.raises(UnsafeModelError, match="a class whose rows all weigh 0"):
+        train(SVC(kernel=kernel), X, Y3, weights=(Y3 != 0).astype(float), feature_names=NAMES)
 
 
 def test_ten_classes() -> None:

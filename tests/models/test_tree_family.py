@@ -52,7 +52,7 @@ def test_constraints_are_given_by_name(which: str) -> None:
 @pytest.mark.parametrize("loss", ["log_loss", "exponential"])
 def test_a_score_of_zero_is_for_the_second_class(loss: Any) -> None:
     """Of gradient boosting in scikit-learn, unlike of most: balanced classes and a feature that says nothing."""
-    rows, y = np.repeat(np.float32([[0], [1]]), 8, axis=0), np.tile(["no", "yes"], 8)
+    rows, y = np.repeat(np.array([[0], [1]], np.float32), 8, axis=0), np.tile(["no", "yes"], 8)
     estimator = GradientBoostingClassifier(n_estimators=3, loss=loss)
     model = train(estimator, rows, y, feature_names=["x"])
     assert (model.decision_function(rows) == 0.0).all()

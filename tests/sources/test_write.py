@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gpupipe.errors import DataError, SchemaMismatchError
+from gpupipe.errors import DataError, ParameterError, SchemaMismatchError
 from gpupipe.sources.write import write_parquet
 
 ONE = pa.table({"a": [1, 2], "s": ["x", None]})
@@ -46,3 +46,8 @@ def test_what_stands_there_stays_until_the_new_file_is_whole(tmp_path, fault):
     assert pq.read_table(path).equals(ONE) and len(list(tmp_path.iterdir())) == 1
     write_parquet([ONE.slice(1)], path)
     assert pq.read_table(path).num_rows == 1
+
+
+def test_a_path_with_nul_is_told():
+    with pytest.raises(ParameterError, match="without NUL"):
+        write_parquet([ONE], "a\0b")
