@@ -389,6 +389,12 @@ FILES: dict[str, Callable[[], bytes]] = {
 }
 
 
+def test_too_many_entries_are_counted_before_objects_are_made_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    blob = FILES["too many entries"]()
+    monkeypatch.delattr(zipfile, "ZipFile")
+    assert f"{skops_file.MAX_ENTRIES + 2} entries" in refused(document(), blob)
+
+
 @pytest.mark.parametrize("attack", FILES)
 def test_a_hostile_file_is_refused(attack: str) -> None:
     blob = FILES[attack]()
