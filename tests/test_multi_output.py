@@ -29,6 +29,8 @@ from gpupipe.errors import (
     TargetError,
     UnsupportedEstimatorError,
 )
+from gpupipe.evaluation.report import Evaluation
+from gpupipe.evaluation.several import SeveralEvaluations
 
 N = 400
 RNG = np.random.default_rng(5)
@@ -167,7 +169,8 @@ def test_each_target_is_judged() -> None:
     assert "sold: Evaluation of a classifier" in repr(found) and "accuracy of all together" in repr(found)
     assert found._repr_html_().count("<h4>") == 2
     numbers = regression().evaluate(TEST)
-    each = [part.metrics["r2"].value for part in numbers.targets.values()]
+    assert isinstance(numbers, SeveralEvaluations)
+    each: list[Any] = [part.metrics["r2"].value for part in numbers.targets.values()]
     assert numbers.to_dict()["metrics"]["r2"]["value"] == pytest.approx(np.mean(each))
     assert "mean r2" in repr(numbers)
 
@@ -249,6 +252,7 @@ def test_a_threshold_decides_everywhere(tmp_path: Path) -> None:
     assert scores.column("prediction").to_pylist() == want
     assert np.array_equal(scores.column("probability_yes").to_numpy(), share)
     found = pipeline.evaluate(TEST)
+    assert isinstance(found, Evaluation)
     metrics = found.to_dict()["metrics"]
     truth = SOLD[300:].tolist()
     assert metrics["accuracy"]["value"] == pytest.approx(accuracy_score(truth, want)) == pipeline.score(TEST)

@@ -145,6 +145,7 @@ def prepare(estimator: Any, feature_names: list[str]) -> None:
             "XGBoost with multi_strategy='multi_output_tree' has vectors for leaves, which have no saved form here. "
             "Leave multi_strategy unset."
         )
+    _refuse_many_levels(estimator)
     if estimator.objective == "multi:softmax":  # the same trees, and probabilities with them
         estimator.set_params(objective="multi:softprob")
     if isinstance(estimator.interaction_constraints, list | tuple):  # XGBoost takes positions as text alone
@@ -153,6 +154,16 @@ def prepare(estimator: Any, feature_names: list[str]) -> None:
     if isinstance(estimator.monotone_constraints, dict):
         constraints = by_position(estimator.monotone_constraints, feature_names, "monotone_constraints")
         estimator.set_params(monotone_constraints=tuple(constraints))
+
+
+def _refuse_many_levels(estimator: Any) -> None:
+    for name in ("quantile_alpha", "expectile_alpha"):
+        given = estimator.get_params(deep=False).get(name)
+        if np.size(given) > 1:
+            raise ModelOptionError(
+                f"{name}={given!r} asks for {np.size(given)} numbers a row, and a pipeline predicts one. "
+                "Give one level, and fit a pipeline for each."
+            )
 
 
 def _saved(estimator: Any, outputs: int) -> XGBoost:

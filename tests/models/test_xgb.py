@@ -202,6 +202,7 @@ def test_interactions_are_given_by_name(together: Any) -> None:
         ({"booster": "gblinear"}, UnsafeModelError, "gblinear"),
         ({"multi_strategy": "multi_output_tree"}, UnsafeModelError, "vectors for leaves"),
         ({"missing": 0.0}, ModelError, "null_if"),
+        ({"quantile_alpha": [0.1, 0.9]}, ModelError, "2 numbers a row.*a pipeline for each"),
         ({"monotone_constraints": {"f9": 1}}, ColumnNotFoundError, "names the feature 'f9'"),
     ],
 )
