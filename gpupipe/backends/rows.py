@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gpupipe.backends.conform import conform
 from gpupipe.columns import Column, Frame
-from gpupipe.errors import ParameterError, SchemaMismatchError
+from gpupipe.errors import DuplicateNameError, ParameterError, SchemaMismatchError
 from gpupipe.schema import Boolean, DType, Field, Float64, Int64, Null, Schema, String, UInt64, require_columns
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -36,7 +36,8 @@ def frame_of_rows(rows: Any, schema: Schema, columns: Sequence[str]) -> Frame:
 
 def _lists(rows: Any, columns: Sequence[str]) -> dict[str, Any]:
     if isinstance(rows, pa.Table | pa.RecordBatch):
-        rows = {name: rows.column(name) for name in rows.schema.names}
+        _refuse_twins(rows.schema.names, columns)
+        rows = {name: rows.column(at) for at, name in enumerate(rows.schema.names)}
     if isinstance(rows, Mapping):
         _require(rows, columns)
         chosen = {name: rows[name] for name in columns}
@@ -46,6 +47,12 @@ def _lists(rows: Any, columns: Sequence[str]) -> dict[str, Any]:
             _require(row, columns)
         return {name: [row[name] for row in rows] for name in columns}
     raise ParameterError(f"Rows are a dict, a list of dicts, or an Arrow table, not {type(rows).__name__}.")
+
+
+def _refuse_twins(names: Sequence[str], columns: Sequence[str]) -> None:
+    for name in columns:
+        if (times := names.count(name)) > 1:
+            raise DuplicateNameError(f"{times} columns are named {name!r}. Rename all but one.")
 
 
 def _n_rows(rows: Any) -> int:
@@ -72,27 +79,44 @@ def column_of(name: str, values: Any, field: Field) -> Column:
     Raises:
         SchemaMismatchError: a value of another type, or one that the type cannot hold.
     """
-    if type(values) is list and len(values) == 1 and (one := _single(values[0], field.dtype)) is not None:
-        return one
     arrow = isinstance(values, pa.Array | pa.ChunkedArray)
     try:
+        if type(values) is list and len(values) == 1 and (one := _single(values[0], field.dtype)) is not None:
+            return one
         if arrow and (times := _times(values, field.dtype)) is not None:
             return times
-        plain = _objects(values) if arrow else values
+        plain = _objects(values) if arrow else _listed(values)
         column = _natural(plain, field.dtype)
     except _UNFIT as error:
         raise _refusal(name, values, field.dtype, error) from error
     if not arrow and column.dtype.is_float:
+        _refuse_rounded(name, values, column)
         column = _nan_as_null(column)
     return conform(name, column, field.dtype)
 
 
 _UNFIT = (TypeError, ValueError, OverflowError, AttributeError)
+_EXACT = 2.0**53  # below, a Float64 holds every whole number
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def _refuse_rounded(name: str, values: Any, column: Column) -> None:
+    """NumPy makes a float of a whole number that stands beside fractions or NaN: of a large one, another number."""
+    for row in np.flatnonzero(np.abs(column.values) >= _EXACT).tolist():
+        value = values[row]
+        if isinstance(value, int | np.integer) and int(column.values[row]) != value:
+            raise SchemaMismatchError(
+                f"it was given the whole number {value} beside fractions or NaN, and a Float64 does not hold it "
+                "exactly. Give numbers of one type, and None for a null."
+            ).at(row, name)
 
 
 def _refusal(name: str, values: Any, dtype: DType, error: Exception) -> SchemaMismatchError:
     """The error of the first value that is not of the type, by its row."""
-    for row, value in enumerate(_objects(values) if isinstance(values, pa.Array | pa.ChunkedArray) else values):
+    arrow = isinstance(values, pa.Array | pa.ChunkedArray)
+    if arrow and pa.types.is_temporal(values.type):  # which Python may not have; and they are all of one type
+        return SchemaMismatchError(f"it was {dtype} in the fit; {error}").at(column=name)
+    for row, value in enumerate(_objects(values) if arrow else values):
         try:
             _natural([value], dtype)
         except _UNFIT as own:
@@ -103,11 +127,15 @@ def _refusal(name: str, values: Any, dtype: DType, error: Exception) -> SchemaMi
 
 def _single(value: Any, dtype: DType) -> Column | None:
     """The column of one value in its own type, as most are in a request; None leaves it to the general way."""
-    if type(value) is float and value == value and dtype.is_float:
+    if type(value) is float and value == value and (dtype == Float64 or _fits_float32(value, dtype)):
         return Column(dtype, np.array([value], dtype.storage))
     if type(value) is str and dtype == String:
         return Column(String, _text([value]))
     return None
+
+
+def _fits_float32(value: float, dtype: DType) -> bool:
+    return dtype.is_float and abs(value) <= _FLOAT32_MAX
 
 
 _TIMES = {"Date": pa.types.is_date, "Datetime": pa.types.is_timestamp, "Duration": pa.types.is_duration}
@@ -127,6 +155,11 @@ def _times(values: Any, dtype: DType) -> Column | None:
     return Column(dtype, np.asarray(whole.fill_null(0)), valid)
 
 
+def _listed(values: Any) -> Any:
+    """An array of objects is a list of them, which NumPy then gives a type."""
+    return list(values) if isinstance(values, np.ndarray) and values.dtype == object else values
+
+
 def _objects(values: Any) -> Any:
     """The values as Python has them; decimals as the floats that they are to us."""
     return (values.cast(pa.float64()) if pa.types.is_decimal(values.type) else values).to_pylist()
@@ -134,7 +167,7 @@ def _objects(values: Any) -> Any:
 
 def _natural(values: Any, wanted: DType) -> Column:
     """A column of the type that the values are of themselves."""
-    missing = [value is None for value in values]
+    missing = list(map(_is_no_time, values)) if wanted.is_temporal else [value is None for value in values]
     valid = ~np.array(missing) if any(missing) else None
     if valid is not None and not valid.any():
         return Column(Null, np.zeros(len(missing), bool), valid)
@@ -145,7 +178,7 @@ def _natural(values: Any, wanted: DType) -> Column:
     kept = values if valid is None else [0 if value is None else value for value in values]
     array = np.array(kept)
     kind = _KINDS.get(array.dtype.kind)
-    if kind is None:
+    if kind is None or array.ndim != 1:
         raise TypeError(f"it was given {next(value for value in values if value is not None)!r}.")
     return Column(kind, array.astype(kind.storage, copy=False), valid)
 
@@ -165,19 +198,38 @@ _UNITS = {"Date": "datetime64[D]", "Datetime": "datetime64[us]", "Duration": "ti
 
 def _ticks(values: Any, dtype: DType) -> Any:
     zero = dt.timedelta() if dtype.name == "Duration" else _EPOCH
-    array = np.array([zero if value is None else _checked_time(value, dtype) for value in values], _UNITS[dtype.name])
-    return array.astype(np.int64).astype(dtype.storage)
+    checked = [zero if _is_no_time(value) else _checked_time(value, dtype) for value in values]
+    return np.array(checked, _UNITS[dtype.name]).astype(np.int64).astype(dtype.storage)
+
+
+def _is_no_time(value: Any) -> bool:
+    return value is None or (isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value)))
 
 
 def _checked_time(value: Any, dtype: DType) -> Any:
     wanted = {"Date": dt.date, "Datetime": dt.datetime, "Duration": dt.timedelta}[dtype.name]
-    if type(value) is not wanted and not isinstance(value, np.datetime64 | np.timedelta64):
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return _exact_time(value, dtype)
+    if type(value) is not wanted:
         raise TypeError(f"it was given {value!r}.")
     if not isinstance(value, dt.datetime):
         return value
     if (value.tzinfo is None) != (dtype.time_zone is None):
         raise ValueError(f"{value!r} has {'no' if value.tzinfo is None else 'a'} time zone.")
     return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _exact_time(value: Any, dtype: DType) -> Any:
+    """NumPy's time in our unit; it has no time zone, and its own unit may be finer or reach further."""
+    unit = np.dtype(_UNITS[dtype.name])
+    if value.dtype.kind != unit.kind:
+        raise TypeError(f"it was given {value!r}.")
+    if dtype.name == "Datetime" and dtype.time_zone is not None:
+        raise ValueError(f"{value!r} has no time zone.")
+    found = value.astype(unit)
+    if found.astype(value.dtype) != value or (dtype.name == "Date" and not -(2**31) <= found.astype(np.int64) < 2**31):
+        raise ValueError(f"{value!r} is finer than {dtype} counts, or out of its range.")
+    return found
 
 
 def _text(values: Any) -> Any:
