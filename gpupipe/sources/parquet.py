@@ -239,11 +239,13 @@ def _partitions(files: Sequence[_File], schema: Schema, limit: int) -> Iterator[
 def _grouped(groups: Iterable[RowGroup], limit: int) -> Iterator[tuple[RowGroup, ...]]:
     """Consecutive row groups put together as long as they stay within `limit` bytes."""
     together: list[RowGroup] = []
+    size = 0
     for group in groups:
-        if together and sum(g.n_bytes for g in together) + group.n_bytes > limit:
+        if together and size + group.n_bytes > limit:
             yield tuple(together)
-            together = []
+            together, size = [], 0
         together.append(group)
+        size += group.n_bytes
     if together:
         yield tuple(together)
 

@@ -78,6 +78,8 @@ def _same_columns(first: Described, file: Described) -> None:
 
 def same_names(first: str, names: Sequence[str], path: str, found: Sequence[str]) -> None:
     """Raise SchemaMismatchError where a file has not the columns of the first, in any order."""
+    if set(names) == set(found):
+        return
     for name in names:
         if name not in found:
             what = f"the column is missing here; {first} has it. {nearest(name, found)}"
