@@ -27,10 +27,10 @@ from gpupipe.expr.node import INFIX, PREFIX, Node, make, walk
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.expr.registry import Operator, operators
 from gpupipe.expr.ufuncs import UFUNCS
-from gpupipe.models.committees import COMMITTEES, MODULE
 from gpupipe.models.estimators import ROWS
-from gpupipe.models.rows import Row
-from gpupipe.models.wrappers import WRAPPERS
+from gpupipe.models.families.committees import COMMITTEES, MODULE
+from gpupipe.models.families.rows import Row
+from gpupipe.models.families.wrappers import WRAPPERS
 from gpupipe.schema import Field, Schema
 
 ROOT = Path(__file__).resolve().parent.parent

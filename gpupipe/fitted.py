@@ -20,7 +20,7 @@ from gpupipe.expr.expr import as_column
 from gpupipe.expr.node import show
 from gpupipe.models.contract import SklearnContract, configured_output, if_the_model_does, not_fitted
 from gpupipe.models.fitted import Model
-from gpupipe.models.labels import side_by_side
+from gpupipe.models.forms.labels import side_by_side
 from gpupipe.runtime.given import scan_as, source_of
 from gpupipe.runtime.inputs import Inputs, rows_as_table
 from gpupipe.runtime.rows import Rows

@@ -39,7 +39,7 @@ OTHERS = {
 }
 # Builtins that a caller in the same package turns into an error of the tree: what a file holds, word by word.
 READERS = (
-    "gpupipe.artifact", "gpupipe.models.skops_file", "gpupipe.compiler.document", "gpupipe.expr.serial",
+    "gpupipe.artifact", "gpupipe.models.families.skops_file", "gpupipe.compiler.document", "gpupipe.expr.serial",
     "gpupipe.expr.signatures",
 )  # fmt: skip
 

@@ -26,6 +26,8 @@ LAYERS: list[set[str]] = [
     {"gpupipe.features", "gpupipe.compiler"},
     {"gpupipe.backends"},
     {"gpupipe.sources"},
+    {"gpupipe.models.forms"},
+    {"gpupipe.models.families"},
     {"gpupipe.models"},
     {"gpupipe.artifact"},
     {"gpupipe.runtime"},
@@ -49,7 +51,7 @@ SCORER = {
 MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.kernels": {"numba"},
     "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
-    "gpupipe.models.tree_walk": {"numba"},
+    "gpupipe.models.forms.tree_walk": {"numba"},
     "gpupipe.backends": {"numba"},  # that is, gpupipe.kernels.cpu
     "gpupipe.sources": {"pandas", "polars"},
     "gpupipe.doctor": {"*"},

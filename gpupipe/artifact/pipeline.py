@@ -184,7 +184,9 @@ def _refuse_long(plan: Plan, probe: Frame) -> None:
     size = sum(c.values.nbytes for c in probe.columns.values() if c.dtype == String)
     words = min(longest, size)
     if words > FEW_WORDS and words**2 * size > MAX_WORDS:
-        raise ArtifactCorruptError(f"The artifact's probe has {size} bytes of text, and counts runs of {longest} words.")
+        raise ArtifactCorruptError(
+            f"The artifact's probe has {size} bytes of text, and counts runs of {longest} words."
+        )
 
 
 def _model(document: Any, contents: artifact.Contents) -> Model | None:

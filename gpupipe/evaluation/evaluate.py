@@ -12,7 +12,7 @@ from gpupipe.evaluation.metrics import Classification, Regression
 from gpupipe.evaluation.report import Evaluation, Metric, Slice
 from gpupipe.evaluation.slices import split
 from gpupipe.evaluation.target import encode_labels, encode_numbers
-from gpupipe.models.ranking import group_codes
+from gpupipe.models.families.ranking import group_codes
 
 Values = np.ndarray[Any, Any]
 

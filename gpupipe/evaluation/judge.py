@@ -13,7 +13,7 @@ from gpupipe.evaluation.report import Evaluation, Metric
 from gpupipe.evaluation.several import SeveralEvaluations
 from gpupipe.evaluation.target import encode_labels
 from gpupipe.models.fitted import Model, threshold_of
-from gpupipe.models.member import Member
+from gpupipe.models.forms.member import Member
 from gpupipe.models.scoring import numbers_of, refuse_nan, takes_nan
 from gpupipe.runtime.execute import workers
 from gpupipe.runtime.fitting import Examples, examples

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpupipe.errors import UnsupportedEstimatorError, nearest
-from gpupipe.models import (
+from gpupipe.models.families import (
     bayes,
     boosting,
     catboost_models,
@@ -26,10 +26,10 @@ from gpupipe.models import (
     svm,
     xgb,
 )
-from gpupipe.models.committees import COMMITTEES, committee, is_committee
-from gpupipe.models.member import MAX_DEPTH
-from gpupipe.models.rows import Row
-from gpupipe.models.wrappers import WRAPPERS, wrapped, wrapper_of
+from gpupipe.models.families.committees import COMMITTEES, committee, is_committee
+from gpupipe.models.families.rows import Row
+from gpupipe.models.families.wrappers import WRAPPERS, wrapped, wrapper_of
+from gpupipe.models.forms.member import MAX_DEPTH
 
 ROWS: tuple[Row, ...] = (
     *linear_models.ROWS,

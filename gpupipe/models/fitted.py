@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.errors import SchemaMismatchError
-from gpupipe.models import checks
-from gpupipe.models.checks import Arrays, Blobs
-from gpupipe.models.forms import read_body
-from gpupipe.models.labels import side_by_side
-from gpupipe.models.member import Body, Member, Parts, all_of, check_document, check_outputs
-from gpupipe.models.rows import Kind
+from gpupipe.models.bodies import read_body
+from gpupipe.models.forms import checks
+from gpupipe.models.forms.checks import Arrays, Blobs
+from gpupipe.models.forms.labels import side_by_side
+from gpupipe.models.forms.member import Body, Kind, Member, Parts, all_of, check_document, check_outputs
 
 VERSION = 1
 

@@ -20,13 +20,13 @@ from gpupipe.errors import (
     WeightsError,
     counted,
 )
-from gpupipe.models import ranking
 from gpupipe.models.estimators import ROWS, describe
+from gpupipe.models.families import ranking
+from gpupipe.models.families.rows import Lesson, Row
+from gpupipe.models.families.wrappers import refuse_few
 from gpupipe.models.fitted import Model, matrix
 from gpupipe.models.recode import recode
-from gpupipe.models.rows import Lesson, Row
 from gpupipe.models.targets import held_targets, target_of, targets_of, widths_of
-from gpupipe.models.wrappers import refuse_few
 
 __all__ = ["Model", "train"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpupipe import optional
 from gpupipe.errors import ParameterError
-from gpupipe.models.labels import Label, decode
+from gpupipe.models.forms.labels import Label, decode
 
 Classes = Sequence[Label]
 

@@ -9,7 +9,7 @@ from gpupipe.columns import Frame, Values
 from gpupipe.errors import NonFiniteError, counted
 from gpupipe.models.estimators import ROWS
 from gpupipe.models.fitted import Model
-from gpupipe.models.member import Member
+from gpupipe.models.forms.member import Member
 
 _TAKES_NAN = ("trees", "oblivious", "isolation", "xgboost")
 _REFUSE_NAN = {row.path for row in ROWS if not row.accepts_nan}  # as gradient boosting does, though it is of trees

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.errors import TargetError, UnsupportedEstimatorError
-from gpupipe.models import labels
-from gpupipe.models.labels import Label
-from gpupipe.models.rows import Row
+from gpupipe.models.families.rows import Row
+from gpupipe.models.forms import labels
+from gpupipe.models.forms.labels import Label
 
 # What makes an estimator of one target one of several
 _AROUND = {"classifier": "MultiOutputClassifier", "regressor": "MultiOutputRegressor"}

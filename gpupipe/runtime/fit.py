@@ -19,9 +19,9 @@ from gpupipe.compiler.words import no_number, noted
 from gpupipe.errors import NullableFeatureError, TargetError, counted
 from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe
+from gpupipe.models.families.ranking import refuse_groups
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
-from gpupipe.models.ranking import refuse_groups
 from gpupipe.models.scoring import refuse_nan
 from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.execute import no_rows, run_scans, workers

@@ -10,7 +10,7 @@ import pyarrow as pa
 from gpupipe import artifact
 from gpupipe.errors import ArtifactCorruptError
 from gpupipe.expr.signatures import SIGNATURES
-from gpupipe.models import ubj
+from gpupipe.models.forms import ubj
 
 
 class Parts:

@@ -22,7 +22,7 @@ from safetensors.numpy import save as save_tensors
 from gpupipe import col
 from gpupipe.artifact import tables
 from gpupipe.expr.serial import to_json
-from gpupipe.models import ubj
+from gpupipe.models.forms import ubj
 
 from .changes import Parts, to_ubj
 

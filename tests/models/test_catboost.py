@@ -22,9 +22,9 @@ from gpupipe.errors import (
     ParameterError,
     UnsafeModelError,
 )
-from gpupipe.models import oblivious
 from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
+from gpupipe.models.forms import oblivious
 from gpupipe.models.model import train
 
 from .boosted_cases import CAT

@@ -18,9 +18,9 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, Regresso
 from xgboost import XGBClassifier
 
 from gpupipe.errors import ArtifactCorruptError, UnsupportedEstimatorError
+from gpupipe.models.bodies import MAX_DEPTH, MAX_MEMBERS, NESTING
 from gpupipe.models.fitted import Model
-from gpupipe.models.forms import MAX_DEPTH, MAX_MEMBERS, NESTING
-from gpupipe.models.member import member_parts, split_arrays
+from gpupipe.models.forms.member import member_parts, split_arrays
 from gpupipe.models.model import train
 from gpupipe.models.scoring import takes_nan
 

@@ -17,8 +17,8 @@ from sklearn.utils import get_tags
 
 from gpupipe import optional
 from gpupipe.errors import UnsupportedEstimatorError
+from gpupipe.models.bodies import FORMS
 from gpupipe.models.estimators import _NEAREST, ROWS, describe
-from gpupipe.models.forms import FORMS
 
 from .cases import CASES
 

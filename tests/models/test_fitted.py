@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpupipe.errors import ArtifactCorruptError, GpupipeError, ModelError
+from gpupipe.models.bodies import FORMS
 from gpupipe.models.fitted import Model
-from gpupipe.models.forms import FORMS
 
 from .cases import CASES, NAMES, ours, outputs
 

@@ -12,10 +12,10 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, Nearest
 from sklearn.neural_network import MLPRegressor
 
 from gpupipe.errors import ArtifactCorruptError, ModelError, ParameterError, UnsafeModelError
+from gpupipe.models.families.neighbours import first_smallest
+from gpupipe.models.families.network import SMALL, _sums
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
-from gpupipe.models.neighbours import first_smallest
-from gpupipe.models.network import SMALL, _sums
 
 from .cases import N_ROWS, NAMES, matrix, ours, target
 

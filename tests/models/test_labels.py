@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
 from gpupipe.errors import TargetError
-from gpupipe.models import labels
-from gpupipe.models.links import LINKS
+from gpupipe.models.forms import labels
+from gpupipe.models.forms.links import LINKS
 
 PLAIN = st.one_of(
     st.lists(st.booleans(), min_size=2),

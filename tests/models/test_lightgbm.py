@@ -23,7 +23,7 @@ from gpupipe.errors import (
     TargetError,
     UnsafeModelError,
 )
-from gpupipe.models import lightgbm_trees
+from gpupipe.models.families import lightgbm_trees
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
 
@@ -258,7 +258,8 @@ def test_it_trains_quietly_and_scores_without_lightgbm(capfd: pytest.CaptureFixt
     train(LGBMRanker(n_estimators=3), X, np.round(Y), groups=np.arange(N_ROWS) // 10, feature_names=NAMES)
     assert capfd.readouterr() == ("", "")
     code = (
-        "import sys, gpupipe.models.lightgbm_models, gpupipe.models.catboost_models, gpupipe.models.forms;"
+        "import sys, gpupipe.models.families.lightgbm_models, gpupipe.models.families.catboost_models;"
+        "import gpupipe.models.bodies;"
         "assert not {'lightgbm', 'catboost', 'sklearn', 'xgboost'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpupipe.models.linear import SMALL, TILE, weighted_sums
+from gpupipe.models.forms.linear import SMALL, TILE, weighted_sums
 
 from .cases import CASES, ours
 

@@ -27,7 +27,7 @@ from gpupipe.errors import (
     UnsafeModelError,
     WeightsError,
 )
-from gpupipe.models import ubj
+from gpupipe.models.forms import ubj
 from gpupipe.models.model import train
 
 from .cases import CASES, FEW, HIST, LABELS, N_ROWS, NAMES, XGB, matrix, ours, outputs, target, theirs

@@ -52,9 +52,9 @@ from gpupipe.errors import (
     UnsupportedEstimatorError,
 )
 from gpupipe.models.estimators import ROWS, describe
+from gpupipe.models.families.xgb import XGBoost
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
-from gpupipe.models.xgb import XGBoost
 
 from .composites import FEW, NAMES, SCORES, WEIGHTS, X64, X, agree, same_bytes, trained
 

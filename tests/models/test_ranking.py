@@ -29,9 +29,9 @@ from gpupipe.errors import (
     TargetError,
     UnsafeModelError,
 )
+from gpupipe.models.families.ranking import by_group, group_codes
+from gpupipe.models.families.rows import Lesson
 from gpupipe.models.model import train
-from gpupipe.models.ranking import by_group, group_codes
-from gpupipe.models.rows import Lesson
 
 from .boosted_cases import CAT, LGBM, XGB
 from .case import N_ROWS, NAMES, matrix, target

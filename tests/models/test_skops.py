@@ -23,10 +23,10 @@ from sklearn.kernel_ridge import KernelRidge
 
 import gpupipe as gp
 from gpupipe.errors import ArtifactCorruptError, ArtifactVersionError, GpupipeError, UnsafeModelError
-from gpupipe.models import skops_file
+from gpupipe.models.families import skops_file
+from gpupipe.models.families.skops_models import SCORES
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
-from gpupipe.models.skops_models import SCORES
 
 from .cases import NAMES, matrix, ours, target
 from .skops_cases import CASES

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sklearn.svm import SVC, SVR, OneClassSVM
 
 from gpupipe.errors import ArtifactCorruptError, ModelError, ParameterError, UnsafeModelError
-from gpupipe.models import pairs
 from gpupipe.models.fitted import Model
+from gpupipe.models.forms import pairs
+from gpupipe.models.forms.sums import halving_sum
 from gpupipe.models.model import train
-from gpupipe.models.sums import halving_sum
 
 from .cases import NAMES, matrix, ours, target
 

@@ -15,11 +15,11 @@ from sklearn.ensemble import (
 )
 
 from gpupipe.errors import ArtifactCorruptError, UnsafeModelError
-from gpupipe.models import boosting
+from gpupipe.models.families import boosting
 from gpupipe.models.fitted import Model
+from gpupipe.models.forms.tree_walk import LANES, ROWS
+from gpupipe.models.forms.trees import Trees, round_down
 from gpupipe.models.model import train
-from gpupipe.models.tree_walk import LANES, ROWS
-from gpupipe.models.trees import Trees, round_down
 
 from .cases import CASES, FEW, HIST, N_ROWS, NAMES, matrix, ours, target, theirs
 

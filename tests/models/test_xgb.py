@@ -16,8 +16,8 @@ from gpupipe.errors import (
     ParameterError,
     UnsafeModelError,
 )
-from gpupipe.models import ubj
 from gpupipe.models.fitted import Model
+from gpupipe.models.forms import ubj
 from gpupipe.models.model import train
 
 from .cases import CASES, LABELS, NAMES, XGB, matrix, ours, target
