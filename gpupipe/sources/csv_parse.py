@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isinf
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from gpupipe.errors import CastError, DataError, FileFormatError, counted
+from gpupipe.schema import DType
 from gpupipe.sources.border import normalise_type
 from gpupipe.sources.csv_records import first_ragged, record_at
 from gpupipe.sources.csv_text import Block, lines_before, read_block
@@ -19,6 +21,7 @@ NULLS = ("", "NA", "N/A", "null", "NULL", "NaN", "nan")  # in a column of any ty
 _SHOWN = 80
 _EXACT = {"float": 2.0**24, "double": 2.0**53}  # up to here a float holds every whole number
 _WHOLE = r"^[+-]?[0-9]+$"
+_DIGIT = "[0-9]"  # no word for an infinity has one
 _FAILED = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.+?): (.*)", re.DOTALL)
 
 
@@ -48,26 +51,36 @@ def parse(text: Text, types: Mapping[str, pa.DataType]) -> pa.Table:
         raise _explained(text, types, str(error)) from error
     for name in types:
         if pa.types.is_floating(types[name]):
-            _refuse_rounded(text, name, table.column(name))
+            _refuse_changed(text, name, table.column(name))
     return table
 
 
-def _refuse_rounded(text: Text, name: str, values: pa.ChunkedArray) -> None:
-    """Raise CastError for a whole number that the float it was read as is not."""
+def _refuse_changed(text: Text, name: str, values: pa.ChunkedArray) -> None:
+    """Raise CastError for a whole number that the float it was read as is not, or a number beyond the largest float."""
     exact = _EXACT[str(values.type)]
     large = pc.greater_equal(pc.abs(values), pa.scalar(exact, values.type))
     if not pc.any(large).as_py():
         return
     written = pc.utf8_trim_whitespace(_read(text, {name: pa.string()}).column(name))
+    beyond = pc.and_(pc.is_inf(values), pc.match_substring_regex(written, _DIGIT))
     whole = pc.and_(large, pc.match_substring_regex(written, _WHOLE))
-    for row in np.flatnonzero(np.asarray(whole.fill_null(False))).tolist():
-        digits = written[row].as_py()
-        if int(digits) != int(values[row].as_py()):
-            wanted = normalise_type(values.type)
-            raise CastError(
-                f"{digits} is a whole number that {wanted} does not hold exactly. Read the column as Int64 or String, "
-                f"by schema=; col({name!r}).cast('{wanted}') of a String rounds it."
-            ).of(text.path, line=line_of(text.path, text.block, row), row=text.offset + row, column=name)
+    for row in np.flatnonzero(np.asarray(pc.or_(beyond, whole).fill_null(False))).tolist():
+        if (why := _changed(written[row].as_py(), values[row].as_py(), normalise_type(values.type), name)) is not None:
+            line = line_of(text.path, text.block, row)
+            raise CastError(why).of(text.path, line=line, row=text.offset + row, column=name)
+
+
+def _changed(digits: str, read: float, wanted: DType, name: str) -> str | None:
+    if isinf(read):
+        shown = digits if len(digits) <= _SHOWN else f"{digits[:_SHOWN]}…"
+        remedy = "Write inf if that is meant, or nothing for a null, or read the column as String, by schema=."
+        return f"{shown} is beyond the largest {wanted}. {remedy}"
+    if int(digits) == int(read):
+        return None
+    return (
+        f"{digits} is a whole number that {wanted} does not hold exactly. Read the column as Int64 or String, "
+        f"by schema=; col({name!r}).cast('{wanted}') of a String rounds it."
+    )
 
 
 def _read(text: Text, types: Mapping[str, pa.DataType], *, threads: bool = True) -> pa.Table:

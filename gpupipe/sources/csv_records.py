@@ -80,6 +80,8 @@ def is_plain(text: bytes) -> bool:
     >>> is_plain(b'1,"a ""b"" c"\\n'), is_plain(b'1,5" pipe\\n2,6" pipe\\n')
     (True, False)
     """
+    if b'"' not in text:
+        return True
     octets = np.frombuffer(text, np.uint8)
     quotes = np.flatnonzero(octets == _QUOTE)
     opening, closing = quotes[0::2], quotes[1::2]

@@ -56,7 +56,8 @@ def infer(texts: pa.Array) -> Guess:
         return Guess(Boolean)
     number = next((dtype for dtype, arrow in _NUMBERS if _casts(values, arrow)), None)
     if number is not None:
-        return Guess(String) if _is_identifier(values, number) else Guess(number, _rounds(values))
+        whole = _long_whole(values)
+        return Guess(String) if _is_identifier(values, whole, number) else Guess(number, _rounds(whole))
     return Guess(next((dtype for dtype, arrow in _TIMES if _casts(values, arrow)), String))
 
 
@@ -73,26 +74,27 @@ def _casts(values: pa.Array, arrow: pa.DataType) -> bool:
     return True
 
 
-def _is_identifier(values: pa.Array, number: DType) -> bool:
+def _is_identifier(values: pa.Array, whole: pa.Array, number: DType) -> bool:
     zeros = pc.or_(pc.starts_with(values, "0"), pc.or_(pc.starts_with(values, "-0"), pc.starts_with(values, "+0")))
     if pc.any(pc.match_substring_regex(values.filter(zeros), _PADDED)).as_py():
         return True
-    if number == Int64 or pc.max(pc.binary_length(values)).as_py() < _LONG:
+    if number == Int64:
         return False
-    beyond = _whole(values, _LONG)
+    beyond = whole.filter(pc.greater_equal(pc.binary_length(whole), _LONG))
     return len(beyond) > 0 and not _casts(beyond, pa.int64())
 
 
-def _whole(values: pa.Array, digits: int) -> pa.Array:
-    """The whole numbers of so many characters and more."""
-    long = values.filter(pc.greater_equal(pc.binary_length(values), digits))
-    return long.filter(pc.match_substring_regex(long, _WHOLE))
+def _long_whole(values: pa.Array) -> pa.Array:
+    """The whole numbers of so many characters that a float may not hold them."""
+    long = pc.greater_equal(pc.binary_length(values), _BEYOND_EXACT)
+    if not pc.any(long).as_py():
+        return values[:0]
+    values = values.filter(long)
+    return values.filter(pc.match_substring_regex(values, _WHOLE))
 
 
-def _rounds(values: pa.Array) -> bool:
-    if pc.max(pc.binary_length(values)).as_py() < _BEYOND_EXACT:
-        return False
-    lost = inexact(np.asarray(_whole(values, _BEYOND_EXACT).cast(pa.int64())), Float64)
+def _rounds(whole: pa.Array) -> bool:
+    lost = inexact(np.asarray(whole.cast(pa.int64())), Float64)
     return lost is not None and bool(lost.any())
 
 

@@ -72,8 +72,8 @@ def _read(data: Any, wanted: Wanted, partitions: int | None, size: int | None) -
 def _check(listing: Listing, wanted: Wanted) -> None:
     difference = same_types(listing.schema, wanted)
     if difference:
-        refusal = next((listing.refused[name] for name in wanted if name in listing.refused), "")
+        refusal = next((f" {listing.refused[name]}" for name in wanted if name in listing.refused), "")
         raise SchemaMismatchError(
-            f"{listing.label} does not have the schema asked for: {difference}. {refusal} Typed data are "
+            f"{listing.label} does not have the schema asked for: {difference}.{refusal} Typed data are "
             "read as they are: correct schema=, or cast in an expression."
         )

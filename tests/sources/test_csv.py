@@ -305,3 +305,15 @@ def test_whole_numbers_read_as_floats_are_exact_or_refused(tmp_path_factory, num
         rows_of(source)
     row = exact.index(False)
     assert (raised.value.row, raised.value.line, raised.value.column) == (row, row + 2, "x")
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype"), [("1e400", None), ("-1e39", Float32), ("9" * 400, Float64), ("9" * 5000, Float64)]
+)
+def test_a_number_beyond_the_largest_float_is_no_infinity(tmp_path, number, dtype):
+    path = write(tmp_path / "a.csv", f"x\ninf\n0.5\n-Infinity\n{number}\n")
+    with pytest.raises(CastError, match=f"beyond the largest {dtype or Float64}") as raised:
+        rows_of(scan(path, schema=dtype and {"x": dtype}))
+    assert (raised.value.row, raised.value.line, raised.value.column) == (3, 5, "x")
+    infinite = write(tmp_path / "b.csv", "x\ninf\n0.5\n-Infinity\n")
+    assert rows_of(scan(infinite))["x"] == [float("inf"), 0.5, float("-inf")]
