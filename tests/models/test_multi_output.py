@@ -31,6 +31,7 @@ from sklearn.linear_model import (
     MultiTaskLassoCV,
     OrthogonalMatchingPursuit,
     Ridge,
+    RidgeClassifier,
     RidgeCV,
     SGDClassifier,
 )
@@ -222,6 +223,12 @@ def test_early_stopping_with_several_targets() -> None:
             BINARY.T,
             UnsafeModelError,
             "chain_method='predict_log_proba' has no saved form",
+        ),
+        (
+            ClassifierChain(RidgeClassifier(), chain_method="predict_proba"),
+            BINARY.T,
+            ParameterError,
+            "ClassifierChain needs predict_proba of RidgeClassifier, which has none",
         ),
         (
             XGBRegressor(multi_strategy="multi_output_tree", n_estimators=2),

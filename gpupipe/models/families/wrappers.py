@@ -58,8 +58,12 @@ def _prefit(estimator: Any, inner: Row) -> None:
 
 
 def _response(estimator: Any) -> None:
-    asked, inside = estimator.response_method, estimator.estimator
-    methods = ("predict_proba", "decision_function") if asked == "auto" else (asked,)
+    asked = estimator.response_method
+    _needs(estimator, ("predict_proba", "decision_function") if asked == "auto" else (asked,))
+
+
+def _needs(estimator: Any, methods: Sequence[str]) -> None:
+    inside = estimator.estimator
     if not any(hasattr(inside, method) for method in methods):
         raise ParameterError(
             f"{type(estimator).__name__} needs {' or '.join(methods)} of {type(inside).__name__}, which has none."
@@ -94,6 +98,8 @@ _ROWS = ("kernel_machine", "neighbours")
 
 def _chain(estimator: Any, inner: Row) -> None:
     _prefit(estimator, inner)
+    asked = getattr(estimator, "chain_method", "predict")
+    _needs(estimator, (asked,) if isinstance(asked, str) else asked)
     codes = hasattr(estimator, "chain_method") and (estimator.cv is None or estimator.chain_method == "predict")
     while inner.inner is not None:
         inner = inner.inner
