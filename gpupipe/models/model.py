@@ -3,6 +3,7 @@
 The user's estimator is cloned, fitted by its own library, and turned at once into a form of ours.
 """
 
+import copy
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -76,7 +77,7 @@ def train(
     array(['no', 'no', 'yes', 'yes'], dtype=object)
     """
     row, names = describe(estimator), list(feature_names)
-    clone = estimator if row.copies else optional.load("sklearn.base").clone(estimator)
+    clone = estimator if row.copies else _copied(estimator)
     if row.prepare is not None:
         clone = row.prepare(clone, names) or clone
     X = matrix(X, len(names))
@@ -90,8 +91,16 @@ def train(
         row.path, row.kind, classes, tuple(names), link, body, None if targets is None else tuple(targets), widths
     )
     _refuse_unusable(row, model)
+    _compare_classes(row, clone, classes)
     _compare(row, clone, model, X[:COMPARED_ROWS])
     return model
+
+
+def _copied(estimator: Any) -> Any:
+    try:
+        return optional.load("sklearn.base").clone(estimator)
+    except RuntimeError:  # around a CatBoost that was given a list or a dict, which it copies: no change, to `clone`
+        return copy.deepcopy(estimator)
 
 
 def _target(
@@ -181,6 +190,16 @@ def _refuse_unusable(row: Row, model: Model) -> None:
             f"{row.path} was trained, and no prediction can be made of what it learned: {what}. Look for features that "
             "are constant or very large: standardize() them, or leave them out."
         ) from error
+
+
+def _compare_classes(row: Row, clone: Any, classes: tuple[Any, ...] | None) -> None:
+    """The classes of a library that was given codes are the codes, in their order; else labels would be mixed up."""
+    known = getattr(clone if row.fits is None else row.fits(clone), "classes_", None)
+    if classes is None or known is None:
+        return
+    for codes in known if isinstance(known, list) else [known]:
+        if np.ndim(codes) == 1 and not np.array_equal(codes, np.arange(len(codes))):
+            raise _unread(row)
 
 
 def _compare(row: Row, clone: Any, model: Model, X: NDArray[np.float32]) -> None:

@@ -25,13 +25,14 @@ def recode(estimator: Any, each: Sequence[Classes]) -> None:
             cannot be one.
     """
     params = estimator.get_params(deep=False)
-    for name in ("class_weight", "class_weights"):  # CatBoost's has an s
-        given = params.get(name)
-        if isinstance(given, dict):
-            estimator.set_params(**{name: _weights(name, given, each)})
-        elif isinstance(given, list) and len(given) == len(each) > 1 and all(isinstance(w, dict) for w in given):
-            found = [_weights(name, weights, [classes]) for weights, classes in zip(given, each, strict=True)]
-            estimator.set_params(**{name: found})
+    given = params.get("class_weight")
+    if isinstance(given, dict):
+        estimator.set_params(class_weight=_weights("class_weight", given, each))
+    elif isinstance(given, list) and len(given) == len(each) > 1 and all(isinstance(w, dict) for w in given):
+        found = [_weights("class_weight", weights, [classes]) for weights, classes in zip(given, each, strict=True)]
+        estimator.set_params(class_weight=found)
+    if params.get("class_weights") is not None:
+        estimator.set_params(class_weights=_weights_in_order(params["class_weights"], each))
     if params.get("pos_label") is not None:
         estimator.set_params(pos_label=_code("pos_label", params["pos_label"], each))
     if type(estimator).__name__ == "TunedThresholdClassifierCV":
@@ -65,6 +66,14 @@ def _listed(each: Sequence[Classes]) -> str:
 
 def _weights(name: str, given: dict[Any, Any], each: Sequence[Classes]) -> dict[int, Any]:
     return {_code(name, label, each): weight for label, weight in given.items()}
+
+
+def _weights_in_order(given: Any, each: Sequence[Classes]) -> tuple[float, ...]:
+    """CatBoost's class weights, one a class. It would take the order of a dict for that of its classes."""
+    if not isinstance(given, dict):
+        return tuple(given)
+    found = _weights("class_weights", given, each)
+    return tuple(float(found.get(code, 1.0)) for code in range(len(each[0])))
 
 
 class _Decoded:

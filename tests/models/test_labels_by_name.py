@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from catboost import CatBoostClassifier
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.naive_bayes import GaussianNB
 
-from gpupipe.errors import ParameterError
+from gpupipe.errors import ParameterError, UnsafeModelError
 from gpupipe.models.estimators import ROWS
 from gpupipe.models.model import train
 
@@ -48,3 +51,39 @@ def test_class_weights_by_label(name: str) -> None:
 
 def test_most_classifiers_have_them() -> None:
     assert len(WEIGHTED) > 14 and {"SVC", "RandomForestClassifier", "LogisticRegression", "Perceptron"} <= set(WEIGHTED)
+
+
+ORDERS = [{"second": 5.0, "first": 1.0}, {"first": 1.0, "second": 5.0}, {"second": 5.0}]
+CATBOOST = CatBoostClassifier(iterations=8, depth=3, verbose=0, allow_writing_files=False)
+
+
+@pytest.mark.parametrize("given", ORDERS, ids=str)
+def test_catboosts_class_weights_are_by_label_whatever_their_order(given: Any) -> None:
+    theirs = clone(CATBOOST).set_params(class_weights=[1.0, 5.0]).fit(X, 1 - Y)
+    ours = train(clone(CATBOOST).set_params(class_weights=given), X, LABELS[Y], feature_names=NAMES)
+    assert np.allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-12)
+    assert (ours.predict(X) == np.array(["first", "second"])[theirs.predict(X)]).all()
+
+
+@pytest.mark.parametrize("given", [ORDERS[0], [1.0, 5.0]], ids=str)
+def test_catboost_inside_another_keeps_its_class_weights(given: Any) -> None:
+    inside = clone(CATBOOST).set_params(class_weights=given)
+    ours = train(CalibratedClassifierCV(inside, cv=2), X, LABELS[Y], feature_names=NAMES)
+    theirs = CalibratedClassifierCV(clone(CATBOOST).set_params(class_weights=(1.0, 5.0)), cv=2).fit(X, 1 - Y)
+    assert np.allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-12)
+
+
+_FIT = GaussianNB.fit
+
+
+def turned(self: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    """A fit after which the classes stand in another order than the codes."""
+    _FIT(self, X, y, sample_weight)
+    self.classes_ = self.classes_[::-1]
+    return self
+
+
+def test_classes_in_another_order_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GaussianNB, "fit", turned)
+    with pytest.raises(UnsafeModelError, match="could not be read"):
+        train(GaussianNB(), X, LABELS[Y], feature_names=NAMES)
