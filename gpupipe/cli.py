@@ -21,6 +21,7 @@ from gpupipe.errors import ArtifactExistsError, GpupipeError, UsageError, counte
 from gpupipe.examples import demo
 from gpupipe.expr.node import show
 from gpupipe.own_file import load_pipeline, run_file
+from gpupipe.runtime.given import scan_as
 from gpupipe.sources.write import write_parquet
 from gpupipe.storage import failing, made_folders
 
@@ -118,6 +119,7 @@ def _add_fit(commands: Any) -> None:
     _add_data(command)
     command.add_argument("--out", metavar="DIR", required=True, help="where the artifact goes")
     command.add_argument("--overwrite", action="store_true", help="replace an artifact that stands there")
+    command.add_argument("--validation", metavar="DATA", nargs="+", help="rows for a model that stops early")
     _add_split(command, "hold out this share of the rows, and evaluate on them")
     command.add_argument("--quiet", action="store_true", help="no plan, no progress")
     command.set_defaults(run=_fit)
@@ -133,7 +135,8 @@ def _fit(arguments: argparse.Namespace) -> None:
         train, test = train.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)
     if not arguments.quiet:
         print(pipeline.explain(train), "\n", sep="")
-    pipeline.fit(train, progress=not arguments.quiet)
+    held = None if arguments.validation is None else scan_as(arguments.validation, train.schema)
+    pipeline.fit(train, validation=held, progress=not arguments.quiet)
     if test is not None:
         print(pipeline.evaluate(test), "\n", sep="")
     pipeline.save(arguments.out, overwrite=arguments.overwrite)

@@ -149,6 +149,8 @@ def run_fit(
     """
     clock = Clock()
     plan = declared.plan(source.schema)
+    if validation is None and declared.row is not None and declared.row.alone is not None:
+        declared.row.alone(declared.model)
     rows = Rows(source, plan.fit_columns, identity=None if declared.key else group_identity(plan, backend))
     if source.n_rows == 0:
         raise no_rows(rows)

@@ -122,17 +122,27 @@ def _column(node: Node) -> str | None:
     return None if name is None or name.startswith(tuple(_GIVEN)) else name
 
 
+def _left_out(node: Node, test: str, otherwise: str = "Correct the expression") -> str:
+    """How to leave out the rows where a target or group is missing: by what made it, not by a column it came from."""
+    if _called(node) != show(node):
+        return "Leave those rows out of all that is given to fit."
+    if node.op == "col":
+        return f"Leave them out before the fit: gp.scan(data).filter(gp.col({node['name']!r}).{test}())."
+    rows = f"gp.scan(data).filter(made.{test}()), made being that expression"
+    return f"{otherwise}, or leave them out before the fit: {rows}."
+
+
 def _target(column: Column, node: Node) -> Values:
     if column.valid is not None and column.null_count:
         raise TargetError(
             f"The target {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "
-            "Leave them out before the fit: data.filter(gp.col(…).is_not_null())."
+            + _left_out(node, "is_not_null")
         ).at(int(np.flatnonzero(~column.valid)[0]), _column(node))
     if column.dtype.is_float and np.isnan(column.values).any():
         bad = np.flatnonzero(np.isnan(column.values))
         raise TargetError(
             f"The target {_called(node)} is NaN in {len(bad):,} of {len(column):,} rows, first in this one. "
-            "Leave them out before the fit: data.filter(gp.col(…).is_finite())."
+            + _left_out(node, "is_finite")
         ).at(int(bad[0]), _column(node))
     return labels_of(column)
 
@@ -141,7 +151,7 @@ def _groups(column: Column, node: Node) -> Values:
     if column.valid is not None and column.null_count:
         raise GroupsError(
             f"The group {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "
-            "Fill it in its expression, or leave them out: data.filter(gp.col(…).is_not_null())."
+            + _left_out(node, "is_not_null", "Fill it in the expression")
         ).at(int(np.flatnonzero(~column.valid)[0]), _column(node))
     return labels_of(column)
 

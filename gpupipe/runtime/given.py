@@ -13,7 +13,7 @@ from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import ColumnNotFoundError, ParameterError, TargetError, nearest
-from gpupipe.expr.expr import as_column
+from gpupipe.expr.expr import Expr, as_column
 from gpupipe.expr.node import Node, make
 from gpupipe.models.contract import warn_of_column_vector
 from gpupipe.runtime.inputs import Inputs
@@ -48,8 +48,9 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None, groups: Any =
     """The rows of `X` with y, sample weights and groups as columns; `key` makes their identity.
 
     Raises:
-        ParameterError: y, weights or groups beside data that are not in memory.
+        ParameterError: y, weights or groups that are no values, or beside data that are not in memory.
     """
+    _refuse_names({"sample_weight": sample_weight, "groups": groups})
     beside = {**given_targets(y), GIVEN_WEIGHT: sample_weight, GIVEN_GROUPS: groups}
     extra = {name: values for name, values in beside.items() if values is not None}
     if extra and isinstance(X, Source | str | os.PathLike):
@@ -70,8 +71,9 @@ def validation_of(validation: Any, y: Any, key: str | None, inputs: Inputs) -> S
     """The rows a model stops early by: X alone, or (X, y[, sample_weight[, groups]]), as the fit was given.
 
     Raises:
-        ParameterError: y where the fit had none, or none where it had.
+        ParameterError: y where the fit had none, or none where it had; a share, or anything else that is no rows.
     """
+    _refuse_no_rows(validation)
     parts = validation if isinstance(validation, tuple) and len(validation) in (2, 3, 4) else (validation,)
     if (len(parts) > 1) != (y is not None):
         raise ParameterError(
@@ -79,6 +81,19 @@ def validation_of(validation: Any, y: Any, key: str | None, inputs: Inputs) -> S
         )
     rows, labels, weights, groups = (*parts, None, None, None)[:4]
     return source_of(inputs.by_name(rows, inputs.usable()), labels, weights, key, groups)
+
+
+def _refuse_no_rows(validation: Any) -> None:
+    share = isinstance(validation, bool | int | float)
+    first = validation[0] if isinstance(validation, list) and validation else None
+    of_tables = isinstance(first, tuple) and bool(first) and hasattr(first[0], "__len__")
+    pairs = of_tables and not isinstance(first[0], str)  # type: ignore[index]
+    if share or pairs:
+        raise ParameterError(
+            f"validation={validation if share else '[(X, y)]'} is no rows. It takes rows as X does, or a tuple (X, y), "
+            "(X, y, sample_weight) or (X, y, sample_weight, groups). For a share of the data: "
+            "train, held = gp.scan(data).split(test=0.2), then fit(train, validation=held)."
+        )
 
 
 def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
@@ -99,11 +114,29 @@ def one_of(what: str, declared: Any, given: Any, name: str) -> Node | None:
     return None if declared is None else as_column(declared)
 
 
+def _refuse_names(given: Mapping[str, Any]) -> None:
+    """A text would be taken for its letters, a dict for its keys."""
+    for name, values in given.items():
+        if isinstance(values, str | bytes | Expr | Mapping | set | frozenset):
+            named = isinstance(values, str | Expr)
+            shown = repr(values) if isinstance(values, str) else f"the expression {values}" if named else f"a {type(values).__name__}"
+            declared = {"y": "target", "sample_weight": "weights"}.get(name, name)
+            raise ParameterError(
+                f"{name} is values, one a row, as a list or an array, not {shown}. To name a column of the rows, "
+                f"declare Pipeline({declared}={shown if isinstance(values, str) else '…'})."
+            )
+
+
 _OF = f"{GIVEN_TARGET} "  # before the name of each of several targets
 
 
 def given_targets(y: Any) -> dict[str, Any]:
-    """The columns that y becomes: one, or one for each of its own where it is a table or a matrix of several."""
+    """The columns that y becomes: one, or one for each of its own where it is a table or a matrix of several.
+
+    Raises:
+        ParameterError: y names a column, or is otherwise no values.
+    """
+    _refuse_names({"y": y})
     if type(y).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and getattr(y, "ndim", 2) == 2:
         table = table_of(y)[0] if hasattr(y, "columns") else None
         if table is not None and table.num_columns > 1:

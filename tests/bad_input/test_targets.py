@@ -30,8 +30,8 @@ def classified(device, **options):
     "a label that is null",
     told="fitting",
     error=TargetError,
-    message="Row 2, column 'y': The target y is null in 1 of 4 rows, first in this one. Leave them out before the "
-    "fit: data.filter(gp.col(…).is_not_null()).",
+    message="Row 2, column 'y': The target y is null in 1 of 4 rows, first in this one. Leave them out before "
+    "the fit: gp.scan(data).filter(gp.col('y').is_not_null()).",
 )
 def null_label(device, folder):
     fit(device, {**X, "y": ["a", "b", None, "b"]}, model=LogisticRegression())
@@ -42,8 +42,8 @@ def null_label(device, folder):
     "a number that is null, before a regression",
     told="fitting",
     error=TargetError,
-    message="Row 2, column 'y': The target y is null in 2 of 4 rows, first in this one. Leave them out before the "
-    "fit: data.filter(gp.col(…).is_not_null()).",
+    message="Row 2, column 'y': The target y is null in 2 of 4 rows, first in this one. Leave them out before "
+    "the fit: gp.scan(data).filter(gp.col('y').is_not_null()).",
 )
 def null_number(device, folder):
     fit(device, {**X, "y": [1.0, 2.0, None, None]}, model=LinearRegression())
@@ -54,8 +54,8 @@ def null_number(device, folder):
     "`fit(X, y)` with a None in `y`",
     told="fitting",
     error=TargetError,
-    message="Row 2: The target y is null in 1 of 4 rows, first in this one. Leave them out before the fit: "
-    "data.filter(gp.col(…).is_not_null()).",
+    message="Row 2: The target y is null in 1 of 4 rows, first in this one. Leave those rows out of all that "
+    "is given to fit.",
 )
 def null_in_y(device, folder):
     gp.Pipeline([col("x")], model=LogisticRegression(), device=device).fit(X, ["a", "b", None, "b"])
@@ -66,8 +66,8 @@ def null_in_y(device, folder):
     "a number that is NaN, before a regression",
     told="fitting",
     error=TargetError,
-    message="Row 1, column 'y': The target y is NaN in 1 of 4 rows, first in this one. Leave them out before the "
-    "fit: data.filter(gp.col(…).is_finite()).",
+    message="Row 1, column 'y': The target y is NaN in 1 of 4 rows, first in this one. Leave them out before "
+    "the fit: gp.scan(data).filter(gp.col('y').is_finite()).",
 )
 def nan_number(device, folder):
     fit(device, {**X, "y": [1.0, math.nan, 3.0, 4.0]}, model=LinearRegression())
@@ -78,8 +78,8 @@ def nan_number(device, folder):
     "a label that is NaN, before a classifier",
     told="fitting",
     error=TargetError,
-    message="Row 1, column 'y': The target y is NaN in 1 of 4 rows, first in this one. Leave them out before the "
-    "fit: data.filter(gp.col(…).is_finite()).",
+    message="Row 1, column 'y': The target y is NaN in 1 of 4 rows, first in this one. Leave them out before "
+    "the fit: gp.scan(data).filter(gp.col('y').is_finite()).",
 )
 def nan_label(device, folder):
     fit(device, {**X, "y": [1.0, math.nan, 0.0, 1.0]}, model=LogisticRegression())

@@ -107,7 +107,7 @@ def refuse_no_validation(who: str, parameter: str, rounds: Any) -> None:
     if rounds is not None:
         raise ParameterError(
             f"{who}({parameter}={rounds}) needs validation rows, and none were given. "
-            f"Give validation=, or leave {parameter} unset."
+            f"Give fit(data, validation=…), on the command line --validation DATA, or leave {parameter} unset."
         )
 
 

@@ -55,13 +55,19 @@ def forbids_nan(estimator: Any) -> bool:
     return bool(estimator.get_params(deep=False).get("nan_mode") == "Forbidden")
 
 
+def alone(estimator: Any) -> None:
+    """Refuse early stopping without validation rows."""
+    params = estimator.get_params(deep=False)
+    for name in _ROUNDS:
+        refuse_no_validation(type(estimator).__name__, name, params.get(name))
+
+
 def arguments(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
     """What `fit` takes besides X; the validation rows say which of its iterations is the best."""
     found = _rows(estimator, lesson)
     params = estimator.get_params(deep=False)
     if held is None:
-        for name in _ROUNDS:
-            refuse_no_validation(type(estimator).__name__, name, params.get(name))
+        alone(estimator)
         return found
     if params.get("use_best_model") is False and not any(params.get(name) for name in (*_ROUNDS, "od_type")):
         raise ParameterError(
@@ -91,6 +97,7 @@ _CATBOOST: dict[str, Any] = {
     "refuses_nan": forbids_nan,
     "prepare": prepare,
     "arguments": arguments,
+    "alone": alone,
 }
 _PREDICT: dict[str, Any] = {"compare": "predict", **_CATBOOST}
 _PROBA: dict[str, Any] = {"compare": "predict_proba", **_CATBOOST}

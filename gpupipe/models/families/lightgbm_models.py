@@ -75,15 +75,21 @@ def _categorical(chosen: Any, feature_names: list[str], name: str) -> list[int]:
     return found
 
 
+def alone(estimator: Any) -> None:
+    """Refuse early stopping without validation rows."""
+    given = _given(estimator.get_params(deep=False), "early_stopping_round")
+    refuse_no_validation(type(estimator).__name__, *given)
+
+
 def arguments(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
     """What `fit` takes besides X; the validation rows say when to stop."""
     who, params = type(estimator).__name__, estimator.get_params(deep=False)
-    parameter, rounds = _given(params, "early_stopping_round")
+    _, rounds = _given(params, "early_stopping_round")
     found = _rows(estimator, lesson)
     if _CATEGORICAL in params:
         found["categorical_feature"] = params[_CATEGORICAL]
     if held is None:
-        refuse_no_validation(who, parameter, rounds)
+        alone(estimator)
         return found
     need(rounds is not None, who, "early_stopping_round is not set, so they would not matter. Set it")
     given = _rows(estimator, held)
@@ -110,6 +116,7 @@ _LIGHTGBM: dict[str, Any] = {
     "early_stopping": "eval_set",
     "prepare": prepare,
     "arguments": arguments,
+    "alone": alone,
 }
 _PREDICT: dict[str, Any] = {"compare": "predict", **_LIGHTGBM}
 _PROBA: dict[str, Any] = {"compare": "predict_proba", **_LIGHTGBM}

@@ -62,6 +62,7 @@ class Row:
         parts: it, fitted, to the fitted estimators inside, in the order of the members of the form.
         fits: the clone to the part of it that is fitted, where that is not the whole.
         depth: how deep estimators stand in it; 0 where none does.
+        alone: refuses an estimator that stops early, where there are no validation rows to stop by.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Row:
     parts: Callable[[Any], Sequence[Any]] | None = None
     fits: Callable[[Any], Any] | None = None
     depth: int = 0
+    alone: Callable[[Any], None] | None = None
 
     @property
     def path(self) -> str:

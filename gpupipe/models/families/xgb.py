@@ -89,12 +89,17 @@ def ranker(estimator: Any) -> tuple[XGBoost, str]:
     return _saved(estimator, 1), "identity"
 
 
+def alone(estimator: Any) -> None:
+    """Refuse early stopping without validation rows."""
+    refuse_no_validation(type(estimator).__name__, "early_stopping_rounds", estimator.early_stopping_rounds)
+
+
 def arguments(estimator: Any, lesson: Lesson, held: Lesson | None) -> dict[str, Any]:
     """What `fit` takes besides X; the validation rows say when to stop."""
     found = {**_rows(estimator, lesson), "verbose": False}
     who, rounds = type(estimator).__name__, estimator.early_stopping_rounds
     if held is None:
-        refuse_no_validation(who, "early_stopping_rounds", rounds)
+        alone(estimator)
         return found
     need(rounds is not None, who, "early_stopping_rounds is not set, so they would not matter. Set it")
     given = _rows(estimator, held)
@@ -278,7 +283,7 @@ def _integers(found: Any, name: str) -> NDArray[Any]:
 
 
 _FOREST: dict[str, Any] = {"dtype": "float32", "accepts_nan": True, "prepare": prepare, "arguments": one_round}
-_XGB: dict[str, Any] = {**_FOREST, "early_stopping": "eval_set", "arguments": arguments}
+_XGB: dict[str, Any] = {**_FOREST, "early_stopping": "eval_set", "arguments": arguments, "alone": alone}
 ROWS: tuple[Row, ...] = (
     Row("XGBClassifier", "xgboost", "classifier", "xgboost", classifier, **_XGB),
     Row("XGBRegressor", "xgboost", "regressor", "xgboost", regressor, targets="any", **_XGB),
