@@ -19,7 +19,7 @@ setup: $(READY) ## make the virtual environment and install gpupipe into it, edi
 demo: $(READY) ## the main job on real data: plan, fit, evaluate, save, score again (DEMO=flights, churn or disease)
 	$(VENV)/bin/gpupipe demo $(DEMO) $(ARGS)
 
-test: $(READY) ## the tests, under 4 minutes on 2 cores
+test: $(READY) ## the tests, about 6 minutes on 2 cores
 	$(PY) -m pytest $(ARGS)
 
 test-all: $(READY) ## the tests with the large counts too
@@ -36,7 +36,7 @@ types: $(READY) ## mypy, over the tree as it is installed (kernels inside gpupip
 	cd build/types && $(MYPY) --allow-untyped-defs --allow-incomplete-defs --disable-error-code var-annotated \
 	    --disable-error-code func-returns-value tests benchmarks
 
-docs: $(READY) ## docs/operators.md and the operators' stub from the code, and the API's pages as HTML in build/docs
+docs: $(READY) ## the generated pages of docs/ and the operators' stub, and the API's pages as HTML in build/docs
 	$(PY) docs/generate.py
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(PY) -m pdoc --output-directory build/docs gpupipe
