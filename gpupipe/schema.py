@@ -112,7 +112,7 @@ def require_columns(wanted: Iterable[str], there: Iterable[str], whose: str) -> 
     Traceback (most recent call last):
     gpupipe.errors.ColumnNotFoundError: There are no columns 'a', 'c', which the features need. There are: b, d.
     """
-    known = list(there)
+    known = dict.fromkeys(there)
     missing = [name for name in wanted if name not in known]
     if missing:
         what = f"is no column {missing[0]!r}" if len(missing) == 1 else f"are no columns {str(missing)[1:-1]}"

@@ -8,7 +8,7 @@ from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.groups import Store, group, is_tile
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
-from gpupipe.errors import ParameterError, nearest
+from gpupipe.errors import ParameterError, counted, nearest
 from gpupipe.expr.node import Node, show, walk
 
 _WIDTH, _END = 118, 40
@@ -65,27 +65,23 @@ class Explanation:
 
 
 def _page(e: Explanation) -> Iterator[str]:
-    rows = "rows unknown" if e.rows is None else _counted(e.rows, "row")
+    rows = "rows unknown" if e.rows is None else counted(e.rows, "row")
     again = "kept in memory for further trips" if e.kept else "read again for each further trip"
     yield f"Source     {e.source}"
-    size = f"{e.bytes / 1e6:,.1f} MB in {_counted(len(e.columns), 'column')}"
-    yield f"           {rows} in {_counted(e.partitions, 'partition')}; {size}, {again}"
+    size = f"{e.bytes / 1e6:,.1f} MB in {counted(len(e.columns), 'column')}"
+    yield f"           {rows} in {counted(e.partitions, 'partition')}; {size}, {again}"
     yield f"Columns    {_wrapped(e.columns)}"
     yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
     for line in _scans(e.plan):
         yield _short(f"  {line}")
-    yield f"Features   {_counted(len(e.plan.features), 'expression')}"
+    yield f"Features   {counted(len(e.plan.features), 'expression')}"
     for line in _features(e.plan):
         yield _short(f"  {line}")
-    shapes = _counted(len(set(_shapes(e.plan))), "shape")
+    shapes = counted(len(set(_shapes(e.plan))), "shape")
     yield f"Groups     {shapes} of expression; one call of the tile interpreter a partition"
     yield f"Device     {e.device}"
     if e.model:
         yield f"Model      {e.model}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _wrapped(names: tuple[str, ...], width: int = 100) -> str:
@@ -118,7 +114,7 @@ def _typed(plan: Plan) -> Iterator[str]:
 
 def _scans(plan: Plan) -> Iterator[str]:
     for scan in plan.scans:
-        yield f"scan {scan.level}: {_counted(len(scan.gathers), 'state')}{_why(scan)}"
+        yield f"scan {scan.level}: {counted(len(scan.gathers), 'state')}{_why(scan)}"
         for gather in scan.gathers:
             names = ", ".join(dict.fromkeys(slot.node.op for slot in gather.slots))
             over = f" over {', '.join(show(key) for key in gather.keys)}" if gather.keys else ""

@@ -56,12 +56,20 @@ def word_of(node: Node, root: Node, op: str) -> str:
     >>> word_of(scaled.args[1].args[0], scaled, "std"), word_of(scaled.args[0].args[0], scaled, "mul")
     ('standardize', '*')
     """
-    names = [
-        _name(part)
-        for part in walk(root)
-        if part.written and node in walk(part) and node not in walk(*_nodes(part))
-    ]
+    known: set[Node] = set()
+    above: set[Node] = set()  # `node`, and all of the known ones that use it
+    names = []
+    for part in walk(root):
+        known.add(part)
+        if part == node or not above.isdisjoint(part.args):
+            above.add(part)
+            if part.written and not any(_uses(piece, node, known, above) for piece in _nodes(part)):
+                names.append(_name(part))
     return next(filter(None, reversed(names)), called(op))
+
+
+def _uses(piece: Node, node: Node, known: set[Node], above: set[Node]) -> bool:
+    return piece in above if piece in known else node in walk(piece)
 
 
 def _nodes(part: Node) -> list[Node]:

@@ -89,7 +89,7 @@ class Ranked:
         tied = self.tied
         gain = (np.bincount(tied.run, self.true[self.by_score]) / tied.size)[tied.run]
         best = self.true[np.lexsort((-self.true, self.groups))]
-        return _ratio(np.bincount(self.group, gain * discount), np.bincount(self.group, best * discount))
+        return ratio(np.bincount(self.group, gain * discount), np.bincount(self.group, best * discount))
 
     def average_precision(self) -> Values:
         """The mean precision at the ranks of the relevant rows, (groups,), expected over the orders of equal scores.
@@ -104,7 +104,7 @@ class Ranked:
         at = self.rank - tied.above[tied.run]
         others = ((inside - 1) / np.maximum(tied.size - 1, 1))[tied.run] * at
         precision = (before[tied.run] + 1 + others) / (self.rank + 1)
-        return _ratio(np.bincount(self.group, (inside / tied.size)[tied.run] * precision), total)
+        return ratio(np.bincount(self.group, (inside / tied.size)[tied.run] * precision), total)
 
     def reciprocal_rank(self) -> Values:
         """1 / rank of the first relevant row, counted from 1, (groups,), expected over the orders of equal scores."""
@@ -178,7 +178,7 @@ def _bootstrap(values: Values, weight: Values, ids: Values, seed: int) -> list[t
     for counts in intervals.draws(ids, seed, len(RANKER)):
         counted = counts * weight
         total = counted.sum(axis=1)
-        batches.append(_ratio(counted @ values.T, np.broadcast_to(total[:, None], (len(total), len(values)))))
+        batches.append(ratio(counted @ values.T, np.broadcast_to(total[:, None], (len(total), len(values)))))
     replicates = np.concatenate(batches)
     return [intervals.percentiles(replicates[:, at]) or (None, None) for at in range(len(values))]
 
@@ -188,5 +188,6 @@ def reasons_ranked(sample: Ranked) -> dict[str, str]:
     return dict.fromkeys(RANKER, "no group of two rows or more has a relevant row")
 
 
-def _ratio(above: Values, below: Values) -> Values:
+def ratio(above: Values, below: Values) -> Values:
+    """The quotient; NaN where nothing is below."""
     return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gpupipe.evaluation.grouped import ratio
 from gpupipe.evaluation.ranking import Ranking, effective_size
 
 Values = np.ndarray[Any, Any]
@@ -112,7 +113,7 @@ class Classification:
         else:
             confusion = self.confusion(weights)
         total = confusion.sum(axis=(1, 2))
-        found = from_confusion(confusion) | {name: _ratio(summed[name], total) for name in self.losses}
+        found = from_confusion(confusion) | {name: ratio(summed[name], total) for name in self.losses}
         return found | {"pr_auc": np.mean([r.average_precision(weights) for r in self.rankings], axis=0)}
 
     def roc_auc(self, weights: Values) -> tuple[float, Values, float]:
@@ -148,11 +149,11 @@ class Regression:
         """Every measure for each set of weights (sets, rows): name to float64 (sets,)."""
         summed = self.sums.of(weights)
         square, absolute, centred, spread = (
-            _ratio(summed[name], summed["one"]) for name in ("square", "absolute", "centred", "spread")
+            ratio(summed[name], summed["one"]) for name in ("square", "absolute", "centred", "spread")
         )
         counted = self.true[weights.any(axis=0)]
         variance = spread - centred**2 if len(counted) and np.ptp(counted) > 0 else np.zeros(len(weights))
-        return {"rmse": np.sqrt(square), "mae": absolute, "r2": 1 - _ratio(square, variance)}
+        return {"rmse": np.sqrt(square), "mae": absolute, "r2": 1 - ratio(square, variance)}
 
 
 class Sums:
@@ -180,11 +181,11 @@ def from_confusion(cells: Values) -> dict[str, Values]:
     """
     hits = np.diagonal(cells, axis1=1, axis2=2)
     true, predicted = cells.sum(axis=2), cells.sum(axis=1)
-    recall, precision, f1 = _ratio(hits, true), _ratio(hits, predicted), _ratio(2 * hits, true + predicted)
+    recall, precision, f1 = ratio(hits, true), ratio(hits, predicted), ratio(2 * hits, true + predicted)
     occurs = true > 0
-    balanced = _ratio(np.where(occurs, recall, 0.0).sum(axis=1), occurs.sum(axis=1))
+    balanced = ratio(np.where(occurs, recall, 0.0).sum(axis=1), occurs.sum(axis=1))
     found = {
-        "accuracy": _ratio(hits.sum(axis=1), true.sum(axis=1)),
+        "accuracy": ratio(hits.sum(axis=1), true.sum(axis=1)),
         "balanced_accuracy": np.where(occurs.sum(axis=1) > 1, balanced, np.nan),
     }
     each = {"precision": precision, "recall": recall, "f1": f1}
@@ -192,10 +193,6 @@ def from_confusion(cells: Values) -> dict[str, Values]:
         return found | {name: values[:, 1] for name, values in each.items()}
     seen = true + predicted > 0
     return found | {
-        name: _ratio(np.where(seen, np.nan_to_num(values), 0.0).sum(axis=1), seen.sum(axis=1))
+        name: ratio(np.where(seen, np.nan_to_num(values), 0.0).sum(axis=1), seen.sum(axis=1))
         for name, values in each.items()
     }
-
-
-def _ratio(above: Values, below: Values) -> Values:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)

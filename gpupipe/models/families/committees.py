@@ -8,6 +8,7 @@ import numpy as np
 
 from gpupipe.errors import ParameterError, UnsafeModelError, UnsupportedEstimatorError
 from gpupipe.models.families.rows import Kind, Lesson, Row, plain_arguments
+from gpupipe.models.families.wrappers import member_of
 from gpupipe.models.forms.committee import METHODS, Stacking, Voting
 from gpupipe.models.forms.member import Member
 
@@ -121,9 +122,9 @@ def _arguments(inside: Sequence[Row], estimator: Any, lesson: Lesson, held: Less
 
 
 def _convert(inside: Sequence[Row], last: Row | None, fitted: Any) -> tuple[Any, str]:
-    members = tuple(_member(row, part) for row, part in zip(inside, fitted.estimators_, strict=True))
+    members = tuple(member_of(row, part) for row, part in zip(inside, fitted.estimators_, strict=True))
     if last is not None:
-        return _stacking(fitted, members, _member(last, fitted.final_estimator_))
+        return _stacking(fitted, members, member_of(last, fitted.final_estimator_))
     given = fitted._weights_not_none
     weights = np.ones(len(members)) if given is None else np.array(given, dtype=np.float64)
     soft = getattr(fitted, "voting", "hard") == "soft"
@@ -141,9 +142,3 @@ def _stacking(fitted: Any, members: tuple[Member, ...], last: Member) -> tuple[S
         raise UnsafeModelError(f"stack_method {methods} has no saved form. There are: {', '.join(METHODS)}.")
     columns = int(fitted.final_estimator_.n_features_in_)
     return Stacking((*members, last), methods, bool(fitted.passthrough), columns), last.link
-
-
-def _member(row: Row, fitted: Any) -> Member:
-    body, link = row.convert(fitted)
-    classes = tuple(int(code) for code in fitted.classes_) if row.kind == "classifier" else None
-    return Member(row.path, row.kind, classes, link, body)

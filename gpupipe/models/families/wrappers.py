@@ -217,10 +217,11 @@ def _convert(wrapper: Wrapper, inner: Row, fitted: Any) -> tuple[Any, str]:
     parts = wrapper.parts(fitted)
     if len(parts) > MAX_MEMBERS:
         raise UnsafeModelError(f"{wrapper.name} holds {len(parts):,} models, and a saved form up to {MAX_MEMBERS:,}.")
-    return wrapper.read(fitted, tuple(_member(inner, part) for part in parts))
+    return wrapper.read(fitted, tuple(member_of(inner, part) for part in parts))
 
 
-def _member(row: Row, fitted: Any) -> Member:
+def member_of(row: Row, fitted: Any) -> Member:
+    """A fitted estimator, trained on codes, as a part of another: its body by the `row` of its class."""
     body, link = row.convert(fitted)
     classes = tuple(int(code) for code in fitted.classes_) if row.kind == "classifier" else None
     return Member(row.path, row.kind, classes, link, body)
