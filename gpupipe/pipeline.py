@@ -42,7 +42,8 @@ class Pipeline(FittedPipeline):
         features: expressions (lists of them nest); selectors expand against the data's schema.
         target: what the model learns; an expression, or a column's name. Or give ``fit(X, y)``. A list of them where
             the model learns several targets.
-        model: a scikit-learn or XGBoost estimator object, which is never changed; None only transforms.
+        model: an estimator object of scikit-learn, XGBoost, LightGBM or CatBoost (docs/estimators.md lists them), which
+            is never changed; None only transforms.
         weights: row weights, for the model and the metrics; statistics are unweighted.
         groups: of a ranker: what each row is ranked in, such as its query; an expression, or a column's name. Without
             a key, rows of one group share folds.
@@ -113,6 +114,12 @@ class Pipeline(FittedPipeline):
             PlanError: what was declared does not fit the data's schema; nothing has been read.
             DataError: a value or file that the plan cannot take.
             ModelError: the estimator cannot be used, or refused.
+
+        >>> import gpupipe as gp
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> pipeline = gp.Pipeline([gp.col("x").standardize()], target="bought", model=LogisticRegression())
+        >>> pipeline.fit({"x": [1, 2, 8, 9], "bought": ["no", "no", "yes", "yes"]}).classes_
+        array(['no', 'yes'], dtype=object)
         """
         self._run(X, y, sample_weight, groups, validation, progress)
         return self
@@ -144,7 +151,12 @@ class Pipeline(FittedPipeline):
     def fit_transform(
         self, X: Any, y: Any = None, *, sample_weight: Any = None, groups: Any = None, output: str | None = None
     ) -> Any:
-        """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds."""
+        """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds.
+
+        >>> import gpupipe as gp
+        >>> gp.Pipeline([gp.col("x").fill_null("mean")]).fit_transform({"x": [1.0, None, 3.0]}, output="numpy").tolist()
+        [[1.0], [2.0], [3.0]]
+        """
         rows = self._run(X, y, sample_weight, groups, None, False)
         training, kind = self._fitted().features.for_training(), self._kind(X, output)
         if self._makes_components():
@@ -182,6 +194,11 @@ class Pipeline(FittedPipeline):
 
         Raises:
             PlanError: what was declared does not fit the schema.
+
+        >>> import gpupipe as gp
+        >>> print(gp.Pipeline([gp.col("x").fill_null("mean")]).explain({"x": [1.0, None]}).stage("scans"))
+        scan 1: 1 state
+          mean of x
         """
         return explained(self._declared(None, None, None), source_of(data, None, None, self.key), self.device)
 
@@ -193,6 +210,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
     Raises:
         ArtifactError: any of its kinds.
         StorageError: the disk fails, or the artifact may not be read.
+
+    >>> load("churn.gpp").predict("new/*.parquet")  # doctest: +SKIP
     """
     fit = artifact.load(path, device)
     features = [Expr(feature.source) for feature in fit.features.plan.features]
