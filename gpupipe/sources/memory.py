@@ -4,6 +4,7 @@ Everything becomes a ``pa.Table`` once, without a copy where the layouts agree; 
 A float NaN from pandas or NumPy is a missing value and becomes null; from Arrow and Polars it stays NaN.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -115,7 +116,7 @@ def table_of(data: Any) -> tuple[pa.Table, dict[str, str]]:
     if _is_sparse(data):
         raise _unreadable(data)
     if isinstance(data, Mapping):
-        return _from_arrays({str(name): values for name, values in data.items()})
+        return _from_arrays(_distinct((str(name), values) for name, values in data.items()))
     if _is_from(data, "pandas") and hasattr(data, "columns"):
         return _from_arrays(_distinct((str(label), data.iloc[:, at]) for at, label in enumerate(data.columns)))
     table = _from_stream(data) if hasattr(data, "__arrow_c_stream__") else None
@@ -234,10 +235,26 @@ def _arrow_array(values: Any) -> pa.Array | pa.ChunkedArray:
         return values
     if _is_from(values, "polars"):
         return pa.chunked_array(values)
-    if isinstance(values, np.ndarray):
-        return _from_numpy(values)
-    array = pa.array(values, from_pandas=True)
+    array = _from_numpy(values) if isinstance(values, np.ndarray) else pa.array(values, from_pandas=True)
+    _refuse_changed_times(values, array.type)
     return _nan_to_null(array) if _is_from(values, "pandas") else array
+
+
+_OBJECTS = np.dtype(object)
+
+
+def _refuse_changed_times(values: Any, arrow: pa.DataType) -> None:
+    """Raise TypeError where Arrow took the type of the first time, and left of others what does not fit."""
+    if not pa.types.is_temporal(arrow) or getattr(values, "dtype", _OBJECTS) != _OBJECTS:
+        return
+    finer = ("nanosecond", "nanoseconds")  # of a Timestamp and of a Timedelta; those of NaT are NaN
+    if any(getattr(value, name, 0) > 0 for value in values for name in finer):
+        raise TypeError("pandas' times that are finer than a microsecond; round them, or give a Series of their type")
+    times = [value for value in values if isinstance(value, dt.datetime) and value == value]
+    if times and pa.types.is_date(arrow):
+        raise TypeError("dates stand beside times")
+    if len({time.tzinfo is None for time in times}) > 1:
+        raise TypeError("times with a time zone stand beside times without one")
 
 
 def _from_numpy(values: np.ndarray[Any, Any]) -> pa.Array | pa.ChunkedArray:

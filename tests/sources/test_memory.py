@@ -168,3 +168,38 @@ def test_options():
     assert scan(source) is source
     with pytest.raises(ParameterError, match="A Source has its schema"):
         scan(source, partitions=2)
+
+
+_DAY, _NOON = dt.date(2020, 1, 1), dt.datetime(2020, 1, 1, 12)
+
+
+@pytest.mark.parametrize(
+    "of", [list, lambda times: np.array(times, object), lambda times: pd.Series(times, dtype=object)]
+)
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        ([_DAY, None, _NOON], "dates stand beside times"),
+        ([_NOON, pd.Timestamp(1)], "finer than a microsecond"),
+        ([pd.Timedelta(1), dt.timedelta(1)], "finer than a microsecond"),
+        ([_NOON, _NOON.replace(tzinfo=dt.UTC)], "with a time zone stand beside times without one"),
+        ([_NOON.replace(tzinfo=dt.UTC), None, _NOON], "with a time zone stand beside times without one"),
+    ],
+)
+def test_times_of_several_kinds_are_no_column(of, times, reason):
+    source = scan({"n": [1] * len(times), "t": of(times)})
+    assert list(source.schema) == ["n"]
+    assert reason in source.schema.refused["t"]
+
+
+def test_times_of_one_kind_are_a_column():
+    zones = [_NOON.replace(tzinfo=dt.UTC), _NOON.replace(tzinfo=dt.timezone(dt.timedelta(hours=2)))]
+    assert rows_of(scan({"t": zones}))["t"] == zones
+    assert rows_of(scan({"t": [_DAY, None]}))["t"] == [_DAY, None]
+    assert rows_of(scan(pd.DataFrame({"t": pd.Series([_DAY, pd.NaT], dtype=object)})))["t"] == [_DAY, None]
+    assert rows_of(scan(pd.DataFrame({"t": pd.Series([_NOON, pd.NaT], dtype=object)})))["t"] == [_NOON, None]
+
+
+def test_names_that_are_equal_as_text_are_twins():
+    with pytest.raises(DuplicateNameError, match="named '1'"):
+        scan({1: [2], "1": [3]})
