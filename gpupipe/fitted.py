@@ -45,6 +45,15 @@ class FittedPipeline(SklearnContract):
     Attributes:
         model_: the trained model as data; None without one.
         classes_: a classifier's labels, sorted; of several targets a list of them.
+
+    >>> import gpupipe as gp
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> table = {"x": [1, 2, 8, 9], "bought": ["no", "no", "yes", "yes"]}
+    >>> fitted = gp.Pipeline([gp.col("x")], target="bought", model=LogisticRegression()).fit(table)
+    >>> fitted.predict({"x": [0, 7]}, output="numpy").tolist(), fitted.predict_proba({"x": 0}, output="numpy").shape
+    (['no', 'yes'], (1, 2))
+    >>> fitted.score(table), fitted.evaluate(table).to_dict()["metrics"]["recall"]["value"]
+    (1.0, 1.0)
     """
 
     key: str | None
@@ -86,6 +95,7 @@ class FittedPipeline(SklearnContract):
             )
         return str(groups["name"])
 
+    @named_arguments
     def scan(self, data: Any, *, target: bool = False) -> Source:
         """Rows to score: as `gpupipe.scan` gives them, except that CSV is read in the types of the fit.
 
@@ -111,6 +121,10 @@ class FittedPipeline(SklearnContract):
         """The features of `X` (with a PCA or k-means model: its components or distances).
 
         Gives the kind that came in: NumPy, pandas, Polars, else a ``pyarrow.Table``; `output` overrides.
+
+        >>> import gpupipe as gp
+        >>> gp.Pipeline([gp.col("x") / gp.col("x").max()]).fit({"x": [2.0, 4.0]}).transform({"x": [1.0]})["x"].to_pylist()
+        [0.25]
         """
         features, kind = self._fitted().features, self._kind(X, output)
         rows = passing(self.scan(X), features)
@@ -126,6 +140,7 @@ class FittedPipeline(SklearnContract):
         return matrix_as(kind, list(self.get_feature_names_out()), values, index_of(X))
 
     @if_the_model_does
+    @named_arguments
     def predict(self, X: Any, *, output: str | None = None) -> Any:
         """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`.
 
@@ -138,6 +153,7 @@ class FittedPipeline(SklearnContract):
         return side_by_side(found) if kind == "numpy" else arrays_as(kind, prediction_names(model), found, index_of(X))
 
     @if_the_model_does
+    @named_arguments
     def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
         """Class probabilities of shape (rows, classes), columns as `classes_`.
 
@@ -153,6 +169,7 @@ class FittedPipeline(SklearnContract):
             return found
         return matrix_as(kind, probability_names(model), np.concatenate(found, axis=1), index_of(X))
 
+    @named_arguments
     def predictions(self, X: Any, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
         """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities.
 
@@ -162,11 +179,13 @@ class FittedPipeline(SklearnContract):
         return predictions(self._fitted(), self.scan(X), keep)
 
     @if_the_model_does
+    @named_arguments
     def decision_function(self, X: Any) -> Values:
         """A classifier's raw scores, as NumPy."""
         return self._scores(X, lambda model, matrix: model.decision_function(matrix))
 
     @if_the_model_does
+    @named_arguments
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R² of a regressor, NDCG of a ranker whose groups are columns of `X`; of several
         targets the share of rows in which all are right, or the mean R²."""
@@ -184,6 +203,9 @@ class FittedPipeline(SklearnContract):
             data: rows with the target, not those of the fit.
             by: columns to slice by.
             groups: a ranker's groups, where the fit was given them so.
+
+        >>> fitted.evaluate("holdout/*.parquet", by="contract").to_dict()["metrics"]["roc_auc"]  # doctest: +SKIP
+        {'value': 0.91, 'low': 0.89, 'high': 0.93}
         """
         return self._judged(data, y, sample_weight, groups, [by] if isinstance(by, str) else list(by))
 
@@ -226,6 +248,8 @@ class FittedPipeline(SklearnContract):
             ArtifactExistsError: something stands there.
             StorageError: the disk is full, failing, or may not be written to; what stood there stands.
             NotFittedError: there is nothing to save yet.
+
+        >>> digest = fitted.save("churn.gpp", overwrite=True)  # doctest: +SKIP
         """
         return self._fitted().save(path, overwrite=overwrite)
 

@@ -44,7 +44,7 @@ LAYERS: list[set[str]] = [
 # Scoring stays small: what the scorer may import, whatever its layer would allow.
 SCORER = {
     "gpupipe.artifact", "gpupipe.models", "gpupipe.compiler", "gpupipe.backends", "gpupipe.kernels",
-    "gpupipe.schema", "gpupipe.columns", "gpupipe.errors", "gpupipe.serve",
+    "gpupipe.schema", "gpupipe.columns", "gpupipe.errors", "gpupipe.arguments", "gpupipe.serve",
 }  # fmt: skip
 
 # Which module (or package) may ask gpupipe.optional for which package; "*": whatever its own table names.

@@ -21,9 +21,17 @@ def flatten(features: object) -> list[Node]:
         raise ParameterError(f"A feature is an expression, not text: write gp.col({features!r}).")
     if callable(features):
         raise ParameterError("A feature is an expression, not a function: write gp.col('age').map(function), say.")
+    if isinstance(features, Mapping):
+        raise ParameterError(f"Features are a list of expressions, not a dict. {_NAMED}")
+    pair = isinstance(features, tuple) and len(features) == 2 and isinstance(features[0], str)
+    if pair and isinstance(features[1], Expr):  # type: ignore[index]
+        raise ParameterError(f"Features are a list of expressions, not pairs of a name and one. {_NAMED}")
     if not isinstance(features, Iterable):
         raise ParameterError(f"A feature is an expression such as gp.col('age'), not {features!r}.")
     return [node for feature in features for node in flatten(feature)]
+
+
+_NAMED = "A name is given by .alias: [gp.col('x').standardize().alias('a'), …]."
 
 
 def expand(nodes: list[Node], schema: Schema, excluded: frozenset[str] = frozenset()) -> list[tuple[str, Node]]:

@@ -258,12 +258,18 @@ def _piece(argument: Any) -> tuple[str | Node, ...]:
     return (argument._node,) if isinstance(argument, Expr) else (repr(argument),)
 
 
-def col(name: str) -> Expr:
-    """The column `name`.
+def col(name: str, *others: str) -> Expr:
+    """The column `name`, and no others: for several there is `gpupipe.cols`.
+
+    Raises:
+        ParameterError: it is no name, or there are several.
 
     >>> col("age") + 1
     (age + 1)
     """
+    if others:
+        names = ", ".join(map(repr, (name, *others)))
+        raise ParameterError(f"col is one column, and {1 + len(others)} are named. Several are gp.cols({names}).")
     if not isinstance(name, str):
         raise ParameterError(f"col takes a column's name, not {name!r}.")
     return Expr(make("col", name=name))

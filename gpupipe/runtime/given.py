@@ -118,8 +118,8 @@ def _refuse_names(given: Mapping[str, Any]) -> None:
     """A text would be taken for its letters, a dict for its keys."""
     for name, values in given.items():
         if isinstance(values, str | bytes | Expr | Mapping | set | frozenset):
-            named = isinstance(values, str | Expr)
-            shown = repr(values) if isinstance(values, str) else f"the expression {values}" if named else f"a {type(values).__name__}"
+            kind = f"the expression {values}" if isinstance(values, Expr) else f"a {type(values).__name__}"
+            shown = repr(values) if isinstance(values, str) else kind
             declared = {"y": "target", "sample_weight": "weights"}.get(name, name)
             raise ParameterError(
                 f"{name} is values, one a row, as a list or an array, not {shown}. To name a column of the rows, "

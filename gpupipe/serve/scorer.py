@@ -3,17 +3,21 @@
 import os
 from typing import Any
 
+from gpupipe.arguments import named_arguments
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.backends.rows import frame_of_rows
 from gpupipe.columns import Values
-from gpupipe.errors import UnavailableError
+from gpupipe.errors import ParameterError, UnavailableError
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
 
 
 class Scorer:
     """Scores rows given by a program: a dict of values, a list of dicts, a dict of lists, an Arrow table.
+
+    Gives NumPy arrays. What it needs is what the model's form needs: arrays of ours nothing more, XGBoost's own models
+    xgboost, those kept by skops scikit-learn and skops. For files, data frames or an evaluation there is `gpupipe.load`.
 
     Attributes:
         features: the fitted features.
@@ -23,10 +27,13 @@ class Scorer:
     array([[0.81, 0.19]])
     """
 
-    def __init__(self, features: FittedFeatures, model: Model | None) -> None:
+    def __init__(self, features: FittedFeatures, model: Model | None = None) -> None:
+        if isinstance(features, str | os.PathLike):
+            raise ParameterError(f"A scorer of an artifact is Scorer.load({os.fspath(features)!r}).")
         self.features, self.model = features, model
 
     @classmethod
+    @named_arguments
     def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Scorer":
         """The scorer of a saved pipeline; its probe rows are scored again and must come out the same.
 
@@ -36,6 +43,7 @@ class Scorer:
         fit = artifact.load(path, device)
         return cls(fit.features, fit.model)
 
+    @named_arguments
     def matrix(self, rows: Any) -> Values:
         """The features of `rows`, float32 of shape (rows, features).
 
@@ -43,14 +51,18 @@ class Scorer:
             ColumnNotFoundError: a column is missing.
             SchemaMismatchError: a value is not of its column's type.
             DataError: NaN in a feature, where the model takes none.
+
+        >>> Scorer.load("churn.gpp").matrix([{"tenure": 3, "city": "Rome"}, {"tenure": 9, "city": None}])  # doctest: +SKIP
         """
         plan = self.features.plan
         return feature_matrix(self.features, self.model, frame_of_rows(rows, plan.schema, plan.columns))
 
+    @named_arguments
     def predict(self, rows: Any) -> Values:
         """Predictions of shape (rows,): labels, numbers or cluster numbers; (rows, targets) of several targets."""
         return self._model().predict(self.matrix(rows))
 
+    @named_arguments
     def predict_proba(self, rows: Any) -> Any:
         """Class probabilities, float64 of shape (rows, classes); a list of them, one for each of several targets."""
         return self._model().predict_proba(self.matrix(rows))

@@ -1,7 +1,9 @@
 """From what a user writes (a path, a glob, a folder, a list of those) to files in row order, and a format."""
 
+import difflib
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
@@ -15,6 +17,20 @@ _ENDINGS = {
     ".csv": CSV, ".csv.gz": CSV, ".csv.zip": CSV,
     ".arrow": IPC, ".feather": IPC, ".ipc": IPC,
 }  # fmt: skip
+# What other files are, by ending: what reads them, for scan to take the table.
+_READERS = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods"), "polars.read_excel"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "polars.read_ndjson"),
+    ".json": "polars.read_json",
+    ".avro": "polars.read_avro",
+    ".orc": "pyarrow.orc.read_table",
+    **dict.fromkeys((".tsv", ".txt"), "polars.read_csv(…, separator='\\t')"),
+    **dict.fromkeys((".sas7bdat", ".xpt"), "pandas.read_sas"),
+    ".dta": "pandas.read_stata",
+    ".sav": "pandas.read_spss",
+    **dict.fromkeys((".h5", ".hdf5"), "pandas.read_hdf"),
+}
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _MAGIC = {b"PAR1": PARQUET, b"ARRO": IPC}
 
 
@@ -41,6 +57,11 @@ def find_files(paths: object) -> list[str]:
 
 
 def _expand(path: str) -> Iterator[str]:
+    if _REMOTE.match(path) and not os.path.exists(path):
+        raise SourceNotFoundError(
+            f"{path} is a URL: object stores and the web are not read. Download it, or mount the store, and give the "
+            "path on this machine."
+        )
     path = os.path.expanduser(path)
     kind = _kind_of(path)
     if kind == "folder":
@@ -51,7 +72,7 @@ def _expand(path: str) -> Iterator[str]:
     elif glob.has_magic(path):
         found, what = _matched(path)
     else:
-        what = f"There is no file {path}.{_beside(os.path.dirname(path) or '.')}"
+        what = f"There is no file {path}.{_close_to(path)}{_beside(os.path.dirname(path) or '.')}"
         found = []
     if not found:
         raise SourceNotFoundError(what)
@@ -76,7 +97,10 @@ def _matched(pattern: str) -> tuple[list[str], str]:
     folders = [match for match in matches if os.path.isdir(match)]
     found = [match for match in matches if not os.path.isdir(match)]
     found += [file for folder in folders if _is_known(folder) for file in _in_folder(folder)]
-    what = f"No file matches {pattern}. The folder looked at is {os.path.abspath(_fixed_part(pattern))}."
+    fixed = _fixed_part(pattern)
+    what = f"No file matches {pattern}. The folder looked at is {os.path.abspath(fixed)}."
+    if not os.path.isdir(fixed):
+        what = f"No file matches {pattern}: there is no folder {fixed}.{_close_to(fixed)}"
     if folders:
         what += f" It matches the folder {folders[0]}; for the files in it, add /*."
     return found, what
@@ -123,6 +147,16 @@ def _fixed_part(pattern: str) -> str:
     return folder or "."
 
 
+def _close_to(path: str) -> str:
+    """What stands beside a path that does not exist, under nearly its name."""
+    folder, name = os.path.split(path.rstrip(os.sep))
+    if not os.path.isdir(folder or "."):
+        return ""
+    with opening(folder or "."):
+        close = difflib.get_close_matches(name, sorted(os.listdir(folder or ".")), n=1)
+    return f" Did you mean {os.path.join(folder, close[0])}?" if close else ""
+
+
 def _beside(folder: str) -> str:
     if not os.path.isdir(folder):
         return f" Nor is there a folder {folder}."
@@ -156,8 +190,16 @@ def _format(path: str) -> str:
     with opening(path), open(path, "rb") as file:
         magic = file.read(4)
     if magic not in _MAGIC:
-        raise FileFormatError(
-            "it has no ending that tells its format, and its first bytes are not Parquet's or Arrow's. "
-            f"Rename it to end in one of {', '.join(_ENDINGS)}."
-        ).of(path)
+        raise FileFormatError(_unknown(path)).of(path)
     return _MAGIC[magic]
+
+
+def _unknown(path: str) -> str:
+    ending = next((ending for ending in _READERS if path.lower().endswith(ending)), None)
+    read = f"Parquet, CSV and Arrow IPC are read, by the endings {', '.join(_ENDINGS)}."
+    if ending is None:
+        told = "it has no ending that tells its format, and its first bytes are not Parquet's or Arrow's. "
+        return f"{told}{read} Rename it if it is one of these; else read it with Polars or pandas and scan the table."
+    reader = _READERS[ending]
+    call = reader.replace("…", "path") if "(" in reader else f"{reader}(path)"
+    return f"{ending} is no format that scan reads. {read} Of this one give the table: gp.scan({call})."

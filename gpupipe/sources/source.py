@@ -7,7 +7,7 @@ from typing import Any
 
 from gpupipe.arguments import named_arguments
 from gpupipe.columns import Frame
-from gpupipe.errors import ParameterError, TypeMismatchError, counted
+from gpupipe.errors import ArgumentError, ParameterError, TypeMismatchError, counted
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.selectors import Selector, select_names
 from gpupipe.schema import DType, Null, Schema
@@ -130,12 +130,15 @@ class Source:
             chosen += [name for name in self._names(item) if name not in chosen]
         return self._with(Select(tuple(chosen)))
 
-    def filter(self, *expressions: Any) -> "Source":
+    def filter(self, *expressions: Any, **values: Any) -> "Source":
         """Only the rows where every expression is true; a null is not true.
 
         Raises:
             ColumnNotFoundError, TypeMismatchError, ParameterError: see `sources.predicates.predicate`.
+            ArgumentError: `values` by name, which are no expressions.
         """
+        for name, value in values.items():
+            raise ArgumentError(f"filter takes expressions, not {name}={value!r}. Write gp.col({name!r}) == {value!r}.")
         source = self
         for expression in expressions:
             source = source._with(Filter(predicate(expression, source.schema)))
@@ -170,6 +173,7 @@ class Source:
         right = other._names(_one_or_more(right_on if on is None else on))
         return self._with(plan_join(self.schema, other, left, right, how, suffix))
 
+    @named_arguments
     def with_key(self, name: str) -> "Source":
         """The same rows, their identity the hash of a column: rows with equal keys share folds and splits."""
         return self._with(Identify(self._key(name)))
@@ -193,6 +197,7 @@ class Source:
         train, held = (Split(test, seed, named, inside, depth) for inside in (False, True))
         return self._with(train), self._with(held)
 
+    @named_arguments
     def head(self, n: int = 5) -> "Source":
         """The first `n` rows after the steps so far; reads filter columns where rows must be counted."""
         if not isinstance(n, int) or n < 0:

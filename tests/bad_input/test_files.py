@@ -46,7 +46,8 @@ def no_file_matches(device, folder):
     "a file name with a letter missing",
     told="reading",
     error=SourceNotFoundError,
-    message="There is no file FOLDER/tran.parquet. The folder FOLDER holds: train.parquet.",
+    message="There is no file FOLDER/tran.parquet. Did you mean FOLDER/train.parquet? The folder FOLDER holds: "
+    "train.parquet.",
     backends=False,
 )
 def no_such_file(device, folder):
@@ -345,9 +346,9 @@ def not_parquet(device, folder):
     told="reading",
     error=FileFormatError,
     message=(
-        "FOLDER/a.xlsx: it has no ending that tells its format, and its first bytes are not Parquet's or "
-        "Arrow's. Rename it to end in one of .parquet, .pq, .parq, .csv, .csv.gz, .csv.zip, .arrow, "
-        ".feather, .ipc."
+        "FOLDER/a.xlsx: .xlsx is no format that scan reads. Parquet, CSV and Arrow IPC are read, by "
+        "the endings .parquet, .pq, .parq, .csv, .csv.gz, .csv.zip, .arrow, .feather, .ipc. Of this "
+        "one give the table: gp.scan(polars.read_excel(path))."
     ),
     backends=False,
 )

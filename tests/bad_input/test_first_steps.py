@@ -12,10 +12,11 @@ from xgboost import XGBClassifier
 
 import gpupipe as gp
 from gpupipe import cli, col
-from gpupipe.errors import ParameterError, TargetError
+from gpupipe.errors import ArgumentError, FileFormatError, ParameterError, SourceNotFoundError, TargetError
+from gpupipe.serve.scorer import Scorer
 
-from .case import PLANNING, bad_input, check, runs
-from .files import parquet
+from .case import PLANNING, WRITING, bad_input, check, runs
+from .files import parquet, text
 
 DATA = {"x": [1.0, 2.0, 3.0, 4.0], "churned": ["y", "n", "y", "n"]}
 X = {"x": DATA["x"]}
@@ -139,6 +140,160 @@ def nan_made_left_out(device, folder):
     made, data = col("y").log1p(), {"x": [1.0, 2.0, 3.0, 4.0], "y": [1.0, 2.0, -3.0, math.nan]}
     rows = gp.scan(pa.table({**data, "y": [1.0, 2.0, -3.0, 4.0]})).filter(made.is_finite())
     return gp.Pipeline([col("x")], made, LinearRegression(), device=device).fit(rows).report_.rows
+
+
+# -- files and places -----------------------------------------------------------------------------------------------
+@bad_input(
+    "a file of another format",
+    "Excel",
+    told="reading",
+    error=FileFormatError,
+    message="FOLDER/a.xlsx: .xlsx is no format that scan reads. Parquet, CSV and Arrow IPC are read, by the "
+    "endings .parquet, .pq, .parq, .csv, .csv.gz, .csv.zip, .arrow, .feather, .ipc. Of this one give "
+    "the table: gp.scan(polars.read_excel(path)).",
+    backends=False,
+)
+def excel(device, folder):
+    gp.scan(text(folder / "a.xlsx", b"PK\3\4"))
+
+
+@bad_input(
+    "a file of another format",
+    "JSON lines",
+    told="reading",
+    error=FileFormatError,
+    message="FOLDER/a.jsonl: .jsonl is no format that scan reads. Parquet, CSV and Arrow IPC are read, by the "
+    "endings .parquet, .pq, .parq, .csv, .csv.gz, .csv.zip, .arrow, .feather, .ipc. Of this one give "
+    "the table: gp.scan(polars.read_ndjson(path)).",
+    backends=False,
+)
+def json_lines(device, folder):
+    gp.scan(text(folder / "a.jsonl", '{"x": 1}\n'))
+
+
+@bad_input(
+    "a file of another format",
+    "values apart by tabs",
+    told="reading",
+    error=FileFormatError,
+    message="FOLDER/a.tsv: .tsv is no format that scan reads. Parquet, CSV and Arrow IPC are read, by the "
+    "endings .parquet, .pq, .parq, .csv, .csv.gz, .csv.zip, .arrow, .feather, .ipc. Of this one give "
+    "the table: gp.scan(polars.read_csv(path, separator='\\t')).",
+    backends=False,
+)
+def tabs(device, folder):
+    gp.scan(text(folder / "a.tsv", "x\ty\n1\t2\n"))
+
+
+@bad_input(
+    "no file matches",
+    "a URL",
+    told="reading",
+    error=SourceNotFoundError,
+    message="s3://bucket/train.parquet is a URL: object stores and the web are not read. Download it, or mount "
+    "the store, and give the path on this machine.",
+    backends=False,
+)
+def url(device, folder):
+    gp.scan("s3://bucket/train.parquet")
+
+
+@bad_input(
+    "no file matches",
+    "a folder with two letters exchanged",
+    told="reading",
+    error=SourceNotFoundError,
+    message="There is no file FOLDER/trian. Did you mean FOLDER/train? The folder FOLDER holds: train.",
+    backends=False,
+)
+def folder_misspelt(device, folder):
+    (folder / "train").mkdir()
+    gp.scan(folder / "trian")
+
+
+@bad_input(
+    "no file matches",
+    "a glob in such a folder",
+    told="reading",
+    error=SourceNotFoundError,
+    message="No file matches FOLDER/trian/*.parquet: there is no folder FOLDER/trian. Did you mean FOLDER/train?",
+    backends=False,
+)
+def glob_misspelt(device, folder):
+    (folder / "train").mkdir()
+    gp.scan(folder / "trian" / "*.parquet")
+
+
+# -- expressions and calls ------------------------------------------------------------------------------------------
+@bad_input(
+    "features that are none",
+    "a dict of expressions",
+    told=PLANNING,
+    error=ParameterError,
+    message="Features are a list of expressions, not a dict. A name is given by .alias: "
+    "[gp.col('x').standardize().alias('a'), …].",
+)
+def features_as_dict(device, folder):
+    gp.Pipeline({"a": col("x")}, device=device).fit(X)
+
+
+@bad_input(
+    "features that are none",
+    "pairs of a name and an expression",
+    told=PLANNING,
+    error=ParameterError,
+    message="Features are a list of expressions, not pairs of a name and one. A name is given by .alias: "
+    "[gp.col('x').standardize().alias('a'), …].",
+)
+def features_as_pairs(device, folder):
+    gp.Pipeline([("a", col("x"))], device=device).fit(X)
+
+
+@bad_input(
+    "features that are none",
+    "`col('a', 'b')`",
+    told=WRITING,
+    error=ParameterError,
+    message="col is one column, and 2 are named. Several are gp.cols('a', 'b').",
+    backends=False,
+)
+def col_of_two(device, folder):
+    col("a", "b")
+
+
+@bad_input(
+    "misspelt parameters",
+    "`predict`'s, which has no threshold",
+    told="scoring",
+    error=ArgumentError,
+    message="predict has no parameter 'threshold'. There are: X, output.",
+)
+def predict_threshold(device, folder):
+    fitted(device).fit(X, DATA["churned"]).predict(X, threshold=0.3)
+
+
+@bad_input(
+    "misspelt parameters",
+    "`filter(x=3)`",
+    told=WRITING,
+    error=ArgumentError,
+    message="filter takes expressions, not x=3. Write gp.col('x') == 3.",
+    backends=False,
+)
+def filter_by_name(device, folder):
+    gp.scan(X).filter(x=3)
+
+
+@bad_input(
+    "misspelt parameters",
+    "`Scorer(path)`",
+    told="loading",
+    error=ParameterError,
+    message="A scorer of an artifact is Scorer.load('churn.gpp').",
+    backends=False,
+)
+def scorer_of_path(device, folder):
+    Scorer("churn.gpp")
 
 
 @pytest.mark.parametrize(("case", "device"), runs(__name__))

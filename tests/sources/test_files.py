@@ -51,10 +51,10 @@ def test_a_file_whose_name_looks_like_a_glob(tmp_path):
 def test_nothing_there(tmp_path, monkeypatch):
     touch(tmp_path, "train.parquet")
     with pytest.raises(
-        SourceNotFoundError, match=r"There is no file .*tran\.parquet\. The folder .* holds: train\.parquet"
+        SourceNotFoundError, match=r"There is no file .*tran\.parquet\..* The folder .* holds: train\.parquet"
     ):
         scan(tmp_path / "tran.parquet")
-    with pytest.raises(SourceNotFoundError, match=r"No file matches .*/x/.*csv. The folder looked at is .*/x"):
+    with pytest.raises(SourceNotFoundError, match=r"No file matches .*/x/.*csv: there is no folder .*/x\."):
         scan(f"{tmp_path}/x/*.csv")
     with pytest.raises(SourceNotFoundError, match=r"Nor is there a folder .*/nowhere"):
         scan(tmp_path / "nowhere" / "a.csv")
@@ -75,7 +75,7 @@ def test_formats(tmp_path):
     with pytest.raises(FileFormatError, match=r"a\.parquet is Parquet and .*b\.csv is CSV. One source has one format"):
         scan([tmp_path / "a.parquet", tmp_path / "b.csv"])
     (tmp_path / "c.xlsx").write_bytes(b"PK\3\4")
-    with pytest.raises(FileFormatError, match=r"c\.xlsx: it has no ending that tells its format"):
+    with pytest.raises(FileFormatError, match=r"c\.xlsx: \.xlsx is no format that scan reads"):
         scan(tmp_path / "c.xlsx")
 
 
