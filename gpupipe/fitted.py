@@ -123,7 +123,8 @@ class FittedPipeline(SklearnContract):
         Gives the kind that came in: NumPy, pandas, Polars, else a ``pyarrow.Table``; `output` overrides.
 
         >>> import gpupipe as gp
-        >>> gp.Pipeline([gp.col("x") / gp.col("x").max()]).fit({"x": [2.0, 4.0]}).transform({"x": [1.0]})["x"].to_pylist()
+        >>> fitted = gp.Pipeline([gp.col("x") / gp.col("x").max()]).fit({"x": [2.0, 4.0]})
+        >>> fitted.transform({"x": [1.0]})["x"].to_pylist()
         [0.25]
         """
         features, kind = self._fitted().features, self._kind(X, output)

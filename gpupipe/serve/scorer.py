@@ -17,7 +17,7 @@ class Scorer:
     """Scores rows given by a program: a dict of values, a list of dicts, a dict of lists, an Arrow table.
 
     Gives NumPy arrays. What it needs is what the model's form needs: arrays of ours nothing more, XGBoost's own models
-    xgboost, those kept by skops scikit-learn and skops. For files, data frames or an evaluation there is `gpupipe.load`.
+    xgboost, those kept by skops scikit-learn and skops. For files, frames or an evaluation there is `gpupipe.load`.
 
     Attributes:
         features: the fitted features.
@@ -52,7 +52,7 @@ class Scorer:
             SchemaMismatchError: a value is not of its column's type.
             DataError: NaN in a feature, where the model takes none.
 
-        >>> Scorer.load("churn.gpp").matrix([{"tenure": 3, "city": "Rome"}, {"tenure": 9, "city": None}])  # doctest: +SKIP
+        >>> Scorer.load("churn.gpp").matrix([{"tenure": 3, "city": "Rome"}])  # doctest: +SKIP
         """
         plan = self.features.plan
         return feature_matrix(self.features, self.model, frame_of_rows(rows, plan.schema, plan.columns))
