@@ -12,7 +12,7 @@ from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import ParameterError, UnavailableError
+from gpupipe.errors import ParameterError, TargetError, UnavailableError
 from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
 from gpupipe.evaluation.several import SeveralEvaluations
@@ -189,10 +189,17 @@ class FittedPipeline(SklearnContract):
     @named_arguments
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R² of a regressor, NDCG of a ranker whose groups are columns of `X`; of several
-        targets the share of rows in which all are right, or the mean R²."""
+        targets the share of rows in which all are right, or the mean R².
+
+        Raises:
+            TargetError: it has no value, as R² has none of a constant target.
+        """
         found = self._judged(X, y, sample_weight, None, ())
         name = {"classifier": "accuracy", "ranker": "ndcg"}.get(found.kind, "r2")
-        return float(found.to_dict()["metrics"][name]["value"])
+        metric = found.metrics[name]
+        if metric.value is None:
+            raise TargetError(f"There is no {name} of these rows: {metric.reason}. Others are in .evaluate().")
+        return float(metric.value)
 
     @named_arguments
     def evaluate(

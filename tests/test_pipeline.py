@@ -163,6 +163,14 @@ def test_cross_validated_regression():
     assert ours == pytest.approx(theirs, abs=1e-5)
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_score_that_has_no_value_is_told(rows):
+    frame = people()
+    pipeline = gp.Pipeline(FEATURES, target="score", model=Ridge()).fit(frame)
+    with pytest.raises(TargetError, match="no r2 of these rows: the target is constant"):
+        pipeline.score(pd.concat([frame[:1]] * rows))
+
+
 @pytest.mark.parametrize("model", [Ridge(), SGDClassifier(random_state=0), LogisticRegression()])
 def test_score_is_the_models_own(model):
     frame = people()
