@@ -1,7 +1,7 @@
 """The estimators there are: the rows of each family, collected. A new model is a new row in its family's module,
 and a form if none of those there fits.
 
-Rows are found by class name and module, so nothing here imports scikit-learn or XGBoost.
+Rows are found by class name and module, so nothing here imports their libraries.
 """
 
 from dataclasses import replace
@@ -83,7 +83,7 @@ def describe(estimator: Any) -> Row:
     """The row of an estimator object, `accepts_nan` settled for its parameters.
 
     Args:
-        estimator: a scikit-learn or XGBoost object, fitted or not; it is not changed.
+        estimator: an object of any of these libraries, fitted or not; it is not changed.
 
     Raises:
         UnsupportedEstimatorError: a class, a wrapper, a subclass, or anything not in the table.
