@@ -53,7 +53,7 @@ def train(
     """Fit a clone of `estimator`; the object given is never changed.
 
     Args:
-        estimator: a scikit-learn or XGBoost object of the table (:func:`gpupipe.models.estimators.describe`).
+        estimator: an object of the table (:func:`gpupipe.models.estimators.describe`).
         X: float32, (rows, features), null as NaN. The planner checks beforehand that the estimator takes NaN.
         y: labels of any plain type (NumPy, Arrow or a list), numbers for a regressor, else None; of several
             targets a sequence of them.
