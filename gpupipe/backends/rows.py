@@ -50,6 +50,8 @@ def _lists(rows: Any, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _refuse_twins(names: Sequence[str], columns: Sequence[str]) -> None:
+    if len(set(names)) == len(names):
+        return
     for name in columns:
         if (times := names.count(name)) > 1:
             raise DuplicateNameError(f"{times} columns are named {name!r}. Rename all but one.")
@@ -69,8 +71,9 @@ def _is_list(values: Any) -> bool:
 
 
 def _require(row: Mapping[str, Any], columns: Sequence[str]) -> None:
-    if any(name not in row for name in columns):
-        require_columns(columns, [str(key) for key in row], "which the features need")
+    for name in columns:  # a loop, as there is one for each row
+        if name not in row:
+            require_columns(columns, [str(key) for key in row], "which the features need")
 
 
 def column_of(name: str, values: Any, field: Field) -> Column:
@@ -79,10 +82,10 @@ def column_of(name: str, values: Any, field: Field) -> Column:
     Raises:
         SchemaMismatchError: a value of another type, or one that the type cannot hold.
     """
-    arrow = isinstance(values, pa.Array | pa.ChunkedArray)
     try:
         if type(values) is list and len(values) == 1 and (one := _single(values[0], field.dtype)) is not None:
             return one
+        arrow = isinstance(values, pa.Array | pa.ChunkedArray)
         if arrow and (times := _times(values, field.dtype)) is not None:
             return times
         plain = _objects(values) if arrow else _listed(values)
