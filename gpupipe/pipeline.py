@@ -129,8 +129,8 @@ class Pipeline(FittedPipeline):
     ) -> Rows:
         if self._loaded_model is not None and self.model is None:
             raise ParameterError(
-                f"This pipeline was loaded with its {self._loaded_model}, not the estimator object itself. "
-                "Declare it again with model= to fit it."
+                f"This pipeline was loaded: it holds what its {self._loaded_model.rpartition('.')[2]} learned, and no "
+                "estimator to train. To fit it again, declare it again with model=."
             )
         if self.model is None and sample_weight is not None:
             raise ParameterError(

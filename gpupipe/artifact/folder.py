@@ -137,7 +137,9 @@ def _open_all(path: Path, stack: contextlib.ExitStack) -> dict[str, int | None] 
     try:
         folder = disk.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except NotADirectoryError:
-        raise ArtifactCorruptError(f"{path} is a file; an artifact is a folder holding {MANIFEST}.") from None
+        raise ArtifactCorruptError(
+            f"{path} is a file, and an artifact is a folder holding {MANIFEST}. Give the folder that save wrote."
+        ) from None
     stack.callback(_close, folder)
     names = disk.listdir(folder)
     if len(names) > MAX_FILES:

@@ -32,7 +32,7 @@ from gpupipe.errors import (
     ParameterError,
     nearest,
 )
-from gpupipe.storage import disk, failing, stands_aside
+from gpupipe.storage import disk, failing, place, stands_aside
 
 _ATTEMPTS, _LOOKS = 100, 3
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -103,7 +103,7 @@ def write(
         "strings": strings,
     }
     manifest["digest"] = sha256(canonical.dumps(manifest))
-    commit.publish(Path(path), {**files, MANIFEST: canonical.dumps(manifest)}, overwrite=overwrite)
+    commit.publish(place(path), {**files, MANIFEST: canonical.dumps(manifest)}, overwrite=overwrite)
     return str(manifest["digest"])
 
 
@@ -116,7 +116,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
         ArtifactCorruptError: anything else is wrong; the message names the file.
         StorageError: the disk fails, or the artifact may not be read.
     """
-    target = Path(os.path.abspath(path))
+    target = place(path)
     if "\0" in str(target):  # which no file system can hold
         raise ArtifactNotFoundError(f"Nothing stands at {str(target)!r}: a path has no NUL in it.")
     with failing(f"The artifact {target} was not read", target, reading=True), _damage_of(target):
@@ -149,6 +149,8 @@ def _damage_of(target: Path) -> Iterator[None]:
     try:
         yield
     except ArtifactCorruptError as error:
+        if isinstance(error.__context__, NotADirectoryError):  # a file, which no artifact ever was
+            raise
         raise ArtifactCorruptError(
             f"{target} is no whole artifact: {plain(str(error), 2_000)} If it was one, it is damaged: restore a copy, "
             "or save it again."

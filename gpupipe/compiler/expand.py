@@ -1,6 +1,7 @@
 """The first stage: selectors and several-in-one expressions become single expressions, each with its name."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from gpupipe.errors import LeakageError, ParameterError, TypeMismatchError
 from gpupipe.expr.expr import Expr
@@ -34,20 +35,23 @@ def flatten(features: object) -> list[Node]:
 _NAMED = "A name is given by .alias: [gp.col('x').standardize().alias('a'), …]."
 
 
-def expand(nodes: list[Node], schema: Schema, excluded: frozenset[str] = frozenset()) -> list[tuple[str, Node]]:
+def expand(
+    nodes: list[Node], schema: Schema, excluded: Mapping[str, str] = MappingProxyType({})
+) -> list[tuple[str, Node]]:
     """Single named expressions.
 
     Args:
         nodes: what the user declared.
         schema: what selectors are expanded against.
-        excluded: columns that no selector takes and no feature may name: target, weights, key.
+        excluded: columns that no selector takes and no feature may name, each to what it is: "target", "weights",
+            "groups" or "key".
 
     Raises:
         LeakageError: one names an excluded column.
     """
     made: dict[Node, list[Node]] = {}
     for node in walk(*nodes):
-        made[node] = _singles(node, schema, excluded, made)
+        made[node] = _singles(node, schema, frozenset(excluded), made)
     singles = [single for node in nodes for single in made[node]]
     _refuse_leak(singles, excluded)
     named = _have_names(singles)
@@ -94,14 +98,24 @@ def _written_as(node: Node, single: Node, index: int, made: Mapping[Node, list[N
     return single.as_written(*pieces) if pieces else single
 
 
-def _refuse_leak(singles: Sequence[Node], excluded: frozenset[str]) -> None:
+_WHY = {
+    "target": "which the target is made of, so it would tell the model what it is to learn. For the target's mean by "
+    "another column there is .target_mean() of that column.",
+    "weights": "which the weights are made of, and rows to score have none. To learn from it too, give the weights "
+    "as fit(…, sample_weight=…).",
+    "groups": "which the groups are made of. A feature of it would know groups of the fit alone, and rows to score "
+    "come in others.",
+    "key": "which is the key (or named as y is). It tells which rows belong together, and rows to score have other "
+    "keys than those of the fit.",
+}
+
+
+def _refuse_leak(singles: Sequence[Node], excluded: Mapping[str, str]) -> None:
     leaks = [part for part in walk(*singles) if part.op == "col" and part["name"] in excluded]
     if leaks:
+        name = leaks[0]["name"]
         feature = next(single for single in singles if leaks[0] in walk(single))
-        raise LeakageError(
-            f"The feature {show(feature)} uses {leaks[0]['name']!r}, which the target, weights, key or groups refer "
-            "to. For the target's mean of a category there is .target_mean()."
-        )
+        raise LeakageError(f"The feature {show(feature)} uses {name!r}, {_WHY[excluded[name]]}")
 
 
 def output_name(node: Node) -> str:

@@ -1,6 +1,6 @@
 """The plan: what a pipeline will compute, worked out from the schema alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpupipe.compiler.casts import convert
@@ -102,7 +102,10 @@ def make_plan(
     target_core = _target_core(labels, target)
     weights_core = None if weights is None else _number(labels, weights, "weights")
     groups_core = None if groups is None else labels.core(groups)
-    excluded = frozenset(columns_of(beside)) | frozenset(key)
+    excluded = {
+        **dict.fromkeys(key, "key"),
+        **_roles({"groups": groups, "weights": weights, "target": target}),
+    }
     if names is not None:
         _refuse_target_statistics(features, names)
     typer = Typer(schema, None if target_core is None or names else _as_numbers(labels, target_core, task))
@@ -203,6 +206,11 @@ def _as_numbers(typer: Typer, target: Node, task: str | None) -> Node:
         return convert(typer, target, Float64)
     vocabulary = typer.apply(make("vocabulary", keys=0, min_count=1, max_size=None, order="value"), (target,))
     return typer.apply(make("class_indicator"), (target, vocabulary))
+
+
+def _roles(beside: Mapping[str, Node | None]) -> dict[str, str]:
+    """Each column to what is made of it; the last counts."""
+    return {name: what for what, node in beside.items() if node is not None for name in columns_of([node])}
 
 
 def _refuse_statistics(*nodes: Node) -> None:

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 
 from gpupipe.compiler.expand import columns_of
-from gpupipe.errors import ColumnNotFoundError, PlanError, TypeMismatchError
+from gpupipe.errors import ColumnNotFoundError, PlanError, TypeMismatchError, nearest
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ANOTHER_TYPE, ELEMENTWISE
 from gpupipe.expr.node import Node, called, show, walk
@@ -25,6 +25,8 @@ def in_words(
     first, blank, rest = text.partition(" ")
     if first == node.op or first in ELEMENTWISE or first in COLUMNWISE or first in REDUCTIONS:
         text = word_of(node, root, first) + blank + rest
+    if text.startswith("fill_null takes a number") and node.op in FILLS and "String" in map(str, types.values()):
+        text = f"fill_null({node.op!r}) takes a number, not String. Text is filled by 'mode', or by a text of your own."
     meant = next(filter(None, (hint(error, node, types) for hint in _HINTS)), "")
     why = noted(columns_of([node]), notes) if isinstance(error, TypeMismatchError) else ""
     text = text.removesuffix(ANOTHER_TYPE) if meant else text
@@ -100,8 +102,10 @@ def _date_as_column(error: PlanError, node: Node, types: Mapping[Node, DType]) -
 
 def _strategy(error: PlanError, node: Node, types: Mapping[Node, DType]) -> str:
     texts = [arg for arg in node.args[1:] if arg.op == "lit" and arg["dtype"] == "String"]
-    filled = texts and _name(node) == "fill_null"
-    return f" Strategies are {', '.join(map(repr, FILLS))}." if filled else ""
+    if not texts or _name(node) != "fill_null":
+        return ""
+    guess = nearest(str(texts[0]["value"]), FILLS)
+    return f" {guess}" if guess.startswith("Did") else f" Strategies are {', '.join(map(repr, FILLS))}."
 
 
 _HINTS: tuple[Callable[[PlanError, Node, Mapping[Node, DType]], str], ...] = (

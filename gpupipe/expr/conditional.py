@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gpupipe.errors import ParameterError
+from gpupipe.errors import ParameterError, UnknownNameError
 from gpupipe.expr.expr import Expr, as_column, as_node
 from gpupipe.expr.literal import literal
 from gpupipe.expr.node import make
@@ -13,6 +13,15 @@ class When:
 
     def __init__(self, cases: tuple[tuple[Expr, Expr], ...], condition: Any) -> None:
         self._cases, self._condition = cases, Expr(as_node(condition))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise UnknownNameError(
+            f"After when(…) comes .then(value), and .{name} only after that: gp.when(…).then(…).otherwise(…).",
+            name=name,
+            obj=None,
+        )
 
     def then(self, value: Any) -> "Then":
         """The value of rows where the condition holds."""

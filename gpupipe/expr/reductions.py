@@ -46,9 +46,9 @@ class Reduction:
         """
         numeric = dtype.is_numeric or dtype.name in ("Boolean", "Null")
         if self.takes == "number" and not numeric:
-            raise TypeMismatchError(
-                f"{self.name} takes a number, not {dtype}. Take .dt or .str parts, or .codes(), of it first."
-            )
+            text = "For text there are .mode(), .str parts and .codes()."
+            instead = text if dtype.name == "String" else "Take .dt or .str parts, or .codes(), of it first."
+            raise TypeMismatchError(f"{self.name} takes a number, not {dtype}. {instead}")
         if self.takes == "ordered" and not (numeric or dtype.is_temporal):
             raise TypeMismatchError(f"{self.name} takes numbers or times, not {dtype}. For text there is .mode().")
         return self.rule(dtype)

@@ -64,6 +64,17 @@ _CALLED_HERE = {
     "str.word_ngrams": "tfidf countvectorizer hashingvectorizer ngrams tokenize",
 }
 SYNONYMS = {word: ours for ours, words in _CALLED_HERE.items() for word in words.split()}
+# What there is no method for, and how it is written.
+_WRITTEN = {
+    "isbetween between": "There is none; write (x >= a) & (x <= b).",
+    "rank": "There is none, as a rank is among all rows and those to score come later; .qcut(n) gives equal parts.",
+    "shift lag lead diff pctchange cumsum cumprod rolling rollingmean ewmmean forwardfill backwardfill ffill bfill":
+    "Rows have no order here, so none comes before another; compute it where the rows are made.",
+    "strftime tostring": "There is none; take .dt parts, such as .dt.year() and .dt.month().",
+    "exclude": "Selectors are taken from each other: gp.numeric() - gp.cols('x').",
+    "sort sortby head tail unique drop": "An expression gives one value a row; do this to the rows, before the scan.",
+}  # fmt: skip
+_INSTEAD = {word: text for words, text in _WRITTEN.items() for word in words.split()}
 _ALIKE = 0.7
 
 
@@ -78,6 +89,8 @@ def meant(asked: str, known: Iterable[str]) -> str:
     ours = SYNONYMS.get(short.lower().replace("_", ""), "")
     if ours in names or ours in ("over", "alias", "map"):
         return f"Here it is called {ours!r}."
+    if (text := _INSTEAD.get(short.lower().replace("_", ""))) is not None:
+        return text
     words = sorted(short.lower().split("_"))
     elsewhere = [name for name, last in names.items() if sorted(last.split("_")) == words]
     close = difflib.get_close_matches(asked, names, n=1, cutoff=_ALIKE)

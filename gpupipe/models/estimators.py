@@ -109,6 +109,17 @@ def describe(estimator: Any) -> Row:
     return row
 
 
+def takers_of_nan(name: str) -> str:
+    """A hint of the models that take nulls, of the kind of the one named; of another's name, classifiers.
+
+    >>> takers_of_nan("Ridge").split(", ")[-1]
+    'CatBoostRegressor)'
+    """
+    kind = _BY_NAME[name].kind if name in _BY_NAME else "classifier"
+    found = [row.name for row in ROWS if row.accepts_nan and row.kind == kind]
+    return f", or a model that takes nulls ({', '.join(found)})" if found else ""
+
+
 def _not_too_deep(row: Row) -> Row:
     if row.depth > MAX_DEPTH:
         raise UnsupportedEstimatorError(f"{row.name} holds estimators more than {MAX_DEPTH} deep. Take one off.")

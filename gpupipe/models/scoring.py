@@ -7,7 +7,7 @@ import numpy as np
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import NonFiniteError, counted
-from gpupipe.models.estimators import ROWS
+from gpupipe.models.estimators import ROWS, takers_of_nan
 from gpupipe.models.fitted import Model
 from gpupipe.models.forms.member import Member
 
@@ -50,12 +50,12 @@ def refuse_nan(matrix: Values, names: list[str], who: str) -> None:
         return
     row, column = (int(index[0]) for index in np.nonzero(bad))
     value = matrix[row, column]
-    others = int(bad[:, column].sum()) - 1
+    others, name = int(bad[:, column].sum()) - 1, who.rpartition(".")[2]
     more = f", and not finite in {counted(others, 'other row')}" if others else ""
     raise NonFiniteError(
         f"The feature {names[column]!r} is {'null or NaN' if np.isnan(value) else value} here{more}; "
-        f"{who.rpartition('.')[2]} takes finite numbers alone. Give the feature .fill_null(…), or "
-        ".nan_to_null().fill_null(…), or use a model that takes NaN (HistGradientBoosting, XGBoost)."
+        f"{name} takes finite numbers alone. Give the feature .fill_null(…) or "
+        f".nan_to_null().fill_null(…){takers_of_nan(name)}."
     ).at(row)
 
 

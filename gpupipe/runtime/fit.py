@@ -13,19 +13,19 @@ from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
-from gpupipe.compiler.expand import columns_of
+from gpupipe.compiler.expand import columns_of, only_column
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
 from gpupipe.compiler.words import no_number, noted
 from gpupipe.errors import NullableFeatureError, TargetError, counted
 from gpupipe.expr.node import Node
-from gpupipe.models.estimators import Row, describe
+from gpupipe.models.estimators import Row, describe, takers_of_nan
 from gpupipe.models.families.ranking import refuse_groups
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import train
 from gpupipe.models.scoring import refuse_nan
 from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.execute import no_rows, run_scans, workers
-from gpupipe.runtime.fitting import Examples, examples, group_identity
+from gpupipe.runtime.fitting import Examples, examples, group_identity, labels_of
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.report import Report
@@ -111,7 +111,7 @@ def _refuse_nullable(plan: Plan, row: Row) -> None:
         shown = ", ".join(repr(name) for name in nullable[:8]) + (", …" if len(nullable) > 8 else "")
         raise NullableFeatureError(
             f"{row.name} takes no nulls, and {counted(len(nullable), 'feature')} may hold some: {shown}. (NaN of NumPy "
-            "and pandas is null too.) Use .fill_null(…), or a model that takes nulls (HistGradientBoosting, XGBoost)."
+            f"and pandas is null too.) Use .fill_null(…){takers_of_nan(row.name)}."
         )
 
 
@@ -202,6 +202,7 @@ def _trained(
             with other.all_placed(unseen.positions):
                 checked_rows(unseen, other, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
+    _refuse_one_value(declared, found, rows)
     with clock.stage("training"):
         model = train(
             declared.model,
@@ -214,6 +215,23 @@ def _trained(
             targets=features.plan.target_names if row.supervised else None,
         )
     return model, {"rows": len(found.matrix), "baseline": _baseline(model, found)}
+
+
+def _refuse_one_value(declared: Declared, found: Examples, rows: Rows) -> None:
+    """A comparison that holds for every row or for none: told by what the column holds, which the labels do not say."""
+    node, told = declared.target, found.target
+    column = None if node is None or node.op not in _COMPARISONS else only_column(node)
+    if column is None or declared.task != TASKS[0] or not isinstance(told, np.ndarray) or (told != told[0]).any():
+        return
+    held = sorted({repr(value) for value in labels_of(rows.frame(0)[column]).tolist()})
+    shown = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
+    raise TargetError(
+        f"The target {node} is {bool(told[0])} in all {len(told):,} rows, and a classifier needs two classes. The "
+        f"column {column!r} holds: {shown}. Compare it with one of its values."
+    )
+
+
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "is_in")
 
 
 def _baseline(model: Model, found: Examples) -> Any:

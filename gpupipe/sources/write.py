@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe.errors import EmptyDataError, ParameterError, SchemaMismatchError
-from gpupipe.storage import ONE_FILE, Output, disk, failing, sweep, sync_folder, temporary
+from gpupipe.storage import ONE_FILE, Output, disk, failing, place, sweep, sync_folder, temporary
 
 
 def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str], schema: pa.Schema | None = None) -> int:
@@ -35,7 +35,7 @@ def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str], sche
             may not be written to. What stood there stands, and nothing else is left. The one exception says so: the
             new file stands, but perhaps not after a power failure.
     """
-    target = Path(os.path.abspath(path))
+    target = place(path)
     if "\0" in str(target):
         raise ParameterError(f"A table cannot be written to {str(target)!r}. Give a path without NUL.")
     failure = f"The table was not written to {target}"

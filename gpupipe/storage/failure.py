@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpupipe.errors import GpupipeError, StorageError
+from gpupipe.errors import GpupipeError, ParameterError, StorageError
 from gpupipe.storage.calls import disk
 
 _SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -84,3 +84,22 @@ def _free(place: Path) -> int | None:
         with contextlib.suppress(OSError):
             return disk.free(path)
     return None
+
+
+def place(path: object) -> Path:
+    """The path a user gave, absolute.
+
+    Raises:
+        ParameterError: it is no path, or holds half a character, which no file name can.
+
+    >>> place(3)
+    Traceback (most recent call last):
+    gpupipe.errors.ParameterError: A path is text or a pathlib.Path, not 3.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ParameterError(f"A path is text or a pathlib.Path, not {path!r}.")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ParameterError(f"The path {os.fspath(path)!a} holds half a character, which no name can.") from None
+    return Path(os.path.abspath(path))

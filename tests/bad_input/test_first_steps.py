@@ -7,12 +7,26 @@ import math
 
 import pyarrow as pa
 import pytest
+from catboost import CatBoostClassifier
+from lightgbm import LGBMClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from xgboost import XGBClassifier
 
 import gpupipe as gp
 from gpupipe import cli, col
-from gpupipe.errors import ArgumentError, FileFormatError, ParameterError, SourceNotFoundError, TargetError
+from gpupipe.errors import (
+    ArgumentError,
+    ArtifactCorruptError,
+    EmptyDataError,
+    FileFormatError,
+    LeakageError,
+    ModelOptionError,
+    ParameterError,
+    SourceNotFoundError,
+    TargetError,
+    TypeMismatchError,
+    UnknownNameError,
+)
 from gpupipe.serve.scorer import Scorer
 
 from .case import PLANNING, WRITING, bad_input, check, runs
@@ -294,6 +308,251 @@ def filter_by_name(device, folder):
 )
 def scorer_of_path(device, folder):
     Scorer("churn.gpp")
+
+
+# -- models, operators and what they are told of --------------------------------------------------------------------
+@bad_input(
+    "a target of one class",
+    "a comparison with a value that the column has not",
+    told="fitting",
+    error=TargetError,
+    message="The target (churned == 'yes') is False in all 4 rows, and a classifier needs two classes. The "
+    "column 'churned' holds: 'n', 'y'. Compare it with one of its values.",
+)
+def compared_with_none(device, folder):
+    gp.Pipeline([col("x")], col("churned") == "yes", LogisticRegression(), device=device).fit(DATA)
+
+
+@bad_input(
+    "misspelt names of things",
+    "`fill_null('meddian')` of numbers",
+    told=PLANNING,
+    error=TypeMismatchError,
+    message="fill_null takes values of one type, not Float64 and String. Did you mean 'median'? In: "
+    "x.fill_null('meddian')",
+)
+def meddian(device, folder):
+    gp.Pipeline([col("x").fill_null("meddian")], device=device).fit(DATA)
+
+
+@bad_input(
+    "text where a number is needed",
+    "`fill_null('mean')` of text",
+    told=PLANNING,
+    error=TypeMismatchError,
+    message="fill_null('mean') takes a number, not String. Text is filled by 'mode', or by a text of your own. "
+    "In: churned.fill_null('mean').one_hot()",
+)
+def mean_of_text(device, folder):
+    gp.Pipeline([col("churned").fill_null("mean").one_hot()], device=device).fit(DATA)
+
+
+@bad_input(
+    "misspelt names of things",
+    "`is_between(1, 2)`, which other libraries have",
+    told=WRITING,
+    error=UnknownNameError,
+    message="Expressions have no method 'is_between'. There is none; write (x >= a) & (x <= b).",
+    backends=False,
+)
+def between(device, folder):
+    col("x").is_between(1, 2)
+
+
+@bad_input(
+    "misspelt names of things",
+    "`rank()`, which other libraries have",
+    told=WRITING,
+    error=UnknownNameError,
+    message="Expressions have no method 'rank'. There is none, as a rank is among all rows and those to score "
+    "come later; .qcut(n) gives equal parts.",
+    backends=False,
+)
+def rank(device, folder):
+    col("x").rank()
+
+
+@bad_input(
+    "misspelt names of things",
+    "`shift(1)`, which other libraries have",
+    told=WRITING,
+    error=UnknownNameError,
+    message="Expressions have no method 'shift'. Rows have no order here, so none comes before another; "
+    "compute it where the rows are made.",
+    backends=False,
+)
+def shift(device, folder):
+    col("x").shift(1)
+
+
+@bad_input(
+    "misspelt names of things",
+    "`dt.strftime('%Y')`, which other libraries have",
+    told=WRITING,
+    error=UnknownNameError,
+    message="Expressions have no method 'dt.strftime'. There is none; take .dt parts, such as .dt.year() and "
+    ".dt.month().",
+    backends=False,
+)
+def strftime(device, folder):
+    col("x").dt.strftime("%Y")
+
+
+@bad_input(
+    "misspelt names of things",
+    "`exclude('x')`, which other libraries have",
+    told=WRITING,
+    error=UnknownNameError,
+    message="Expressions have no method 'exclude'. Selectors are taken from each other: gp.numeric() - gp.cols('x').",
+    backends=False,
+)
+def exclude(device, folder):
+    col("x").exclude("x")
+
+
+@bad_input(
+    "misspelt names of things",
+    "`when(c).otherwise(1)`",
+    told=WRITING,
+    error=UnknownNameError,
+    message="After when(…) comes .then(value), and .otherwise only after that: gp.when(…).then(…).otherwise(…).",
+    backends=False,
+)
+def otherwise_first(device, folder):
+    gp.when(col("x") > 1).otherwise(1)
+
+
+@bad_input(
+    "a feature that refers to the target",
+    "a feature of the groups",
+    told=PLANNING,
+    error=LeakageError,
+    message="The feature x uses 'x', which the groups are made of. A feature of it would know groups of the "
+    "fit alone, and rows to score come in others.",
+)
+def of_groups(device, folder):
+    gp.Pipeline([col("x")], groups="x", device=device).fit(DATA)
+
+
+@bad_input(
+    "a feature that refers to the target",
+    "a feature of the weights",
+    told=PLANNING,
+    error=LeakageError,
+    message="The feature x uses 'x', which the weights are made of, and rows to score have none. To learn from "
+    "it too, give the weights as fit(…, sample_weight=…).",
+)
+def of_weights(device, folder):
+    gp.Pipeline([col("x")], "churned", LogisticRegression(), weights="x", device=device).fit(DATA)
+
+
+@bad_input(
+    "a feature that refers to the target",
+    "a feature of the key",
+    told=PLANNING,
+    error=LeakageError,
+    message="The feature x uses 'x', which is the key (or named as y is). It tells which rows belong together, "
+    "and rows to score have other keys than those of the fit.",
+)
+def of_key(device, folder):
+    gp.Pipeline([col("x")], key="x", device=device).fit(DATA)
+
+
+@bad_input(
+    "constraints that fit no feature",
+    "`LGBMClassifier(monotone_constraints=[1, 0])` of one feature",
+    told="fitting",
+    error=ModelOptionError,
+    message="monotone_constraints has length 2, and features are 1. Give one a feature, or a dict by feature's "
+    "name: {'x': 1}.",
+)
+def constraints_of_lightgbm(device, folder):
+    fitted(device, LGBMClassifier(monotone_constraints=[1, 0])).fit(X, [0, 1, 0, 1])
+
+
+@bad_input(
+    "constraints that fit no feature",
+    "`XGBClassifier(monotone_constraints=(2,))` of one feature",
+    told="fitting",
+    error=ModelOptionError,
+    message="monotone_constraints of 'x' is 2. It is 1 (rising), -1 (falling) or 0 (either).",
+)
+def constraints_of_xgboost(device, folder):
+    fitted(device, XGBClassifier(monotone_constraints=(2,))).fit(X, [0, 1, 0, 1])
+
+
+@bad_input(
+    "constraints that fit no feature",
+    "`CatBoostClassifier(monotone_constraints=[1, 0])` of one feature",
+    told="fitting",
+    error=ModelOptionError,
+    message="monotone_constraints has length 2, and features are 1. Give one a feature, or a dict by feature's "
+    "name: {'x': 1}.",
+)
+def constraints_of_catboost(device, folder):
+    fitted(device, CatBoostClassifier(monotone_constraints=[1, 0])).fit(X, [0, 1, 0, 1])
+
+
+@bad_input(
+    "no rows",
+    "`predict([])`",
+    told="scoring",
+    error=EmptyDataError,
+    message="There are no rows: an empty list was given. Give one row or more, or paths of files.",
+)
+def no_rows_given(device, folder):
+    fitted(device).fit(X, DATA["churned"]).predict([])
+
+
+@bad_input(
+    "a path that is none",
+    "`save(3)`",
+    told="saving",
+    error=ParameterError,
+    message="A path is text or a pathlib.Path, not 3.",
+    backends=False,
+)
+def path_as_number(device, folder):
+    fitted(device).fit(X, DATA["churned"]).save(3)
+
+
+@bad_input(
+    "a path that is none",
+    "`load` of half a character",
+    told="loading",
+    error=ParameterError,
+    message="The path 'a\\ud800.gpp' holds half a character, which no name can.",
+    backends=False,
+)
+def path_of_half(device, folder):
+    gp.load("a\ud800.gpp")
+
+
+@bad_input(
+    "a path that is none",
+    "`load('mine.py')`",
+    told="loading",
+    error=ArtifactCorruptError,
+    message="FOLDER/mine.py is a file, and an artifact is a folder holding manifest.json. Give the folder that "
+    "save wrote.",
+    backends=False,
+)
+def load_of_code(device, folder):
+    gp.load(text(folder / "mine.py", "x = 1"))
+
+
+@bad_input(
+    "a loaded pipeline fitted again",
+    "`load(path).fit(data)`",
+    told="fitting",
+    error=ParameterError,
+    message="This pipeline was loaded: it holds what its LogisticRegression learned, and no estimator to "
+    "train. To fit it again, declare it again with model=.",
+    backends=False,
+)
+def fitted_again(device, folder):
+    fitted(device).fit(X, DATA["churned"]).save(folder / "a.gpp")
+    gp.load(folder / "a.gpp").fit(X, DATA["churned"])
 
 
 @pytest.mark.parametrize(("case", "device"), runs(__name__))

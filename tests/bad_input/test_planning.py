@@ -166,8 +166,9 @@ def named_by_a_category(device, folder):
     "`target='left'` and a feature of it: `col('left').one_hot()`",
     told=PLANNING,
     error=LeakageError,
-    message="The feature left.one_hot() uses 'left', which the target, weights, key or groups refer to. For the "
-    "target's mean of a category there is .target_mean().",
+    message="The feature left.one_hot() uses 'left', which the target is made of, so it would tell the model "
+    "what it is to learn. For the target's mean by another column there is .target_mean() of that "
+    "column.",
 )
 def the_target(device, folder):
     plan(device, age, col("left").one_hot(), target="left", model=LogisticRegression())
@@ -481,8 +482,11 @@ def model_unsupported(device, folder):
     "a model that refuses nulls, and a feature that may hold some",
     told=PLANNING,
     error=NullableFeatureError,
-    message="LogisticRegression takes no nulls, and 1 feature may hold some: 'gap'. (NaN of NumPy and pandas is null "
-    "too.) Use .fill_null(…), or a model that takes nulls (HistGradientBoosting, XGBoost).",
+    message="LogisticRegression takes no nulls, and 1 feature may hold some: 'gap'. (NaN of NumPy and pandas "
+    "is null too.) Use .fill_null(…), or a model that takes nulls (DecisionTreeClassifier, "
+    "ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier, BaggingClassifier, "
+    "HistGradientBoostingClassifier, XGBClassifier, XGBRFClassifier, LGBMClassifier, "
+    "CatBoostClassifier).",
 )
 def model_without_nulls(device, folder):
     plan(device, age, gap, target="left", model=LogisticRegression())
@@ -541,7 +545,7 @@ def text_and_number(device, folder):
     "a number operator of text: `col('city').standardize()`",
     told=PLANNING,
     error=TypeMismatchError,
-    message="standardize takes a number, not String. Take .dt or .str parts, or .codes(), of it first. In: "
+    message="standardize takes a number, not String. For text there are .mode(), .str parts and .codes(). In: "
     "city.standardize()",
 )
 def text_standardized(device, folder):

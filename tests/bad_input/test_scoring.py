@@ -215,9 +215,11 @@ def whole_numbers(device, folder):
     "a null in a column that had none in the fit, before a model that takes no nulls",
     told="scoring",
     error=NonFiniteError,
-    message="Row 1: The feature 'age' is null or NaN here; LogisticRegression takes finite numbers alone. Give the "
-    "feature .fill_null(…), or .nan_to_null().fill_null(…), or use a model that takes NaN "
-    "(HistGradientBoosting, XGBoost).",
+    message="Row 1: The feature 'age' is null or NaN here; LogisticRegression takes finite numbers alone. Give "
+    "the feature .fill_null(…) or .nan_to_null().fill_null(…), or a model that takes nulls "
+    "(DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier, "
+    "BaggingClassifier, HistGradientBoostingClassifier, XGBClassifier, XGBRFClassifier, "
+    "LGBMClassifier, CatBoostClassifier).",
 )
 def null_at_scoring(device, folder):
     pipeline = fitted(device, col("age"), model=LogisticRegression())
@@ -229,9 +231,11 @@ def null_at_scoring(device, folder):
     "NaN before a model that takes none",
     told="scoring",
     error=NonFiniteError,
-    message="Row 1: The feature 'age' is null or NaN here; LogisticRegression takes finite numbers alone. Give the "
-    "feature .fill_null(…), or .nan_to_null().fill_null(…), or use a model that takes NaN "
-    "(HistGradientBoosting, XGBoost).",
+    message="Row 1: The feature 'age' is null or NaN here; LogisticRegression takes finite numbers alone. Give "
+    "the feature .fill_null(…) or .nan_to_null().fill_null(…), or a model that takes nulls "
+    "(DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier, "
+    "BaggingClassifier, HistGradientBoostingClassifier, XGBClassifier, XGBRFClassifier, "
+    "LGBMClassifier, CatBoostClassifier).",
 )
 def nan_at_scoring(device, folder):
     pipeline = fitted(device, col("age"), model=LogisticRegression())

@@ -253,7 +253,7 @@ def test_rows_of_a_group_share_folds() -> None:
         ({"model": LogisticRegression()}, ParameterError, r"LogisticRegression takes no groups.*XGBRanker.*key="),
         ({"groups": "qery"}, ColumnNotFoundError, "'qery'.*'query'"),
         ({"groups": col("query").mean()}, ParameterError, "known row by row"),
-        ({"groups": "brand"}, LeakageError, "uses 'brand', which the target, weights, key or groups refer to"),
+        ({"groups": "brand"}, LeakageError, "uses 'brand', which the groups are made of"),
         ({"target": None}, TargetError, "LGBMRanker needs a target"),
         ({"target": col("bought") / 3}, TargetError, "whole numbers from 0 on"),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe import optional
-from gpupipe.errors import ColumnNotFoundError, ParameterError, UnsafeModelError, nearest
+from gpupipe.errors import ColumnNotFoundError, ModelOptionError, ParameterError, UnsafeModelError, nearest
 from gpupipe.models.families.rows import Lesson, Row, plain_arguments
 from gpupipe.models.forms.trees import Categories, Trees, TreeTable, assemble
 
@@ -126,12 +126,28 @@ def prepare(estimator: Any, feature_names: list[str]) -> None:
 
 
 def by_position(constraints: Any, feature_names: list[str], parameter: str) -> Any:
-    """A dict of constraints by feature name as a list in feature order, 0 where nothing is said."""
-    if not isinstance(constraints, dict):
+    """A dict of constraints by feature name as a list in feature order, 0 where nothing is said.
+
+    Raises:
+        ColumnNotFoundError: it names a feature that there is not.
+        ModelOptionError: a list that is not one of -1, 0 and 1 for each feature.
+    """
+    if isinstance(constraints, dict):
+        for name in constraints:
+            position(name, feature_names, parameter)
+        constraints = [constraints.get(name, 0) for name in feature_names]
+    if not isinstance(constraints, list | tuple | np.ndarray):
         return constraints
-    for name in constraints:
-        position(name, feature_names, parameter)
-    return [constraints.get(name, 0) for name in feature_names]
+    if len(constraints) != len(feature_names):
+        raise ModelOptionError(
+            f"{parameter} has length {len(constraints)}, and features are {len(feature_names)}. Give one a feature, "
+            f"or a dict by feature's name: {{{feature_names[0]!r}: 1}}."
+        )
+    for name, value in zip(feature_names, constraints, strict=True):
+        if value not in (-1, 0, 1):
+            what = "It is 1 (rising), -1 (falling) or 0 (either)."
+            raise ModelOptionError(f"{parameter} of {name!r} is {value!r}. {what}")
+    return list(constraints)
 
 
 def positions(constraints: Any, feature_names: list[str], parameter: str) -> Any:

@@ -38,7 +38,11 @@ def prepare(estimator: Any, feature_names: list[str]) -> Any:
     if params.get("class_names") is not None:
         raise ModelOptionError(f"{who}(class_names=…) would rename the target's labels. Leave class_names unset.")
     changed: dict[str, Any] = {name: value for name, value in params.items() if name not in _LOUD} | _QUIET
-    if isinstance(params.get("monotone_constraints"), dict):
+    if isinstance(params.get("monotone_constraints"), list | tuple | np.ndarray):
+        changed["monotone_constraints"] = by_position(
+            params["monotone_constraints"], feature_names, "monotone_constraints"
+        )
+    elif isinstance(params.get("monotone_constraints"), dict):
         given = {_whole(name, feature_names): way for name, way in params["monotone_constraints"].items()}
         changed["monotone_constraints"] = by_position(given, feature_names, "monotone_constraints")
     return type(estimator)(**changed)

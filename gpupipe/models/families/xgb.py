@@ -157,7 +157,7 @@ def prepare(estimator: Any, feature_names: list[str]) -> None:
     if isinstance(estimator.interaction_constraints, list | tuple):  # XGBoost takes positions as text alone
         together = positions(estimator.interaction_constraints, feature_names, "interaction_constraints")
         estimator.set_params(interaction_constraints=json.dumps(together))
-    if isinstance(estimator.monotone_constraints, dict):
+    if isinstance(estimator.monotone_constraints, dict | list | tuple | np.ndarray):
         constraints = by_position(estimator.monotone_constraints, feature_names, "monotone_constraints")
         estimator.set_params(monotone_constraints=tuple(constraints))
 
