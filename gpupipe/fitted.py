@@ -12,7 +12,7 @@ from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import EmptyDataError, ParameterError, TargetError, UnavailableError
+from gpupipe.errors import ParameterError, TargetError, UnavailableError
 from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
 from gpupipe.evaluation.several import SeveralEvaluations
@@ -110,8 +110,6 @@ class FittedPipeline(SklearnContract):
             EmptyDataError: an empty list.
         """
         plan = self.plan_
-        if isinstance(data, list | tuple) and not data:
-            raise EmptyDataError("There are no rows: an empty list was given. Give one row or more, or paths of files.")
         wanted = plan.fit_columns if target else plan.columns
         rows = self._inputs.by_name(rows_as_table(data, plan.schema, wanted), plan.columns)
         source = scan_as(rows, plan.schema.select(wanted))

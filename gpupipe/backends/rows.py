@@ -214,12 +214,24 @@ def _checked_time(value: Any, dtype: DType) -> Any:
     if isinstance(value, np.datetime64 | np.timedelta64):
         return _exact_time(value, dtype)
     if type(value) is not wanted:
-        raise TypeError(f"it was given {value!r}.")
+        raise TypeError(f"it was given {value!r}.{_read_from(value, dtype)}")
     if not isinstance(value, dt.datetime):
         return value
     if (value.tzinfo is None) != (dtype.time_zone is None):
         raise ValueError(f"{value!r} has {'no' if value.tzinfo is None else 'a'} time zone.")
     return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _read_from(value: Any, dtype: DType) -> str:
+    """What makes a time of text, as JSON has it: a program's rows hold times, and text is read in files alone."""
+    name = {"Date": "date", "Datetime": "datetime"}.get(dtype.name)
+    if name is None or not isinstance(value, str):
+        return ""
+    try:
+        getattr(dt, name).fromisoformat(value)
+    except ValueError:
+        return ""
+    return f" Give datetime.{name}.fromisoformat({value!r})."
 
 
 def _exact_time(value: Any, dtype: DType) -> Any:

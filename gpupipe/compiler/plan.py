@@ -102,10 +102,7 @@ def make_plan(
     target_core = _target_core(labels, target)
     weights_core = None if weights is None else _number(labels, weights, "weights")
     groups_core = None if groups is None else labels.core(groups)
-    excluded = {
-        **dict.fromkeys(key, "key"),
-        **_roles({"groups": groups, "weights": weights, "target": target}),
-    }
+    excluded = {**dict.fromkeys(key, "key"), **_roles({"groups": groups, "weights": weights, "target": target})}
     if names is not None:
         _refuse_target_statistics(features, names)
     typer = Typer(schema, None if target_core is None or names else _as_numbers(labels, target_core, task))

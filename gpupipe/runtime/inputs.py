@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from gpupipe.backends.rows import frame_of_rows
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import ShapeError
+from gpupipe.errors import EmptyDataError, ShapeError
 from gpupipe.schema import Schema
 from gpupipe.sources.border import to_arrow
 from gpupipe.sources.listing import is_paths
@@ -170,7 +170,10 @@ def rows_as_table(X: Any, schema: Schema, columns: Sequence[str]) -> Any:
 
     Raises:
         ColumnNotFoundError, SchemaMismatchError: as for `gpupipe.Scorer`.
+        EmptyDataError: an empty list, which holds neither rows nor paths.
     """
+    if isinstance(X, list | tuple) and not X:
+        raise EmptyDataError("There are no rows: an empty list was given. Give one row or more, or paths of files.")
     one = isinstance(X, Mapping) and any(is_single(X[name]) for name in columns if name in X)
     several = isinstance(X, list | tuple) and bool(X) and all(isinstance(row, Mapping) for row in X)
     if not (one or several):

@@ -22,6 +22,7 @@ from gpupipe.errors import (
     LeakageError,
     ModelOptionError,
     ParameterError,
+    SchemaMismatchError,
     SourceNotFoundError,
     TargetError,
     TypeMismatchError,
@@ -553,6 +554,19 @@ def load_of_code(device, folder):
 def fitted_again(device, folder):
     fitted(device).fit(X, DATA["churned"]).save(folder / "a.gpp")
     gp.load(folder / "a.gpp").fit(X, DATA["churned"])
+
+
+@bad_input(
+    "a date as text, at scoring",
+    "a row of JSON, where the fit had dates",
+    told="scoring",
+    error=SchemaMismatchError,
+    message="Row 0, column 'day': it was Date in the fit; it was given '2022-01-01'. Give "
+    "datetime.date.fromisoformat('2022-01-01').",
+)
+def date_as_text(device, folder):
+    days = pa.table({"day": pa.array([1, 2], pa.int32()).cast(pa.date32())})
+    gp.Pipeline([col("day").dt.year()], device=device).fit(days).transform({"day": "2022-01-01"})
 
 
 @pytest.mark.parametrize(("case", "device"), runs(__name__))
