@@ -22,6 +22,7 @@ from xgboost import XGBClassifier
 import gpupipe as gp
 from gpupipe.errors import ModelError, ParameterError, TargetError, UnsupportedEstimatorError
 from gpupipe.models.estimators import describe
+from gpupipe.models.forms.calibration import Calibrated
 from gpupipe.models.model import train
 
 from .composites import FEW, LABELS, NAMES, WEIGHTS, X64, X, agree, codes, trained
@@ -80,6 +81,7 @@ def test_a_fold_that_lacks_a_class() -> None:
     y = codes(3)
     rows = np.concatenate([np.flatnonzero(y != 2)[:100], np.flatnonzero(y == 0)[60:], np.flatnonzero(y == 2)])
     pair = trained(CalibratedClassifierCV(LogisticRegression(), cv=KFold(2), method="isotonic"), 3, rows=rows)
+    assert isinstance(pair.ours.body, Calibrated)
     assert {member.classes for member in pair.ours.body.members} == {(0, 1), (0, 2)}
     agree(pair)
 

@@ -248,7 +248,7 @@ def test_wrappers_too_deep_are_refused_before_training() -> None:
 
 
 def test_prefixes_come_off_whole_numbers_alone() -> None:
-    arrays = {"0.x": 1, "1.0.y": 2, "2.x": 3, "01.x": 4, "x.0": 5, "0": 6}
+    arrays: Any = {"0.x": 1, "1.0.y": 2, "2.x": 3, "01.x": 4, "x.0": 5, "0": 6}
     assert split_arrays(arrays, 2) == ({"2.x": 3, "01.x": 4, "x.0": 5, "0": 6}, [{"x": 1}, {"0.y": 2}])
 
 

@@ -47,6 +47,7 @@ def read_back(kind: str, error: DataError) -> Any:
                 begins[number], record = reader.line_num + 1, next(reader)
         assert error.line == begins[error.row]
         return int(record[0])
+    assert error.row_group is not None
     if kind == "arrow":
         file = pa.ipc.open_file(error.file)
         starts = np.cumsum([0, *(file.get_batch(at).num_rows for at in range(file.num_record_batches))])
