@@ -21,7 +21,7 @@ from gpupipe.models.forms.member import Body, Kind, Member, Parts, all_of, check
 VERSION = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A trained model as data. One row, a batch and a file give the same bytes.
 
@@ -205,6 +205,12 @@ class Model:
             whole.update(_canonical(["blob", name, len(blobs[name])]))
             whole.update(blobs[name])
         return whole.hexdigest()
+
+    def __repr__(self) -> str:
+        return (
+            f"Model({self.estimator}, {self.kind}, {len(self.feature_names)} features, kept as {self.form}, "
+            f"digest {self.digest()[:12]})"
+        )
 
     def _raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         return self.body.raw(matrix(X, len(self.feature_names)))

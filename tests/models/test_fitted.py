@@ -172,3 +172,9 @@ def test_whatever_is_changed_it_predicts_or_is_refused(form: str, data: st.DataO
                 getattr(model, method)(X)
             except GpupipeError:
                 continue
+
+
+def test_a_model_shows_what_it_is_not_its_numbers():
+    shown = repr(ours("XGBClassifier"))
+    assert shown.startswith("Model(xgboost.XGBClassifier, classifier, 7 features, kept as xgboost, digest ")
+    assert len(shown) < 120
