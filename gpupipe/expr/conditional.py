@@ -15,8 +15,6 @@ class When:
         self._cases, self._condition = cases, Expr(as_node(condition))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
         raise UnknownNameError(
             f"After when(…) comes .then(value), and .{name} only after that: gp.when(…).then(…).otherwise(…).",
             name=name,

@@ -180,11 +180,13 @@ def _one_column(values: Any, *, of_target: bool) -> Any:
         raise ParameterError("Complex data not supported: y and weights are real numbers, or labels. Give .real.")
     try:
         found = pa.array(plain, from_pandas=True)
-        if pa.types.is_nested(found.type):
-            raise TypeError("some are lists, of different lengths")
-        return found
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError) as error:
         raise TargetError(f"y and weights are values of one type, such as numbers or text: {error}.") from error
+    if pa.types.is_nested(found.type):
+        raise TargetError(
+            "y and weights are values of one type, such as numbers or text: some are lists, of different lengths."
+        )
+    return found
 
 
 def _check_weights(weights: pa.Array | pa.ChunkedArray) -> None:
