@@ -107,7 +107,7 @@ def rounded_at_scoring_csv(device, folder):
     told="planning",
     error=TypeMismatchError,
     message=(
-        "standardize takes a number, not String. Take .dt or .str parts, or .codes(), of it first. In: "
+        "standardize takes a number, not String. For text there are .mode(), .str parts and .codes(). In: "
         "x.standardize(). In FOLDER/a.csv the column 'x' is text because of 'oops' in line 3,002; "
         "without such values it is Int64. Correct the file, or give schema= to gpupipe.scan."
     ),

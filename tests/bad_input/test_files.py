@@ -542,7 +542,7 @@ def rounded_beside_float(device, folder):
     told="planning",
     error=TypeMismatchError,
     message=(
-        "standardize takes a number, not String. Take .dt or .str parts, or .codes(), of it first. In: "
+        "standardize takes a number, not String. For text there are .mode(), .str parts and .codes(). In: "
         "x.standardize(). In FOLDER/1.csv the column 'x' is text because of '9007199254740993' in line "
         "3; without such values it is Float64. Correct the file, or give schema= to gpupipe.scan."
     ),
