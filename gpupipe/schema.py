@@ -99,6 +99,9 @@ def _as_ours(given: object) -> str:
     return f" Write {ours[given]!r}." if isinstance(given, type) and given in ours else ""
 
 
+_NAMED = 20
+
+
 def require_columns(wanted: Iterable[str], there: Iterable[str], whose: str) -> None:
     """See that columns are there.
 
@@ -106,7 +109,7 @@ def require_columns(wanted: Iterable[str], there: Iterable[str], whose: str) -> 
         whose: what needs them, as a clause: "which the features need".
 
     Raises:
-        ColumnNotFoundError: it names all that are missing.
+        ColumnNotFoundError: it names those that are missing, up to twenty.
 
     >>> require_columns(["a", "b", "c"], ["b", "d"], "which the features need")
     Traceback (most recent call last):
@@ -115,7 +118,9 @@ def require_columns(wanted: Iterable[str], there: Iterable[str], whose: str) -> 
     known = dict.fromkeys(there)
     missing = [name for name in wanted if name not in known]
     if missing:
-        what = f"is no column {missing[0]!r}" if len(missing) == 1 else f"are no columns {str(missing)[1:-1]}"
+        more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+        named = ", ".join(map(repr, missing[:_NAMED])) + more
+        what = f"is no column {named}" if len(missing) == 1 else f"are no columns {named}"
         hint = nearest(missing[0], known) if len(missing) == 1 else nearest("", known)
         raise ColumnNotFoundError(f"There {what}, {whose}. {hint}")
 

@@ -288,3 +288,10 @@ def test_folds_by_time_calibrate_on_later_rows() -> None:
     X, y = matrix(pipeline, TRAIN), (SOLD[:300] == "yes").astype(int)
     want = clone(model).fit(X, y).predict_proba(matrix(pipeline, TEST))
     np.testing.assert_allclose(pipeline.predict_proba(TEST, output="numpy"), want, rtol=0, atol=1e-12)
+
+
+def test_rows_without_one_of_the_targets_are_told_by_the_targets_names():
+    rows = {"x": [1.0, 2.0, 3.0, 5.0], "up": [1.0, 2.0, 3.0, 4.0], "down": [4.0, 3.0, 1.0, 0.0]}
+    pipeline = gp.Pipeline([gp.col("x")], target=["up", "down"], model=Ridge()).fit(rows)
+    with pytest.raises(gp.errors.ColumnNotFoundError, match="no column 'down', which the targets up, down are made of"):
+        pipeline.evaluate({"x": [1.0], "up": [2.0]})

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.errors import SchemaMismatchError
+from gpupipe.errors import SchemaMismatchError, counted
 from gpupipe.models.bodies import read_body
 from gpupipe.models.forms import checks
 from gpupipe.models.forms.checks import Arrays, Blobs
@@ -208,7 +208,7 @@ class Model:
 
     def __repr__(self) -> str:
         return (
-            f"Model({self.estimator}, {self.kind}, {len(self.feature_names)} features, kept as {self.form}, "
+            f"Model({self.estimator}, {self.kind}, {counted(len(self.feature_names), 'feature')}, kept as {self.form}, "
             f"digest {self.digest()[:12]})"
         )
 

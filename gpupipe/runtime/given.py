@@ -246,8 +246,9 @@ def _y_of(columns: set[str]) -> str:
 def _require_target(target: Node, schema: Schema) -> None:
     missing = [name for name in columns_of([target]) if name not in schema]
     if missing:
+        what = f"targets {', '.join(map(str, target.args))} are" if target.op == "columns" else f"target {target} is"
         raise ColumnNotFoundError(
-            f"There is no column {missing[0]!r}, which the target {target} is made of; rows to judge a model on need "
+            f"There is no column {missing[0]!r}, which the {what} made of; rows to judge a model on need "
             f"their target. {nearest(missing[0], schema)}"
         )
 
