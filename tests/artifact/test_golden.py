@@ -52,7 +52,8 @@ def assert_same_bytes(got: pa.Table, expected: pa.Table) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_it_scores_to_the_same_bytes(case, device):
     rows, loaded = kept(case, "rows"), gp.load(GOLDEN / case / "artifact", device=device)
-    assert_same_bytes(loaded.transform(rows, output="arrow"), kept(case, "features"))
+    if (GOLDEN / case / "features.arrow").exists():
+        assert_same_bytes(loaded.transform(rows, output="arrow"), kept(case, "features"))
     if loaded.model_ is None:
         return
     expected = kept(case, "predictions")
@@ -74,7 +75,8 @@ def test_every_form_and_operation_of_this_version_is_among_them():
 
 
 def test_what_was_kept_is_not_trivial():
-    values = [kept(case, "features").column(at).to_numpy(zero_copy_only=False)
-              for case in CASES for at in range(kept(case, "features").num_columns)]  # fmt: skip
-    assert len(CASES) > 10 and len(values) > 100
-    assert np.mean([len(set(map(str, column))) > 1 for column in values]) > 0.9
+    tables = [kept(path.parent.relative_to(GOLDEN).as_posix(), path.stem) for path in sorted(
+        [*GOLDEN.glob("*/*/features.arrow"), *GOLDEN.glob("*/*/predictions.arrow")])]  # fmt: skip
+    columns = [table.column(at).to_pylist() for table in tables for at in range(table.num_columns)]
+    assert len(tables) > len(CASES) > 40 and len(columns) > 300
+    assert np.mean([len(set(map(str, column))) > 1 for column in columns]) > 0.9
