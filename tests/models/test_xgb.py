@@ -221,3 +221,18 @@ def test_categories_are_refused() -> None:
     estimator = XGBClassifier(**XGB, feature_types=["c"] + ["q"] * 6, enable_categorical=True)
     with pytest.raises(UnsafeModelError, match="feature_types"):
         train(estimator, matrix(False, True), Y2, feature_names=NAMES)
+
+
+@pytest.mark.parametrize("base_score", [b"[1E0-0]", b"[2E+0]", b"[9E-1]"])
+def test_a_base_score_that_its_objective_refuses_is_damage(base_score: bytes) -> None:
+    document, arrays, blobs = ours("XGBClassifier").to_parts()
+    where = blobs["ubj"].index(b"base_score") + len(b"base_scoreSL")
+    size = int.from_bytes(blobs["ubj"][where : where + 8], "big")
+    changed = len(base_score).to_bytes(8, "big") + base_score
+    data = blobs["ubj"][:where] + changed + blobs["ubj"][where + 8 + size :]
+    try:
+        found = Model.from_parts(document, arrays, {"ubj": data}).predict_proba(matrix(True, False)[:3])
+    except ArtifactCorruptError as error:
+        assert base_score != b"[9E-1]" and "base score" in str(error).replace("_", " ")
+    else:
+        assert base_score == b"[9E-1]" and found.shape == (3, 2)

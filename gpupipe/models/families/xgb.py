@@ -50,7 +50,10 @@ class XGBoost:
         """float64, (rows, outputs): XGBoost's float32 values. Needs the xgboost package."""
         if not len(X):
             return np.empty((0, self.n_outputs))
-        values = self._booster.inplace_predict(X, validate_features=False)
+        try:
+            values = self._booster.inplace_predict(X, validate_features=False)
+        except ValueError as error:  # XGBoostError: what only its objective knows, such as a base score beyond 0 … 1
+            raise checks.corrupt(f"XGBoost cannot predict with it ({_first_line(error)})") from error
         return np.asarray(values, dtype=np.float64).reshape(len(X), self.n_outputs)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]:
