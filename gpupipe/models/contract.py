@@ -152,23 +152,33 @@ def _as_scorers_take_them(model: Model) -> bool:
     return model.outputs[0].scores(np.zeros((1, model.body.n_outputs))).shape[1] == 1
 
 
-class _Conditional:
-    """A method that exists where the pipeline's model has it: `hasattr` is how scikit-learn's scorers choose."""
+class _Method:
+    """A method that :meth:`of` binds to a pipeline as its model has it; the class itself gives it plain."""
 
     def __init__(self, method: Callable[..., Any]) -> None:
         self._method = method
         self.__name__, self.__doc__, self.__wrapped__ = method.__name__, method.__doc__, method
 
     def __get__(self, pipeline: SklearnContract | None, owner: type | None = None) -> Any:
-        if pipeline is None:
-            return self._method
+        return self._method if pipeline is None else self.of(pipeline)
+
+    def of(self, pipeline: SklearnContract) -> Any:
+        """The method, bound."""
+        return MethodType(self._method, pipeline)
+
+
+class _Conditional(_Method):
+    """A method that exists where the pipeline's model has it: `hasattr` is how scikit-learn's scorers choose."""
+
+    def of(self, pipeline: SklearnContract) -> Any:
+        """The method, bound. Raises UnavailableError where the model has none."""
         try:
             there = pipeline._has(self._method.__name__)
         except UnsupportedEstimatorError as error:
             raise UnavailableError(str(error)) from error
         if not there:
             raise UnavailableError(pipeline._lacking(self._method.__name__))
-        return MethodType(self._method, pipeline)
+        return super().of(pipeline)
 
 
 def if_the_model_does(method: Method) -> Method:
@@ -176,21 +186,16 @@ def if_the_model_does(method: Method) -> Method:
     return cast(Method, _Conditional(method))
 
 
-class _Weighed:
+class _Weighed(_Method):
     """A method whose signature has sample_weight where the model takes weights: scikit-learn looks there for it.
 
     Bagging, for one, draws rows by weights if it may, and by their numbers if it may not. Given anyway, weights are
     refused with the reason.
     """
 
-    def __init__(self, method: Callable[..., Any]) -> None:
-        self._method = method
-        self.__name__, self.__doc__, self.__wrapped__ = method.__name__, method.__doc__, method
-
-    def __get__(self, pipeline: SklearnContract | None, owner: type | None = None) -> Any:
-        if pipeline is None:
-            return self._method
-        bound = MethodType(self._method, pipeline)
+    def of(self, pipeline: SklearnContract) -> Any:
+        """The method, bound, its signature the model's."""
+        bound = super().of(pipeline)
         if pipeline._takes_weights():
             return bound
 

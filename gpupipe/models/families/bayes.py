@@ -10,7 +10,7 @@ from gpupipe.errors import UnknownCategoryError
 from gpupipe.models.families.rows import Row
 from gpupipe.models.forms import checks
 from gpupipe.models.forms.checks import Arrays, Blobs, Params
-from gpupipe.models.forms.linear import TILE, Linear
+from gpupipe.models.forms.linear import Linear, by_tiles
 
 Floats = NDArray[np.float64]
 
@@ -39,18 +39,13 @@ class Gaussian:
 
     def raw(self, X: NDArray[np.float32]) -> Floats:
         """float64, (rows, classes)."""
-        out = np.empty((len(X), self.n_outputs))
-        for start in range(0, len(X), TILE):
-            columns = X[start : start + TILE].T.astype(np.float64, order="C")
-            out[start : start + TILE] = self._scores(columns).T
-        return out
+        return by_tiles(X, self.n_outputs, self._scores)
 
     def _scores(self, columns: Floats) -> Floats:
         distance = np.zeros((self.n_outputs, columns.shape[1]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for feature, values in enumerate(columns):
-                off = values - self.mean[:, feature, None]
-                distance += off * off / self.variance[:, feature, None]
+        for feature, values in enumerate(columns):
+            off = values - self.mean[:, feature, None]
+            distance += off * off / self.variance[:, feature, None]
         return self.offset[:, None] - 0.5 * distance
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]:

@@ -10,7 +10,7 @@ from gpupipe.errors import ModelOptionError, UnsafeModelError
 from gpupipe.models.families.rows import Row
 from gpupipe.models.forms import checks
 from gpupipe.models.forms.checks import Arrays, Blobs, Params
-from gpupipe.models.forms.linear import TILE
+from gpupipe.models.forms.linear import by_tiles
 
 Floats = NDArray[np.float64]
 
@@ -44,15 +44,12 @@ class Centroids:
 
     def raw(self, X: NDArray[np.float32]) -> Floats:
         """float64, (rows, 2 × classes): nearness, then scores."""
-        out = np.empty((len(X), self.n_outputs))
-        for start in range(0, len(X), TILE):
-            columns = X[start : start + TILE].T.astype(np.float64, order="C")
-            with np.errstate(over="ignore", invalid="ignore"):
-                near = self._distances(columns, np.ones_like(self.spread))
-                scaled = self._distances(columns, self.spread)
-                scores = self.offset[:, None] - scaled * scaled
-            out[start : start + TILE] = np.concatenate([-near, scores]).T
-        return out
+        return by_tiles(X, self.n_outputs, self._nearness_and_scores)
+
+    def _nearness_and_scores(self, columns: Floats) -> Floats:
+        near = self._distances(columns, np.ones_like(self.spread))
+        scaled = self._distances(columns, self.spread)
+        return np.concatenate([-near, self.offset[:, None] - scaled * scaled])
 
     def _distances(self, columns: Floats, spread: Floats) -> Floats:
         total = np.zeros((len(self.centroids), columns.shape[1]))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gpupipe.models.families.rows import Row
 from gpupipe.models.forms import checks
 from gpupipe.models.forms.checks import Arrays, Blobs, Params
-from gpupipe.models.forms.linear import TILE, weighted_sums
+from gpupipe.models.forms.linear import by_tiles, weighted_sums
 
 Floats = NDArray[np.float64]
 
@@ -32,15 +32,14 @@ class Centres:
 
     def raw(self, X: NDArray[np.float32]) -> Floats:
         """float64, (rows, clusters)."""
-        out = np.empty((len(X), self.n_outputs))
-        for start in range(0, len(X), TILE):
-            columns = X[start : start + TILE].T.astype(np.float64, order="C")
-            squares = np.zeros((self.n_outputs, columns.shape[1]))
-            for feature, values in enumerate(columns):
-                off = values - self.centres[:, feature, None]
-                squares += off * off
-            out[start : start + TILE] = np.sqrt(squares).T
-        return out
+        return by_tiles(X, self.n_outputs, self._distances)
+
+    def _distances(self, columns: Floats) -> Floats:
+        squares = np.zeros((self.n_outputs, columns.shape[1]))
+        for feature, values in enumerate(columns):
+            off = values - self.centres[:, feature, None]
+            squares += off * off
+        return np.sqrt(squares)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, bytes]]:
         return {}, {"centres": self.centres}, {}

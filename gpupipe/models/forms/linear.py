@@ -21,6 +21,20 @@ TILE = 2048  # rows: 30 features of float64 stay in a 1 MiB cache
 SMALL = 8192  # terms: below it one vectorised running sum beats a loop over features
 
 
+def by_tiles(X: NDArray[np.float32], n_outputs: int, outputs: Callable[[Floats], Floats]) -> Floats:
+    """float64, (rows, n_outputs), a tile of rows after the other; IEEE: inf - inf is NaN, and nothing warns.
+
+    Args:
+        X: float32, (rows, features).
+        outputs: the features of a tile, a float64 array (features, rows), to its outputs, (n_outputs, rows).
+    """
+    out = np.empty((len(X), n_outputs))
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start in range(0, len(X), TILE):
+            out[start : start + TILE] = outputs(X[start : start + TILE].T.astype(np.float64, order="C")).T
+    return out
+
+
 def weighted_sums(
     X: NDArray[np.float32],
     coefficients: Floats,
@@ -41,15 +55,12 @@ def weighted_sums(
     >>> weighted_sums(np.array([[1, 2]], np.float32), np.array([[10.0, 100.0]]), np.array([0.5]))
     array([[210.5]])
     """
-    out = np.empty((len(X), len(coefficients)))
-    for start in range(0, len(X), TILE):
-        tile = X[start : start + TILE].T.astype(np.float64, order="C")
-        if prepare is not None:
-            tile = prepare(tile)
+
+    def sums(tile: Floats) -> Floats:
         add = _running_sum if coefficients.size * tile.shape[1] <= SMALL else _feature_loop
-        with np.errstate(invalid="ignore", over="ignore"):  # IEEE: inf - inf is NaN, as in any matrix product
-            out[start : start + TILE] = add(tile, coefficients, intercept).T
-    return out
+        return add(tile if prepare is None else prepare(tile), coefficients, intercept)
+
+    return by_tiles(X, len(coefficients), sums)
 
 
 def _running_sum(tile: Floats, coefficients: Floats, intercept: Floats) -> Floats:
