@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.backends.states import State
+from gpupipe.backends.states.integers import total as total_of
+from gpupipe.backends.states.state import Entries, State
 from gpupipe.columns import Column, Values
 from gpupipe.errors import NonFiniteError
 from gpupipe.expr.node import Node
@@ -75,29 +76,34 @@ def _register(dtype: DType) -> Any:
     return np.float64 if dtype.is_float else np.int64
 
 
-def _entries(state: State) -> tuple[Column, Values, Values]:
-    if state.entries is None or state.entry_group is None or state.entry_count is None:
+def _entries(state: State) -> Entries:
+    if state.entries is None:
         raise AssertionError("a state of values without entries")
-    return state.entries, state.entry_group, state.entry_count
+    return state.entries
 
 
 def _counts(state: State) -> Values:
-    _, groups, counts = _entries(state)
-    return np.bincount(groups, weights=counts, minlength=state.n_groups).astype(np.int64)
+    entries = _entries(state)
+    return total_of(entries.counts, entries.groups, state.n_groups)
+
+
+def _listed(state: State) -> tuple[Column, Values, Values]:
+    entries = _entries(state)
+    return entries.values, entries.groups, entries.counts
 
 
 def quantile(state: State, node: Node, dtype: DType) -> Column:
     """Hyndman and Fan 1996, type 7, interpolated as numpy.quantile interpolates."""
-    entries, _, counts = _entries(state)
+    entries = _entries(state)
     n = _counts(state)
     q = float(node.get("q", 0.5))
     # Ranks are looked up among all entries: those of earlier groups count as below.
-    running = np.cumsum(counts)
+    running = np.cumsum(entries.counts)
     before = np.concatenate([[0], np.cumsum(n)[:-1]])
     place = (n - 1) * q
     lower = np.floor(place).astype(np.int64)
     fraction = place - lower
-    values = entries.values.astype(np.float64)
+    values = entries.values.values.astype(np.float64)
     if len(values) == 0:
         return _column(Float64, np.zeros(state.n_groups), n > 0)
     low = values[_entry_at(running, before + np.maximum(lower, 0))]
@@ -121,7 +127,7 @@ def interpolated(low: Values, high: Values, fraction: Values) -> Values:
 
 
 def mode(state: State, node: Node, dtype: DType) -> Column:
-    entries, groups, counts = _entries(state)
+    entries, groups, counts = _listed(state)
     best = np.zeros(state.n_groups, np.int64)
     np.maximum.at(best, groups, counts)
     chosen = np.full(state.n_groups, -1, np.int64)
@@ -136,13 +142,12 @@ def mode(state: State, node: Node, dtype: DType) -> Column:
 
 
 def n_unique(state: State, node: Node, dtype: DType) -> Column:
-    _, groups, _ = _entries(state)
-    return Column(Int64, np.bincount(groups, minlength=state.n_groups).astype(np.int64))
+    return Column(Int64, np.bincount(_entries(state).groups, minlength=state.n_groups).astype(np.int64))
 
 
 def vocabulary(state: State, node: Node, dtype: DType) -> tuple[Column, Values]:
     """The entries kept and their counts: by count descending, ties by value; or by value where asked."""
-    entries, _, counts = _entries(state)
+    entries, _, counts = _listed(state)
     by_count = np.lexsort((np.arange(len(counts)), -counts))
     kept = by_count[counts[by_count] >= node["min_count"]][: node["max_size"]]
     if node["order"] == "value":
@@ -155,7 +160,7 @@ def vocabulary(state: State, node: Node, dtype: DType) -> tuple[Column, Values]:
 
 def place(state: State, node: Node) -> tuple[Column, tuple[Column, ...]]:
     """(place of every entry kept in the vocabulary of its group, from 0; the group's keys, then the entry)."""
-    entries, groups, counts = _entries(state)
+    entries, groups, counts = _listed(state)
     by_count = np.lexsort((np.arange(len(counts)), -counts, groups))
     kept = by_count[counts[by_count] >= node["min_count"]]
     rank = _within(groups[kept])

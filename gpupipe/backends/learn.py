@@ -1,12 +1,10 @@
 """Finished states as what the compiler binds to."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from gpupipe.backends import states
 from gpupipe.backends.finish import FINISH, place, vocabulary
-from gpupipe.backends.states import State
+from gpupipe.backends.states.gathering import by_fold, without_fold
+from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, concat
 from gpupipe.compiler.fitted import Learned
 from gpupipe.compiler.scans import Gather, Slot
@@ -26,16 +24,11 @@ def learned(slot: Slot, gather: Gather, state: State, dtype: DType) -> Learned:
         return Learned(places, keys)
     if not gather.folds:
         return _finished(slot, state, dtype)
-    full = _finished(slot, states.without_fold(state), dtype)
-    parts = [_finished(slot, part, dtype) for part in fold_parts(state, gather.folds)]
+    full = _finished(slot, without_fold(state), dtype)
+    parts = [_finished(slot, by_fold(state, fold), dtype) for fold in range(gather.folds)]
     value = concat([part.value for part in parts])
     keys = tuple(concat([part.keys[index] for part in parts]) for index in range(len(parts[0].keys)))
     return Learned(full.value, full.keys, by_fold=Learned(value, keys))
-
-
-def fold_parts(state: State, folds: int) -> Sequence[State]:
-    """For each fold, the state of the rows outside it, the fold as its last key."""
-    return [states.outside_fold(state, fold) for fold in range(folds)]
 
 
 def _finished(slot: Slot, state: State, dtype: DType) -> Learned:

@@ -1,6 +1,6 @@
 """The reductions: what needs all training rows, and freezes at fit. One row each.
 
-A row names the mergeable state it is finished from (``backends/states.py``); its finishing function has its name in
+A row names the mergeable state it is finished from (``backends/states/``); its finishing function has its name in
 ``backends/finish.py``. Reductions of one column that share a state are gathered once.
 """
 

@@ -1,6 +1,6 @@
-"""Runs a plan: partitions through scans on all cores, states merged in the order of partitions."""
+"""Runs a plan: partitions through scans on all cores, states merged as they come."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -8,16 +8,21 @@ from typing import TypeVar
 from gpupipe.backends.backend import Backend, Prepared
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.learn import learned
-from gpupipe.backends.states import State, gather, groups_of, merge
-from gpupipe.columns import Frame
+from gpupipe.backends.states.gathering import gather
+from gpupipe.backends.states.state import State, groups_of
+from gpupipe.columns import Column, Frame
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import DataError, EmptyDataError, counted
+from gpupipe.compiler.scans import Scan
+from gpupipe.errors import EmptyDataError, counted
 from gpupipe.expr.node import Node, show
+from gpupipe.runtime.merging import Merging
+from gpupipe.runtime.named import named
 from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.refine import refined
 from gpupipe.runtime.rows import Rows
 
 Result = TypeVar("Result")
@@ -57,44 +62,44 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
         progress.begin(f"scan {scan.level} of {len(plan.scans)}", rows)
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         bound = bind_scan(scan, binder)
-        prepared = backend.prepare(bound.outputs, binder.info, Tables(fitted))
-        parts = over_partitions(rows, _gatherer(bound, prepared), pool, progress)
-        for slot in (slot for planned in scan.gathers for slot in planned.slots):
-            fitted.slots[slot.index] = []  # and so it stays over a wide value that has no columns
-        for number, intake in enumerate(bound.intakes):
-            with named(intake.gather.slots[0].node):
-                state = merge([part[number] for part in parts])
-            for slot in intake.gather.slots:
-                _refuse_empty(state, slot.node, plan.info[slot.node].nullable, rows)
-                with named(slot.node):
-                    entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
-                fitted.slots[slot.index].append(entry)
+        states = gathered(bound, backend.prepare(bound.outputs, binder.info, Tables(fitted)), rows, pool, progress)
+        finish(plan, scan, bound, refined(bound, states), fitted, rows)
     return fitted
 
 
-def _gatherer(bound: BoundScan, prepared: Prepared) -> Callable[[int, Frame], list[State]]:
-    def work(index: int, frame: Frame) -> list[State]:
-        columns = prepared.columns(frame)
-        groups = {
-            keys: groups_of([columns[place] for place in keys], frame.n_rows)
-            for keys in dict.fromkeys(intake.keys for intake in bound.intakes)
-        }
-        states = []
-        for intake in bound.intakes:
-            with named(intake.gather.slots[0].node):
-                states.append(gather(intake.gather.state, columns[intake.value], groups[intake.keys]))
-        return states
+def gathered(bound: BoundScan, prepared: Prepared, rows: Rows, pool: Executor, progress: Progress) -> list[State]:
+    """The states of one trip over all rows, in the order of the scan's intakes."""
+    merging = Merging(bound.intakes)
 
-    return work
+    def work(index: int, frame: Frame) -> None:
+        merging.add(_states_of(bound, prepared.columns(frame), frame.n_rows))
+
+    over_partitions(rows, work, pool, progress)
+    return merging.states()
 
 
-@contextmanager
-def named(node: Node) -> Iterator[None]:
-    """Errors of data inside say which expression they stopped."""
-    try:
-        yield
-    except DataError as error:
-        raise error.within(show(node)).at(column=only_column(node)) from None
+def _states_of(bound: BoundScan, columns: Sequence[Column], n_rows: int) -> list[State]:
+    groups = {
+        keys: groups_of([columns[place] for place in keys], n_rows)
+        for keys in dict.fromkeys(intake.keys for intake in bound.intakes)
+    }
+    states = []
+    for intake in bound.intakes:
+        with named(intake.gather.slots[0].node):
+            states.append(gather(intake.gather.state, columns[intake.value], groups[intake.keys]))
+    return states
+
+
+def finish(plan: Plan, scan: Scan, bound: BoundScan, states: Sequence[State], fitted: Fitted, rows: Rows) -> None:
+    """Put what the merged states of one scan give into `fitted`, slot by slot."""
+    for slot in (slot for planned in scan.gathers for slot in planned.slots):
+        fitted.slots[slot.index] = []  # and so it stays over a wide value that has no columns
+    for intake, state in zip(bound.intakes, states, strict=True):
+        for slot in intake.gather.slots:
+            _refuse_empty(state, slot.node, plan.info[slot.node].nullable, rows)
+            with named(slot.node):
+                entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
+            fitted.slots[slot.index].append(entry)
 
 
 def _refuse_empty(state: State, node: Node, nullable: bool, rows: Rows) -> None:

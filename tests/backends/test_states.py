@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpupipe.backends.finish import FINISH, vocabulary
-from gpupipe.backends.states import KINDS, gather, groups_of, merge, outside_fold, without_fold
+from gpupipe.backends.states.gathering import (
+    by_fold,
+    gather,
+    merge,
+    outside_fold,
+    with_rows,
+    without_fold,
+    without_nulls,
+)
+from gpupipe.backends.states.kinds import KINDS
+from gpupipe.backends.states.state import groups_of
 from gpupipe.columns import Column
 from gpupipe.errors import NonFiniteError
 from gpupipe.expr.node import make
@@ -136,8 +146,23 @@ def test_folds_come_out_of_one_state(kind):
     for fold in range(3):
         outside = [at for at, f in enumerate(folds) if f != fold]
         part = outside_fold(state, fold)
-        got = {group[:-1]: found for group, found in finished(op, part, Int64).items()}
-        same(got, expected(op, [values[at] for at in outside], [[key[at] for at in outside]], Int64))
+        assert by_fold(state, fold).keys[-1].values.tolist() == [fold] * part.n_groups
+        of_those = expected(op, [values[at] for at in outside], [[key[at] for at in outside]], Int64)
+        same(finished(op, part, Int64), of_those)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_one_value_can_be_added_later(kind):
+    """As a fill does whose value is known after the scan: nulls taken out, copies of the value put in."""
+    op = next(name for name, row in REDUCTIONS.items() if row.state == kind and name in THEIRS)
+    values, key = [1, 2, None, 4, None, 60, None, 8], ["a", "b", "a", None, "a", "b", "b", "a"]
+    keys = [column(key)]
+    state = gather(kind, column(values), groups_of(keys, len(values)))
+    times = np.array([2, 1, 0])  # nulls of a, of b, of null
+    later = with_rows(without_nulls(state, times, np.arange(3)), column([7, 9, 5]), times, np.arange(3))
+    filled = [1, 2, 7, 4, 7, 60, 9, 8]
+    same(finished(op, later, Int64), expected(op, filled, [key], Int64))
+    assert later.rows.tolist() == [4, 3, 1]
 
 
 def test_nan_is_refused_and_a_nan_key_is_no_group():

@@ -1,0 +1,129 @@
+"""States made of a partition's rows, combined, and taken apart by folds."""
+
+import numpy as np
+
+from gpupipe.backends import keys as grouping
+from gpupipe.backends.states.integers import total
+from gpupipe.backends.states.kinds import KINDS
+from gpupipe.backends.states.state import Entries, Groups, State
+from gpupipe.columns import Column, Values, concat, taken_from
+from gpupipe.errors import NonFiniteError
+from gpupipe.schema import Int64
+
+_NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
+
+
+def gather(kind: str, column: Column, by: Groups, times: Values | None = None) -> State:
+    """The state of `column` over the rows of one partition, grouped as `by` says.
+
+    Args:
+        times: int64 of shape (rows,), how often each row counts; None: once.
+
+    Raises:
+        NonFiniteError: NaN among the values, or an infinity in moments.
+        IntegerOverflowError: a sum of integers that may leave int64.
+    """
+    n_groups = len(by.rows)
+    seen = column.valid
+    if by.of_row is not None and (by.of_row < 0).any():
+        seen = by.of_row >= 0 if seen is None else seen & (by.of_row >= 0)
+    groups = np.zeros(len(column), np.int64) if by.of_row is None else by.of_row
+    rows = None if seen is None or seen.all() else np.flatnonzero(seen)
+    if rows is not None:
+        column, groups, times = column.take(rows), groups[rows], None if times is None else times[rows]
+    column = Column(column.dtype, column.values)
+    with taken_from(rows):
+        if (nan := grouping.is_nan(column)) is not None:
+            raise NonFiniteError(_NAN).at(int(np.flatnonzero(nan)[0]))
+        made = KINDS[kind]
+        entries = None if made.entries is None else made.entries(column, groups, times)
+        return State(kind, list(by.keys), by.rows, made.update(column, groups, n_groups, times), entries)
+
+
+def with_rows(state: State, values: Column, times: Values, groups: Values) -> State:
+    """The state as if it had seen more rows: `times[i]` of the value `values[i]` in the group `groups[i]`.
+
+    A null value counts as a row that is null. This is how a value known only after the scan fills in for nulls: take
+    the rows out with :func:`without_nulls` first, where they were counted as nulls.
+    """
+    rows = total(times, groups, state.n_groups)
+    more = gather(state.kind, values, Groups(groups, state.keys, rows), times)
+    both = _stacked([state, more])
+    both.keys = []
+    return regroup(both, state.keys, np.tile(np.arange(state.n_groups), 2))
+
+
+def without_nulls(state: State, times: Values, groups: Values) -> State:
+    """The state as if `times[i]` rows of the group `groups[i]`, all of them null, had not been seen."""
+    rows = state.rows - total(times, groups, state.n_groups)
+    return State(state.kind, state.keys, rows, state.arrays, state.entries)
+
+
+def regroup(state: State, keys: list[Column], groups: Values, chosen: Values | None = None) -> State:
+    """The state with its groups mapped to others (many may become one); rows of `chosen` alone, if given."""
+    n_groups = len(keys[0]) if keys else 1
+    kept = np.ones(state.n_groups, bool) if chosen is None else chosen
+    arrays = {name: array[kept] for name, array in state.arrays.items()}
+    rows = total(state.rows[kept], groups[kept], n_groups)
+    made = KINDS[state.kind]
+    combined = made.combine(arrays, groups[kept], n_groups)
+    if state.entries is None or made.entries is None:
+        return State(state.kind, keys, rows, combined)
+    wanted = kept[state.entries.groups]
+    moved = groups[state.entries.groups[wanted]]
+    entries = made.entries(state.entries.values.take(wanted), moved, state.entries.counts[wanted])
+    return State(state.kind, keys, rows, combined, entries)
+
+
+def _stacked(states: list[State]) -> State:
+    """The states one below the other: groups of equal keys still apart."""
+    first = states[0]
+    offsets = np.cumsum([0, *(state.n_groups for state in states)])
+    keys = [concat([state.keys[index] for state in states]) for index in range(len(first.keys))]
+    arrays = KINDS[first.kind].stack([state.arrays for state in states])
+    rows = np.concatenate([state.rows for state in states])
+    found = [(state.entries, offset) for state, offset in zip(states, offsets, strict=False)]
+    parts = [(entries, entries.groups + offset) for entries, offset in found if entries is not None]
+    if not parts:
+        return State(first.kind, keys, rows, arrays)
+    values = concat([entries.values for entries, _ in parts])
+    groups = np.concatenate([moved for _, moved in parts])
+    return State(
+        first.kind, keys, rows, arrays, Entries(values, groups, np.concatenate([each.counts for each, _ in parts]))
+    )
+
+
+def merge(states: list[State]) -> State:
+    """One state of all rows that `states` saw, in whatever order."""
+    if len(states) == 1:
+        return states[0]
+    whole = _stacked(states)
+    if not whole.keys:
+        return regroup(whole, [], np.zeros(whole.n_groups, np.int64))
+    groups, keys = grouping.factorize(whole.keys)
+    return regroup(whole, keys, groups)
+
+
+def without_fold(state: State) -> State:
+    """The state of all folds together: the last key, the fold, is dropped."""
+    if len(state.keys) == 1:
+        return regroup(state, [], np.zeros(state.n_groups, np.int64))
+    groups, keys = grouping.factorize(state.keys[:-1])
+    return regroup(state, keys, groups)
+
+
+def outside_fold(state: State, fold: int) -> State:
+    """The state of the rows whose last key, the fold, is another; that key is dropped."""
+    outside = state.keys[-1].values != fold
+    groups = np.zeros(state.n_groups, np.int64)
+    keys: list[Column] = []
+    if len(state.keys) > 1:
+        groups[outside], keys = grouping.factorize([key.take(outside) for key in state.keys[:-1]])
+    return regroup(state, keys, groups, outside)
+
+
+def by_fold(state: State, fold: int) -> State:
+    """The state of the rows outside `fold`, which stays the last key: what a row of that fold may know."""
+    part = outside_fold(state, fold)
+    part.keys = [*part.keys, Column(Int64, np.full(part.n_groups, fold, np.int64))]
+    return part

@@ -1,0 +1,103 @@
+"""What a state is: named arrays, a row a group. Its kind says how it is gathered and combined."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpupipe.backends import keys as grouping
+from gpupipe.columns import Column, Values
+
+Arrays = dict[str, Values]
+
+
+def stacked_arrays(parts: Sequence[Arrays]) -> Arrays:
+    """The arrays of several states one below the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@dataclass(frozen=True, slots=True)
+class StateKind:
+    """How one kind of state is gathered and combined. All of it is exact: no order of parts shows in a result.
+
+    Attributes:
+        name: its name in the table of reductions.
+        update: (values of valid rows, their groups, number of groups, how often each value counts; None: once)
+            -> arrays.
+        combine: (arrays, the new group of each row, number of groups) -> arrays.
+        invertible: whether a part can be taken out again by subtraction, to the bit.
+        stack: puts the arrays of several states one below the other.
+        entries: of a kind that keeps entries: (values of valid rows, their groups, how often each counts) -> entries.
+    """
+
+    name: str
+    update: Callable[[Column, Values, int, Values | None], Arrays]
+    combine: Callable[[Arrays, Values, int], Arrays]
+    invertible: bool
+    stack: Callable[[Sequence[Arrays]], Arrays] = stacked_arrays
+    entries: Callable[[Column, Values, Values | None], "Entries"] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """Distinct values of groups and how often each occurs, by group, then by value.
+
+    Attributes:
+        values: the distinct values, a row an entry.
+        groups: int64, the group of each entry.
+        counts: int64, how many rows of the group have it.
+    """
+
+    values: Column
+    groups: Values
+    counts: Values
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """The state of one column over some rows.
+
+    Attributes:
+        kind: its kind.
+        keys: the groups' keys (none: one group), sorted.
+        rows: int64, the number of rows of each group, nulls included.
+        arrays: the kind's arrays over groups.
+        entries: of a kind that keeps them: the distinct values of each group.
+    """
+
+    kind: str
+    keys: list[Column]
+    rows: Values
+    arrays: Arrays
+    entries: Entries | None = None
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """Rows of a partition by group.
+
+    Attributes:
+        of_row: int64 group of each row, -1 where a key is NaN; None: all rows are one group.
+        keys: the groups' keys, sorted, nulls last; none for one group.
+        rows: int64, how many rows each group has.
+    """
+
+    of_row: Values | None
+    keys: list[Column]
+    rows: Values
+
+
+def groups_of(keys: list[Column], n_rows: int) -> Groups:
+    """The groups that `keys` make of `n_rows` rows. States with the same keys share them."""
+    if not keys:
+        return Groups(None, [], np.array([n_rows]))
+    of_row, uniques = grouping.factorize(keys)
+    known = of_row[of_row >= 0]
+    return Groups(of_row, uniques, np.bincount(known, minlength=len(uniques[0])).astype(np.int64))
