@@ -49,6 +49,8 @@ class Pipeline(FittedPipeline):
             a key, rows of one group share folds.
         key: the column whose values say which rows belong together (folds, splits); else a row's position does.
         device: ``"auto"``, ``"cpu"``, or ``"reference"``, the slow oracle.
+        memory: how much of the columns a fit keeps in memory between its trips over the rows: text such as ``"4GiB"``,
+            or bytes; the rest waits in temporary files (see TMPDIR). None: a quarter of what the process may have.
 
     Attributes (after the fit):
         features_: the fitted features as a pipeline without the model: it transforms, saves, and can be shared.
@@ -75,6 +77,7 @@ class Pipeline(FittedPipeline):
         groups: Any = None,
         key: str | None = None,
         device: str = "auto",
+        memory: int | str | None = None,
     ) -> None:
         self.features = features
         self.target = target
@@ -83,6 +86,7 @@ class Pipeline(FittedPipeline):
         self.groups = groups
         self.key = key
         self.device = device
+        self.memory = memory
 
     _loaded_model: str | None = None
 
@@ -168,7 +172,7 @@ class Pipeline(FittedPipeline):
         self._inputs = inputs
         self.features_: Pipeline = self
         if fit.model is not None:
-            self.features_ = Pipeline(self.features, self.target, device=self.device)
+            self.features_ = Pipeline(self.features, self.target, device=self.device, memory=self.memory)
             self.features_._keep(replace(fit, model=None), inputs)
         self.model_ = fit.model
         for stale in ("classes_", "feature_names_in_"):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: list[set[str]] = [
     {"gpupipe.hints"},
     {"gpupipe.errors"},
-    {"gpupipe.config", "gpupipe.optional", "gpupipe.storage", "gpupipe.arguments"},
+    {"gpupipe.config", "gpupipe.optional", "gpupipe.storage", "gpupipe.arguments", "gpupipe.memory"},
     {"gpupipe.kernels"},
     {"gpupipe.schema"},
     {"gpupipe.columns"},

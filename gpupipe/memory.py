@@ -1,0 +1,90 @@
+"""How much memory a fit keeps columns in: what the user says, else a share of what the process may have."""
+
+import contextlib
+import operator
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from gpupipe.errors import ParameterError
+
+#: Of the memory there is, where nothing is said.
+SHARE = 0.25
+
+_UNITS = {"b": 1} | {
+    f"{letter}{form}": base ** (power + 1)
+    for power, letter in enumerate("kmgt")
+    for form, base in (("b", 1000), ("ib", 1024))
+}
+_AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+_TRY = "Give a number of bytes, or text such as '4GiB' or '500MB'."
+
+
+def memory_bytes(memory: int | str | None) -> int:
+    """The bytes that `memory` stands for: a number of them, text such as ``"4GiB"`` or ``"1.5 GB"``, or None.
+
+    None is a quarter of the machine's memory, or of its control group's limit (a container's, a batch job's) where
+    that is lower. KiB, MiB, GiB and TiB count by 1024, kB, MB, GB and TB by 1000; capitals do not matter.
+
+    Raises:
+        ParameterError: it is no amount, or below 0.
+
+    >>> memory_bytes("4GiB"), memory_bytes("1.5 GB"), memory_bytes(0)
+    (4294967296, 1500000000, 0)
+    """
+    if memory is None:
+        return int(SHARE * memory_limit())
+    if isinstance(memory, str):
+        return _parsed(memory)
+    try:
+        amount = -1 if isinstance(memory, bool) else operator.index(memory)
+    except TypeError:
+        amount = -1
+    if amount < 0:
+        raise ParameterError(f"memory={memory!r} is no amount of memory. {_TRY}")
+    return amount
+
+
+def _parsed(text: str) -> int:
+    found = _AMOUNT.fullmatch(text)
+    unit = None if found is None else _UNITS.get(found[2].lower())
+    if found is None or unit is None:
+        meant = "" if found is None or f"{found[2].lower()}ib" not in _UNITS else f"{found[1]}{found[2].upper()}iB"
+        hint = f"Write '{meant}' (by 1024) or '{meant.replace('i', '')}' (by 1000)." if meant else _TRY
+        raise ParameterError(f"memory={text!r} is no amount of memory. {hint}")
+    return int(float(found[1]) * unit)
+
+
+def memory_limit() -> int:
+    """The bytes of memory that this process may have: the machine's, or a lower limit of its control group."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *control_group_limits()])
+
+
+def control_group_limits(root: Path = Path("/")) -> Iterator[int]:
+    """The limits on memory, in bytes, of this process's control group and those above it; of both versions.
+
+    Args:
+        root: where ``proc`` and ``sys`` are.
+    """
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        number, names, path = (*line.split(":", 2), "", "")[:3]
+        controllers = names.split(",")
+        if "memory" in controllers:
+            place, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+        elif number == "0" and not names:
+            place, name = root / "sys/fs/cgroup", "memory.max"
+        else:
+            continue
+        group = PurePosixPath(path.lstrip("/"))  # inside a container perhaps the host's, which is not there
+        for folder in dict.fromkeys((group, *group.parents)):
+            limit = _text(place / folder / name).strip()
+            if limit.isdecimal():
+                yield int(limit)
+
+
+def _text(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return path.read_text()
+    return ""

@@ -1,0 +1,81 @@
+"""Amounts of memory: as users write them, and as machines and control groups state them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpupipe.errors import ParameterError
+from gpupipe.memory import SHARE, control_group_limits, memory_bytes, memory_limit
+
+
+@pytest.mark.parametrize(
+    ("memory", "amount"),
+    [
+        ("4GiB", 4 * 1024**3),
+        ("4GB", 4 * 1000**3),
+        ("  512 mib ", 512 * 1024**2),
+        ("0.5TiB", 1024**4 // 2),
+        ("10kB", 10_000),
+        ("10KiB", 10_240),
+        ("7B", 7),
+        (0, 0),
+        (12345, 12345),
+        (np.int64(9), 9),
+    ],
+)
+def test_amounts(memory: int | str, amount: int) -> None:
+    assert memory_bytes(memory) == amount
+
+
+@given(st.integers(0, 2**60))
+def test_bytes_are_bytes(amount: int) -> None:
+    assert memory_bytes(amount) == amount
+
+
+@pytest.mark.parametrize("memory", ["", "GiB", "4", "4 4GiB", "-1GiB", "4GiBs", "nan", "1e9B", -1, 0.5, True, [4], b"4GiB"])
+def test_what_is_no_amount(memory: object) -> None:
+    with pytest.raises(ParameterError, match="is no amount of memory. Give a number of bytes, or text such as '4GiB'"):
+        memory_bytes(memory)  # type: ignore[arg-type]
+
+
+def test_a_letter_alone_is_asked_for_its_unit() -> None:
+    with pytest.raises(ParameterError, match="memory='4g' is no amount of memory. Write '4GiB' .by 1024. or '4GB'"):
+        memory_bytes("4g")
+
+
+def test_nothing_said_is_a_quarter_of_what_there_is() -> None:
+    assert memory_bytes(None) == int(SHARE * memory_limit())
+    assert 0 < memory_limit() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def machine(root: Path, group: str, limits: dict[str, str]) -> list[int]:
+    """The limits on a machine whose ``/proc/self/cgroup`` and files of limits are these."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(group)
+    for path, text in limits.items():
+        (root / "sys/fs/cgroup" / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / "sys/fs/cgroup" / path).write_text(text)
+    return sorted(control_group_limits(root))
+
+
+def test_a_limit_of_any_group_above_counts(tmp_path: Path) -> None:
+    limits = {"job/step/memory.max": "max\n", "job/memory.max": "3000\n", "memory.max": "5000\n", "other/memory.max": "1"}
+    assert machine(tmp_path, "0::/job/step\n", limits) == [3000, 5000]
+
+
+def test_the_older_version_of_groups(tmp_path: Path) -> None:
+    group = "5:cpu,cpuacct:/a\n4:memory,hugetlb:/a\n0::/a\nno line of ours\n"
+    limits = {"memory/a/memory.limit_in_bytes": "2000", "memory/memory.limit_in_bytes": "9223372036854771712"}
+    assert machine(tmp_path, group, limits) == [2000, 9223372036854771712]
+
+
+def test_a_container_sees_its_own_group_as_the_uppermost(tmp_path: Path) -> None:
+    assert machine(tmp_path, "0::/../../host/path\n", {"memory.max": "700"}) == [700]
+
+
+def test_a_machine_without_groups(tmp_path: Path) -> None:
+    assert list(control_group_limits(tmp_path)) == []
