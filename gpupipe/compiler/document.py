@@ -94,7 +94,7 @@ def fitted_document(fitted: Fitted) -> tuple[list[Any], Arrays]:
             base = f"{slot}.{component}"
             columns = [("value", entry.value), *((f"key{i}", key) for i, key in enumerate(entry.keys))]
             for name, column in columns:
-                _put(arrays, f"{base}.{name}", column)
+                put_column(arrays, f"{base}.{name}", column)
             if entry.counts is not None:
                 arrays[f"{base}.counts"] = entry.counts
             entries.append([[str(column.dtype) for _, column in columns], entry.counts is not None])
@@ -102,7 +102,8 @@ def fitted_document(fitted: Fitted) -> tuple[list[Any], Arrays]:
     return shapes, arrays
 
 
-def _put(arrays: Arrays, name: str, column: Column) -> None:
+def put_column(arrays: Arrays, name: str, column: Column) -> None:
+    """Add a column to named arrays, as :func:`get_column` reads it."""
     if column.dtype == String:
         plain = column.values.dictionary_decode() if column.is_dictionary else column.values
         arrays[name] = plain.fill_null("") if plain.null_count else plain
@@ -151,7 +152,7 @@ def _entry(base: str, entry: Any, arrays: Mapping[str, Any], taken: set[str], wa
         if dtype not in allowed:
             raise ValueError(f"{base} holds {dtype!r}, not {' or '.join(sorted(allowed))}")
     names = [f"{base}.value", *(f"{base}.key{at}" for at in range(len(types) - 1))]
-    value, *keys = (_get(arrays, name, dtype, taken) for name, dtype in zip(names, types, strict=True))
+    value, *keys = (get_column(arrays, name, dtype, taken) for name, dtype in zip(names, types, strict=True))
     counts = _counts(arrays, f"{base}.counts", taken) if counted else None
     if any(len(key) != len(value) for key in keys) or (counts is not None and len(counts) != len(value)):
         raise ValueError(f"{base}: lengths differ")
@@ -166,7 +167,12 @@ def _counts(arrays: Mapping[str, Any], name: str, taken: set[str]) -> Values:
     return counts
 
 
-def _get(arrays: Mapping[str, Any], name: str, dtype: str, taken: set[str]) -> Column:
+def get_column(arrays: Mapping[str, Any], name: str, dtype: str, taken: set[str]) -> Column:
+    """The column that :func:`put_column` added; the names of its arrays go into `taken`.
+
+    Raises:
+        ValueError, KeyError: there is none, or it is of another type.
+    """
     kind = parse_dtype(dtype)
     values, valid = arrays[name], arrays.get(f"{name}.present")
     taken.update((name, f"{name}.present"))
