@@ -36,14 +36,17 @@ def test_bytes_are_bytes(amount: int) -> None:
     assert memory_bytes(amount) == amount
 
 
-@pytest.mark.parametrize("memory", ["", "GiB", "4", "4 4GiB", "-1GiB", "4GiBs", "nan", "1e9B", -1, 0.5, True, [4], b"4GiB"])
+NO_AMOUNTS = ["", "GiB", "4", "4 4GiB", "-1GiB", "4GiBs", "nan", "1e9B", -1, 0.5, True, [4], b"4GiB"]
+
+
+@pytest.mark.parametrize("memory", NO_AMOUNTS)
 def test_what_is_no_amount(memory: object) -> None:
-    with pytest.raises(ParameterError, match="is no amount of memory. Give a number of bytes, or text such as '4GiB'"):
+    with pytest.raises(ParameterError, match=r"is no amount of memory\. Give a number of bytes"):
         memory_bytes(memory)  # type: ignore[arg-type]
 
 
 def test_a_letter_alone_is_asked_for_its_unit() -> None:
-    with pytest.raises(ParameterError, match="memory='4g' is no amount of memory. Write '4GiB' .by 1024. or '4GB'"):
+    with pytest.raises(ParameterError, match=r"memory='4g' is no amount of memory\. Write '4GiB' \(by 1024\) or '4GB'"):
         memory_bytes("4g")
 
 
@@ -63,8 +66,9 @@ def machine(root: Path, group: str, limits: dict[str, str]) -> list[int]:
 
 
 def test_a_limit_of_any_group_above_counts(tmp_path: Path) -> None:
-    limits = {"job/step/memory.max": "max\n", "job/memory.max": "3000\n", "memory.max": "5000\n", "other/memory.max": "1"}
-    assert machine(tmp_path, "0::/job/step\n", limits) == [3000, 5000]
+    limits = {"job/step": "max\n", "job": "3000\n", ".": "5000\n", "other": "1"}
+    files = {f"{group}/memory.max": limit for group, limit in limits.items()}
+    assert machine(tmp_path, "0::/job/step\n", files) == [3000, 5000]
 
 
 def test_the_older_version_of_groups(tmp_path: Path) -> None:
