@@ -67,20 +67,32 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
     return fitted
 
 
-def gathered(bound: BoundScan, prepared: Prepared, rows: Rows, pool: Executor, progress: Progress) -> list[State]:
-    """The states of one trip over all rows, in the order of the scan's intakes."""
+def gathered(
+    bound: BoundScan,
+    prepared: Prepared,
+    rows: Rows,
+    pool: Executor,
+    progress: Progress,
+    fold_of: Callable[[int, Frame], Column] | None = None,
+) -> list[State]:
+    """The states of one trip over all rows, in the order of the scan's intakes.
+
+    Args:
+        fold_of: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
+    """
     merging = Merging(bound.intakes)
 
     def work(index: int, frame: Frame) -> None:
-        merging.add(_states_of(bound, prepared.columns(frame), frame.n_rows))
+        last = [] if fold_of is None else [fold_of(index, frame)]
+        merging.add(_states_of(bound, prepared.columns(frame), frame.n_rows, last))
 
     over_partitions(rows, work, pool, progress)
     return merging.states()
 
 
-def _states_of(bound: BoundScan, columns: Sequence[Column], n_rows: int) -> list[State]:
+def _states_of(bound: BoundScan, columns: Sequence[Column], n_rows: int, last: list[Column]) -> list[State]:
     groups = {
-        keys: groups_of([columns[place] for place in keys], n_rows)
+        keys: groups_of([columns[place] for place in keys] + last, n_rows)
         for keys in dict.fromkeys(intake.keys for intake in bound.intakes)
     }
     states = []
