@@ -27,7 +27,10 @@ EXTRAS: dict[str, str] = {
 }
 
 # Modules of ours that import such a package as they load.
-OURS: dict[str, str] = {"gpupipe.kernels.cpu.interpreter": "numba"}
+OURS: dict[str, str] = {
+    "gpupipe.kernels.cpu.interpreter": "numba",
+    "gpupipe.kernels.cpu.radix": "numba",
+}
 
 # Names of `gpupipe` itself whose modules are imported when first used, so that importing the language is quick.
 FIRST_USE: dict[str, str] = {

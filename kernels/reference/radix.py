@@ -1,0 +1,98 @@
+"""Bins of float64 in the order of the values, and how many values lie in each: what exact quantiles are found by.
+
+The bits of a float64 as an integer, those of negative numbers inverted, stand in the order of the values. A bin is a
+run of such integers. Between 2**-64 and 2**64 every power of two has 256 bins of equal width, for either sign; the two
+bins around 0 also hold all that is smaller, the first and the last one all that is larger, infinities included.
+-0.0 counts as 0.0. NaN has no place in the order: callers refuse it before.
+"""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+BINS = 65_536
+#: A regular bin holds 2**WIDTH neighbouring float64.
+WIDTH = 44
+#: The number that the regular bins of either sign count from: the upper bits of 2**-64.
+LEAST = (1023 - 64) << (52 - WIDTH)
+
+_HALF = BINS // 2
+_MAGNITUDE = np.int64(2**63 - 1)
+_BLOCK = 32_768  # values at once: what is between the steps stays in the cache
+
+
+def ordered_bits(values: Array) -> Array:
+    """int64 of shape (n,), in the order of the float64 `values`. Neighbours differ by 1; -1, of -0.0, does not occur.
+
+    >>> ordered_bits(np.array([-5e-324, -0.0, 0.0, 5e-324])).tolist()
+    [-2, 0, 0, 1]
+    """
+    bits = (np.asarray(values, np.float64) + 0.0).view(np.int64)
+    return bits ^ ((bits >> 63) & _MAGNITUDE)
+
+
+def floats_of(bits: Array) -> Array:
+    """The float64 that have these ordered bits.
+
+    >>> floats_of(ordered_bits(np.array([-1.5, 0.0, 2.0]))).tolist()
+    [-1.5, 0.0, 2.0]
+    """
+    bits = np.asarray(bits, np.int64)
+    return (bits ^ ((bits >> 63) & _MAGNITUDE)).view(np.float64)
+
+
+def first_bits() -> Array:
+    """int64 of shape (BINS + 1,): the ordered bits where each bin begins, then where the last one ends.
+
+    >>> first_bits()[[0, BINS // 2]].tolist() == [ordered_bits(np.array([-np.inf]))[0], 0]
+    True
+    """
+    infinite = int(np.float64(np.inf).view(np.int64))
+    upper = (LEAST + np.arange(_HALF, dtype=np.int64)) << WIDTH
+    upper[0] = 0
+    # Negative bins mirror the positive ones; of bits b the mirror image is -1 - b, so bounds change their sign.
+    return np.concatenate([[-infinite - 1], -upper[:0:-1], upper, [infinite + 1]])
+
+
+def bins_of(values: Array) -> Array:
+    """int64 of shape (n,): the bin of each value, from 0 to BINS - 1, in the order of the values.
+
+    >>> bins_of(np.array([-np.inf, -1.0, -0.0, 0.0, 1.0, 1.001, np.inf])).tolist()
+    [0, 16383, 32768, 32768, 49152, 49152, 65535]
+    """
+    values = np.asarray(values, np.float64)
+    bins = np.empty(len(values), np.int64)
+    for at in range(0, len(values), _BLOCK):
+        bits = (values[at : at + _BLOCK] + 0.0).view(np.int64)
+        place = ((bits & _MAGNITUDE) >> WIDTH).astype(np.int32)
+        place -= np.int32(LEAST)
+        np.clip(place, 0, _HALF - 1, out=place)
+        place ^= (bits >> 63).astype(np.int32)  # of negative numbers -1 - place
+        np.add(place, _HALF, out=bins[at : at + _BLOCK])
+    return bins
+
+
+def histogram(values: Array, groups: Array | None = None, n_groups: int = 1) -> Array:
+    """int64 of shape (n_groups, BINS): how many values of each group lie in each bin.
+
+    Args:
+        groups: int64 of shape (n,), from 0 to `n_groups` - 1; None: all values are of group 0.
+
+    >>> histogram(np.array([0.0, 1.0, 1.0]))[0, [32768, 49152]].tolist()
+    [1, 2]
+    """
+    bins = bins_of(values)
+    if groups is not None:
+        bins += groups * BINS
+    return np.bincount(bins, minlength=n_groups * BINS).reshape(n_groups, BINS)
+
+
+def rows_in(values: Array, chosen: Array) -> Array:
+    """int64: the positions of the values whose bin is chosen (bool of shape (BINS,)), in ascending order.
+
+    >>> rows_in(np.array([1.0, 2.0, 1.0]), np.arange(BINS) == 49152).tolist()
+    [0, 2]
+    """
+    return np.flatnonzero(chosen[bins_of(values)])
