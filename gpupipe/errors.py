@@ -25,6 +25,7 @@
     │   ├── EmptyDataError            (ValueError)       no rows, or a column without a value where one is needed
     │   ├── WeightsError              (ValueError)       weights that are null, negative, NaN, infinite, or all 0
     │   ├── GroupsError               (ValueError)       a ranking's groups that are null, or of several types
+    │   ├── FoldsError                (ValueError)       rows that cannot be dealt to folds as asked
     │   ├── UnknownCategoryError      (ValueError)       a value that is none of those listed or learned
     │   └── TargetError               (ValueError)       a target the model cannot learn from
     ├── ModelError                    the training seam
@@ -197,6 +198,10 @@ class WeightsError(DataError, ValueError):
 
 class GroupsError(DataError, ValueError):
     """Groups of a ranking that are null, or of several types."""
+
+
+class FoldsError(DataError, ValueError):
+    """Rows that cannot be dealt to folds as asked: a null where folds are told by a column, too few rows or groups."""
 
 
 class UnknownCategoryError(DataError, ValueError):
