@@ -14,6 +14,7 @@ import numpy as np
 from gpupipe.artifact import format as artifact
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import Entries, State
+from gpupipe.backends.states.values import in_order
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.document import get_column, put_column
 from gpupipe.errors import ArtifactCorruptError, GpupipeError
@@ -71,9 +72,10 @@ def _put(arrays: dict[str, Any], name: str, state: State) -> dict[str, Any]:
         "entries": None,
     }
     if state.entries is not None:
-        found["entries"] = str(state.entries.values.dtype)
-        put_column(arrays, f"{name}.entries", state.entries.values)
-        arrays[f"{name}.groups"], arrays[f"{name}.counts"] = state.entries.groups, state.entries.counts
+        entries = in_order(state.entries)
+        found["entries"] = str(entries.values.dtype)
+        put_column(arrays, f"{name}.entries", entries.values)
+        arrays[f"{name}.groups"], arrays[f"{name}.counts"] = entries.groups, entries.counts
     return found
 
 

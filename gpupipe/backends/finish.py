@@ -1,13 +1,15 @@
 """From a merged state to a reduction's values. One function a reduction, of its name."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from gpupipe.backends.states.integers import total as total_of
+from gpupipe.backends.states.orders import neighbours
 from gpupipe.backends.states.state import Entries, State
+from gpupipe.backends.states.values import frequent, in_order
 from gpupipe.columns import Column, Values
 from gpupipe.errors import NonFiniteError
 from gpupipe.expr.node import Node
@@ -79,7 +81,7 @@ def _register(dtype: DType) -> Any:
 def _entries(state: State) -> Entries:
     if state.entries is None:
         raise AssertionError("a state of values without entries")
-    return state.entries
+    return in_order(state.entries)
 
 
 def _counts(state: State) -> Values:
@@ -92,27 +94,47 @@ def _listed(state: State) -> tuple[Column, Values, Values]:
     return entries.values, entries.groups, entries.counts
 
 
-def quantile(state: State, node: Node, dtype: DType) -> Column:
-    """Hyndman and Fan 1996, type 7, interpolated as numpy.quantile interpolates."""
+class OrderStatistics(NamedTuple):
+    """The two values of each group that a quantile lies between, and how far from the first one to the second.
+
+    Attributes:
+        low, high: of the type of the values, null where a group has none.
+        fraction: float64, from 0 up to 1, without 1.
+    """
+
+    low: Column
+    high: Column
+    fraction: Values
+
+
+def order_statistics(state: State, q: float, *, mirrored: bool = False) -> OrderStatistics:
+    """What the quantile `q` of each group comes from (Hyndman and Fan 1996, type 7).
+
+    Args:
+        mirrored: take them of the values in falling order, so that a decreasing function of them makes what the same
+            call would give of the function's values.
+    """
     entries = _entries(state)
     n = _counts(state)
-    q = float(node.get("q", 0.5))
+    low, high, fraction = neighbours(n, q)
+    if mirrored:
+        low, high = n - 1 - low, n - 1 - high
     # Ranks are looked up among all entries: those of earlier groups count as below.
-    running = np.cumsum(entries.counts)
-    before = np.concatenate([[0], np.cumsum(n)[:-1]])
-    place = (n - 1) * q
-    lower = np.floor(place).astype(np.int64)
-    fraction = place - lower
-    values = entries.values.values.astype(np.float64)
-    if len(values) == 0:
-        return _column(Float64, np.zeros(state.n_groups), n > 0)
-    low = values[_entry_at(running, before + np.maximum(lower, 0))]
-    high = values[_entry_at(running, before + np.clip(lower + 1, 0, np.maximum(n - 1, 0)))]
-    return _column(Float64, interpolated(low, high, fraction), n > 0)
+    running, before = np.cumsum(entries.counts), np.cumsum(n) - n
+    values = entries.values.values if len(entries) else np.zeros(1, entries.values.dtype.storage)
+    found = [values[_entry_at(running, before + rank)] for rank in (low, high)]
+    return OrderStatistics(*(_column(entries.values.dtype, each, n > 0) for each in found), fraction)
+
+
+def quantile(state: State, node: Node, dtype: DType) -> Column:
+    """Interpolated last, as numpy.quantile interpolates."""
+    low, high, fraction = order_statistics(state, float(node.get("q", 0.5)))
+    ends = (end.values.astype(np.float64) for end in (low, high))
+    return Column(Float64, interpolated(*ends, fraction), low.valid)
 
 
 def _entry_at(running: Values, rank: Values) -> Values:
-    return np.minimum(np.searchsorted(running, rank, side="right"), len(running) - 1)
+    return np.clip(np.searchsorted(running, rank, side="right"), 0, max(len(running) - 1, 0))
 
 
 def interpolated(low: Values, high: Values, fraction: Values) -> Values:
@@ -142,20 +164,20 @@ def mode(state: State, node: Node, dtype: DType) -> Column:
 
 
 def n_unique(state: State, node: Node, dtype: DType) -> Column:
-    return Column(Int64, np.bincount(_entries(state).groups, minlength=state.n_groups).astype(np.int64))
+    assert state.entries is not None
+    return Column(Int64, np.bincount(state.entries.groups, minlength=state.n_groups).astype(np.int64))
 
 
 def vocabulary(state: State, node: Node, dtype: DType) -> tuple[Column, Values]:
     """The entries kept and their counts: by count descending, ties by value; or by value where asked."""
-    entries, _, counts = _listed(state)
-    by_count = np.lexsort((np.arange(len(counts)), -counts))
-    kept = by_count[counts[by_count] >= node["min_count"]][: node["max_size"]]
-    if node["order"] == "value":
-        kept = np.sort(kept)
-    column = entries.take(kept)
+    assert state.entries is not None
+    often = in_order(frequent(state.entries, node["min_count"], node["max_size"]))
+    by_count = np.argsort(-often.counts, kind="stable")[: node["max_size"]]
+    kept = np.sort(by_count) if node["order"] == "value" else by_count
+    column = often.values.take(kept)
     if dtype == Boolean:
         column = Column(Boolean, column.values.astype(bool))
-    return Column(dtype, column.values), counts[kept]
+    return Column(dtype, column.values), often.counts[kept]
 
 
 def place(state: State, node: Node) -> tuple[Column, tuple[Column, ...]]:

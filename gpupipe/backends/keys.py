@@ -52,18 +52,99 @@ def _ranks_by_counting(offsets: Values, span: int) -> tuple[Values, Values]:
     return ranks[offsets], last[present]
 
 
+def _used_strings(column: Column) -> tuple[Values, Any, Values, Values]:
+    """(entry of each row, the dictionary, its entries that rows use, how many rows use each of those)."""
+    encoded = column.values if column.is_dictionary else column.values.dictionary_encode()
+    indices = encoded.indices.fill_null(0) if encoded.indices.null_count else encoded.indices
+    rows = np.asarray(indices).astype(np.int64)
+    size = len(encoded.dictionary)
+    found = np.bincount(rows if column.valid is None else rows[column.valid], minlength=size) if size else rows[:0]
+    used = np.flatnonzero(found)
+    return rows, encoded.dictionary, used, found[used].astype(np.int64)
+
+
 def _string_ranks(column: Column) -> tuple[Values, Column]:
     """Ranks among the distinct strings that rows use, and those strings, sorted by their UTF-8 bytes."""
-    encoded = column.values if column.is_dictionary else column.values.dictionary_encode()
-    indices = np.asarray(encoded.indices.fill_null(0)).astype(np.int64)
-    seen = indices if column.valid is None else indices[column.valid]
-    entries = len(encoded.dictionary)
-    used = np.flatnonzero(np.bincount(seen, minlength=entries)) if entries else np.zeros(0, np.int64)
-    strings = encoded.dictionary.take(pa.array(used))
+    rows, dictionary, used, _ = _used_strings(column)
+    strings = dictionary if len(used) == len(dictionary) else dictionary.take(pa.array(used))
     order = np.asarray(pc.sort_indices(strings)).astype(np.int64)
-    rank_of = np.zeros(max(entries, 1), np.int64)
+    rank_of = np.zeros(max(len(dictionary), 1), np.int64)
     rank_of[used[order]] = np.arange(len(used))
-    return rank_of[indices], Column(String, strings.take(pa.array(order)))
+    return rank_of[rows], Column(String, strings.take(pa.array(order)))
+
+
+def value_counts(column: Column, times: Values | None = None) -> tuple[Column, Values]:
+    """The distinct values of a column without nulls and NaN, numbers sorted, and how many rows have each.
+
+    A dictionary's entries are counted, never compared; strings come in no order.
+
+    Args:
+        times: int64 of shape (rows,), how often each row counts, from 1 on; None: once.
+    """
+    if column.dtype == String:
+        rows, dictionary, used, counts = _used_strings(column)
+        strings = dictionary if len(used) == len(dictionary) else dictionary.take(pa.array(used))
+        if times is not None:
+            counts = np.zeros(len(dictionary), np.int64)
+            np.add.at(counts, rows, times)
+            counts = counts[used]
+        return Column(String, strings), counts
+    bits = ordered_bits(column)
+    if times is None:
+        bits = np.sort(bits)
+    else:
+        order = np.argsort(bits, kind="stable")
+        bits, times = bits[order], times[order]
+    first = np.flatnonzero(_changes(bits))
+    counts = np.diff(first, append=len(bits)) if times is None else sums_of_runs(times, first)
+    return Column(column.dtype, _from_ordered_bits(bits[first], column.values.dtype)), counts
+
+
+def _changes(values: Values) -> Values:
+    """Where a value is another than the one before."""
+    new = np.ones(len(values), bool)
+    new[1:] = values[1:] != values[:-1]
+    return new
+
+
+def sums_of_runs(values: Values, first: Values) -> Values:
+    """The sum of each stretch of `values`, which begin at `first`."""
+    return np.add.reduceat(values, first) if len(first) else np.zeros(0, values.dtype)
+
+
+def _from_ordered_bits(bits: Values, dtype: np.dtype[Any]) -> Values:
+    if dtype.kind != "f":
+        return np.asarray(bits.astype(dtype))
+    return np.asarray((bits ^ ((bits >> 63) & _SIGN)).view(np.float64).astype(dtype))
+
+
+def runs(columns: Sequence[Column]) -> tuple[Values, Values]:
+    """Of rows that are sorted by `columns` (at least, equal ones stand together): (the number of each row's stretch of
+    equal rows, where each stretch begins)."""
+    new = np.ones(len(columns[0]), bool)
+    new[1:] = False
+    for column in columns:
+        new[1:] |= _unlike_the_one_before(column)
+    return np.cumsum(new) - 1, np.flatnonzero(new)
+
+
+def sorted_groups(keys: Sequence[Column]) -> tuple[Values, list[Column]]:
+    """What :func:`factorize` gives of rows that are sorted by `keys` already, without comparing any but neighbours."""
+    of_row, first = runs(keys)
+    return of_row, [key.take(first) for key in keys]
+
+
+def _unlike_the_one_before(column: Column) -> Values:
+    if column.dtype == String:
+        strings = column.values.dictionary_decode() if column.is_dictionary else column.values
+        strings = strings.fill_null("") if strings.null_count else strings
+        changed = np.asarray(pc.not_equal(strings[1:], strings[:-1]).to_numpy(zero_copy_only=False), bool)
+    else:
+        changed = column.values[1:] != column.values[:-1]
+    if column.valid is None:
+        return np.asarray(changed)
+    both = column.valid[1:] & column.valid[:-1]
+    return np.asarray((changed & both) | (column.valid[1:] != column.valid[:-1]))
 
 
 def _column_ranks(column: Column) -> tuple[Values, Column]:

@@ -63,15 +63,16 @@ def regroup(state: State, keys: list[Column], groups: Values, chosen: Values | N
     """The state with its groups mapped to others (many may become one); rows of `chosen` alone, if given."""
     n_groups = len(keys[0]) if keys else 1
     kept = np.ones(state.n_groups, bool) if chosen is None else chosen
-    arrays = {name: array[kept] for name, array in state.arrays.items()}
-    rows = total(state.rows[kept], groups[kept], n_groups)
+    all_of_them = bool(kept.all())
+    into = groups if all_of_them else groups[kept]
+    arrays = state.arrays if all_of_them else {name: array[kept] for name, array in state.arrays.items()}
+    rows = total(state.rows if all_of_them else state.rows[kept], into, n_groups)
     made = KINDS[state.kind]
-    combined = made.combine(arrays, groups[kept], n_groups)
+    combined = made.combine(arrays, into, n_groups)
     if state.entries is None or made.entries is None:
         return State(state.kind, keys, rows, combined)
-    wanted = kept[state.entries.groups]
-    moved = groups[state.entries.groups[wanted]]
-    entries = made.entries(state.entries.values.take(wanted), moved, state.entries.counts[wanted])
+    found = state.entries if all_of_them else state.entries.take(kept[state.entries.groups])
+    entries = made.entries(found.values, groups[found.groups], found.counts)
     return State(state.kind, keys, rows, combined, entries)
 
 
@@ -108,7 +109,7 @@ def without_fold(state: State) -> State:
     """The state of all folds together: the last key, the fold, is dropped."""
     if len(state.keys) == 1:
         return regroup(state, [], np.zeros(state.n_groups, np.int64))
-    groups, keys = grouping.factorize(state.keys[:-1])
+    groups, keys = grouping.sorted_groups(state.keys[:-1])
     return regroup(state, keys, groups)
 
 
@@ -118,7 +119,7 @@ def outside_fold(state: State, fold: int) -> State:
     groups = np.zeros(state.n_groups, np.int64)
     keys: list[Column] = []
     if len(state.keys) > 1:
-        groups[outside], keys = grouping.factorize([key.take(outside) for key in state.keys[:-1]])
+        groups[outside], keys = grouping.sorted_groups([key.take(outside) for key in state.keys[:-1]])
     return regroup(state, keys, groups, outside)
 
 

@@ -40,20 +40,26 @@ class StateKind:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entries:
-    """Distinct values of groups and how often each occurs, by group, then by value.
+    """Distinct values of groups and how often each occurs.
 
     Attributes:
         values: the distinct values, a row an entry.
         groups: int64, the group of each entry.
         counts: int64, how many rows of the group have it.
+        in_order: whether they stand by group, then by value (``values.in_order`` puts them so).
     """
 
     values: Column
     groups: Values
     counts: Values
+    in_order: bool = True
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    def take(self, chosen: Values) -> "Entries":
+        """The given entries, in the order given."""
+        return Entries(self.values.take(chosen), self.groups[chosen], self.counts[chosen], in_order=False)
 
 
 @dataclass(slots=True, eq=False)

@@ -6,20 +6,50 @@ from gpupipe.backends import keys as grouping
 from gpupipe.backends.states.integers import total
 from gpupipe.backends.states.state import Arrays, Entries, StateKind
 from gpupipe.columns import Column, Values
-from gpupipe.schema import Boolean, Float64, Int64
+from gpupipe.schema import Boolean, Float64, Int64, String
 
 
 def distinct(column: Column, groups: Values, times: Values | None) -> Entries:
     """The distinct values of each group and how often they occur, each row counted `times` (None: once)."""
-    if column.dtype == Boolean:
-        column = Column(Int64, column.values.astype(np.int64))
-    if column.dtype.is_float and column.dtype != Float64:
-        column = Column(Float64, column.values.astype(np.float64))
+    column = counted_as(column)
     if times is not None and (times == 0).any():
         column, groups, times = column.take(times > 0), groups[times > 0], times[times > 0]
+    if not groups.any():  # strings are sorted when the state is finished, and only those that are kept
+        found, counts = grouping.value_counts(column, times)
+        return Entries(found, np.zeros(len(counts), np.int64), counts, in_order=column.dtype != String)
     ids, (of_group, values) = grouping.factorize([Column(Int64, groups), column])
     weights = np.ones(len(ids), np.int64) if times is None else times
     return Entries(Column(values.dtype, values.values), of_group.values, total(weights, ids, len(of_group)))
+
+
+def counted_as(column: Column) -> Column:
+    """The column in the type that its values are counted in: booleans as 0 and 1, floats as Float64."""
+    if column.dtype == Boolean:
+        return Column(Int64, column.values.astype(np.int64))
+    if column.dtype.is_float and column.dtype != Float64:
+        return Column(Float64, column.values.astype(np.float64))
+    return column
+
+
+def in_order(entries: Entries) -> Entries:
+    """The entries by group, then by value."""
+    if entries.in_order:
+        return entries
+    ids, _ = grouping.factorize([Column(Int64, entries.groups), entries.values])
+    sorted_ = entries.take(np.argsort(ids))
+    return Entries(sorted_.values, sorted_.groups, sorted_.counts)
+
+
+def frequent(entries: Entries, min_count: int, max_size: int | None) -> Entries:
+    """The entries of one group that may stand in a vocabulary: those often enough, less what `max_size` others beat."""
+    least = min_count
+    if max_size is not None and max_size < len(entries):
+        least = max(least, int(np.partition(entries.counts, -max_size)[-max_size]))
+    chosen = np.flatnonzero(entries.counts >= least)
+    if len(chosen) == len(entries):
+        return entries
+    kept = entries.take(chosen)
+    return Entries(kept.values, kept.groups, kept.counts, entries.in_order)
 
 
 def no_arrays(*_: object) -> Arrays:
