@@ -13,6 +13,7 @@ from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
+from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.expand import columns_of, only_column
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
 from gpupipe.compiler.words import no_number, noted
@@ -21,7 +22,7 @@ from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe, takers_of_nan
 from gpupipe.models.families.ranking import refuse_groups
 from gpupipe.models.fitted import Model
-from gpupipe.models.model import train
+from gpupipe.models.model import Validation, train
 from gpupipe.models.scoring import refuse_nan
 from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.execute import no_rows, run_scans, workers
@@ -131,7 +132,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """A finished fit, what it did, and the training features (out-of-fold where they are) if asked for."""
+    """A finished fit, what it did, and its rows, which whoever has no more use for them closes."""
 
     fit: Fit
     report: Report
@@ -139,9 +140,20 @@ class Outcome:
 
 
 def run_fit(
-    declared: Declared, source: Source, validation: Source | None, backend: Backend, progress: Progress
+    declared: Declared,
+    source: Source,
+    validation: Source | None,
+    backend: Backend,
+    progress: Progress,
+    memory: int | str | None = None,
+    *,
+    transform: bool = False,
 ) -> Outcome:
-    """Plan, scan, train.
+    """Plan, scan, train. The outcome's rows are open still.
+
+    Args:
+        memory: as `Pipeline` takes it.
+        transform: whether the training rows' features are wanted next, of the outcome's rows.
 
     Raises:
         PlanError: before anything is read.
@@ -151,10 +163,12 @@ def run_fit(
     plan = declared.plan(source.schema)
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
-    rows = Rows(source, plan.fit_columns, identity=None if declared.key else group_identity(plan, backend))
+    identity = None if declared.key else group_identity(plan, backend)
+    again = columns_again(plan, features=transform or declared.model is not None)
+    rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory, identity=identity)
     if source.n_rows == 0:
         raise no_rows(rows)
-    with workers(rows.n_workers) as pool:
+    with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
             features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress), backend)
         model: Model | None = None
@@ -174,6 +188,9 @@ def run_fit(
         rows_filtered=rows.report.rows_filtered,
         rows_without_key=rows.report.rows_without_key,
         constant=features.constant_divisors(),
+        kept_bytes=rows.kept_bytes,
+        spilled_bytes=rows.spilled_bytes,
+        read_again=rows.read_again,
     )
     task, groups = declared.task, declared.groups
     kept = Fit(features, model, declared.target, declared.weights, task, probe, notes, groups)
@@ -194,26 +211,34 @@ def _trained(
         found = examples(features.for_training(), rows, pool, progress)
         with rows.all_placed(found.positions):
             checked_rows(found, rows, row, features)
-        held = None
+        held: Validation | None = None
         if validation is not None:
             given = for_given(features, declared.target, validation)
-            other = Rows(validation, given.plan.fit_columns, keep=False, schema=given.plan.schema)
-            unseen = examples(given, other, pool, progress, what="validation")
-            with other.all_placed(unseen.positions):
-                checked_rows(unseen, other, row, features)
+            with Rows(validation, given.plan.fit_columns, keep=False, schema=given.plan.schema) as other:
+                unseen = examples(given, other, pool, progress, what="validation")
+                with other.all_placed(unseen.positions):
+                    checked_rows(unseen, other, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
-    _refuse_one_value(declared, found, rows)
     with clock.stage("training"):
-        model = train(
-            declared.model,
-            found.matrix,
-            found.target if row.supervised else None,
-            weights=found.weights,
-            groups=found.groups,
-            validation=held,
-            feature_names=features.names,
-            targets=features.plan.target_names if row.supervised else None,
-        )
+        return taught(declared, features, found, rows, held)
+
+
+def taught(
+    declared: Declared, features: FittedFeatures, found: Examples, rows: Rows, held: Validation | None
+) -> tuple[Model, dict[str, Any]]:
+    """The model trained on `found`, the features of `rows`, and what is noted of it; `held` stops it early."""
+    row = describe(declared.model)
+    _refuse_one_value(declared, found, rows)
+    model = train(
+        declared.model,
+        found.matrix,
+        found.target if row.supervised else None,
+        weights=found.weights,
+        groups=found.groups,
+        validation=held,
+        feature_names=features.names,
+        targets=features.plan.target_names if row.supervised else None,
+    )
     return model, {"rows": len(found.matrix), "baseline": _baseline(model, found)}
 
 
@@ -223,7 +248,7 @@ def _refuse_one_value(declared: Declared, found: Examples, rows: Rows) -> None:
     column = None if node is None or node.op not in _COMPARISONS else only_column(node)
     if column is None or declared.task != TASKS[0] or not isinstance(told, np.ndarray) or (told != told[0]).any():
         return
-    held = sorted({repr(value) for value in labels_of(rows.frame(0)[column]).tolist()})
+    held = sorted({repr(value) for value in labels_of(rows.frame(0, [column])[column]).tolist()})
     shown = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
     raise TargetError(
         f"The target {node} is {bool(told[0])} in all {len(told):,} rows, and a classifier needs two classes. The "
