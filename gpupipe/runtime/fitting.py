@@ -100,6 +100,19 @@ def group_identity(plan: Plan, backend: Backend) -> Callable[[Frame], Values] | 
     return lambda frame: key_hash(prepared.columns(frame)[0])
 
 
+def target_column(plan: Plan, backend: Backend) -> Callable[[Frame], Column]:
+    """A frame to the column of its one target; a null in it is refused."""
+    (node,) = plan.targets
+    prepared = _unfitted(plan, [node], backend)
+
+    def column(frame: Frame) -> Column:
+        found: Column = prepared.columns(frame)[0]
+        _refuse_null(found, node)
+        return found
+
+    return column
+
+
 def _unfitted(plan: Plan, nodes: list[Node], backend: Backend) -> Any:
     """Target, weights and groups, which no scan precedes, ready to run."""
     binder = Binder((), Fitted(), plan.info)
@@ -133,6 +146,11 @@ def _left_out(node: Node, test: str, otherwise: str = "Correct the expression") 
 
 
 def _target(column: Column, node: Node) -> Values:
+    _refuse_null(column, node)
+    return labels_of(column)
+
+
+def _refuse_null(column: Column, node: Node) -> None:
     if column.valid is not None and column.null_count:
         raise TargetError(
             f"The target {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "
@@ -144,7 +162,6 @@ def _target(column: Column, node: Node) -> Values:
             f"The target {_called(node)} is NaN in {len(bad):,} of {len(column):,} rows, first in this one. "
             + _left_out(node, "is_finite")
         ).at(int(bad[0]), _column(node))
-    return labels_of(column)
 
 
 def _groups(column: Column, node: Node) -> Values:
