@@ -2,38 +2,9 @@
 
 from dataclasses import dataclass
 
+from gpupipe.compiler.late import NOT_LATE, Late
 from gpupipe.expr.node import Node, walk
 from gpupipe.expr.reductions import REDUCTIONS
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """Rows that all have one value, which is known only after the scan: those that a fill fills.
-
-    Attributes:
-        absent: the core node whose null rows they are (less those of the constants before it).
-        keys: the core nodes of the groups that each have a value of their own; none: one value for all.
-        value: the core node of that value, over reductions and `keys` alone.
-    """
-
-    absent: Node
-    keys: tuple[Node, ...]
-    value: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """What is done to a merged state before it is finished, by values known only after its own scan.
-
-    Attributes:
-        constants: rows to add, each class once; their nulls were counted.
-        suffix: steps over the value `base` that act on the finished statistic's exact ingredients; None: none.
-        keys: for each grouping key, the core node of the value that its null group takes; None: none.
-    """
-
-    constants: tuple[Constant, ...] = ()
-    suffix: Node | None = None
-    keys: tuple[Node | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +21,7 @@ class Slot:
     index: int
     node: Node
     level: int
-    late: Late = Late()
+    late: Late = NOT_LATE
 
     @property
     def folds(self) -> int:

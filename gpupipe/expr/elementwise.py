@@ -32,6 +32,8 @@ class Elementwise:
         opcode: its name in the tile interpreter; with `integer` given, suffixed ``_f`` or ``_i``.
         suffixed: whether the opcode is suffixed by its operands' kind.
         nulls: ``propagate``, or the name of the exception.
+        monotone: for each operand ``+`` where the result never falls as it rises, ``-`` where it never rises, ``*``
+            where that is the sign of the other operand, ``.`` else; to the last bit, wherever the result is no NaN.
     """
 
     name: str
@@ -41,6 +43,11 @@ class Elementwise:
     opcode: str | None = None
     suffixed: bool = False
     nulls: str = "propagate"
+    monotone: str = ""
+
+    def direction(self, at: int) -> str:
+        """How the result goes with the operand `at`: ``+``, ``-``, ``*`` (by the sign of the other), or nothing."""
+        return self.monotone[at : at + 1].replace(".", "")
 
 
 ANOTHER_TYPE = " Use .cast(…) or another operator."
@@ -161,23 +168,23 @@ def _comparison(name: str, function: Any) -> Elementwise:
     return Elementwise(name, _compare, function, opcode=name, suffixed=True)
 
 
-def _function(name: str, function: Any) -> Elementwise:
+def _function(name: str, function: Any, monotone: str = "") -> Elementwise:
     # A function the interpreter has no step for runs over whole columns.
-    return Elementwise(name, _floats, function, opcode=name if name in CODES else None)
+    return Elementwise(name, _floats, function, opcode=name if name in CODES else None, monotone=monotone)
 
 
 ROWS = [
-    _arithmetic("add", np.add, forms.add, _sum),
-    _arithmetic("sub", np.subtract, forms.sub, _sum),
-    _arithmetic("mul", np.multiply, forms.mul),
-    Elementwise("div", _divide, np.divide, opcode="div_f"),
+    _arithmetic("add", np.add, forms.add, _sum, monotone="++"),
+    _arithmetic("sub", np.subtract, forms.sub, _sum, monotone="+-"),
+    _arithmetic("mul", np.multiply, forms.mul, monotone="**"),
+    Elementwise("div", _divide, np.divide, opcode="div_f", monotone="*."),
     _arithmetic("floordiv", np.floor_divide, forms.floordiv),
     _arithmetic("mod", np.remainder, forms.mod),
-    _arithmetic("neg", np.negative, forms.neg),
+    _arithmetic("neg", np.negative, forms.neg, monotone="-"),
     _arithmetic("abs", np.abs, forms.absolute),
-    _arithmetic("max_horizontal", np.maximum, np.maximum),
-    _arithmetic("min_horizontal", np.minimum, np.minimum),
-    _arithmetic("sign", np.sign, np.sign),
+    _arithmetic("max_horizontal", np.maximum, np.maximum, monotone="++"),
+    _arithmetic("min_horizontal", np.minimum, np.minimum, monotone="++"),
+    _arithmetic("sign", np.sign, np.sign, monotone="+"),
     *(
         _comparison(name, function)
         for name, function in (
@@ -196,11 +203,11 @@ ROWS = [
     Elementwise("null_if", _null_if, None, opcode="null_if", nulls="null where the condition holds"),
     Elementwise("is_nan", _float_test, np.isnan, opcode="is_nan"),
     Elementwise("is_finite", _float_test, np.isfinite, opcode="is_finite"),
-    _function("log", math.log),
-    _function("log1p", math.log1p),
-    _function("exp", math.exp),
-    _function("expm1", math.expm1),
-    _function("sqrt", np.sqrt),
+    _function("log", math.log, "+"),
+    _function("log1p", math.log1p, "+"),
+    _function("exp", math.exp, "+"),
+    _function("expm1", math.expm1, "+"),
+    _function("sqrt", np.sqrt, "+"),
     _function("sin", math.sin),
     _function("cos", math.cos),
     _function("tanh", math.tanh),
@@ -208,19 +215,19 @@ ROWS = [
     _function("arcsin", math.arcsin),
     _function("arctan", math.arctan),
     _function("power", math.power),
-    _function("floor", np.floor),
-    _function("ceil", np.ceil),
-    _function("trunc", np.trunc),
-    _function("rint", np.rint),
+    _function("floor", np.floor, "+"),
+    _function("ceil", np.ceil, "+"),
+    _function("trunc", np.trunc, "+"),
+    _function("rint", np.rint, "+"),
     Elementwise("year", _days, calendar.year, opcode="year"),
     Elementwise("month", _days, calendar.month, opcode="month"),
     Elementwise("day", _days, calendar.day, opcode="day"),
     # Casts between what registers hold; the planner writes them.
     Elementwise("view", lambda name, types: ([types[0]], types[0]), None, opcode=""),
-    Elementwise("to_float", lambda name, types: ([types[0]], Float64), None, opcode="i_to_f"),
+    Elementwise("to_float", lambda name, types: ([types[0]], Float64), None, opcode="i_to_f", monotone="+"),
     Elementwise("to_integer", lambda name, types: ([Float64], Int64), forms.to_integer, opcode="f_to_i"),
     Elementwise("narrow", lambda name, types: ([Int64] * 3, Int64), forms.narrow, opcode="narrow"),
-    Elementwise("to_float32", _floats, forms.to_float32, opcode="f_to_f32"),
+    Elementwise("to_float32", _floats, forms.to_float32, opcode="f_to_f32", monotone="+"),
 ]  # fmt: skip
 
 ELEMENTWISE: dict[str, Elementwise] = {row.name: row for row in ROWS}

@@ -1,0 +1,104 @@
+"""What is left to do to a statistic after its scan, once the values that its rows waited for are known."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gpupipe.compiler.info import Info
+from gpupipe.expr.elementwise import ELEMENTWISE
+from gpupipe.expr.node import Node, make
+from gpupipe.expr.reductions import REDUCTIONS
+from gpupipe.schema import DType
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Rows that all have one value, which is known only after the scan: those that a fill fills.
+
+    Attributes:
+        absent: the core node whose null rows they are, less those of the constants before it (which are null here too).
+        keys: the core nodes of the groups that each have a value of their own; none: one value for all.
+        value: the core node of that value, over reductions and `keys` alone.
+    """
+
+    absent: Node
+    keys: tuple[Node, ...]
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What is done to a merged state before it is finished, by values known only after its own scan.
+
+    Attributes:
+        constants: rows to add, each class once; their nulls were counted.
+        suffix: steps over :func:`gathered_value` that act on the finished statistic's exact ingredients; None: none.
+        keys: for each grouping key, the core node of the value that its null group takes, or None; empty: none is late.
+    """
+
+    constants: tuple[Constant, ...] = ()
+    suffix: Node | None = None
+    keys: tuple[Node | None, ...] = ()
+
+    @property
+    def values(self) -> tuple[Node, ...]:
+        """The core nodes of all values that are waited for."""
+        found = [*(constant.value for constant in self.constants), self.suffix, *self.keys]
+        return tuple(node for node in found if node is not None)
+
+
+NOT_LATE = Late()
+
+
+def rows_of(*roots: Node) -> Iterator[Node]:
+    """Every distinct node under `roots` that is computed row by row, operands first; a statistic is a leaf."""
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            if node.op not in REDUCTIONS:
+                stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
+
+
+# -- steps after the scan --------------------------------------------------------------------------------------
+_AFFINE = ("add", "sub", "mul", "div", "neg", "to_float")
+
+
+def gathered_value(dtype: DType) -> Node:
+    """The leaf that stands, in a suffix, for the value that was gathered."""
+    return make("gathered", dtype=str(dtype))
+
+
+def steps_of(suffix: Node) -> list[tuple[Node, int]]:
+    """The steps of a suffix from the gathered value outwards: each, and which of its operands is the value."""
+    holding = {node for node in rows_of(suffix) if node.op == "gathered"}
+    steps = []
+    for node in rows_of(suffix):
+        for at, arg in enumerate(node.args if node.op not in REDUCTIONS else ()):
+            if arg in holding:
+                holding.add(node)
+                steps.append((node, at))
+    return steps
+
+
+def is_affine(suffix: Node, info: Mapping[Node, Info]) -> bool:
+    """Whether every step adds, subtracts, multiplies or divides by one value for all rows."""
+    steps = steps_of(suffix)
+    numbers = all(node.op in _AFFINE and info[node].dtype.is_numeric for node, _ in steps)
+    return numbers and not any(node.op == "div" and at for node, at in steps)
+
+
+def is_monotone(suffix: Node) -> bool:
+    """Whether no step reverses an order but by the sign of a number: what rises stays rising, or falls throughout."""
+    return all(node.op in ELEMENTWISE and ELEMENTWISE[node.op].direction(at) for node, at in steps_of(suffix))
+
+
+def keeps_nulls(suffix: Node, info: Mapping[Node, Info]) -> bool:
+    """Whether a value is null after the steps exactly where it was before."""
+    steps = [node for node, _ in steps_of(suffix)]
+    known = all(node.op in ELEMENTWISE and ELEMENTWISE[node.op].nulls == "propagate" for node in steps)
+    return known and not any(info[node].nullable for node in steps)
