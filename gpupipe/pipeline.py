@@ -125,11 +125,19 @@ class Pipeline(FittedPipeline):
         >>> pipeline.fit({"x": [1, 2, 8, 9], "bought": ["no", "no", "yes", "yes"]}).classes_
         array(['no', 'yes'], dtype=object)
         """
-        self._run(X, y, sample_weight, groups, validation, progress)
+        self._run(X, y, sample_weight, groups, validation, progress).close()
         return self
 
     def _run(
-        self, X: Any, y: Any, sample_weight: Any, groups: Any, validation: Any, progress: bool | Progress | None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        groups: Any,
+        validation: Any,
+        progress: bool | Progress | None,
+        *,
+        transform: bool = False,
     ) -> Rows:
         if self._loaded_model is not None and self.model is None:
             raise ParameterError(
@@ -145,7 +153,8 @@ class Pipeline(FittedPipeline):
         source = source_of(X, y, sample_weight, self.key, groups)
         inputs = inputs_of(X, own_columns(source), declared.apart)
         held = None if validation is None else validation_of(validation, y, self.key, inputs)
-        outcome = run_fit(declared, source, held, backend_for(self.device), progress_for(progress))
+        how = (backend_for(self.device), progress_for(progress), self.memory)
+        outcome = run_fit(declared, source, held, *how, transform=transform)
         self._keep(outcome.fit, inputs)
         self.report_: Report = outcome.report
         return outcome.rows
@@ -161,11 +170,11 @@ class Pipeline(FittedPipeline):
         >>> gp.Pipeline([gp.col("x").fill_null("mean")]).fit_transform({"x": [1.0, None, 3.0]}, output="numpy").tolist()
         [[1.0], [2.0], [3.0]]
         """
-        rows = self._run(X, y, sample_weight, groups, None, False)
-        training, kind = self._fitted().features.for_training(), self._kind(X, output)
-        if self._makes_components():
-            return self._components(training, rows, kind, X)
-        return self._transformed(training, rows, kind, X)
+        with self._run(X, y, sample_weight, groups, None, False, transform=True) as rows:
+            training, kind = self._fitted().features.for_training(), self._kind(X, output)
+            if self._makes_components():
+                return self._components(training, rows, kind, X)
+            return self._transformed(training, rows, kind, X)
 
     def _keep(self, fit: artifact.Fit, inputs: Inputs) -> None:
         self._fit = fit if inputs.names is not None else replace(fit, notes={**fit.notes, UNNAMED: inputs.total})
@@ -204,7 +213,8 @@ class Pipeline(FittedPipeline):
         scan 1: 1 state
           mean of x
         """
-        return explained(self._declared(None, None, None), source_of(data, None, None, self.key), self.device)
+        source = source_of(data, None, None, self.key)
+        return explained(self._declared(None, None, None), source, self.device, self.memory)
 
 
 @named_arguments

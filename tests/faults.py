@@ -15,7 +15,7 @@ from gpupipe.storage import Storage, disk
 
 CALLS = tuple(name for name, method in vars(Storage).items() if isinstance(method, staticmethod))
 #: Those that need space, and those that change anything at all.
-GROWING = ("open", "write", "fsync", "mkdir", "rename", "renameat2")
+GROWING = ("open", "write", "pwrite", "fsync", "mkdir", "rename", "renameat2")
 CHANGING = (*GROWING, "unlink", "rmdir", "fchmod")
 #: The errors that are tried at every call.
 ERRNOS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EMFILE, errno.EINTR)
@@ -74,8 +74,11 @@ class FailsFrom(Counting):
         self.halved = False
 
     def act(self, name: str, do: Callable[[], Any], args: tuple[Any, ...]) -> Any:
-        if self.count < self.at or name not in self.kinds or (name == "open" and not args[1] & os.O_CREAT):
+        if self.count < self.at or name not in self.kinds or (name == "open" and not creates(args[1])):
             return do()
+        if name == "pwrite" and self.code == errno.ENOSPC and not self.halved and len(args[1]) > 1:
+            self.halved = True
+            return os.pwrite(args[0], args[1][: len(args[1]) // 2], args[2])
         if name == "write" and self.code == errno.ENOSPC and not self.halved and len(args[1]) > 1:
             self.halved = True
             return os.write(args[0], args[1][: len(args[1]) // 2])
@@ -93,6 +96,11 @@ class Dies(Counting):
         if self.count == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
         return do()
+
+
+def creates(flags: int) -> bool:
+    """Whether a file is made where there is none, by a name or without one."""
+    return bool(flags & os.O_CREAT) or flags & os.O_TMPFILE == os.O_TMPFILE
 
 
 def failure(code: int, args: tuple[Any, ...]) -> OSError:

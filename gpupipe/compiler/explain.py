@@ -29,6 +29,7 @@ class Explanation:
         scans: trips over the rows that statistics need.
         plan: the plan itself.
         model: the model in a line, or None.
+        kept: what becomes of the columns after the first trip, in words.
     """
 
     device: str
@@ -40,7 +41,7 @@ class Explanation:
     scans: int
     plan: Plan = field(repr=False)
     model: str | None = None
-    kept: bool = True
+    kept: str = ""
 
     def __str__(self) -> str:
         return "\n".join(_page(self))
@@ -66,10 +67,9 @@ class Explanation:
 
 def _page(e: Explanation) -> Iterator[str]:
     rows = "rows unknown" if e.rows is None else counted(e.rows, "row")
-    again = "kept in memory for further trips" if e.kept else "read again for each further trip"
     yield f"Source     {e.source}"
     size = f"{e.bytes / 1e6:,.1f} MB in {counted(len(e.columns), 'column')}"
-    yield f"           {rows} in {counted(e.partitions, 'partition')}; {size}, {again}"
+    yield f"           {rows} in {counted(e.partitions, 'partition')}; {size}, {e.kept}"
     yield f"Columns    {_wrapped(e.columns)}"
     yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
     for line in _scans(e.plan):

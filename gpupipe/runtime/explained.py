@@ -1,19 +1,21 @@
 """What a fit would do, from declarations and a source's metadata."""
 
 from gpupipe.backends.backend import backend_for
+from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.explain import Explanation
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.rows import Rows
 from gpupipe.sources.source import Source
 
 
-def explained(declared: Declared, source: Source, device: str) -> Explanation:
+def explained(declared: Declared, source: Source, device: str, memory: int | str | None = None) -> Explanation:
     """The plan of `declared` against `source`, and what it costs. No row is read.
 
     Raises:
         PlanError: what was declared does not fit the source's schema.
     """
     plan, row = declared.plan(source.schema), declared.row
+    again = columns_again(plan, features=row is not None)
     return Explanation(
         device=backend_for(device).name,
         source=repr(source).splitlines()[0],
@@ -24,5 +26,5 @@ def explained(declared: Declared, source: Source, device: str) -> Explanation:
         scans=len(plan.scans),
         plan=plan,
         model=None if row is None else f"{row.path}, trained on a {row.dtype} matrix, saved as {row.form}",
-        kept=Rows(source, plan.fit_columns).kept,
+        kept=Rows(source, plan.fit_columns, needed_again=again, memory=memory).kept,
     )

@@ -14,7 +14,7 @@ class Report:
 
     Attributes:
         scans: every trip over rows, from the source or from memory, features and training matrix included.
-        source_reads: how often the source was read.
+        source_reads: how often the source was read; more than once only as `read_again` says.
         refinements: trips over a small part of one column's rows, to settle a quantile; none in this version.
         bytes_read: bytes of the columns read, as stored.
         peak_bytes: the process's peak resident memory.
@@ -24,6 +24,9 @@ class Report:
         rows_filtered: rows each filter dropped, by the filter's text.
         rows_without_key: rows whose key is null or NaN, which match nothing, by the join's text.
         constant: features whose divisor was exactly 0 and counted as 1.
+        kept_bytes: bytes of decoded columns kept in memory for further trips.
+        spilled_bytes: bytes of them written to temporary files.
+        read_again: why some partitions were read from the source again; None: none was.
     """
 
     scans: int
@@ -37,6 +40,9 @@ class Report:
     refinements: int = 0
     retries: int = 0
     peak_bytes: int = field(default_factory=lambda: peak_memory())
+    kept_bytes: int = 0
+    spilled_bytes: int = 0
+    read_again: str | None = None
 
     def __repr__(self) -> str:
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
@@ -45,6 +51,10 @@ class Report:
             f"{self.bytes_read / 1e6:,.1f} MB read",
             f"{times}; peak memory {self.peak_bytes / 1e6:,.0f} MB",
         ]
+        if self.spilled_bytes or self.read_again:
+            kept, spilled = self.kept_bytes / 1e6, self.spilled_bytes / 1e6
+            lines.append(f"for further trips {kept:,.1f} MB kept in memory, {spilled:,.1f} MB in temporary files")
+        lines += [self.read_again] if self.read_again else []
         lines += [f"filtered {counted(count, 'row')}: not {text}" for text, count in self.rows_filtered.items()]
         without = self.rows_without_key.items()
         lines += [f"{counted(count, 'row')} with no key (null or NaN), of {text}" for text, count in without if count]

@@ -1,39 +1,55 @@
-"""The rows of a fit: read once, kept decoded while they fit a budget, counted on the way."""
+"""The rows of a fit: read once, what further trips need kept for them, counted on the way."""
 
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Self
 
 import numpy as np
 
 from gpupipe.backends.conform import as_planned
 from gpupipe.columns import Frame, Values
+from gpupipe.errors import counted
+from gpupipe.memory import memory_bytes
+from gpupipe.runtime.cache import Cache, read_only
 from gpupipe.schema import Schema
+from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import LoadReport
 from gpupipe.sources.place import all_placed
 from gpupipe.sources.source import Source
 
 HEAD = 16  # rows kept for an artifact to be checked by
-_SHARE_OF_MEMORY = 0.25
 _WORTH_THREADS = 256 * 2**20
-_DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count
+_DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count, at most
 
 
 class Rows:
-    """A source being read: frames by partition, from memory where they were kept.
+    """A source being read: frames by partition, from memory or temporary files where they were kept. Close it.
+
+    Frames that are kept are shared by whoever asks, so their arrays cannot be written to.
 
     Args:
+        columns: what the first trip reads.
+        keep: whether anything is kept for further trips.
+        needed_again: the columns that they need; None: all.
+        memory: as `Pipeline` takes it: how much of them stays in memory.
         schema: the schema of a fit, whose types columns are given in; None: in their own.
         identity: a frame to its rows' identities, uint64 of shape (rows,); None: the source's own.
 
     Attributes:
-        source_reads: how many times the source has been read from its first partition to its last.
+        source_reads: how many times the source has been read: the partition read most often counts.
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         head: the first rows of the first partition that has any, of those read so far.
         seconds_reading: summed over threads.
         n_workers: how many threads are worth starting for so many bytes.
+
+    >>> import gpupipe as gp
+    >>> with Rows(gp.scan({"x": [1, 2]}), ["x"]) as rows:
+    ...     first, again = rows.frame(0), rows.frame(0)
+    >>> again["x"].values, rows.source_reads
+    (array([1, 2]), 1)
     """
 
     def __init__(
@@ -42,23 +58,26 @@ class Rows:
         columns: Sequence[str],
         *,
         keep: bool = True,
+        needed_again: Sequence[str] | None = None,
+        memory: int | str | None = None,
         schema: Schema | None = None,
         identity: Callable[[Frame], Values] | None = None,
     ) -> None:
         self.source = source
         self._identity = identity
         self._columns = list(columns)
+        self._again = list(columns if needed_again is None else needed_again) if keep else []
         self._schema = schema
-        size = source.nbytes(columns)
-        self._keep = keep and size * _DECODED_A_BYTE < _SHARE_OF_MEMORY * _memory_bytes()
+        self._memory = memory_bytes(memory) if self._again or memory is not None else 0
+        self._cache = Cache(self._memory)
         #: One thread for what is done in a second: more would spend as much again on waiting for each other.
-        self.n_workers = 1 if size < _WORTH_THREADS else os.cpu_count() or 1
-        self._kept: dict[int, Frame] = {}
+        self.n_workers = 1 if source.nbytes(columns) < _WORTH_THREADS else os.cpu_count() or 1
         self._loads: dict[int, int] = {}
         self._heights: dict[int, int] = {}
         self._first = self.n_partitions
         self.head: Frame | None = None
         self._lock = threading.Lock()
+        self._reading = [threading.Lock() for _ in source.partitions]
         self.report = LoadReport()
         self.bytes_read = 0
         self.seconds_reading = 0.0
@@ -67,11 +86,54 @@ class Rows:
     def n_partitions(self) -> int:
         return len(self.source.partitions)
 
+    # -- what was kept ------------------------------------------------------------------------------------
     @property
-    def kept(self) -> bool:
-        """Whether decoded columns stay in memory after their first read."""
-        return self._keep
+    def kept(self) -> str:
+        """What will be done for further trips, in words."""
+        if not self._again:
+            return "read once, nothing kept"
+        if self.source.nbytes(self._again) * _DECODED_A_BYTE <= self._memory:
+            return "kept in memory for further trips"
+        return f"kept for further trips: {self._memory / 1e6:,.1f} MB in memory, the rest in temporary files"
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of columns kept in memory."""
+        return self._cache.kept_bytes
+
+    @property
+    def spilled_bytes(self) -> int:
+        """Bytes of columns written to temporary files."""
+        return self._cache.spilled_bytes
+
+    @property
+    def read_again(self) -> str | None:
+        """Why partitions had to be read from the source more than once, and how many; None: none had."""
+        if not self._again or self._cache.failure is None:
+            return None
+        again = sum(times > 1 for times in self._loads.values())
+        return f"{counted(again, 'partition')} of {self.n_partitions:,} read again: {self._cache.failure}"
+
+    def close(self) -> None:
+        """Free what was kept; what is asked for from now on is read."""
+        self._cache.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        """Close it if what stands inside fails; else it stays open."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    # -- what was read ------------------------------------------------------------------------------------
     @property
     def source_reads(self) -> int:
         return max(self._loads.values(), default=0)
@@ -92,32 +154,50 @@ class Rows:
         """The same of a row of all partitions' frames, one below the other, with the positions of each one's rows."""
         return all_placed(self.source.partitions, positions)
 
-    def frame(self, index: int) -> Frame:
-        """The frame of one partition."""
-        frame = self._kept.get(index)
-        if frame is not None:
-            return frame
+    # -- reading ------------------------------------------------------------------------------------------
+    def frame(self, index: int, columns: Sequence[str] | None = None) -> Frame:
+        """The frame of one partition; from any thread.
+
+        Args:
+            columns: those wanted; None: all at the first time, then (where any are kept) those needed again.
+        """
+        with self._reading[index]:  # whoever comes second finds what the first one kept
+            later = index in self._loads and bool(self._again)
+            wanted = list(columns) if columns is not None else self._again if later else self._columns
+            kept = self._cache.frame(index, wanted) if later else None
+            return read_only(kept) if kept is not None else self._read(index, wanted)
+
+    def _read(self, index: int, wanted: Sequence[str]) -> Frame:
+        """The wanted columns from the source, with all others that are read or kept at the first time."""
+        first = index not in self._loads
+        names = list(dict.fromkeys([*wanted, *(self._columns if first or self._identity else self._again)]))
         started = time.perf_counter()
-        frame, report = self.source.load_with_report(index, self._columns)
+        frame, report = self.source.load_with_report(index, names)
+        frame = self._as_asked(index, frame)
+        if self._again:
+            frame = read_only(frame)
+        with self._lock:
+            self._note(index, frame, report, time.perf_counter() - started)
+        if self._again:
+            views = isinstance(self.source.partitions[index], TablePartition)
+            self._cache.put(index, frame.select(self._again), views)
+        return frame.select(wanted)
+
+    def _as_asked(self, index: int, frame: Frame) -> Frame:
         if self._schema is not None:
             with self.placed(index, frame):
                 frame = as_planned(frame, self._schema)
         if self._identity is not None:
             with self.placed(index, frame):
                 frame = Frame(frame.columns, frame.n_rows, self._identity(frame), frame.positions)
-        with self._lock:
-            self.seconds_reading += time.perf_counter() - started
-            self.bytes_read += report.bytes_read
-            if index not in self._loads:
-                self.report = self.report + report
-            self._loads[index] = self._loads.get(index, 0) + 1
+        return frame
+
+    def _note(self, index: int, frame: Frame, report: LoadReport, seconds: float) -> None:
+        self.seconds_reading += seconds
+        self.bytes_read += report.bytes_read
+        if index not in self._loads:
+            self.report = self.report + report
             self._heights[index] = frame.n_rows
             if frame.n_rows and index <= self._first:
                 self._first, self.head = index, frame.take(np.arange(min(HEAD, frame.n_rows)))
-            if self._keep:
-                self._kept[index] = frame
-        return frame
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self._loads[index] = self._loads.get(index, 0) + 1

@@ -1,0 +1,187 @@
+"""Decoded columns that further trips over the rows need: in memory while a budget lasts, then in scratch files."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpupipe.columns import Column, Frame, Values
+from gpupipe.runtime.spill import Spill, Spilled
+from gpupipe.schema import UInt64
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Row numbers one after the other, which take no room: `first`, `first` + 1, …"""
+
+    first: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """What is held of one partition.
+
+    Attributes:
+        columns: by name; what is no column has a number: 0 the rows' identities, 1 their places.
+        kept_bytes: of them in memory.
+    """
+
+    n_rows: int
+    columns: Mapping[str | int, Column | Spilled | Counting | None]
+    kept_bytes: int
+
+
+_IDS, _PLACES = 0, 1
+
+
+class Cache:
+    """Columns of partitions, put in once and taken out any number of times, from any thread.
+
+    Args:
+        budget: the bytes that may stay in memory.
+
+    Attributes:
+        kept_bytes: those that do.
+        spilled_bytes: written to scratch files.
+        failure: why some are held nowhere; None: all are.
+
+    >>> from gpupipe.schema import Int64
+    >>> cache = Cache(budget=0)
+    >>> cache.put(0, Frame({"x": Column(Int64, np.array([5, 6]))}, 2, np.array([8, 9], np.uint64)))
+    >>> frame = cache.frame(0, ["x"])
+    >>> frame["x"].values, frame.row_ids, cache.kept_bytes, cache.spilled_bytes > 0
+    (array([5, 6]), array([8, 9], dtype=uint64), 0, True)
+    """
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._held: dict[int, _Held] = {}
+        self._spill = Spill()
+        self._lock = threading.Lock()
+        self.kept_bytes = self.spilled_bytes = 0
+        self.failure: str | None = None
+
+    def put(self, index: int, frame: Frame, views: bool = False) -> None:
+        """Hold the columns of a partition, once; where that fails nothing of it is held, and `failure` says why.
+
+        Args:
+            views: whether arrays that NumPy does not own are of data that stay in memory anyway, so that they cost
+                nothing.
+        """
+        if index in self._held:
+            return
+        parts: dict[str | int, Column | Counting | None] = {
+            _IDS: _counting(frame.row_ids),
+            _PLACES: None if frame.places is None else _counting(frame.places),
+            **frame.columns,
+        }
+        taken = self._reserved(parts, views)
+        try:
+            waiting = self._spilled({key: part for key, part in parts.items() if key not in taken})
+        except OSError as error:
+            self._fail(sum(taken.values()), f"writing the rest to temporary files failed: {error.strerror or error}")
+            return
+        self._held[index] = _Held(frame.n_rows, {**parts, **waiting}, sum(taken.values()))
+
+    def frame(self, index: int, names: Sequence[str]) -> Frame | None:
+        """The named columns of a partition; None where some of them are not held."""
+        held = self._held.get(index)
+        if held is None or not held.columns.keys() >= set(names):
+            return None
+        try:
+            columns = {name: self._column(held.columns[name]) for name in names}
+            row_ids, places = (self._numbers(held.columns[key], held.n_rows) for key in (_IDS, _PLACES))
+        except OSError as error:
+            del self._held[index]
+            self._fail(held.kept_bytes, f"reading the temporary files failed: {error.strerror or error}")
+            return None
+        assert row_ids is not None
+        return Frame(columns, held.n_rows, row_ids, places)
+
+    def close(self) -> None:
+        """Free memory and files; frames that were taken out stay."""
+        self._held.clear()
+        self._spill.close()
+
+    # -- inside -------------------------------------------------------------------------------------------
+    def _reserved(self, parts: Mapping[str | int, Column | Counting | None], views: bool) -> dict[str | int, int]:
+        """What may stay in memory, with the bytes it takes from now on."""
+        taken: dict[str | int, int] = {}
+        for key, part in parts.items():
+            size = column_bytes(part, views) if isinstance(part, Column) else 0
+            with self._lock:
+                if self.kept_bytes + size <= self._budget or not size:
+                    self.kept_bytes += size
+                    taken[key] = size
+        return taken
+
+    def _fail(self, freed: int, why: str) -> None:
+        with self._lock:
+            self.kept_bytes -= freed
+            self.failure = self.failure or why
+
+    def _spilled(self, parts: Mapping[str | int, Column | Counting | None]) -> dict[str | int, Spilled]:
+        if parts and self.failure is not None:
+            raise OSError(self.failure)
+        spilled = self._spill.write([part for part in parts.values() if isinstance(part, Column)]) if parts else []
+        with self._lock:
+            self.spilled_bytes += sum(part.size for part in spilled)
+        return dict(zip(parts, spilled, strict=True))
+
+    def _column(self, part: Column | Spilled | Counting | None) -> Column:
+        assert isinstance(part, Column | Spilled)
+        return self._spill.read(part) if isinstance(part, Spilled) else part
+
+    def _numbers(self, part: Column | Spilled | Counting | None, n_rows: int) -> Values | None:
+        if part is None:
+            return None
+        if isinstance(part, Counting):
+            return np.arange(part.first, part.first + n_rows, dtype=np.uint64)
+        values: Values = self._column(part).values
+        return values
+
+
+def _counting(numbers: Values) -> Column | Counting:
+    first, size = int(numbers[0]) if len(numbers) else 0, len(numbers)
+    if not size or (int(numbers[-1]) == first + size - 1 and bool((numbers[1:] > numbers[:-1]).all())):
+        return Counting(first)
+    return Column(UInt64, numbers)
+
+
+def column_bytes(column: Column, views: bool = False) -> int:
+    """The memory that a column takes; with `views`, that of arrays NumPy owns, and of text.
+
+    >>> from gpupipe.schema import Int64
+    >>> column = Column(Int64, np.frombuffer(bytes(16), np.int64), np.ones(2, bool))
+    >>> column_bytes(column), column_bytes(column, views=True)
+    (18, 2)
+    """
+    valid = 0 if column.valid is None else column.valid.nbytes
+    if not isinstance(column.values, np.ndarray):
+        return valid + int(column.values.get_total_buffer_size())
+    return valid + (0 if views and not _owned(column.values) else column.values.nbytes)
+
+
+def _owned(array: Values) -> bool:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array.base is None
+
+
+def read_only(frame: Frame) -> Frame:
+    """The frame with arrays that nobody can write to, as others may hold the same ones."""
+    columns = {
+        name: Column(column.dtype, _fixed(column.values), None if column.valid is None else _fixed(column.valid))
+        for name, column in frame.columns.items()
+    }
+    places = None if frame.places is None else _fixed(frame.places)
+    return Frame(columns, frame.n_rows, _fixed(frame.row_ids), places)
+
+
+def _fixed(values: Values) -> Values:
+    if not isinstance(values, np.ndarray):
+        return values
+    fixed = values.view()
+    fixed.flags.writeable = False
+    return fixed
