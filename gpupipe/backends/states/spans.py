@@ -1,0 +1,159 @@
+"""Spans of the order of float64, and the values of rows that lie in them: all of them, or counted in finer bins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gpupipe.backends.states.orders import kernels, least_of
+from gpupipe.backends.states.state import Groups
+from gpupipe.columns import Column, Values
+from gpupipe.kernels.reference import radix
+from gpupipe.schema import DType
+
+_PARTS = 65_536  # all spans of a trip are divided into about so many parts together
+_LEAST_BITS = 4
+_DENSE = 16 * _PARTS  # tables of so many places are written to directly
+_FEW = 65_536  # so many values are kept as they come; of more, each once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Values found in spans, and how often.
+
+    Attributes:
+        values: float64 or int64.
+        groups, counts: int64.
+    """
+
+    values: Values
+    groups: Values
+    counts: Values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spans:
+    """Runs of ordered bits, apart from each other, ascending.
+
+    Attributes:
+        low, high: int64, where each begins, and where it has ended.
+        widths: int64, the bits of the parts into which each is divided; None: all values are kept.
+        single: int64, ascending: the parts that have turned out to hold one value, by where they begin.
+    """
+
+    low: Values
+    high: Values
+    widths: Values | None = None
+    single: Values | None = None
+
+    def divided(self) -> "Spans":
+        """The same, to be divided into parts."""
+        bits = max(_LEAST_BITS, (_PARTS // len(self.low)).bit_length() - 1)
+        sizes = (self.high - self.low).tolist()
+        return replace(self, widths=np.array([max(0, (size - 1).bit_length() - bits) for size in sizes], np.int64))
+
+    def places(self, bits: Values) -> tuple[Values, Values]:
+        """The span of each of these bits, and whether they are in it."""
+        at = np.searchsorted(self.low, bits, side="right") - 1
+        return at, (at >= 0) & (bits < self.high[at])
+
+    def part(self, at: Values, bits: Values) -> tuple[Values, Values]:
+        """Where the part of each of these bits, in the span `at`, begins and has ended."""
+        if self.widths is None:
+            return bits, bits + 1
+        width = self.widths[at]
+        begin = self.low[at] + ((bits - self.low[at]) >> width << width)
+        return begin, np.minimum(begin + (np.int64(1) << width), self.high[at])
+
+    def is_settled(self, begin: Values) -> Values:
+        """Whether all values of the parts that begin there are known."""
+        return np.ones(len(begin), bool) if self.single is None else np.isin(begin, self.single)
+
+    def found(self, column: Column, by: Groups, group_of: Values) -> Found:
+        """What a partition's column holds in the spans.
+
+        Args:
+            group_of: int64, the number that each group of `by` has among the groups of all partitions.
+        """
+        values = column.values.astype(np.float64, copy=False)
+        rows = kernels().rows_in(values, self._bins())
+        if column.valid is not None:
+            rows = rows[column.valid[rows]]
+        if by.of_row is not None:
+            rows = rows[by.of_row[rows] >= 0]
+        rows = rows[self.places(radix.ordered_bits(values[rows]))[1]]
+        groups = np.zeros(len(rows), np.int64) if by.of_row is None else group_of[by.of_row[rows]]
+        exact = values[rows] + 0.0 if column.dtype.is_float else column.values[rows].astype(np.int64)
+        return self._reduced(Found(exact, groups, np.ones(len(rows), np.int64)))
+
+    def _bins(self) -> Values:
+        """bool of shape (BINS,): the bins that a span reaches into."""
+        first = radix.first_bits()
+        change = np.zeros(radix.BINS + 1, np.int64)
+        np.add.at(change, np.searchsorted(first, self.low, side="right") - 1, 1)
+        np.add.at(change, np.searchsorted(first, self.high, side="left"), -1)
+        return np.cumsum(change[:-1]) > 0
+
+    def merged(self, parts: Sequence[Found]) -> Found:
+        """What was found in several partitions."""
+        names = ("values", "groups", "counts")
+        return self._reduced(Found(*(np.concatenate([getattr(part, name) for part in parts]) for name in names)))
+
+    def _reduced(self, found: Found) -> Found:
+        if self.widths is None:
+            return found if len(found.values) <= _FEW else _distinct(found)
+        return _two_of_each(found, self._numbers(found.values))
+
+    def _numbers(self, values: Values) -> Values:
+        """The number of each value's part, counted through all spans."""
+        bits = radix.ordered_bits(values)
+        at, _ = self.places(bits)
+        assert self.widths is not None
+        most = int(((self.high - self.low - 1) >> self.widths).max()) + 1
+        return at * most + ((bits - self.low[at]) >> self.widths[at])
+
+    def after(self, found: Found, dtype: DType) -> tuple["Spans", Found]:
+        """The spans once all is found; the least value a part can hold in the place of those of a part of several."""
+        if self.widths is None or not len(found.values):
+            return self, found
+        _, number = np.unique(self._numbers(found.values), return_inverse=True)
+        one = np.zeros(int(number.max()) + 1, found.values.dtype)
+        one[number] = found.values
+        mixed = np.zeros(len(one), bool)
+        mixed[number[one[number] != found.values]] = True
+        bits = radix.ordered_bits(found.values)
+        begin, _ = self.part(self.places(bits)[0], bits)
+        values = np.where(mixed[number], least_of(dtype, begin), found.values)
+        single = np.unique(begin[~mixed[number]])
+        return replace(self, single=single), Found(values, found.groups, found.counts)
+
+
+def _distinct(found: Found) -> Found:
+    """Each value of a group once."""
+    order = np.lexsort((found.values, found.groups))
+    values, groups, counts = found.values[order], found.groups[order], found.counts[order]
+    new = np.ones(len(values), bool)
+    new[1:] = (values[1:] != values[:-1]) | (groups[1:] != groups[:-1])
+    first = np.flatnonzero(new)
+    return Found(values[first], groups[first], np.add.reduceat(counts, first))
+
+
+def _two_of_each(found: Found, number: Values) -> Found:
+    """Of each part and group one value, and another one where not all are equal: that is all there is to know of it."""
+    n_groups = int(found.groups.max(initial=0)) + 1
+    at = number * n_groups + found.groups
+    size = int(at.max(initial=-1)) + 1
+    if size > _DENSE:
+        used, at = np.unique(at, return_inverse=True)
+        size = len(used)
+    counts, groups, one = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, found.values.dtype)
+    np.add.at(counts, at, found.counts)
+    groups[at], one[at] = found.groups, found.values
+    unlike = one[at] != found.values
+    other = one.copy()
+    other[at[unlike]] = found.values[unlike]
+    used = np.flatnonzero(counts)
+    two = used[one[used] != other[used]]
+    counts[two] -= 1
+    columns = ((one[used], other[two]), (groups[used], groups[two]), (counts[used], np.ones(len(two), np.int64)))
+    return Found(*(np.concatenate(pair) for pair in columns))
