@@ -34,6 +34,7 @@ def evaluate_arrays(
     threshold: Mapping[str, Any] | None = None,
     baseline: Any | None = None,
     seed: int = 0,
+    intervals: bool = True,
 ) -> Evaluation:
     """Every measure of `outputs` against `y_true`, with 95 % intervals, a baseline, and by slice.
 
@@ -57,6 +58,7 @@ def evaluate_arrays(
         baseline: what the trivial model learned in training: the classes' shares (classes,), or the mean;
             None: those of `y_true`.
         seed: of the bootstrap.
+        intervals: whether there are to be any: they cost far more than the values.
 
     Raises:
         TargetError: no rows; a target that is null, not finite, below 0 for a ranker, or no known class.
@@ -82,7 +84,7 @@ def evaluate_arrays(
     return Evaluation(
         kind=kind,
         n_rows=len(ids),
-        metrics=measure(sample, weight, ids, labels, seed),
+        metrics=measure(sample, weight, ids if intervals else None, labels, seed),
         baseline=measure(trivial, weight, None, labels, seed),
         slices=parts,
         classes=labels,
