@@ -64,6 +64,7 @@ class Evaluation:
         n_groups: the groups a ranker was judged in; None of other kinds.
         threshold: {"value", "label", "response"} of a classifier that decides for the label where its response
             ("predict_proba" or "decision_function") is at least that; None of others.
+        rows_seen: how many of the rows the fit is known to have seen, where they were allowed; else None.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class Evaluation:
     confusion_matrix: np.ndarray[Any, Any] | None = None
     n_groups: int | None = None
     threshold: dict[str, Any] | None = None
+    rows_seen: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values; ``["metrics"]["roc_auc"]`` is ``{"value", "low", "high"}``."""
@@ -89,17 +91,19 @@ class Evaluation:
             found["n_groups"] = self.n_groups
         if self.threshold is not None:
             found["threshold"] = self.threshold
+        if self.rows_seen is not None:
+            found["rows_seen"] = self.rows_seen
         if self.confusion_matrix is not None:
             found["confusion_matrix"] = {"classes": self.classes, "rows": self.confusion_matrix.tolist()}
         return found
 
     def __repr__(self) -> str:
-        parts = [self._title(), *(_text(caption, table) for caption, table in self._tables())]
+        parts = [self._title(), *(text_table(caption, table) for caption, table in self._tables())]
         return "\n\n".join([*parts, *self._notes()])
 
     def _repr_html_(self) -> str:
         parts = [f"<p><b>{escape(self._title())}</b></p>"]
-        parts += [_html(caption, table) for caption, table in self._tables()]
+        parts += [html_table(caption, table) for caption, table in self._tables()]
         return "\n".join([*parts, *(f"<p>{escape(note)}</p>" for note in self._notes())])
 
     def _title(self) -> str:
@@ -108,7 +112,8 @@ class Evaluation:
         chosen = "" if self.threshold is None else f", threshold {self.threshold['value']:.4g}"
         if chosen and self.threshold and self.classes and self.threshold["label"] != self.classes[1]:
             chosen += f" for {self.threshold['label']!r}"
-        return f"Evaluation of a {self.kind} on {counted(self.n_rows, 'row')}{groups}{positive}{chosen}"
+        rows = counted(self.n_rows, "row") + seen_too(self.rows_seen)
+        return f"Evaluation of a {self.kind} on {rows}{groups}{positive}{chosen}"
 
     def _tables(self) -> list[tuple[str, list[list[str]]]]:
         tables = [("", self._metric_table())]
@@ -119,7 +124,7 @@ class Evaluation:
     def _metric_table(self) -> list[list[str]]:
         rows = [["", "value", "95 % interval", "baseline"]]
         for name, metric in self.metrics.items():
-            rows.append([name, _number(metric.value), _interval(metric), _number(self.baseline[name].value)])
+            rows.append([name, number(metric.value), _interval(metric), number(self.baseline[name].value)])
         return rows
 
     def _confusion_table(self) -> list[list[str]]:
@@ -133,7 +138,7 @@ class Evaluation:
         shown = _SHOWN[self.kind]
         rows = [["", "rows", *shown]]
         for label, part in group.items():
-            values = [_number(part.metrics[name].value) for name in shown]
+            values = [number(part.metrics[name].value) for name in shown]
             rows.append(["(null)" if label is None else str(label), f"{part.n_rows:,}", *values])
         return rows
 
@@ -143,6 +148,11 @@ class Evaluation:
             reasons = {m.reason for part in group.values() for m in part.metrics.values() if m.reason}
             notes += [f"– by {name}: {'; '.join(sorted(reasons))}"] if reasons else []
         return ["\n".join(notes)] if notes else []
+
+
+def seen_too(rows: int | None) -> str:
+    """What a title says of rows that the fit has seen."""
+    return f" ({rows:,} of them seen by the fit)" if rows else ""
 
 
 def _dicts(metrics: Mapping[str, Metric]) -> dict[str, Any]:
@@ -156,15 +166,17 @@ def _slice_dicts(group: Mapping[Any, Slice]) -> list[dict[str, Any]]:
     ]
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A measure as a table shows it."""
     return "–" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.5g}"
 
 
 def _interval(metric: Metric) -> str:
-    return "–" if metric.low is None else f"{_number(metric.low)} … {_number(metric.high)}"
+    return "–" if metric.low is None else f"{number(metric.low)} … {number(metric.high)}"
 
 
-def _text(caption: str, table: Sequence[Sequence[str]]) -> str:
+def text_table(caption: str, table: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as aligned text, under their caption."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     lines = ["  ".join(_aligned(row, widths)).rstrip() for row in table]
     return "\n".join([caption, *lines] if caption else lines)
@@ -177,7 +189,8 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     ]
 
 
-def _html(caption: str, table: Sequence[Sequence[str]]) -> str:
+def html_table(caption: str, table: Sequence[Sequence[str]]) -> str:
+    """The same as HTML; the first row is the head."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table[0])
     body = "".join(
         f"<tr><th>{escape(row[0])}</th>" + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:]) + "</tr>"
