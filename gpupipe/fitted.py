@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -204,7 +204,14 @@ class FittedPipeline(SklearnContract):
 
     @named_arguments
     def evaluate(
-        self, data: Any, y: Any = None, *, by: str | Iterable[str] = (), sample_weight: Any = None, groups: Any = None
+        self,
+        data: Any,
+        y: Any = None,
+        *,
+        by: str | Iterable[str] = (),
+        sample_weight: Any = None,
+        groups: Any = None,
+        allow_overlap: bool = False,
     ) -> Evaluation | SeveralEvaluations:
         """Metrics with 95 % intervals beside a trivial baseline, on the whole and by slices; of several targets each.
 
@@ -212,17 +219,23 @@ class FittedPipeline(SklearnContract):
             data: rows with the target, not those of the fit.
             by: columns to slice by.
             groups: a ranker's groups, where the fit was given them so.
+            allow_overlap: judge by rows that the fit has seen, and by others of their keys, too; the report says how
+                many rows are known to be.
+
+        Raises:
+            LeakageError: rows that the fit is known to have seen, or whose key it has.
 
         >>> fitted.evaluate("holdout/*.parquet", by="contract").to_dict()["metrics"]["roc_auc"]  # doctest: +SKIP
         {'value': 0.91, 'low': 0.89, 'high': 0.93}
         """
-        return self._judged(data, y, sample_weight, groups, [by] if isinstance(by, str) else list(by))
+        names = [by] if isinstance(by, str) else list(by)
+        return self._judged(data, y, sample_weight, groups, names, bool(allow_overlap))
 
     def _judged(
-        self, data: Any, y: Any, sample_weight: Any, groups: Any, by: Sequence[str]
+        self, data: Any, y: Any, sample_weight: Any, groups: Any, by: Sequence[str], overlap: bool | None = None
     ) -> Evaluation | SeveralEvaluations:
         rows = self._inputs.by_name(data, self.plan_.columns)
-        return judged(self._fitted(), source_of(rows, y, sample_weight, self.key, groups), by)
+        return judged(self._fitted(), source_of(rows, y, sample_weight, self.key, groups), by, overlap=overlap)
 
     def _model(self) -> Model:
         model = self._fitted().model
@@ -282,18 +295,3 @@ class FittedPipeline(SklearnContract):
             return np.array(features.names, dtype=object)
         name = model.estimator.rpartition(".")[2].lower()
         return np.array([f"{name}{at}" for at in range(model.body.n_outputs)], dtype=object)
-
-    def set_output(self, *, transform: str | None = None, predict: str | None = None) -> Self:
-        """The kind that results leave in from now on: "arrow", "numpy", "pandas", "polars", or "default".
-
-        Args:
-            transform: what `transform` gives.
-            predict: what `predict` gives: "numpy" for those of scikit-learn's that reshape predictions, as
-                StackingRegressor does, where rows are data frames.
-        """
-        wanted = {name: kind for name, kind in (("transform", transform), ("predict", predict)) if kind is not None}
-        for kind in wanted.values():
-            checked_kind(kind, "default")
-        # Under this name scikit-learn's clone takes it along.
-        self._sklearn_output_config = {**self.__dict__.get("_sklearn_output_config", {}), **wanted}
-        return self

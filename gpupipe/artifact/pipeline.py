@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from gpupipe.artifact import format as artifact
 from gpupipe.artifact.manifest import plain
+from gpupipe.artifact.seen import NOTHING_SEEN, Provenance, load_seen
 from gpupipe.backends.backend import Backend, backend_for
 from gpupipe.backends.conform import conform
 from gpupipe.backends.features import FittedFeatures
@@ -25,6 +26,7 @@ from gpupipe.schema import Schema, String
 from gpupipe.sources.border import to_arrow, to_column
 
 KIND = "gpupipe.pipeline"
+SEEN = "seen"  # the note of the rows that the fit has seen
 MAX_MESSAGE = 2_000  # characters
 FEW_WORDS, MAX_WORDS = 8, 2**27  # bytes of text, times the square of the most words in a run
 MAX_PROBE, MAX_TEXT = 1024, 2**24  # rows, of which a few are kept; bytes in a column of text
@@ -42,6 +44,7 @@ class Fit:
         probe: a few training rows, scored when saved and again when loaded; None: none.
         notes: lineage and evaluation, plain JSON, for people.
         groups: the expression of what a ranker's rows are ranked in, or None.
+        seen: which rows the fit has seen, for an evaluation to know them again.
     """
 
     features: FittedFeatures
@@ -52,6 +55,7 @@ class Fit:
     probe: Frame | None
     notes: Mapping[str, Any]
     groups: Node | None = None
+    seen: Provenance = NOTHING_SEEN
 
     def digest(self) -> str:
         """SHA-256 of the feature state: expressions, schema and learned values. The model has its own."""
@@ -75,7 +79,7 @@ class Fit:
             "model": None,
             "outputs": self.features.names,
             "state_digest": state_digest(self._plan(), shapes, state),
-            "notes": dict(self.notes),
+            "notes": {**self.notes, **({SEEN: seen} if (seen := self.seen.noted()) else {})},
         }
         arrays: dict[str, Mapping[str, Any]] = {"state": state} if state else {}
         blobs: dict[str, bytes] = {}
@@ -155,7 +159,8 @@ def _restored(contents: artifact.Contents, backend: Backend) -> Fit:
         raise ArtifactCorruptError("The artifact's model is not one of its features.")
     probe = _probe(table, plan.columns, plan.schema)
     task = document["plan"]["task"]
-    fit = Fit(features, model, target, weights, task, probe, {**notes, "digest": contents.digest}, groups)
+    lineage = {**{name: note for name, note in notes.items() if name != SEEN}, "digest": contents.digest}
+    fit = Fit(features, model, target, weights, task, probe, lineage, groups, load_seen(notes.get(SEEN)))
     if probe is not None and table is not None:
         _refuse_long(plan, probe)
         _check(fit, probe, table)

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from gpupipe.errors import counted
-from gpupipe.evaluation.report import Evaluation, Metric
+from gpupipe.evaluation.report import Evaluation, Metric, seen_too
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -19,12 +19,14 @@ class SeveralEvaluations:
         metrics: of all targets together: ``accuracy``, the share of rows in which every target is right, or ``r2``,
             the plain mean of the targets'; without intervals.
         targets: the evaluation of each target by its name.
+        rows_seen: how many of the rows the fit is known to have seen, where they were allowed; else None.
     """
 
     kind: str
     n_rows: int
     metrics: Mapping[str, Metric]
     targets: Mapping[str, Evaluation]
+    rows_seen: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values; ``["targets"]["price"]["metrics"]["r2"]`` is ``{"value", "low", "high"}``."""
@@ -33,6 +35,7 @@ class SeveralEvaluations:
             "n_rows": self.n_rows,
             "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
             "targets": {name: found.to_dict() for name, found in self.targets.items()},
+            **({} if self.rows_seen is None else {"rows_seen": self.rows_seen}),
         }
 
     def __repr__(self) -> str:
@@ -48,4 +51,5 @@ class SeveralEvaluations:
             f"{what[name]} {'–' if metric.value is None else format(metric.value, '.4f')}"
             for name, metric in self.metrics.items()
         )
-        return f"Evaluation of {counted(len(self.targets), 'target')} on {counted(self.n_rows, 'row')}: {told}"
+        rows = counted(self.n_rows, "row") + seen_too(self.rows_seen)
+        return f"Evaluation of {counted(len(self.targets), 'target')} on {rows}: {told}"

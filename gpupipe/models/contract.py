@@ -18,6 +18,7 @@ from gpupipe import optional
 from gpupipe.errors import NotFittedError, ParameterError, UnavailableError, UnsupportedEstimatorError, nearest
 from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
+from gpupipe.sources.kinds import checked_kind
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 _SUPERVISED = ("classifier", "regressor", "ranker")  # those that have a score
@@ -67,6 +68,21 @@ class SklearnContract:
             self.model.set_params(**params)
         except ValueError as error:  # the library's own words list what there is
             raise ParameterError(f"The pipeline's model, a {type(self.model).__name__}, refused: {error}") from error
+
+    def set_output(self, *, transform: str | None = None, predict: str | None = None) -> Self:
+        """The kind that results leave in from now on: "arrow", "numpy", "pandas", "polars", or "default".
+
+        Args:
+            transform: what `transform` gives.
+            predict: what `predict` gives: "numpy" for those of scikit-learn's that reshape predictions, as
+                StackingRegressor does, where rows are data frames.
+        """
+        wanted = {name: kind for name, kind in (("transform", transform), ("predict", predict)) if kind is not None}
+        for kind in wanted.values():
+            checked_kind(kind, "default")
+        # Under this name scikit-learn's clone takes it along.
+        self._sklearn_output_config = {**self.__dict__.get("_sklearn_output_config", {}), **wanted}
+        return self
 
     def _kind_of_model(self) -> str | None:
         trained: Model | None = self.__dict__.get("model_")

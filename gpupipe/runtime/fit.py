@@ -29,6 +29,7 @@ from gpupipe.runtime.execute import no_rows, run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples, group_identity, labels_of
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.provenance import keyed_by, provenance
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.schema import Schema
@@ -173,8 +174,9 @@ def run_fit(
             features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress), backend)
         model: Model | None = None
         notes: dict[str, Any] = {"key": declared.key} if declared.key else {}
+        row_ids: Values | None = None
         if declared.model is not None:
-            model, found = _trained(declared, features, rows, validation, pool, progress, clock)
+            model, found, row_ids = _trained(declared, features, rows, validation, pool, progress, clock)
             notes |= found
         probe = _probe(rows)
     progress.end()
@@ -193,7 +195,9 @@ def run_fit(
         read_again=rows.read_again,
     )
     task, groups = declared.task, declared.groups
-    kept = Fit(features, model, declared.target, declared.weights, task, probe, notes, groups)
+    keys = keyed_by(source, None if declared.key else groups), row_ids
+    seen = provenance(source, validation, plan.fit_columns, keys)
+    kept = Fit(features, model, declared.target, declared.weights, task, probe, notes, groups, seen)
     return Outcome(kept, report, rows)
 
 
@@ -205,7 +209,7 @@ def _trained(
     pool: Executor,
     progress: Progress,
     clock: Clock,
-) -> tuple[Model, dict[str, Any]]:
+) -> tuple[Model, dict[str, Any], Values]:
     row = describe(declared.model)
     with clock.stage("features"):
         found = examples(features.for_training(), rows, pool, progress)
@@ -220,7 +224,7 @@ def _trained(
                     checked_rows(unseen, other, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
     with clock.stage("training"):
-        return taught(declared, features, found, rows, held)
+        return (*taught(declared, features, found, rows, held), found.row_ids)
 
 
 def taught(

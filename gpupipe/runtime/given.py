@@ -18,8 +18,9 @@ from gpupipe.expr.node import Node, make
 from gpupipe.models.contract import warn_of_column_vector
 from gpupipe.runtime.inputs import Inputs
 from gpupipe.schema import Schema
+from gpupipe.sources.addresses import Memory
 from gpupipe.sources.files import CSV, find_files, format_of
-from gpupipe.sources.listing import is_paths
+from gpupipe.sources.listing import is_paths, list_rows
 from gpupipe.sources.memory import table_of
 from gpupipe.sources.source import Source, scan
 
@@ -57,7 +58,9 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None, groups: Any =
         raise ParameterError(
             "y, sample_weight and groups go with data in memory; for a Source, declare target, weights and groups."
         )
-    source = scan(attached(table_of(X)[0], extra)) if extra else scan(X)
+    if not extra:
+        return scan(X).with_key(key) if key else scan(X)
+    source = Source(list_rows(attached(table_of(X)[0], extra), memory=Memory(X, extra)))
     return source.with_key(key) if key else source
 
 

@@ -43,6 +43,9 @@ class CsvPartition(Partition):
         stored = self.file.size if is_compressed(path) else len(text.octets)
         return Reading(frame_of(table, columns, self.row_ids()), stored)
 
+    def origin(self) -> tuple[ListedFile, int]:
+        return self.file, self.offset
+
     def place(self, position: int | None) -> Place:
         if position is None:
             return Place(self.file.path)

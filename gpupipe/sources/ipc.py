@@ -56,6 +56,9 @@ class IpcPartition(Partition):
         frame = frame_of(rows, columns, self.row_ids(), self.types)
         return Reading(frame, rows.select(columns).nbytes)
 
+    def origin(self) -> tuple[ListedFile, int]:
+        return self.file.listed, self.offset
+
     def place(self, position: int | None) -> Place:
         if position is None:
             return Place(self.file.listed.path)

@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpupipe.errors import DataError, FileFormatError, SourceAccessError, SourceNotFoundError
 
@@ -17,6 +17,12 @@ class ListedFile:
     size: int
     changed_ns: int
     inode: int
+    device: int = field(default=0, compare=False)  # a network's may be mounted anew
+
+    @property
+    def identity(self) -> tuple[int, int, int, int]:
+        """What tells the file from others, under whatever name."""
+        return self.device, self.inode, self.size, self.changed_ns
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -51,7 +57,7 @@ def listed(path: str) -> ListedFile:
         raise FileFormatError(
             "it is a pipe, a socket or a device, which cannot be read twice. Write it to a file first."
         ).of(path)
-    return ListedFile(path, found.st_size, found.st_mtime_ns, found.st_ino)
+    return ListedFile(path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev)
 
 
 @contextmanager

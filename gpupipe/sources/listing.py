@@ -6,6 +6,7 @@ from typing import Any
 
 from gpupipe.errors import ParameterError, SchemaMismatchError
 from gpupipe.schema import DType, Field, Schema, parse_dtype
+from gpupipe.sources.addresses import Memory
 from gpupipe.sources.csv import list_csv
 from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
 from gpupipe.sources.ipc import list_ipc
@@ -26,8 +27,12 @@ def list_rows(
     schema: Schema | Mapping[str, DType | str] | None = None,
     partitions: int | None = None,
     partition_bytes: int | None = None,
+    memory: Memory | None = None,
 ) -> Listing:
     """What is known of `data` without reading rows (CSV is the exception: read once for types and counts).
+
+    Args:
+        memory: what a table was made of; None: it is as it was given.
 
     Raises:
         ParameterError: `partitions` or `partition_bytes` below 1, or both given.
@@ -39,7 +44,7 @@ def list_rows(
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise ParameterError(f"{name}={value!r} is no count. It takes an integer of at least 1.")
     wanted = {name: _dtype_of(field) for name, field in (schema or {}).items()}
-    listing = _read(data, wanted, partitions, partition_bytes)
+    listing = _read(data, wanted, partitions, partition_bytes, memory)
     _check(listing, wanted)
     return listing
 
@@ -61,12 +66,12 @@ def is_paths(data: Any) -> bool:
     return isinstance(data, str | os.PathLike)
 
 
-def _read(data: Any, wanted: Wanted, partitions: int | None, size: int | None) -> Listing:
+def _read(data: Any, wanted: Wanted, partitions: int | None, size: int | None, memory: Memory | None) -> Listing:
     if is_paths(data):
         paths = find_files(data)
         return _READERS[format_of(paths)](paths, wanted, partitions, size)
     table, refused = table_of(data)
-    return list_table(table, partitions, size, refused)
+    return list_table(table, partitions, size, refused, memory or Memory(data))
 
 
 def _check(listing: Listing, wanted: Wanted) -> None:

@@ -23,15 +23,21 @@ from gpupipe.errors import (
     counted,
 )
 from gpupipe.schema import Field, Schema
+from gpupipe.sources.addresses import Memory
 from gpupipe.sources.border import refused_columns, schema_of
 from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
 
 
 @dataclass(frozen=True, eq=False)
 class TablePartition(Partition):
-    """A slice of a table in memory."""
+    """A slice of a table in memory, from its row `start` on."""
 
     table: pa.Table = field(repr=False)
+    memory: Memory | None = field(default=None, repr=False)
+    start: int = 0
+
+    def origin(self) -> tuple[Memory, int] | None:
+        return None if self.memory is None else (self.memory, self.start)
 
     def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
         return Reading(frame_of(self.table, columns, self.row_ids()), self.column_bytes(columns))
@@ -41,7 +47,11 @@ class TablePartition(Partition):
 
 
 def list_table(
-    table: pa.Table, partitions: int | None, partition_bytes: int | None, refused: Mapping[str, str]
+    table: pa.Table,
+    partitions: int | None,
+    partition_bytes: int | None,
+    refused: Mapping[str, str],
+    memory: Memory | None = None,
 ) -> Listing:
     """Slices of a table as partitions: exactly `partitions` (never more than rows), or by size.
 
@@ -53,15 +63,15 @@ def list_table(
     bounds = slice_bounds(table.num_rows, max(1, min(wanted, table.num_rows)))
     return Listing(
         schema,
-        tuple(_slice(table, first, last) for first, last in bounds),
+        tuple(_slice(table, first, last, memory) for first, last in bounds),
         {**refused_columns(table.schema), **refused},
         f"a table in memory of {counted(table.num_rows, 'row')}",
     )
 
 
-def _slice(table: pa.Table, first: int, last: int) -> TablePartition:
+def _slice(table: pa.Table, first: int, last: int, memory: Memory | None) -> TablePartition:
     part = table.slice(first, last - first)
-    return TablePartition(first, last - first, part.nbytes, part)
+    return TablePartition(first, last - first, part.nbytes, part, memory, first)
 
 
 def slice_bounds(n_rows: int, parts: int) -> list[tuple[int, int]]:

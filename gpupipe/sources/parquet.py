@@ -61,6 +61,9 @@ class ParquetPartition(Partition):
         stored = (metadata.row_group(group.number).column(at) for group in groups for at in places)
         return Reading(frame, sum(chunk.total_compressed_size for chunk in stored))
 
+    def origin(self) -> tuple[ListedFile, int]:
+        return self.file, self.offset
+
     def place(self, position: int | None) -> Place:
         if position is None:
             return Place(self.file.path)

@@ -130,6 +130,10 @@ class Partition(ABC):
         """The position of each row in the whole source, uint64."""
         return np.arange(self.first_row, self.first_row + self.n_rows, dtype=np.uint64)
 
+    def origin(self) -> tuple[Any, int] | None:
+        """What holds its rows, a ListedFile or Memory, and which row of that is its first; None where not known."""
+        return None
+
     def place(self, position: int | None) -> Place:
         """Where the row at a position in the whole source stands (None: whatever holds for all of its rows)."""
         return Place(row=position)

@@ -1,0 +1,190 @@
+"""Whether rows are among those that a fit has seen.
+
+Row by row, where it can be told: rows that stand in one place (`sources/origin.py`, `sources/addresses.py`) are the
+same, and what a fit's steps chose of them is found by taking them through those steps again. Nothing is read unless
+a source shares places with the fit's, and not even then where one split tells the two apart.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpupipe.artifact.seen import FIT, Provenance, Seen
+from gpupipe.backends.conform import as_planned
+from gpupipe.columns import Frame, Values
+from gpupipe.errors import DataError
+from gpupipe.hints import place_of
+from gpupipe.schema import DType, Schema
+from gpupipe.sources.addresses import Located, Memory
+from gpupipe.sources.join import Join
+from gpupipe.sources.listed import ListedFile
+from gpupipe.sources.origin import Stretch, shared, together
+from gpupipe.sources.partition import Comparison, Listing, Partition, Reading
+from gpupipe.sources.source import Source
+from gpupipe.sources.steps import Identify, Split, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Rows of a source that a fit has seen: how many, for what, and where the first of them stands."""
+
+    n_rows: int = 0
+    use: str = FIT
+    first: str = ""
+
+
+def overlap(seen: Provenance, source: Source) -> Overlap:
+    """The rows of a source that are known to have been seen."""
+    count, use, first = 0, FIT, ""
+    finders = [(part, _finder(part)) for part in seen.parts]
+    for index, partition in enumerate(source.partitions):
+        found = [(part, match) for part, find in finders for match in find(partition)]
+        found = [(part, match) for part, match in found if not _apart(part, match, source, partition)]
+        if not found:
+            continue
+        marked = np.zeros(partition.n_rows, bool)
+        for part, match in found:
+            marked[_chosen(part, match, source, partition)] = True
+        both = _kept(source, index, partition)
+        both = both[marked[both]]
+        if len(both) and not count:
+            use, first = _use_of(found, source, partition, int(both[0])), _place(partition, int(both[0]), source.label)
+        count += len(both)
+    return Overlap(count, use, first)
+
+
+def _kept(source: Source, index: int, partition: Partition) -> Values:
+    """The numbers in the partition of the rows that the source keeps."""
+    if not source.drops_rows:
+        return np.arange(partition.n_rows)
+    return (source.load(index, ()).positions - np.uint64(partition.first_row)).astype(np.int64)
+
+
+def _use_of(found: Sequence[tuple[Seen, Stretch]], source: Source, partition: Partition, row: int) -> str:
+    uses = [part.use for part, match in found if row in _chosen(part, match, source, partition)]
+    return FIT if FIT in uses else uses[0]
+
+
+def _place(partition: Partition, row: int, label: str) -> str:
+    place = partition.place(partition.first_row + row)
+    told = place_of(place.file, place.row_group, place.line, place.row, None)
+    return told if place.file else f"{told.lower()} of {label}"
+
+
+def _finder(part: Seen) -> Callable[[Partition], Iterator[Stretch]]:
+    """From a partition to the rows of it that `part` listed: their numbers in it, and the positions they had."""
+    again: dict[Memory, list[Stretch]] = {}
+
+    def find(partition: Partition) -> Iterator[Stretch]:
+        origin = partition.origin()
+        if origin is None:
+            return
+        holder, first = origin
+        if isinstance(holder, ListedFile):
+            known = part.files.of(holder)
+        elif holder in part.tables:
+            known = part.tables[holder]
+        else:
+            known = again[holder] if holder in again else again.setdefault(holder, _scanned_again(part, holder))
+        here = Stretch(range(first, first + partition.n_rows), range(partition.n_rows))
+        for there in known:
+            if (match := shared(here, there)) is not None:
+                yield match
+
+    return find
+
+
+def _scanned_again(part: Seen, memory: Memory) -> list[Stretch]:
+    """The rows of a table that stand where those of the fit's stand in every column that can be compared."""
+    if not part.columns or not all(place.is_alive for place in part.columns.values()):
+        return []
+    (listed,) = part.tables.values()
+    here = memory.places(part.columns)
+    matches = [[] if place is None else _in_both(place, part.columns[name]) for name, place in here.items()]
+    if any(match != matches[0] for match in matches):
+        return []
+    inside = [shared(Stretch(match.positions, match.rows), rows) for match in matches[0] for rows in listed]
+    return [match for match in inside if match is not None]
+
+
+def _in_both(here: Located, there: Located) -> list[Stretch]:
+    """Rows of one column in memory that are rows of another."""
+    low, high = (np.array([end(s.rows[0], s.rows[-1]) for s in there.stretches], float) for end in (min, max))
+    found = []
+    for one in here.stretches:
+        near = (low <= max(one.rows[0], one.rows[-1])) & (high >= min(one.rows[0], one.rows[-1]))
+        matches = (shared(one, there.stretches[at]) for at in np.flatnonzero(near))
+        found += [match for match in matches if match is not None]
+    return together(found)
+
+
+# -- what the fit's steps chose ---------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class _Again(Partition):
+    """Rows of a partition at the positions that they had in another source."""
+
+    partition: Partition
+    match: Stretch
+    types: Schema
+
+    def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
+        frame = as_planned(self.partition.load(columns), self.types)
+        rows = np.array(self.match.rows, np.int64)
+        taken = frame if len(rows) == frame.n_rows and self.match.rows.step == 1 else frame.take(rows)
+        positions = np.array(self.match.positions, np.uint64)
+        return Reading(Frame(taken.columns, len(rows), positions, rows.astype(np.uint64)), 0)
+
+    def column_bytes(self, columns: Sequence[str]) -> int:
+        return self.partition.column_bytes(columns)
+
+
+def _chosen(part: Seen, match: Stretch, source: Source, partition: Partition) -> Values:
+    """The numbers in the partition of those rows that the fit's steps kept; none where that cannot be told."""
+    if not part.steps:
+        return np.array(match.rows, np.int64)
+    types = Schema(part.types)
+    if any(name not in source._listing.schema for name in types):
+        return np.zeros(0, np.int64)
+    again = _Again(0, len(match.rows), 0, partition, match, types)
+    try:
+        frame = Source(Listing(types, (again,), {}, source.label), part.steps).load(0, ())
+    except DataError:  # columns of other types than the fit's: these rows are not known to be its
+        return np.zeros(0, np.int64)
+    return frame.positions.astype(np.int64)
+
+
+def _apart(part: Seen, match: Stretch, source: Source, partition: Partition) -> bool:
+    """Whether one split put the fit's rows on one side and the source's on the other: nothing need be read."""
+    theirs = [step for step in source._steps if isinstance(step, Split)]
+    for number, mine in enumerate(part.steps):
+        if not isinstance(mine, Split):
+            continue
+        for other in theirs:
+            same = (mine.share, mine.seed, mine.depth, mine.key) == (other.share, other.seed, other.depth, other.key)
+            if same and mine.inside != other.inside and _of_one_value(part, number, other, match, source, partition):
+                return True
+    return False
+
+
+def _of_one_value(
+    part: Seen, number: int, other: Split, match: Stretch, source: Source, partition: Partition
+) -> bool:
+    """Whether two splits decide by the same number of a row: its position, or the same column of it."""
+    before = part.steps[:number], source._steps[: source._steps.index(other)]
+    names = [_identity(steps, other.key) for steps in before]
+    if names[0] != names[1]:
+        return False
+    if names[0] is None:
+        return match.positions.step == match.rows.step and match.positions[0] == partition.first_row + match.rows[0]
+    joined = any(isinstance(step, Join) and names[0] in step.adds for steps in before for step in steps)
+    return not joined and _type_of(source, names[0]) == part.types.get(names[0])
+
+
+def _identity(steps: Sequence[Step], key: str | None) -> str | None:
+    return key or next((step.name for step in reversed(steps) if isinstance(step, Identify)), None)
+
+
+def _type_of(source: Source, name: str) -> DType | None:
+    schema = source._listing.schema
+    return schema[name].dtype if name in schema else None
