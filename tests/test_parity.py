@@ -166,7 +166,8 @@ def has(node: Node, names: Any) -> bool:
 
 def learned_parts(entry: Any) -> list[tuple[Any, Any]]:
     """(value, keys) of what was learned, and of its folds."""
-    return [(part.value, part.keys) for part in (entry, entry.by_fold) if part is not None]
+    folds = [] if entry.by_fold is None else [(entry.by_fold, ())]
+    return [(entry.value, entry.keys), *folds]
 
 
 def close(a: Column, b: Column, allowed: float) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.backends.keys import KeyIndex, ValueIndex
+from gpupipe.backends.indexes import KeyIndex, ValueIndex, same_keys
 from gpupipe.backends.registers import height, spread
 from gpupipe.backends.strings import over_strings
 from gpupipe.backends.text import hash_strings
@@ -27,16 +27,11 @@ class Tables:
     def __init__(self, fitted: Fitted) -> None:
         self.fitted = fitted
         self._values: dict[Any, ValueIndex] = {}
-        self._keys: dict[tuple[int, bool], KeyIndex] = {}
+        self._keys: dict[int, KeyIndex] = {}
 
     def learned(self, node: Node) -> Learned:
         """What a state, table or lookup node refers to."""
-        entry = self.fitted.slots[node["slot"]][node.get("component", 0)]
-        if node.get("by_fold", False):
-            if entry.by_fold is None:
-                raise InternalError("Out-of-fold values exist only while fitting.")
-            return entry.by_fold
-        return entry
+        return self.fitted.slots[node["slot"]][node.get("component", 0)]
 
     def entries(self, table: Node) -> ValueIndex:
         """The index of a vocabulary."""
@@ -52,11 +47,13 @@ class Tables:
         return self._values[node]
 
     def groups(self, lookup: Node) -> KeyIndex:
-        """The index of a lookup's keys: one for all components."""
-        key = (lookup["slot"], lookup["by_fold"])
-        if key not in self._keys:
-            self._keys[key] = KeyIndex(self.learned(lookup).keys)
-        return self._keys[key]
+        """The index of a lookup's keys: one for all components, and for all statistics over the same keys."""
+        slot = lookup["slot"]
+        if slot not in self._keys:
+            keys = self.learned(lookup).keys
+            alike = (index for index in self._keys.values() if same_keys(index.keys, keys))
+            self._keys[slot] = next(alike, None) or KeyIndex(keys)
+        return self._keys[slot]
 
 
 def _literals(values: tuple[Any, ...], dtype: str) -> Column:
@@ -84,12 +81,20 @@ def codes(tables: Tables, node: Node, x: Column) -> Column:
 def lookup(tables: Tables, node: Node, *keys: Column) -> Column:
     """The learned value of each row's group; null where the group was not seen."""
     size = height(keys)
-    at = tables.groups(node).find([spread(key, size) for key in keys])
-    value = tables.learned(node).value
+    entry = tables.learned(node)
+    value, at = entry.value, np.zeros(size, np.int64)
+    plain = keys[:-1] if node["by_fold"] else keys
+    if plain:
+        at = tables.groups(node).find([spread(key, size) for key in plain])
+    if node["by_fold"]:
+        if entry.by_fold is None:
+            raise InternalError("Out-of-fold values exist only while fitting.")
+        at = np.where(at < 0, at, at + spread(keys[-1], size).values * len(value))
+        value = entry.by_fold
     seen = at >= 0
     if len(value) == 0:
         return _all_null(value, size)
-    found = value.take(np.where(seen, at, 0))
+    found = value.take(at if seen.all() else np.where(seen, at, 0))
     valid = seen if found.valid is None else seen & found.valid
     return Column(found.dtype, found.values, None if valid.all() else valid)
 

@@ -1,4 +1,4 @@
-"""Keys: rows into groups, and values back to their groups. -0.0 equals 0.0, null is a key of its own, NaN is none."""
+"""Keys: rows into groups. -0.0 equals 0.0, null is a key of its own, NaN is none."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +10,6 @@ import pyarrow.compute as pc
 from gpupipe.columns import Column, Values
 from gpupipe.schema import String
 
-_FEW_ROWS = 64  # up to here a dictionary of Python values is quicker than building hash tables
-_DENSE = 65_536  # a table of so many places costs less than a search
 _SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
@@ -147,7 +145,7 @@ def _unlike_the_one_before(column: Column) -> Values:
     return np.asarray((changed & both) | (column.valid[1:] != column.valid[:-1]))
 
 
-def _column_ranks(column: Column) -> tuple[Values, Column]:
+def column_ranks(column: Column) -> tuple[Values, Column]:
     """Ranks with nulls after all values and -1 for NaN, and the distinct keys, a null last if there is one."""
     nan = is_nan(column)
     valid = np.ones(len(column), bool) if column.valid is None else column.valid
@@ -182,10 +180,10 @@ def factorize(columns: Sequence[Column]) -> tuple[Values, list[Column]]:
     Returns:
         The group of each row (int64; -1 where a key is NaN) and the keys of each group, sorted, nulls last.
     """
-    ranks, uniques = _column_ranks(columns[0])
+    ranks, uniques = column_ranks(columns[0])
     keys = [uniques]
     for column in columns[1:]:
-        inner, distinct = _column_ranks(column)
+        inner, distinct = column_ranks(column)
         usable = (ranks >= 0) & (inner >= 0)
         combined = ranks * max(len(distinct), 1) + inner
         chosen = np.flatnonzero(usable)
@@ -195,106 +193,3 @@ def factorize(columns: Sequence[Column]) -> tuple[Values, list[Column]]:
         ranks = np.full(len(ranks), -1, np.int64)
         ranks[chosen] = dense
     return ranks, keys
-
-
-class _Places:
-    """From whole numbers to their places in a list of distinct ones: a table where they are dense, else a search."""
-
-    def __init__(self, numbers: Values, span: int) -> None:
-        self._table: Values | None = None
-        if span <= max(_DENSE, 8 * len(numbers)):
-            # One entry more, always -1, is where negative numbers and those beyond the table are sent.
-            self._table = np.full(span + 1, -1, np.int64)
-            self._table[numbers] = np.arange(len(numbers))
-            return
-        self._order = np.argsort(numbers, kind="stable")
-        self._sorted = numbers[self._order]
-
-    def of(self, numbers: Values) -> Values:
-        """int64 place of each number; -1 where it is not listed."""
-        if self._table is not None:
-            beyond = len(self._table) - 1
-            return self._table[np.where((numbers < 0) | (numbers > beyond), beyond, numbers)]
-        place = np.minimum(np.searchsorted(self._sorted, numbers), len(self._sorted) - 1)
-        return np.where(self._sorted[place] == numbers, self._order[place], -1)
-
-
-class ValueIndex:
-    """From values to their positions in a list of distinct values."""
-
-    def __init__(self, entries: Column) -> None:
-        self._entries = entries
-        valid = np.ones(len(entries), bool) if entries.valid is None else entries.valid
-        nulls = np.flatnonzero(~valid)
-        self._null = int(nulls[0]) if len(nulls) else -1
-        self._at = np.flatnonzero(valid)
-        self._by_value: dict[Any, int] | None = None
-        if entries.dtype == String:
-            self._strings = entries.values.take(pa.array(self._at)) if len(nulls) else entries.values
-        else:
-            bits = ordered_bits(entries)[self._at]
-            self._low = int(bits.min()) if len(bits) else 0
-            span = int(bits.max()) - self._low + 1 if len(bits) else 0
-            # Distances beyond int64 wrap, the same for entries and for what is looked up.
-            self._places = _Places(bits - np.int64(self._low) if span < 2**63 else bits, span)
-            self._shifted = span < 2**63
-
-    def find(self, column: Column) -> Values:
-        """int64 position of each row's value; -1 where it is not listed (NaN never is)."""
-        found = self._strings_at(column) if self._entries.dtype == String else self._numbers_at(column)
-        if column.valid is not None:
-            found = np.where(column.valid, found, self._null)
-        return found
-
-    def _numbers_at(self, column: Column) -> Values:
-        bits = ordered_bits(column)
-        if not len(self._at):
-            return np.full(len(column), -1, np.int64)
-        place = self._places.of(bits - np.int64(self._low) if self._shifted else bits)
-        found = np.append(self._at, -1)[place]
-        nan = is_nan(column)
-        return found if nan is None else np.where(nan, -1, found)
-
-    def _strings_at(self, column: Column) -> Values:
-        if column.is_dictionary:
-            if len(column) < len(column.values.dictionary):
-                return self._plain_at(column.values.dictionary_decode())
-            of_entry = np.append(self._plain_at(column.values.dictionary), -1)
-            indices = column.values.indices
-            return of_entry[np.asarray(indices.fill_null(len(of_entry) - 1) if indices.null_count else indices)]
-        return self._plain_at(column.values)
-
-    def _plain_at(self, strings: Any) -> Values:
-        if len(strings) <= _FEW_ROWS:
-            if self._by_value is None:
-                self._by_value = dict(zip(self._strings.to_pylist(), self._at.tolist(), strict=True))
-            return np.array([self._by_value.get(text, -1) for text in strings.to_pylist()], np.int64)
-        found = np.asarray(pc.index_in(strings, value_set=self._strings).fill_null(-1)).astype(np.int64)
-        return np.append(self._at, -1)[found]
-
-
-class KeyIndex:
-    """From the keys of rows to the position of their group in a table of distinct keys."""
-
-    def __init__(self, keys: Sequence[Column]) -> None:
-        ranks, uniques = _column_ranks(keys[0])
-        self._first = ValueIndex(uniques)
-        self._further: list[tuple[ValueIndex, int, _Places]] = []
-        for key in keys[1:]:
-            inner, distinct = _column_ranks(key)
-            size = max(len(distinct), 1)
-            combined = ranks * size + inner
-            # Ranks stay below the number of groups, so that any number of wide keys fits int64.
-            span = (int(ranks.max()) + 1) * size if len(ranks) else 0
-            ranks, at = dense_ranks(combined)
-            self._further.append((ValueIndex(distinct), size, _Places(combined[at], span)))
-        self._row_of = np.full(len(ranks) + 1, -1, np.int64)
-        self._row_of[ranks] = np.arange(len(ranks))
-
-    def find(self, columns: Sequence[Column]) -> Values:
-        """int64 position of each row's group; -1 where there is none."""
-        ranks = self._first.find(columns[0])
-        for column, (index, size, places) in zip(columns[1:], self._further, strict=True):
-            at = index.find(column)
-            ranks = places.of(np.where((ranks < 0) | (at < 0), -1, ranks * size + at))
-        return self._row_of[ranks]  # the last entry, where -1 points, is -1

@@ -3,9 +3,9 @@
 import numpy as np
 
 from gpupipe.backends.finish import FINISH, place, vocabulary
-from gpupipe.backends.states.gathering import by_fold, without_fold
+from gpupipe.backends.states.gathering import outside_each, without_fold
 from gpupipe.backends.states.state import State
-from gpupipe.columns import Column, concat
+from gpupipe.columns import Column, Values, concat
 from gpupipe.compiler.fitted import Learned
 from gpupipe.compiler.scans import Gather, Slot
 from gpupipe.schema import DType
@@ -24,11 +24,18 @@ def learned(slot: Slot, gather: Gather, state: State, dtype: DType) -> Learned:
         return Learned(places, keys)
     if not gather.folds:
         return _finished(slot, state, dtype)
-    full = _finished(slot, without_fold(state), dtype)
-    parts = [_finished(slot, by_fold(state, fold), dtype) for fold in range(gather.folds)]
-    value = concat([part.value for part in parts])
-    keys = tuple(concat([part.keys[index] for part in parts]) for index in range(len(parts[0].keys)))
-    return Learned(full.value, full.keys, by_fold=Learned(value, keys))
+    whole = without_fold(state)
+    full = _finished(slot, whole, dtype)
+    outside = [outside_each(state, whole, fold) for fold in range(gather.folds)]
+    parts = [_where_seen(_finished(slot, part, dtype).value, part.rows) for part in outside]
+    return Learned(full.value, full.keys, by_fold=concat(parts))
+
+
+def _where_seen(value: Column, rows: Values) -> Column:
+    """Null where a group has no row."""
+    seen = rows > 0
+    valid = seen if value.valid is None else seen & value.valid
+    return Column(value.dtype, value.values, None if valid.all() else valid)
 
 
 def _finished(slot: Slot, state: State, dtype: DType) -> Learned:

@@ -15,13 +15,14 @@ class Learned:
         value: without keys, a column of one row; with keys, a row for each group; for a vocabulary, its entries.
         keys: the groups' keys, columns as long as `value`, sorted; none without keys.
         counts: for a vocabulary, how often each entry occurred; else None.
-        by_fold: the same for each fold's training rows, the fold number as a last key; None where not kept.
+        by_fold: for each fold a value for each row of `value`, of the rows outside that fold, null where there are
+            none; one fold below the other. None where not kept.
     """
 
     value: Column
     keys: tuple[Column, ...] = ()
     counts: Values | None = None
-    by_fold: "Learned | None" = None
+    by_fold: Column | None = None
 
 
 @dataclass(slots=True)

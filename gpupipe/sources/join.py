@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpupipe.backends.keys import KeyIndex, is_nan
+from gpupipe.backends.indexes import KeyIndex
+from gpupipe.backends.keys import is_nan
 from gpupipe.columns import Column, Frame, Values, concat
 from gpupipe.errors import DuplicateKeyError, DuplicateNameError, ParameterError, TypeMismatchError
 from gpupipe.schema import DType, Field, Schema, String, UInt64

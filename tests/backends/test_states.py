@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from gpupipe.backends.finish import FINISH, vocabulary
 from gpupipe.backends.states.gathering import (
-    by_fold,
     gather,
     merge,
+    outside_each,
     outside_fold,
     with_rows,
     without_fold,
@@ -146,9 +146,13 @@ def test_folds_come_out_of_one_state(kind):
     for fold in range(3):
         outside = [at for at, f in enumerate(folds) if f != fold]
         part = outside_fold(state, fold)
-        assert by_fold(state, fold).keys[-1].values.tolist() == [fold] * part.n_groups
         of_those = expected(op, [values[at] for at in outside], [[key[at] for at in outside]], Int64)
         same(finished(op, part, Int64), of_those)
+        aligned = outside_each(state, without_fold(state), fold)
+        assert plain(aligned.keys[0]) == plain(without_fold(state).keys[0])
+        seen = {key: value for key, value in finished(op, aligned, Int64).items() if key in of_those}
+        same(seen, of_those)
+        assert [rows == 0 for rows in aligned.rows] == [key not in of_those for key in finished(op, aligned, Int64)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,6 @@ from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import Entries, Groups, State
 from gpupipe.columns import Column, Values, concat, taken_from
 from gpupipe.errors import NonFiniteError
-from gpupipe.schema import Int64
 
 _NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
 
@@ -123,8 +122,10 @@ def outside_fold(state: State, fold: int) -> State:
     return regroup(state, keys, groups, outside)
 
 
-def by_fold(state: State, fold: int) -> State:
-    """The state of the rows outside `fold`, which stays the last key: what a row of that fold may know."""
-    part = outside_fold(state, fold)
-    part.keys = [*part.keys, Column(Int64, np.full(part.n_groups, fold, np.int64))]
-    return part
+def outside_each(state: State, whole: State, fold: int) -> State:
+    """The state of the rows whose last key, the fold, is another, by the groups of `whole`: the state without folds."""
+    outside = state.keys[-1].values != fold
+    groups = np.zeros(state.n_groups, np.int64)
+    if whole.keys:
+        groups, _ = grouping.runs(state.keys[:-1])
+    return regroup(state, whole.keys, groups, outside)
