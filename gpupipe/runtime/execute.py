@@ -19,6 +19,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
 from gpupipe.errors import EmptyDataError, counted
 from gpupipe.expr.node import Node, show
+from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.named import named
 from gpupipe.runtime.progress import Progress
@@ -36,9 +37,9 @@ def workers(count: int) -> Iterator[Executor]:
 
 
 def over_partitions(
-    rows: Rows, work: Callable[[int, Frame], Result], pool: Executor, progress: Progress
+    rows: Rows, work: Callable[[int, Frame], Result], pool: Executor, progress: Progress, first: int = 0
 ) -> list[Result]:
-    """`work` on the frame of every partition, on all cores; results in the order of partitions."""
+    """`work` on the frame of every partition from the `first` on, on all cores; results in the order of partitions."""
 
     def one(index: int) -> Result:
         frame = rows.frame(index)
@@ -47,11 +48,16 @@ def over_partitions(
         progress.advance(frame.n_rows)
         return result
 
-    return list(pool.map(one, range(rows.n_partitions)))
+    return list(pool.map(one, range(first, rows.n_partitions)))
 
 
-def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress: Progress) -> Fitted:
+def run_scans(
+    plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress: Progress, carried: Carried | None = None
+) -> Fitted:
     """What all scans of the plan learn.
+
+    Args:
+        carried: the states of the first scan that earlier rows left, and where this one's are kept.
 
     Raises:
         EmptyDataError: a statistic of a column that holds no value, or of no rows.
@@ -62,7 +68,11 @@ def run_scans(plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress
         progress.begin(f"scan {scan.level} of {len(plan.scans)}", rows)
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         bound = bind_scan(scan, binder)
-        states = gathered(bound, backend.prepare(bound.outputs, binder.info, Tables(fitted)), rows, pool, progress)
+        prepared = backend.prepare(bound.outputs, binder.info, Tables(fitted))
+        if carried is None or scan.level > 1:
+            states = gathered(bound, prepared, rows, pool, progress)
+        else:
+            states = carried.merged(bound, gathered(bound, prepared, rows, pool, progress, first=carried.first))
         finish(plan, scan, bound, refined(bound, states), fitted, rows)
     return fitted
 
@@ -74,10 +84,12 @@ def gathered(
     pool: Executor,
     progress: Progress,
     fold_of: Callable[[int, Frame], Column] | None = None,
+    first: int = 0,
 ) -> list[State]:
     """The states of one trip over all rows, in the order of the scan's intakes.
 
     Args:
+        first: the first partition to take in.
         fold_of: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
     """
     merging = Merging(bound.intakes)
@@ -86,7 +98,7 @@ def gathered(
         last = [] if fold_of is None else [fold_of(index, frame)]
         merging.add(_states_of(bound, prepared.columns(frame), frame.n_rows, last))
 
-    over_partitions(rows, work, pool, progress)
+    over_partitions(rows, work, pool, progress, first)
     return merging.states()
 
 

@@ -27,7 +27,8 @@ _DIGEST = _digest_of_sources()
 
 def part(function: Callable[..., Any]) -> Any:
     """Compile a function that only kernels call: no Python entry, not cached by itself."""
-    return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(fastmath=False, **options)(function)  # said, or it would take its caller's rules
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -44,3 +45,16 @@ def kernel(function: Callable[..., Any]) -> Any:
         return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # no folder to cache in
         return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+def summing(function: Callable[..., Any]) -> Any:
+    """A kernel in which LLVM may add in any order: only where every sum is exact, so that the order cannot show.
+
+    What must round as written stands in a `part`, whose operations keep their own rules where they are inlined.
+    """
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "nsz", "contract"}}
+    function.__qualname__ = f"{function.__qualname__}_{_DIGEST}"
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to cache in
+        return numba.njit(**options)(function)

@@ -1,0 +1,73 @@
+"""What a fit carries over to the rows that come next: the states of its first scan."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gpupipe.artifact.kept import Kept
+from gpupipe.backends.states.gathering import merge
+from gpupipe.backends.states.state import State
+from gpupipe.compiler.gathering import BoundScan, Intake
+from gpupipe.compiler.plan import Plan
+from gpupipe.compiler.scans import Scan
+from gpupipe.errors import ArtifactCorruptError
+from gpupipe.expr.node import show
+from gpupipe.runtime.named import named
+
+
+class Carried:
+    """The states of the first scan, kept for the rows that come next.
+
+    Args:
+        kept: the states of the rows before; None: there were none.
+        first: the first partition that those states have not seen.
+        exact: whether quantiles keep all values, so that no row is read again for them.
+    """
+
+    def __init__(self, kept: Kept | None = None, first: int = 0, *, exact: bool = False) -> None:
+        self.first = first
+        self.exact = exact if kept is None else kept.exact
+        self._before = kept
+        self._states: Sequence[State] = ()
+        self._labels: Sequence[str] = ()
+
+    def merged(self, bound: BoundScan, states: Sequence[State]) -> list[State]:
+        """The states of all rows, from those of the new ones.
+
+        Raises:
+            ArtifactCorruptError: what was kept is of other statistics.
+        """
+        self._labels = [_label(intake) for intake in bound.intakes]
+        self._states = list(states) if self._before is None else self._with(self._before, bound, states)
+        return list(self._states)
+
+    def _with(self, before: Kept, bound: BoundScan, states: Sequence[State]) -> list[State]:
+        if list(before.labels) != self._labels:
+            raise ArtifactCorruptError(
+                "The states that were kept are of other statistics than those of this pipeline. Fit again with "
+                "keep_state=True."
+            )
+        both = []
+        for intake, old, new in zip(bound.intakes, before.states, states, strict=True):
+            with named(intake.gather.slots[0].node):
+                both.append(merge([old, new]))
+        return both
+
+    def kept(self, listed: int) -> Kept:
+        """What to keep for the next rows; `listed` is how many there were so far."""
+        return Kept(self._states, self._labels, listed, self.exact)
+
+
+def _label(intake: Intake) -> str:
+    gather = intake.gather
+    over = ", ".join(show(key, core=True) for key in gather.keys)
+    return f"{gather.state} of {show(gather.value, core=True)} [{intake.component}] over [{over}] by {gather.folds}"
+
+
+def with_all_values(plan: Plan) -> Plan:
+    """The plan with states of quantiles that hold all values, so that no row is read again to settle them."""
+    return replace(plan, scans=tuple(_valued(scan) for scan in plan.scans))
+
+
+def _valued(scan: Scan) -> Scan:
+    gathers = (replace(each, state="values") if each.state == "order" else each for each in scan.gathers)
+    return replace(scan, gathers=tuple(gathers))

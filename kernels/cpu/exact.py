@@ -1,0 +1,209 @@
+"""Exact sums and sums of squares in Numba. Same names, signatures and results as `gpupipe.kernels.reference.exact`.
+
+Slices are cut in `_cut`, which is compiled as written; the sums around it are exact, so LLVM may reorder and
+vectorise them.
+"""
+
+import numpy as np
+
+from ..reference.exact import ROWS, magic_of, n_totals, pairs_of, units_of, width_of
+from .jit import kernel, part, summing
+
+_LIMIT = 2.0**52
+_MASK = 0xFFFF_FFFF
+
+
+@part
+def _cut(x, magic):
+    return (x + magic) - magic
+
+
+@part
+def _left(x, slice_of_it):
+    return x - slice_of_it
+
+
+@part
+def _add(totals, tile, per_unit):
+    """The sums of one tile, in whole units, to the totals."""
+    for place in range(len(totals)):
+        totals[place] += np.int64(tile[place] * per_unit[place])
+
+
+@summing
+def _squares_of_two(values, magic, per_unit, totals, tile, wrong):
+    for first in range(0, len(values), ROWS):
+        sa = sb = aa = ab = bb = left = 0.0
+        for row in range(first, min(first + ROWS, len(values))):
+            x = np.float64(values[row])
+            a = _cut(x, magic[0])
+            x = _left(x, a)
+            b = _cut(x, magic[1])
+            left += abs(_left(x, b))
+            sa += a
+            sb += b
+            aa += a * a
+            ab += a * b
+            bb += b * b
+        if aa * per_unit[2] < _LIMIT and left == 0.0:
+            tile[0], tile[1], tile[2], tile[3], tile[4] = sa, sb, aa, ab, bb
+            _add(totals, tile, per_unit)
+        else:
+            wrong[first // ROWS] = True
+
+
+@summing
+def _squares_of_four(values, magic, per_unit, totals, tile, wrong):
+    for first in range(0, len(values), ROWS):
+        sa = sb = sc = sd = aa = ab = bb = ac = bc = cc = ad = bd = cd = dd = left = 0.0
+        for row in range(first, min(first + ROWS, len(values))):
+            x = np.float64(values[row])
+            a = _cut(x, magic[0])
+            x = _left(x, a)
+            b = _cut(x, magic[1])
+            x = _left(x, b)
+            c = _cut(x, magic[2])
+            x = _left(x, c)
+            d = _cut(x, magic[3])
+            left += abs(_left(x, d))
+            sa += a
+            sb += b
+            sc += c
+            sd += d
+            aa += a * a
+            ab += a * b
+            bb += b * b
+            ac += a * c
+            bc += b * c
+            cc += c * c
+            ad += a * d
+            bd += b * d
+            cd += c * d
+            dd += d * d
+        if aa * per_unit[4] < _LIMIT and left == 0.0:
+            tile[0], tile[1], tile[2], tile[3], tile[4], tile[5], tile[6] = sa, sb, sc, sd, aa, ab, bb
+            tile[7], tile[8], tile[9], tile[10], tile[11], tile[12], tile[13] = ac, bc, cc, ad, bd, cd, dd
+            _add(totals, tile, per_unit)
+        else:
+            wrong[first // ROWS] = True
+
+
+@summing
+def _sums_of_two(values, magic, per_unit, totals, tile, wrong):
+    for first in range(0, len(values), ROWS):
+        sa = sb = size = left = 0.0
+        for row in range(first, min(first + ROWS, len(values))):
+            x = np.float64(values[row])
+            a = _cut(x, magic[0])
+            x = _left(x, a)
+            b = _cut(x, magic[1])
+            left += abs(_left(x, b))
+            sa += a
+            sb += b
+            size += abs(a)
+        if size * per_unit[0] < _LIMIT and left == 0.0:
+            tile[0], tile[1] = sa, sb
+            _add(totals, tile, per_unit)
+        else:
+            wrong[first // ROWS] = True
+
+
+def tile_sums(values, low, slices, squares, totals):
+    """As the reference says."""
+    units = units_of(low, slices, squares)
+    per_unit = [1 / unit for unit in units]
+    if squares:
+        per_unit += [1 / units[i] / units[j] for i, j in pairs_of(slices)]
+    run = (_squares_of_two if slices == 2 else _squares_of_four) if squares else _sums_of_two
+    wrong = np.zeros(-(-len(values) // ROWS), bool)
+    tile = np.empty(n_totals(slices, squares))
+    run(values, np.array(magic_of(low, slices, squares)), np.array(per_unit), totals, tile, wrong)
+    return np.flatnonzero(wrong)
+
+
+@kernel
+def _by_group(values, groups, magic, per_unit, limit, squares, totals, off):
+    slices = len(magic)
+    whole = np.zeros(slices, np.int64)
+    count = 0
+    for row in range(len(values)):
+        x = values[row]
+        on_grid = True
+        for place in range(slices):
+            cut = (x + magic[place]) - magic[place]
+            x -= cut
+            on_grid &= abs(cut) * per_unit[place] <= limit
+            whole[place] = np.int64(cut * per_unit[place]) if on_grid else 0
+        if not on_grid or x != 0.0:
+            off[count] = row
+            count += 1
+            continue
+        target = totals[groups[row]]
+        for place in range(slices):
+            target[place] += whole[place]
+        if squares:
+            for i in range(slices):
+                target[slices + 2 * i] += whole[i] * whole[i]
+                for j in range(i + 1, slices):
+                    target[slices + i + j] += 2 * whole[i] * whole[j]
+    return count
+
+
+def group_sums(values, groups, low, slices, squares, totals):
+    """As the reference says."""
+    off = np.empty(len(values), np.int64)
+    magic = np.array(magic_of(low, slices, squares))
+    per_unit = 1 / np.array(units_of(low, slices, squares))
+    count = _by_group(values, groups, magic, per_unit, 2.0 ** width_of(squares), squares, totals, off)
+    return off[:count]
+
+
+@part
+def _digits_of(size, shift, digits):
+    """size * 2^shift in three digits."""
+    digits[0] = (size << shift) & _MASK
+    digits[1] = (size >> (32 - shift)) & _MASK
+    digits[2] = (size >> 32) >> (32 - shift)
+
+
+@part
+def _product(a, b, n_a, n_b, result):
+    """result = a * b, in digits."""
+    result[:] = 0
+    for i in range(n_a):
+        carry = np.uint64(0)
+        for j in range(n_b):
+            carry += result[i + j] + a[i] * b[j]
+            result[i + j] = carry & _MASK
+            carry >>= np.uint64(32)
+        result[i + n_b] = carry
+
+
+@kernel
+def _add_digits(whole, exponents, times, groups, base, squares, totals):
+    one, two, product = np.zeros(3, np.uint64), np.zeros(8, np.uint64), np.zeros(8, np.uint64)
+    often = np.zeros(2, np.uint64)
+    for row in range(len(whole)):
+        value = whole[row]
+        if value == 0:
+            continue
+        _digits_of(np.uint64(-value if value < 0 else value), np.uint64(exponents[row] & 31), one)
+        two[:3], count, place = one, 3, exponents[row] >> 5
+        if squares:
+            _product(one, one, 3, 3, two)
+            count, place = 6, 2 * place
+        if len(times):
+            often[0], often[1] = np.uint64(times[row]) & np.uint64(_MASK), np.uint64(times[row]) >> np.uint64(32)
+            _product(two, often, count, 2, product)
+            two[:], count = product, count + 2
+        negative = value < 0 and not squares
+        for number in range(count):
+            if two[number]:
+                digit = np.int64(two[number])
+                totals[groups[row], place - base + number] += -digit if negative else digit
+
+
+def digit_sums(whole, exponents, times, groups, base, squares, totals):
+    """As the reference says."""
+    often = np.zeros(0, np.int64) if times is None else times
+    _add_digits(whole, exponents, often, groups, base, squares, totals)
