@@ -172,9 +172,10 @@ class Pipeline(FittedPipeline):
         """
         with self._run(X, y, sample_weight, groups, None, False, transform=True) as rows:
             training, kind = self._fitted().features.for_training(), self._kind(X, output)
-            if self._makes_components():
-                return self._components(training, rows, kind, X)
-            return self._transformed(training, rows, kind, X)
+            how = self._components if self._makes_components() else self._transformed
+            found = how(training, rows, kind, X)
+            self.report_ = self.report_.at_last(rows)
+            return found
 
     def _keep(self, fit: artifact.Fit, inputs: Inputs) -> None:
         self._fit = fit if inputs.names is not None else replace(fit, notes={**fit.notes, UNNAMED: inputs.total})

@@ -30,7 +30,7 @@ from gpupipe.runtime.fitting import Examples, examples, group_identity, labels_o
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.provenance import keyed_by, provenance
-from gpupipe.runtime.report import Report
+from gpupipe.runtime.report import Report, report_of
 from gpupipe.runtime.rows import Rows
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
@@ -181,19 +181,7 @@ def run_fit(
         probe = _probe(rows)
     progress.end()
     clock.seconds["total"] = sum(clock.seconds.values())
-    report = Report(
-        scans=len(plan.scans) + (model is not None),
-        source_reads=rows.source_reads,
-        bytes_read=rows.bytes_read,
-        seconds=clock.seconds,
-        rows=rows.report.rows_kept,
-        rows_filtered=rows.report.rows_filtered,
-        rows_without_key=rows.report.rows_without_key,
-        constant=features.constant_divisors(),
-        kept_bytes=rows.kept_bytes,
-        spilled_bytes=rows.spilled_bytes,
-        read_again=rows.read_again,
-    )
+    report = report_of(rows, len(plan.scans) + (model is not None), clock.seconds, features.constant_divisors())
     task, groups = declared.task, declared.groups
     keys = keyed_by(source, None if declared.key else groups), row_ids
     seen = provenance(source, validation, plan.fit_columns, keys)
