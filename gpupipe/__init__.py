@@ -44,6 +44,7 @@ from gpupipe.schema import (
 )
 
 if TYPE_CHECKING:
+    from gpupipe.crossval.validate import cross_validate
     from gpupipe.pipeline import Pipeline, load
     from gpupipe.serve.scorer import Scorer
     from gpupipe.sources.source import Source, scan
@@ -89,6 +90,7 @@ __all__ = [
     "coalesce",
     "col",
     "cols",
+    "cross_validate",
     "dates",
     "features",
     "lit",

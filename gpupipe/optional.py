@@ -30,12 +30,14 @@ EXTRAS: dict[str, str] = {
 OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.interpreter": "numba",
     "gpupipe.kernels.cpu.radix": "numba",
+    "gpupipe.kernels.cpu.gram": "numba",
 }
 
 # Names of `gpupipe` itself whose modules are imported when first used, so that importing the language is quick.
 FIRST_USE: dict[str, str] = {
     "Pipeline": "gpupipe.pipeline",
     "load": "gpupipe.pipeline",
+    "cross_validate": "gpupipe.crossval.validate",
     "Scorer": "gpupipe.serve.scorer",
     "Source": "gpupipe.sources.source",
     "scan": "gpupipe.sources.source",

@@ -34,6 +34,7 @@ LAYERS: list[set[str]] = [
     {"gpupipe.evaluation", "gpupipe.validation"},
     {"gpupipe.fitted"},
     {"gpupipe.pipeline"},
+    {"gpupipe.crossval"},
     {"gpupipe.serve"},
     {"gpupipe"},
     {"gpupipe.examples", "gpupipe.doctor", "gpupipe.own_file"},
@@ -54,6 +55,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.models.forms.tree_walk": {"numba"},
     "gpupipe.backends": {"numba"},  # that is, gpupipe.kernels.cpu
     "gpupipe.sources": {"pandas", "polars"},
+    "gpupipe.crossval": {"pandas", "sklearn"},
     "gpupipe.doctor": {"*"},
 }
 

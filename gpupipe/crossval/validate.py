@@ -1,0 +1,191 @@
+"""`cross_validate`: a pipeline judged on rows it has not seen, fold by fold, for about the price of one fit."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpupipe import optional
+from gpupipe.arguments import named_arguments
+from gpupipe.artifact.pipeline import Fit
+from gpupipe.backends.backend import backend_for
+from gpupipe.crossval.result import CrossValidation, FoldResult, Path
+from gpupipe.errors import ParameterError
+from gpupipe.evaluation.folds import across
+from gpupipe.evaluation.judge import judged_examples
+from gpupipe.evaluation.report import Evaluation
+from gpupipe.evaluation.said import Said, said_by
+from gpupipe.evaluation.several import SeveralEvaluations
+from gpupipe.expr.expr import Expr
+from gpupipe.models.estimators import describe
+from gpupipe.pipeline import Pipeline
+from gpupipe.runtime.crossfit import FoldFit, cross_fit
+from gpupipe.runtime.dealing import Dealing
+from gpupipe.runtime.fit import Declared
+from gpupipe.runtime.fitting import Examples
+from gpupipe.runtime.given import own_columns, source_of
+from gpupipe.runtime.inputs import inputs_of
+from gpupipe.runtime.progress import Progress, progress_for
+from gpupipe.runtime.report import Report
+from gpupipe.sources.source import Source
+
+_SUPERVISED = ("classifier", "regressor", "ranker")
+Judged = tuple[list[Said], Evaluation | SeveralEvaluations]
+
+
+@named_arguments
+def cross_validate(
+    pipeline: Pipeline,
+    data: Any,
+    y: Any = None,
+    *,
+    folds: int | str = 5,
+    stratify: bool | str | None = None,
+    groups: str | None = None,
+    time: str | None = None,
+    alphas: Sequence[float] | None = None,
+    validation: float | None = None,
+    sample_weight: Any = None,
+    seed: int = 0,
+    progress: bool | Progress | None = False,
+) -> CrossValidation:
+    """Judge a pipeline on rows that it has not seen: each fold by a fit on the rows of the others.
+
+    All folds' statistics come from one scan: states are kept by fold, and what a fold may know is the merge of the
+    others. Each fold's features and model are, to the bit, those of a fit on a source without the fold's rows. The
+    pipeline itself is not changed.
+
+    Args:
+        pipeline: features, a target and a model, declared; whether it is fitted does not matter.
+        data: whatever `gpupipe.scan` takes.
+        y: the target's values, where the pipeline declares no target; `data` must be in memory.
+        folds: how many, each row's by a hash of its identity and `seed` (rows with equal keys, or of one ranking's
+            group, are in one fold); or the column that holds the fold of each row.
+        stratify: True: each fold has an equal share of every class of the target; a column: of each of its values.
+        groups: a column whose equal values stay in one fold, and in one inner fold of a target mean.
+        time: a column of dates, times or numbers: fold k is judged on the window of rows after those it trains with.
+            Windows are of equal counts, but that rows of one time stay together (the later window has them).
+        alphas: penalties of a Ridge, Lasso or ElasticNet to choose among, by the mean RMSE.
+        validation: the share of each fold's training rows that stops its training early.
+        sample_weight: weights, where the pipeline declares none; they reach the models and the metrics.
+        seed: of the hash.
+        progress: True for lines on stderr, None for a terminal only.
+
+    Raises:
+        PlanError: what was declared does not fit the data's schema, or arguments do not fit together.
+        FoldsError: the rows cannot be dealt so, such as a fold without a row.
+        DataError: a value or file that the plan cannot take.
+        ModelError: the estimator cannot be used, or refused.
+
+    >>> import gpupipe as gp
+    >>> from sklearn.linear_model import Ridge
+    >>> table = {"x": list(range(40)), "y": [2 * x + x % 3 for x in range(40)]}
+    >>> found = gp.cross_validate(gp.Pipeline([gp.col("x").standardize()], target="y", model=Ridge(0.1)), table)
+    >>> len(found.pipelines), found.report_.source_reads, found.metrics["r2"].value > 0.99
+    (5, 1, True)
+    """
+    _refuse_others(pipeline)
+    asked = Dealing(_name(folds), _name(stratify) or False, _name(groups), _name(time), seed, validation)
+    declared = pipeline._declared(y, sample_weight, None)
+    source = source_of(data, y, sample_weight, pipeline.key)
+    declared.plan(source.schema)
+    penalties = None if alphas is None else _penalties(pipeline.model, alphas)
+    models = [pipeline.model] if penalties is None else [_penalised(pipeline.model, alpha) for alpha in penalties]
+    backend, heard = backend_for(pipeline.device), progress_for(progress)
+    each, report = cross_fit(declared, source, asked, backend, heard, _judge, models, pipeline.memory)
+    chosen, path = 0, None
+    if penalties is not None:
+        path = _path(penalties, each)
+        chosen = penalties.index(path.alpha)
+    return _found(pipeline, declared, source, data, [fold[chosen] for fold in each], report, path)
+
+
+def _judge(fit: Fit, examples: Examples) -> Judged:
+    assert fit.model is not None
+    said = said_by(fit.model, examples)
+    return said, judged_examples(fit, said, intervals=False)
+
+
+def _refuse_others(pipeline: Any) -> None:
+    if not isinstance(pipeline, Pipeline):
+        raise ParameterError(
+            f"cross_validate takes a gpupipe.Pipeline, and got a {type(pipeline).__name__}. Give "
+            "gp.cross_validate(gp.Pipeline(features, target=…, model=…), data)."
+        )
+    if pipeline.model is None:
+        loaded = pipeline._loaded_model is not None
+        raise ParameterError(
+            "There is nothing to judge: the pipeline "
+            f"{'was loaded, and holds no estimator to train' if loaded else 'has no model'}. Declare it with model=."
+        )
+    row = describe(pipeline.model)
+    if row.kind not in _SUPERVISED:
+        raise ParameterError(
+            f"{row.name} learns without a target, so that nothing says how good it is. cross_validate takes "
+            "classifiers, regressors and rankers."
+        )
+
+
+def _name(column: Any) -> Any:
+    """The name of a column that is given as an expression."""
+    if isinstance(column, Expr) and column._node.op == "col":
+        return str(column._node["name"])
+    if column is None or isinstance(column, str | int | float | bool):
+        return column
+    raise ParameterError(f"{column!r} is no column's name. To deal rows by values of your own, make them a column.")
+
+
+def _penalties(model: Any, alphas: Any) -> list[float]:
+    row = describe(model)
+    given = list(alphas) if isinstance(alphas, Sequence | np.ndarray) and not isinstance(alphas, str) else []
+    if row.kind != "regressor" or "alpha" not in model.get_params():
+        raise ParameterError(
+            f"alphas= are penalties to choose among, and {row.name} has none. Leave it out, or use Ridge, Lasso or "
+            "ElasticNet."
+        )
+    if not given or not all(isinstance(a, int | float | np.number) and a >= 0 and np.isfinite(a) for a in given):
+        raise ParameterError(f"alphas={alphas!r} are no penalties. Give a list of numbers from 0 on.")
+    return [float(alpha) for alpha in given]
+
+
+def _penalised(model: Any, alpha: float) -> Any:
+    return optional.load("sklearn.base").clone(model).set_params(alpha=alpha)
+
+
+def _path(alphas: Sequence[float], each: Sequence[Sequence[FoldFit[Judged]]]) -> Path:
+    names = [fold[0].name for fold in each]
+    found = tuple(across(names, [dict(fold[at].found[1].metrics) for fold in each]) for at in range(len(alphas)))
+    by = "rmse" if "rmse" in found[0] else "r2"
+    values = [metrics[by].value or 0.0 for metrics in found]
+    return Path(tuple(alphas), found, alphas[int(np.argmin(values) if by == "rmse" else np.argmax(values))])
+
+
+def _found(
+    pipeline: Pipeline,
+    declared: Declared,
+    source: Source,
+    data: Any,
+    each: Sequence[FoldFit[Judged]],
+    report: Report,
+    path: Path | None,
+) -> CrossValidation:
+    inputs = inputs_of(data, own_columns(source), declared.apart)
+    results = []
+    for fold in each:
+        fitted = Pipeline(**pipeline.get_params(deep=False))
+        fitted._keep(fold.fit, inputs)
+        said, evaluation = fold.found
+        results.append(FoldResult(fold.name, fold.n_trained, len(said[0].target), evaluation, fitted))
+    names = [fold.name for fold in each]
+    found = [fold.evaluation for fold in results]
+    targets = [each.targets for each in found if isinstance(each, SeveralEvaluations)]
+    return CrossValidation(
+        each[0].found[0][0].kind,
+        sum(fold.n_rows for fold in results),
+        across(names, [dict(fold.evaluation.metrics) for fold in results]),
+        {name: across(names, [one[name].metrics for one in targets]) for name in (targets[0] if targets else ())},
+        tuple(results),
+        path,
+        report,
+        tuple(tuple(fold.found[0]) for fold in each),
+    )
