@@ -87,5 +87,6 @@ def _gathers(slots: list[Slot], level: int) -> tuple[Gather, ...]:
     for slot in slots:
         if slot.level == level:
             value, keys = operands(slot.node)
-            shared.setdefault((REDUCTIONS[slot.node.op].state, value, keys, slot.folds), []).append(slot)
+            kind = REDUCTIONS[slot.node.op].state_over(keys)
+            shared.setdefault((kind, value, keys, slot.folds), []).append(slot)
     return tuple(Gather(*key, tuple(members)) for key, members in shared.items())

@@ -4,7 +4,7 @@ A row names the mergeable state it is finished from (``backends/states/``); its 
 ``backends/finish.py``. Reductions of one column that share a state are gathered once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class Reduction:
         rule: from the column's type to the result's.
         takes: the types it takes, as a word: number, ordered, any.
         empty_is_null: whether it is null where no value was seen.
+        ungrouped: the state it is finished from where it has no keys; None: the same.
         table: whether it gives a list of values rather than one.
     """
 
@@ -37,6 +38,11 @@ class Reduction:
     takes: str = "number"
     empty_is_null: bool = True
     table: bool = False
+    ungrouped: str | None = None
+
+    def state_over(self, keys: Sequence[object]) -> str:
+        """The state it is finished from, by what it is grouped by."""
+        return self.state if keys or self.ungrouped is None else self.ungrouped
 
     def result(self, dtype: DType) -> DType:
         """The result's type.
@@ -73,8 +79,8 @@ ROWS = [
     Reduction("var", "moments", lambda dtype: Float64),
     Reduction("min", "extremes", _same, "ordered"),
     Reduction("max", "extremes", _same, "ordered"),
-    Reduction("median", "values", lambda dtype: Float64),
-    Reduction("quantile", "values", lambda dtype: Float64),
+    Reduction("median", "values", lambda dtype: Float64, ungrouped="order"),
+    Reduction("quantile", "values", lambda dtype: Float64, ungrouped="order"),
     Reduction("mode", "values", _same, "any"),
     Reduction("n_unique", "values", lambda dtype: Int64, "any", empty_is_null=False),
     Reduction("vocabulary", "values", _same, "any", empty_is_null=False, table=True),

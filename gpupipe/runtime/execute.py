@@ -11,8 +11,8 @@ from gpupipe.backends.learn import learned
 from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import Column, Frame
-from gpupipe.compiler.bind import Binder
-from gpupipe.compiler.expand import only_column
+from gpupipe.compiler.bind import Binder, Output
+from gpupipe.compiler.expand import columns_of, only_column
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
@@ -23,7 +23,7 @@ from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.named import named
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.refine import refined
+from gpupipe.runtime.refine import Trip, refined
 from gpupipe.runtime.rows import Rows
 
 Result = TypeVar("Result")
@@ -37,12 +37,21 @@ def workers(count: int) -> Iterator[Executor]:
 
 
 def over_partitions(
-    rows: Rows, work: Callable[[int, Frame], Result], pool: Executor, progress: Progress, first: int = 0
+    rows: Rows,
+    work: Callable[[int, Frame], Result],
+    pool: Executor,
+    progress: Progress,
+    first: int = 0,
+    columns: Sequence[str] | None = None,
 ) -> list[Result]:
-    """`work` on the frame of every partition from the `first` on, on all cores; results in the order of partitions."""
+    """`work` on the frame of every partition from the `first` on, on all cores; results in the order of partitions.
+
+    Args:
+        columns: those that it needs; None: all.
+    """
 
     def one(index: int) -> Result:
-        frame = rows.frame(index)
+        frame = rows.frame(index, columns)
         with rows.placed(index, frame):
             result = work(index, frame)
         progress.advance(frame.n_rows)
@@ -73,7 +82,8 @@ def run_scans(
             states = gathered(bound, prepared, rows, pool, progress)
         else:
             states = carried.merged(bound, gathered(bound, prepared, rows, pool, progress, first=carried.first))
-        finish(plan, scan, bound, refined(bound, states), fitted, rows)
+        again = further_trips(binder, fitted, rows, backend, pool, progress)
+        finish(plan, scan, bound, refined(bound, states, again), fitted, rows)
     return fitted
 
 
@@ -100,6 +110,30 @@ def gathered(
 
     over_partitions(rows, work, pool, progress, first)
     return merging.states()
+
+
+def further_trips(
+    binder: Binder,
+    fitted: Fitted,
+    rows: Rows,
+    backend: Backend,
+    pool: Executor,
+    progress: Progress,
+    fold_of: Callable[[int, Frame], Column] | None = None,
+) -> Trip:
+    """Trips over the rows of a scan that take in some of its columns again, grouped as :func:`gathered` had them."""
+
+    def trip(outputs: Sequence[Output], work: Callable[[Sequence[Column], list[Column], int], None]) -> None:
+        rows.refinements += 1
+        progress.begin("settling quantiles", rows)
+        prepared = backend.prepare(outputs, binder.info, Tables(fitted))
+
+        def one(index: int, frame: Frame) -> None:
+            work(prepared.columns(frame), [] if fold_of is None else [fold_of(index, frame)], frame.n_rows)
+
+        over_partitions(rows, one, pool, progress, columns=columns_of([output.node for output in outputs]))
+
+    return trip
 
 
 def _states_of(bound: BoundScan, columns: Sequence[Column], n_rows: int, last: list[Column]) -> list[State]:

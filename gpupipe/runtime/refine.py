@@ -1,11 +1,131 @@
-"""What a first trip over the rows leaves open: quantiles, known to a bin, settled by the few rows of that bin."""
+"""What a first trip over the rows leaves open: quantiles, known to a bin, settled by the rows that lie in it."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from gpupipe.backends.states.state import State
-from gpupipe.compiler.gathering import BoundScan
+import numpy as np
+
+from gpupipe.backends.indexes import KeyIndex
+from gpupipe.backends.states.settling import Asked, Settling
+from gpupipe.backends.states.spans import Found, Spans
+from gpupipe.backends.states.state import Groups, State, groups_of
+from gpupipe.columns import Column, Values
+from gpupipe.compiler.bind import Output
+from gpupipe.compiler.gathering import BoundScan, Intake
+from gpupipe.compiler.scans import Slot
+from gpupipe.errors import InternalError
+
+#: Runs a function over all partitions, each with the columns of some outputs, the last key if states have one besides
+#: their own, and how many rows there are.
+Trip = Callable[[Sequence[Output], Callable[[Sequence[Column], list[Column], int], None]], None]
+#: How many rows, of each group of a slot's state, each of its late constants stands for.
+Later = Callable[[Slot], Sequence[Values]]
+
+_MOST_ROWS = 2**23  # taken in one by one in a trip, of all columns together
+_AT_ONCE = 8
 
 
-def refined(bound: BoundScan, states: Sequence[State]) -> list[State]:
-    """The states of a scan with nothing left open."""
-    return list(states)
+def refined(
+    bound: BoundScan,
+    states: Sequence[State],
+    trip: Trip,
+    training: Iterable[Collection[int]] = (),
+    later: Later | None = None,
+) -> list[State]:
+    """The merged states of a scan with nothing left open: those of kind ``order`` become states of values.
+
+    Each is exact at the ranks that its slots ask for, of all rows and of what each fold trains with, and holds one
+    entry for all values between two such. Usually that takes one trip; of many rows close together, up to four more.
+
+    Args:
+        trip: goes over the rows again; one for all columns at a time.
+        training: of an outer fold kept as the last key, the values of that key that each fold trains with.
+        later: of slots with late constants, how many rows those are; they may be added to the result as they are
+            (``gathering.with_rows``), whatever their values.
+    """
+    result = list(states)
+    outer = list(training)
+    opened = {
+        number: Settling(state, _asked(intake, state, outer, later))
+        for number, (intake, state) in enumerate(zip(bound.intakes, states, strict=True))
+        if state.kind == "order"
+    }
+    waiting = dict(opened)
+    while waiting:
+        most = _MOST_ROWS // len(waiting)
+        found = {number: settling.wanted(most) for number, settling in waiting.items()}
+        wanted = {number: spans for number, spans in found.items() if spans is not None}
+        waiting = {number: waiting[number] for number in wanted}
+        if wanted:
+            _go(bound, {number: _Collecting(waiting[number], spans) for number, spans in wanted.items()}, trip)
+    for number, settling in opened.items():
+        result[number] = settling.state()
+    return result
+
+
+class _Collecting:
+    """What one column holds in its spans, of the partitions so far."""
+
+    def __init__(self, settling: Settling, spans: Spans) -> None:
+        self._settling, self._spans = settling, spans
+        self._groups = KeyIndex(settling.keys) if settling.keys else None
+        self._parts: list[Found] = []
+        self._lock = threading.Lock()
+
+    def add(self, column: Column, by: Groups) -> None:
+        """Take in a partition's column; from any thread."""
+        group_of = np.zeros(1, np.int64) if self._groups is None else self._groups.find(by.keys)
+        self._put(self._spans.found(column, by, group_of))
+
+    def _put(self, part: Found) -> None:
+        with self._lock:
+            self._parts.append(part)
+            if len(self._parts) < _AT_ONCE:
+                return
+            taken, self._parts = self._parts, []
+        merged = self._spans.merged(taken)
+        with self._lock:
+            self._parts.append(merged)
+
+    def settle(self) -> None:
+        """Once all partitions are in."""
+        self._settling.settle(self._spans, self._parts)
+
+
+def _go(bound: BoundScan, collecting: dict[int, _Collecting], trip: Trip) -> None:
+    """One trip that takes in the columns of these intakes alone."""
+    intakes = {number: bound.intakes[number] for number in collecting}
+    used = sorted({place for intake in intakes.values() for place in (intake.value, *intake.keys)})
+    at = {place: position for position, place in enumerate(used)}
+
+    def work(columns: Sequence[Column], last: list[Column], n_rows: int) -> None:
+        groups = {
+            keys: groups_of([columns[at[place]] for place in keys] + last, n_rows)
+            for keys in dict.fromkeys(intake.keys for intake in intakes.values())
+        }
+        for number, intake in intakes.items():
+            collecting[number].add(columns[at[intake.value]], groups[intake.keys])
+
+    trip([bound.outputs[place] for place in used], work)
+    for each in collecting.values():
+        each.settle()
+
+
+def _asked(intake: Intake, state: State, training: list[Collection[int]], later: Later | None) -> list[Asked]:
+    masks = _parts(state, intake.gather.folds, training)
+    asked = []
+    for slot in intake.gather.slots:
+        if slot.late.constants and later is None:
+            raise InternalError("Rows are to be added to a quantile, and it was not told how many. Please report this.")
+        times = later(slot) if slot.late.constants and later is not None else ()
+        for mask in masks:
+            rows = tuple(int(each[mask].sum()) for each in times)
+            asked.append(Asked(mask, float(slot.node.get("q", 0.5)), rows, slot.late.suffix is not None))
+    return asked
+
+
+def _parts(state: State, folds: int, training: list[Collection[int]]) -> list[Values]:
+    """The groups whose rows a quantile may be asked of: all, those of each training part, those outside a fold."""
+    every = np.ones(state.n_groups, bool)
+    parts = [every] + [np.isin(state.keys[-1].values, list(cells)) for cells in training]
+    return parts + [part & (state.keys[0].values != fold) for part in parts for fold in range(folds)]

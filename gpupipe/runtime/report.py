@@ -16,10 +16,10 @@ class Report:
     Attributes:
         scans: every trip over all rows, from the source or from memory, features and training matrix included.
         source_reads: how often the source was read; more than once only as `read_again` says.
-        refinements: further trips over the columns of medians and quantiles alone, none of them a scan: a scan counts their
-            values in bins, and of the bins that hold a wanted rank a trip takes in the values. One trip for all columns,
-            in which that is a few in a hundred of the rows; up to four more where very many lie close together; none
-            where each bin holds one value (small whole numbers).
+        refinements: further trips over the columns of medians and quantiles alone; no scans. A scan counts their values
+            in bins; a trip takes in what lies in the bins that hold a wanted rank, usually a few rows in a hundred. One
+            trip serves all columns; up to four more where very many rows lie close together; none where every bin
+            holds one value (small whole numbers).
         bytes_read: bytes of the columns read, as stored.
         peak_bytes: the process's peak resident memory.
         seconds: wall seconds of each stage, and their ``total``.
@@ -54,9 +54,10 @@ class Report:
 
     def __repr__(self) -> str:
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
+        settled = f"quantiles settled in {counted(self.refinements, 'trip')}; " if self.refinements else ""
         lines = [
             f"{counted(self.rows, 'row')}, {counted(self.scans, 'scan')} of them, {self.source_reads} from the source; "
-            f"{self.bytes_read / 1e6:,.1f} MB read",
+            f"{settled}{self.bytes_read / 1e6:,.1f} MB read",
             f"{times}; peak memory {self.peak_bytes / 1e6:,.0f} MB",
         ]
         if self.spilled_bytes or self.read_again:
@@ -81,6 +82,7 @@ def report_of(rows: Rows, scans: int, seconds: Mapping[str, float], constant: tu
         rows_filtered=rows.report.rows_filtered,
         rows_without_key=rows.report.rows_without_key,
         constant=constant,
+        refinements=rows.refinements,
         kept_bytes=rows.kept_bytes,
         spilled_bytes=rows.spilled_bytes,
         read_again=rows.read_again,

@@ -36,12 +36,14 @@ class Rows:
         needed_again: the columns that they need; None: all.
         memory: as `Pipeline` takes it: how much of them stays in memory.
         schema: the schema of a fit, whose types columns are given in; None: in their own.
+        first: the partition that the first trip begins with: those before it are for further trips alone.
         identity: a frame to its rows' identities, uint64 of shape (rows,); None: the source's own.
 
     Attributes:
         source_reads: how many times the source has been read: the partition read most often counts.
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         head: the first rows of the first partition that has any, of those read so far.
+        refinements: how many further trips have settled quantiles.
         seconds_reading: summed over threads.
         n_workers: how many threads are worth starting for so many bytes.
 
@@ -61,6 +63,7 @@ class Rows:
         needed_again: Sequence[str] | None = None,
         memory: int | str | None = None,
         schema: Schema | None = None,
+        first: int = 0,
         identity: Callable[[Frame], Values] | None = None,
     ) -> None:
         self.source = source
@@ -68,6 +71,7 @@ class Rows:
         self._columns = list(columns)
         self._again = list(columns if needed_again is None else needed_again) if keep else []
         self._schema = schema
+        self._begins = first
         self._memory = memory_bytes(memory) if self._again or memory is not None else 0
         self._cache = Cache(self._memory)
         #: One thread for what is done in a second: more would spend as much again on waiting for each other.
@@ -79,6 +83,7 @@ class Rows:
         self._lock = threading.Lock()
         self._reading = [threading.Lock() for _ in source.partitions]
         self.report = LoadReport()
+        self.refinements = 0
         self.bytes_read = 0
         self.seconds_reading = 0.0
 
@@ -162,14 +167,14 @@ class Rows:
             columns: those wanted; None: all at the first time, then (where any are kept) those needed again.
         """
         with self._reading[index]:  # whoever comes second finds what the first one kept
-            later = index in self._loads and bool(self._again)
+            later = (index in self._loads or index < self._begins) and bool(self._again)
             wanted = list(columns) if columns is not None else self._again if later else self._columns
             kept = self._cache.frame(index, wanted) if later else None
             return read_only(kept) if kept is not None else self._read(index, wanted)
 
     def _read(self, index: int, wanted: Sequence[str]) -> Frame:
         """The wanted columns from the source, with all others that are read or kept at the first time."""
-        first = index not in self._loads
+        first = index not in self._loads and index >= self._begins
         names = list(dict.fromkeys([*wanted, *(self._columns if first or self._identity else self._again)]))
         started = time.perf_counter()
         frame, report = self.source.load_with_report(index, names)

@@ -133,7 +133,7 @@ def test_vocabularies_merge(values, data):
     assert list(zip(counts.tolist(), entries.values.to_pylist(), strict=True)) == [(-n, v.decode()) for n, v in rows]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "order"])  # test_settling.py
 def test_folds_come_out_of_one_state(kind):
     """The state kept by fold gives the whole, and what each fold may know of the others."""
     op = next(name for name, row in REDUCTIONS.items() if row.state == kind and name in THEIRS)
@@ -155,7 +155,7 @@ def test_folds_come_out_of_one_state(kind):
         assert [rows == 0 for rows in aligned.rows] == [key not in of_those for key in finished(op, aligned, Int64)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "order"])  # test_settling.py
 def test_rows_of_one_value_can_be_added_later(kind):
     """As a fill does whose value is known after the scan: nulls taken out, copies of the value put in."""
     op = next(name for name, row in REDUCTIONS.items() if row.state == kind and name in THEIRS)
@@ -178,4 +178,5 @@ def test_nan_is_refused_and_a_nan_key_is_no_group():
 
 
 def test_every_state_kind_is_used():
-    assert {row.state for row in REDUCTIONS.values()} == set(KINDS)
+    used = {state for row in REDUCTIONS.values() for state in (row.state, row.ungrouped)}
+    assert used - {None} == set(KINDS)

@@ -2,7 +2,8 @@
 
 from gpupipe.backends.states.counts import COUNT, EXTREMES
 from gpupipe.backends.states.moments import MOMENTS, SUM
+from gpupipe.backends.states.orders import ORDER
 from gpupipe.backends.states.state import StateKind
 from gpupipe.backends.states.values import VALUES
 
-KINDS: dict[str, StateKind] = {kind.name: kind for kind in (COUNT, SUM, MOMENTS, EXTREMES, VALUES)}
+KINDS: dict[str, StateKind] = {kind.name: kind for kind in (COUNT, SUM, MOMENTS, EXTREMES, VALUES, ORDER)}

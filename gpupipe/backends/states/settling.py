@@ -7,6 +7,7 @@ less m. All of those are settled, so that where the copies belong among the othe
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -151,14 +152,18 @@ class Settling:
 
 def _ranks(n: int, q: Values, later: tuple[int, ...], *, mirrored: bool) -> Values:
     """The ranks, among `n` values seen, of all values that the quantiles may come from."""
-    size = n + sum(later)
-    places = np.concatenate(neighbours(np.full(len(q), size), q)[:2])
-    if mirrored:
-        places = np.concatenate([places, size - 1 - places])
-    below = np.zeros(1, np.int64)
-    for times in later:
-        below = np.unique(np.concatenate([below, below + times]))
-    ranks = np.unique(places[:, None] - below)
+    found = [np.zeros(0, np.int64)]
+    for present in product((False, True), repeat=len(later)):  # a value known later may turn out to be null
+        added = [times for times, is_there in zip(later, present, strict=True) if is_there]
+        size = n + sum(added)
+        places = np.concatenate(neighbours(np.full(len(q), size), q)[:2])
+        if mirrored:
+            places = np.concatenate([places, size - 1 - places])
+        below = np.zeros(1, np.int64)
+        for times in added:
+            below = np.unique(np.concatenate([below, below + times]))
+        found.append((places[:, None] - below).ravel())
+    ranks = np.unique(np.concatenate(found))
     return ranks[(ranks >= 0) & (ranks < n)]
 
 
