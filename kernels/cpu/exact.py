@@ -200,7 +200,7 @@ def _add_digits(whole, exponents, times, groups, base, squares, totals):
         for number in range(count):
             if two[number]:
                 digit = np.int64(two[number])
-                totals[groups[row], place - base + number] += -digit if negative else digit
+                totals[place - base + number, groups[row]] += -digit if negative else digit
 
 
 def digit_sums(whole, exponents, times, groups, base, squares, totals):

@@ -117,13 +117,11 @@ def group_sums(values: Array, groups: Array, low: int, slices: int, squares: boo
     Returns:
         int64, the positions of the values that do not lie on the grid, and were left out.
     """
-    units = units_of(low, slices, squares)
-    with np.errstate(all="ignore"):
-        parts, rest = _cut(values, magic_of(low, slices, squares))
-        off = np.flatnonzero(~((rest == 0) & (np.abs(parts[0]) <= units[0] * 2.0 ** width_of(squares))))
-        for part, unit in zip(parts, units, strict=True):
-            part /= unit
-            part[off] = 0.0
+    parts, wrong = _cut_on_grid(values, low, slices, squares)
+    off = np.flatnonzero(wrong)
+    for part, unit in zip(parts, units_of(low, slices, squares), strict=True):
+        part[off] = 0.0
+        part /= unit
     whole = [part.astype(np.int64) for part in parts]
     for place, part in enumerate(whole):
         np.add.at(totals[:, place], groups, part)
@@ -133,6 +131,22 @@ def group_sums(values: Array, groups: Array, low: int, slices: int, squares: boo
             products = sum((whole[i] * whole[j] * (1 + (i != j)) for i, j in pairs), np.zeros(1, np.int64))
             np.add.at(totals[:, slices + weight], groups, products)
     return off
+
+
+def off_grid(values: Array, low: int, slices: int, squares: bool) -> Array:
+    """Which values (float32 or float64) do not lie on the grid, or far above most of what does; NaN and infinities too.
+
+    >>> off_grid(np.array([1.0, 3.0, 0.1, 2.0**30]), 0, 1, True)
+    array([False, False,  True,  True])
+    """
+    return _cut_on_grid(values, low, slices, squares)[1]
+
+
+def _cut_on_grid(values: Array, low: int, slices: int, squares: bool) -> tuple[list[Array], Array]:
+    limit = units_of(low, slices, squares)[0] * 2.0 ** width_of(squares)
+    with np.errstate(all="ignore"):
+        parts, rest = _cut(values, magic_of(low, slices, squares))
+        return parts, ~((rest == 0) & (np.abs(parts[0]) <= limit))
 
 
 def digit_sums(
@@ -145,8 +159,8 @@ def digit_sums(
         exponents: int64 of shape (n,).
         times: int64 of shape (n,), none negative; None: once each.
         groups: int64 of shape (n,).
-        base: the digit of column 0: column k is in units of 2^(32 (base + k)).
-        totals: int64 of shape (n_groups, width). A value adds less than 2^32 to each column: 2^31 values fit.
+        base: the digit of row 0: row k is in units of 2^(32 (base + k)).
+        totals: int64 of shape (width, n_groups). A value adds less than 2^32 to each row: 2^31 values fit.
     """
     size = np.abs(whole).view(np.uint64)
     shift, place = (exponents & 31).view(np.uint64), exponents >> 5
@@ -159,7 +173,7 @@ def digit_sums(
         digits = _product(digits, [often & _MASK, often >> 32])
     for number, digit in enumerate(digits):
         at = np.flatnonzero(digit)
-        np.add.at(totals, (groups[at], place[at] + (number - base)), digit[at].view(np.int64) * sign[at])
+        np.add.at(totals, (place[at] + (number - base), groups[at]), digit[at].view(np.int64) * sign[at])
 
 
 def _product(a: list[Array], b: list[Array]) -> list[Array]:
