@@ -5,17 +5,23 @@ import numpy as np
 from gpupipe.backends.finish import FINISH, place, vocabulary
 from gpupipe.backends.states.gathering import outside_each, without_fold
 from gpupipe.backends.states.state import State
+from gpupipe.backends.steps import Steps, finished
 from gpupipe.columns import Column, Values, concat
 from gpupipe.compiler.fitted import Learned
 from gpupipe.compiler.scans import Gather, Slot
 from gpupipe.schema import DType
 
 
-def learned(slot: Slot, gather: Gather, state: State, dtype: DType) -> Learned:
+def learned(slot: Slot, gather: Gather, state: State, dtype: DType, steps: Steps | None = None) -> Learned:
     """The finished value of one slot from the merged state of its gather.
 
     Where folds are kept, the full value and each fold's training value.
+
+    Args:
+        steps: what is still to be done to the values; None: nothing.
     """
+    if steps is not None:
+        return _of_groups(finished(slot, state, dtype, steps), state)
     if slot.node.op == "vocabulary":
         column, counts = vocabulary(state, slot.node, dtype)
         return Learned(column, counts=counts)
@@ -39,7 +45,10 @@ def _where_seen(value: Column, rows: Values) -> Column:
 
 
 def _finished(slot: Slot, state: State, dtype: DType) -> Learned:
-    value = FINISH[slot.node.op](state, slot.node, dtype)
+    return _of_groups(FINISH[slot.node.op](state, slot.node, dtype), state)
+
+
+def _of_groups(value: Column, state: State) -> Learned:
     if state.n_groups == 0:
         value = Column(value.dtype, value.values, np.zeros(0, bool))
     return Learned(value, tuple(state.keys))

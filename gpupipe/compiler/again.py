@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from gpupipe.compiler.expand import columns_of
+from gpupipe.compiler.folding import operands
 from gpupipe.compiler.plan import Plan
-from gpupipe.compiler.scans import operands
 from gpupipe.expr.node import Node, rewrite
 from gpupipe.expr.reductions import REDUCTIONS
 

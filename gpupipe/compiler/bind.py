@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.folding import operands
 from gpupipe.compiler.info import Info, may_be_null
-from gpupipe.compiler.scans import Slot, operands
+from gpupipe.compiler.scans import Slot
 from gpupipe.errors import DuplicateNameError, WideFeatureError
 from gpupipe.expr.node import Node, make, show
 from gpupipe.expr.reductions import REDUCTIONS

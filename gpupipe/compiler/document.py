@@ -12,10 +12,10 @@ from gpupipe.columns import Column, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.fitted import Fitted, Learned
+from gpupipe.compiler.folding import operands
 from gpupipe.compiler.gathering import gathered_type, ranked_type
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
-from gpupipe.compiler.scans import operands
 from gpupipe.errors import ArtifactCorruptError, GpupipeError, PlanError
 from gpupipe.expr.node import Node, make, show
 from gpupipe.expr.reductions import REDUCTIONS

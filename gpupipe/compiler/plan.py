@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from gpupipe.compiler.casts import convert
 from gpupipe.compiler.expand import columns_of, expand, output_name
+from gpupipe.compiler.folding import operands
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.scans import Scan, Slot, operands, plan_scans
+from gpupipe.compiler.scans import Scan, Slot, plan_scans
 from gpupipe.compiler.typing import Typer
 from gpupipe.compiler.words import noted
 from gpupipe.errors import DuplicateNameError, LeakageError, ParameterError, TargetError, TypeMismatchError
@@ -116,7 +117,7 @@ def make_plan(
         )
     planned = tuple(_feature(typer, name, node) for name, node in named)
     _refuse_twins(planned)
-    slots, scans = plan_scans([feature.node for feature in planned])
+    slots, scans = plan_scans([feature.node for feature in planned], typer.info)
     nodes = [feature.node for feature in planned]
     needed = columns_of(rewrite(nodes, _without_statistics))
     extra = [node for node in (target_core, weights_core, groups_core) if node is not None]

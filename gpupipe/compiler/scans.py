@@ -1,8 +1,11 @@
 """Which trips over the data a plan needs: reductions by their level, each state gathered once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gpupipe.compiler.late import NOT_LATE, Late
+from gpupipe.compiler.folding import Folding
+from gpupipe.compiler.info import Info
+from gpupipe.compiler.late import Late
 from gpupipe.expr.node import Node, walk
 from gpupipe.expr.reductions import REDUCTIONS
 
@@ -15,18 +18,28 @@ class Slot:
         index: its place among the slots.
         node: the reduction's core node.
         level: the scan that gathers it, from 1.
+        base: the core node whose values are gathered for it.
+        keys: the core nodes they are grouped by.
         late: what is done between the scan and finishing.
     """
 
     index: int
     node: Node
     level: int
-    late: Late = NOT_LATE
+    base: Node
+    keys: tuple[Node, ...]
+    late: Late
 
     @property
     def folds(self) -> int:
         """How many folds it is kept by while fitting; 0: none."""
         return int(self.node.get("folds", 0))
+
+    @property
+    def counted(self) -> tuple[tuple[Node, tuple[Node, ...]], ...]:
+        """The columns whose nulls must be counted for it, and by which keys."""
+        keys = dict.fromkeys((*self.keys, *(key for constant in self.late.constants for key in constant.keys)))
+        return tuple((constant.absent, tuple(keys)) for constant in self.late.constants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,7 @@ class Gather:
         value: the core node whose values it takes in.
         keys: the core nodes it is grouped by.
         folds: how many folds it is kept by; 0: none.
-        slots: the slots finished from it.
+        slots: the slots finished from it; none of one that counts nulls for others.
     """
 
     state: str
@@ -46,6 +59,11 @@ class Gather:
     keys: tuple[Node, ...]
     folds: int
     slots: tuple[Slot, ...]
+
+    @property
+    def node(self) -> Node:
+        """What it is for, as messages show it."""
+        return self.slots[0].node if self.slots else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +79,36 @@ class Scan:
     gathers: tuple[Gather, ...]
 
 
-def operands(node: Node) -> tuple[Node, tuple[Node, ...]]:
-    """A reduction's value and keys."""
-    n_keys = int(node["keys"])
-    return node.args[0], node.args[len(node.args) - n_keys :] if n_keys else ()
+def plan_scans(roots: list[Node], info: dict[Node, Info]) -> tuple[tuple[Slot, ...], tuple[Scan, ...]]:
+    """The slots of all reductions under `roots`, and the scans that fill them.
 
-
-def plan_scans(roots: list[Node]) -> tuple[tuple[Slot, ...], tuple[Scan, ...]]:
-    """The slots of all reductions under `roots`, and the scans that fill them."""
+    Args:
+        info: what is known of core nodes; those that are gathered in place of others are added.
+    """
     levels: dict[Node, int] = {}
+    folding = Folding(info, levels)
     slots: list[Slot] = []
     for node in walk(*roots):
-        below = max((levels[arg] for arg in node.args), default=0)
-        levels[node] = below
         if node.op in REDUCTIONS:
-            levels[node] = below + 1
-            slots.append(Slot(len(slots), node, below + 1))
+            folded = folding.folded(node)
+            levels[node] = folded.level
+            slots.append(Slot(len(slots), node, folded.level, folded.base, folded.keys, folded.late))
+        else:
+            levels[node] = max((levels[arg] for arg in node.args), default=0)
     deepest = max((slot.level for slot in slots), default=0)
-    scans = tuple(Scan(level, _gathers(slots, level)) for level in range(1, deepest + 1))
+    scans = tuple(Scan(level, tuple(_gathers(slots, level))) for level in range(1, deepest + 1))
     return tuple(slots), scans
 
 
-def _gathers(slots: list[Slot], level: int) -> tuple[Gather, ...]:
+def _gathers(slots: list[Slot], level: int) -> Iterator[Gather]:
     shared: dict[tuple[str, Node, tuple[Node, ...], int], list[Slot]] = {}
-    for slot in slots:
-        if slot.level == level:
-            value, keys = operands(slot.node)
-            kind = REDUCTIONS[slot.node.op].state_over(keys)
-            shared.setdefault((kind, value, keys, slot.folds), []).append(slot)
-    return tuple(Gather(*key, tuple(members)) for key, members in shared.items())
+    here = [slot for slot in slots if slot.level == level]
+    for slot in here:
+        kind = REDUCTIONS[slot.node.op].state_over(slot.keys)
+        shared.setdefault((kind, slot.base, slot.keys, slot.folds), []).append(slot)
+    for key, members in shared.items():
+        yield Gather(*key, tuple(members))
+    known = {(value, keys) for _, value, keys, folds in shared if not folds}
+    for absent, keys in dict.fromkeys(pair for slot in here for pair in slot.counted):
+        if (absent, keys) not in known:  # any state of a column knows how many of its rows are null
+            yield Gather("count", absent, keys, 0, ())

@@ -7,9 +7,11 @@ from typing import TypeVar
 
 from gpupipe.backends.backend import Backend, Prepared
 from gpupipe.backends.categories import Tables
+from gpupipe.backends.late import Waiting
 from gpupipe.backends.learn import learned
 from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
+from gpupipe.backends.steps import Steps
 from gpupipe.columns import Column, Frame
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import columns_of, only_column
@@ -23,7 +25,7 @@ from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.named import named
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.refine import Trip, refined
+from gpupipe.runtime.refine import Later, Trip, refined
 from gpupipe.runtime.rows import Rows
 
 Result = TypeVar("Result")
@@ -83,7 +85,8 @@ def run_scans(
         else:
             states = carried.merged(bound, gathered(bound, prepared, rows, pool, progress, first=carried.first))
         again = further_trips(binder, fitted, rows, backend, pool, progress)
-        finish(plan, scan, bound, refined(bound, states, again), fitted, rows)
+        later = later_rows(plan, bound, states, fitted)
+        finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows)
     return fitted
 
 
@@ -143,21 +146,35 @@ def _states_of(bound: BoundScan, columns: Sequence[Column], n_rows: int, last: l
     }
     states = []
     for intake in bound.intakes:
-        with named(intake.gather.slots[0].node):
+        with named(intake.gather.node):
             states.append(gather(intake.gather.state, columns[intake.value], groups[intake.keys]))
     return states
 
 
+def later_rows(plan: Plan, bound: BoundScan, states: Sequence[State], fitted: Fitted) -> Later:
+    """How many rows will be added to the states of a slot, once their values are known."""
+    waiting = Waiting(plan, bound, states, fitted)
+    return lambda slot: [rows.times for rows in waiting.rows(slot)]
+
+
 def finish(plan: Plan, scan: Scan, bound: BoundScan, states: Sequence[State], fitted: Fitted, rows: Rows) -> None:
-    """Put what the merged states of one scan give into `fitted`, slot by slot."""
-    for slot in (slot for planned in scan.gathers for slot in planned.slots):
-        fitted.slots[slot.index] = []  # and so it stays over a wide value that has no columns
+    """Put what the merged states of one scan give into `fitted`, slot by slot: later ones may wait for earlier ones."""
+    waiting = Waiting(plan, bound, states, fitted)
+    gathers = {slot.index: (slot, planned) for planned in scan.gathers for slot in planned.slots}
+    parts: dict[int, list[State]] = {index: [] for index in gathers}  # none of a wide value that has no columns
     for intake, state in zip(bound.intakes, states, strict=True):
         for slot in intake.gather.slots:
-            _refuse_empty(state, slot.node, plan.info[slot.node].nullable, rows)
+            parts[slot.index].append(state)
+    for index, (slot, planned) in sorted(gathers.items()):
+        info = plan.info[slot.node]
+        fitted.slots[index] = []
+        for part in parts[index]:
             with named(slot.node):
-                entry = learned(slot, intake.gather, state, plan.info[slot.node].dtype)
-            fitted.slots[slot.index].append(entry)
+                whole = waiting.applied(slot, part)
+            _refuse_empty(whole, slot.node, info.nullable, rows)
+            with named(slot.node):
+                steps = None if slot.late.suffix is None else Steps(slot, whole, waiting, plan.info)
+                fitted.slots[index].append(learned(slot, planned, whole, info.dtype, steps))
 
 
 def _refuse_empty(state: State, node: Node, nullable: bool, rows: Rows) -> None:

@@ -1,0 +1,116 @@
+"""Folds reductions that depend on others into one scan, where algebra allows; else they wait for a further scan.
+
+Which rule fires is decided by the expression alone: the folded value is the definition, on every device.
+"""
+
+from dataclasses import dataclass
+
+from gpupipe.compiler.info import Info
+from gpupipe.compiler.late import NOT_LATE, Late, is_affine, is_monotone, keeps_nulls, steps_of
+from gpupipe.compiler.rewrite import Decomposer
+from gpupipe.expr.node import Node
+
+FOLDS = True  # tests plan without folding, to compare
+
+_BY_SUMS = ("sum", "mean", "std", "var")
+_BY_ORDER = ("min", "max", "median", "quantile")
+_BY_NULLS = ("count", "null_count")
+_BY_RANKS = ("median", "quantile")
+_PARTIAL = ("log", "log1p", "sqrt")  # NaN below some value: whether any row is there, its quantile does not tell
+_MOST_FILLS = 4  # under a quantile: each doubles the ranks that may be asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """How a reduction is gathered.
+
+    Attributes:
+        level: the scan, from 1.
+        base: the core node whose values are gathered.
+        keys: the core nodes they are grouped by.
+        late: what is done after the scan.
+    """
+
+    level: int
+    base: Node
+    keys: tuple[Node, ...]
+    late: Late
+
+
+def operands(node: Node) -> tuple[Node, tuple[Node, ...]]:
+    """A reduction's value and keys."""
+    n_keys = int(node["keys"])
+    return node.args[0], node.args[len(node.args) - n_keys :] if n_keys else ()
+
+
+class Folding:
+    """Finds for each reduction the first scan that can gather it.
+
+    Args:
+        info: what is known of core nodes; made ones are added.
+        levels: the scan of every reduction beneath, and of nodes after how many scans they can be computed.
+    """
+
+    def __init__(self, info: dict[Node, Info], levels: dict[Node, int]) -> None:
+        self._info = info
+        self._taken = Decomposer(info, levels)
+
+    def folded(self, node: Node) -> Folded:
+        """How `node` is gathered."""
+        value, keys = operands(node)
+        beneath = self._taken.level(value, *keys)
+        for level in range(1, beneath + 1 if FOLDS else 1):
+            found = self._at(level, node)
+            if found is not None:
+                return found
+        return Folded(beneath + 1, value, keys, NOT_LATE)
+
+    def _at(self, level: int, node: Node) -> Folded | None:
+        """The same if the scan `level` can gather it: its constants may make it wait for a later one all the same."""
+        value, keys = operands(node)
+        regrouped = [self._key(key, level) for key in keys]
+        found = self._value(node, value, keys, level)
+        if found is None:
+            return None
+        base, late = found
+        by = [pair[0] for pair in regrouped if pair is not None]
+        if len(by) < len(keys):
+            return None
+        fills = tuple(pair[1] for pair in regrouped if pair is not None)
+        late = Late(late.constants, late.suffix, fills if any(fills) else ())
+        return Folded(max(level, self._taken.level(*late.values)), base, tuple(by), late)
+
+    def _value(self, node: Node, value: Node, keys: tuple[Node, ...], level: int) -> tuple[Node, Late] | None:
+        if self._taken.level(value) < level:
+            return value, NOT_LATE
+        found = None if node.get("folds") else self._taken.split(value, level, keys)
+        if found is None or not self._fits(node, found[1], keyed=bool(keys)):
+            return None
+        return found
+
+    def _fits(self, node: Node, late: Late, *, keyed: bool) -> bool:
+        """Whether what is left to do after the scan can be done to a state of the reduction `node`."""
+        # Which ranks to settle must be known before the values of the fills are.
+        ranked = node.op in _BY_RANKS and not keyed
+        if ranked and (len(late.constants) > _MOST_FILLS or any(constant.keys for constant in late.constants)):
+            return False
+        if late.suffix is None:
+            return True
+        if node.op in _BY_SUMS:
+            return is_affine(late.suffix, self._info)
+        if node.op in _BY_ORDER:
+            partial = ranked and any(step.op in _PARTIAL for step, _ in steps_of(late.suffix))
+            return is_monotone(late.suffix) and not partial
+        return node.op in _BY_NULLS and keeps_nulls(late.suffix, self._info)
+
+    def _key(self, key: Node, level: int) -> tuple[Node, Node | None] | None:
+        """A grouping key that the scan can compute, and what its null group is put with; None where there is none."""
+        if self._taken.level(key) < level:
+            return key, None
+        found = self._taken.filled(key, level)
+        if found is None:
+            return None
+        base, constants = found
+        if len(constants) != 1 or constants[0].keys or not self._taken.null_only_where(base, constants[0].absent):
+            return None
+        return base, constants[0].value
