@@ -13,6 +13,7 @@ BRINGS: dict[str, tuple[str, str]] = {
     "numba": ("numba", "compiled kernels on all cores; without it the same bits from NumPy, slower"),
     "sklearn": ("scikit-learn", "training of every estimator but XGBoost's; not needed for scoring"),
     "scipy": ("scipy", "comes with scikit-learn"),
+    "threadpoolctl": ("threadpoolctl", "comes with scikit-learn; threads that share the cores instead of fighting"),
     "xgboost": ("xgboost-cpu", "XGBClassifier and XGBRegressor: training and scoring"),
     "lightgbm": ("lightgbm", "LightGBM: training (scoring needs no package)"),
     "catboost": ("catboost", "CatBoost: training (scoring needs no package)"),

@@ -26,6 +26,7 @@
     │   ├── WeightsError              (ValueError)       weights that are null, negative, NaN, infinite, or all 0
     │   ├── GroupsError               (ValueError)       a ranking's groups that are null, or of several types
     │   ├── FoldsError                (ValueError)       rows that cannot be dealt to folds as asked
+    │   ├── CovarianceError           (ValueError)       values or categories that covariances cannot be kept of
     │   ├── UnknownCategoryError      (ValueError)       a value that is none of those listed or learned
     │   └── TargetError               (ValueError)       a target the model cannot learn from
     ├── ModelError                    the training seam
@@ -202,6 +203,10 @@ class GroupsError(DataError, ValueError):
 
 class FoldsError(DataError, ValueError):
     """Rows that cannot be dealt to folds as asked: a null where folds are told by a column, too few rows or groups."""
+
+
+class CovarianceError(DataError, ValueError):
+    """Values too far apart, or too many categories, for covariances to be kept: train on the rows instead."""
 
 
 class UnknownCategoryError(DataError, ValueError):

@@ -16,6 +16,7 @@ EXTRAS: dict[str, str] = {
     "numba": "cpu",
     "sklearn": "cpu",
     "scipy": "cpu",
+    "threadpoolctl": "cpu",
     "xgboost": "xgboost",
     "lightgbm": "lightgbm",
     "catboost": "catboost",
@@ -36,7 +37,7 @@ OURS: dict[str, str] = {
 # Names of `gpupipe` itself whose modules are imported when first used, so that importing the language is quick.
 FIRST_USE: dict[str, str] = {
     "Pipeline": "gpupipe.pipeline",
-    "load": "gpupipe.pipeline",
+    "load": "gpupipe.loading",
     "cross_validate": "gpupipe.crossval.validate",
     "Scorer": "gpupipe.serve.scorer",
     "Source": "gpupipe.sources.source",

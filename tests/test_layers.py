@@ -34,6 +34,7 @@ LAYERS: list[set[str]] = [
     {"gpupipe.evaluation", "gpupipe.validation"},
     {"gpupipe.fitted"},
     {"gpupipe.pipeline"},
+    {"gpupipe.loading"},
     {"gpupipe.crossval"},
     {"gpupipe.serve"},
     {"gpupipe"},
@@ -53,7 +54,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.kernels": {"numba"},
     "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
     "gpupipe.models.forms.tree_walk": {"numba"},
-    "gpupipe.backends": {"numba"},  # that is, gpupipe.kernels.cpu
+    "gpupipe.backends": {"numba", "threadpoolctl"},  # numba: that is, gpupipe.kernels.cpu
     "gpupipe.sources": {"pandas", "polars"},
     "gpupipe.crossval": {"pandas", "sklearn"},
     "gpupipe.doctor": {"*"},

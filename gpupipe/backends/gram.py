@@ -1,0 +1,284 @@
+"""From rows to the state of covariances: tiles of digits multiplied by BLAS, whose every partial sum is exact."""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from gpupipe import optional
+from gpupipe.backends import keys as grouping
+from gpupipe.backends.digits import HALF, ZEROS, Cell, Layout
+from gpupipe.backends.states.gram import Gram, Label, in_order
+from gpupipe.columns import Column, Values
+from gpupipe.compiler.fitted import plain_values
+from gpupipe.errors import CovarianceError, NonFiniteError
+from gpupipe.kernels.reference import gram as reference
+from gpupipe.kernels.reference.gram import DIGIT, ROWS
+
+MOST_DIGITS = 12  # a column: values 2**250 times apart
+MOST_LABELS = 2_000  # of all keys together
+_LARGEST = 900  # the exponent: scaling stays within float64
+_AT_ONCE = 16 * ROWS
+_WORTH_NUMBA = 4_000_000  # values that cost NumPy as much as Numba's start
+_NOT_FINITE = (
+    "an infinite value, or NaN, stands among the values of a feature. Clip it, filter it out, or use .nan_to_null()."
+)
+
+
+class Sums:
+    """The sums of some rows, by cell; of one thread.
+
+    Args:
+        columns: how many; `masks`: those of them that may be null, ascending.
+        keys: how many.
+    """
+
+    def __init__(self, columns: int, masks: Sequence[int], keys: int) -> None:
+        self._masks = tuple(masks)
+        self._layout = Layout(np.zeros(columns, np.int64), np.zeros(columns, np.int64))
+        self._widths = np.full(keys, 8, np.int64)
+        self._cells: dict[int, Cell] = {}
+
+    def update(self, columns: Sequence[Column], codes: Values, cells: Values, kernels: Any) -> None:
+        """Take in rows.
+
+        Args:
+            columns: of float64.
+            codes: int32 of shape (keys, rows), 0 for what has no label.
+            cells: integers of shape (rows,).
+
+        Raises:
+            CovarianceError: values too large or too far apart, too many labels.
+            NonFiniteError: an infinite value, or NaN.
+        """
+        if codes.size:
+            self._widen(codes.max(axis=1))
+        for first in range(0, len(cells), _AT_ONCE):
+            chunk = slice(first, min(first + _AT_ONCE, len(cells)))
+            x, valid = self._stacked(columns, chunk)
+            self._chunk(x, valid, np.ascontiguousarray(codes[:, chunk]), cells[chunk], kernels)
+
+    def _stacked(self, columns: Sequence[Column], chunk: slice) -> tuple[Values, Values]:
+        x = np.empty((len(columns), chunk.stop - chunk.start))
+        valid = np.ones((len(self._masks), x.shape[1]), bool)
+        for number, (column, row) in enumerate(zip(columns, x, strict=True)):
+            row[:] = column.values[chunk]
+            if column.valid is not None:
+                row[~column.valid[chunk]] = 0.0
+                valid[self._masks.index(number)] = column.valid[chunk]
+            if not np.isfinite(row).all():
+                at = int(np.flatnonzero(~np.isfinite(row))[0])
+                raise NonFiniteError(_NOT_FINITE).at(chunk.start + at)
+        return x, valid
+
+    def _chunk(self, x: Values, valid: Values, codes: Values, cells: Values, kernels: Any) -> None:
+        self._reach(x)
+        order = np.argsort(cells, kind="stable")
+        ordered = cells[order]
+        starts = np.cumsum(self._widths) - self._widths
+        in_table = codes + starts[:, None].astype(np.int32)
+        for begin in np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(order) else []:
+            rows = order[begin : np.searchsorted(ordered, ordered[begin], side="right")]
+            for part in np.array_split(rows, -(-len(rows) // ROWS)):
+                self._tile(int(ordered[begin]), x, valid, codes, in_table, part, kernels)
+
+    def _tile(
+        self, cell: int, x: Values, valid: Values, codes: Values, in_table: Values, rows: Values, kernels: Any
+    ) -> None:
+        while True:
+            layout, under = self._layout, np.zeros(len(x))
+            order = layout.order
+            out = np.empty((len(rows), self._size))
+            scale = np.ldexp(1.0, (DIGIT - layout.tops[order]).astype(np.intc))
+            kernels.tile(x, valid, rows, order, scale, layout.counts[order], out, under)
+            if not under.any():
+                break
+            deeper = np.zeros(len(x), np.int64)
+            deeper[order] = under > 0
+            self._move(layout.deeper(deeper))
+        into = self._cell(cell)
+        into.add(out.T @ out)
+        kernels.sums_by_code(out, in_table, rows, into.by_code)
+        kernels.pairs_of_codes(codes, rows, self._widths, into.pairs)
+
+    @property
+    def _size(self) -> int:
+        return 1 + len(self._masks) + int(self._layout.counts.sum())
+
+    def _cell(self, cell: int) -> Cell:
+        if cell not in self._cells:
+            a, b = np.triu_indices(len(self._widths), 1)
+            pairs = int((self._widths[a] * self._widths[b]).sum())
+            self._cells[cell] = Cell(self._size, int(self._widths.sum()), pairs)
+        return self._cells[cell]
+
+    def _reach(self, x: Values) -> None:
+        largest = np.maximum(x.max(axis=1, initial=0.0), -x.min(axis=1, initial=0.0))
+        exponents = np.where(largest > 0, np.frexp(largest)[1], ZEROS).astype(np.int64)
+        layout = self._layout.reaching(exponents)
+        used = layout.tops[layout.counts > 0]
+        if (np.abs(used) > _LARGEST).any():
+            raise CovarianceError("a feature has values beyond 2^900, or all below 2^-900")
+        for row in x[(layout.counts > 0) & (layout.tops > DIGIT)]:  # others are scaled up, which loses no bit
+            if (np.abs(row[row != 0]) < 2.0**-_LARGEST).any():
+                raise CovarianceError("a feature has values that are too far apart")
+        self._move(layout)
+
+    def _move(self, layout: Layout) -> None:
+        if (layout.counts == self._layout.counts).all():
+            return
+        if layout.counts.max() > MOST_DIGITS:
+            raise CovarianceError("a feature has values that are too far apart")
+        first = 1 + len(self._masks)
+        place = {digit: first + at for at, digit in enumerate(layout.digits())}
+        at = np.array([*range(first), *(place[digit] for digit in self._layout.digits())])
+        self._layout = layout
+        for cell in self._cells.values():
+            cell.moved(self._size, at)
+
+    def _widen(self, largest: Values) -> None:
+        if (largest < self._widths).all():
+            return
+        if largest.sum() > MOST_LABELS:
+            raise CovarianceError(f"the features have more than {MOST_LABELS:,} categories together")
+        wider = np.maximum(self._widths, [1 << int(code).bit_length() for code in largest])
+        for cell in self._cells.values():
+            cell.widened(self._widths, wider)
+        self._widths = wider
+
+    def states(self, labels: Sequence[Sequence[Label]]) -> dict[int, Gram]:
+        """The state of each cell; `labels` of each key's codes, from code 1 on."""
+        return {number: self._state(cell, labels) for number, cell in self._cells.items()}
+
+    def _state(self, cell: Cell, labels: Sequence[Sequence[Label]]) -> Gram:
+        layout, first = self._layout, 1 + len(self._masks)
+        low = np.where(layout.counts > 0, layout.tops - DIGIT * layout.counts, 0)
+        whole = cell.low.astype(object) + cell.high.astype(object) * (1 << HALF)
+        shown = [in_order(set(each[: int(width) - 1])) for each, width in zip(labels, self._widths, strict=True)]
+        size = first + len(low)
+        cross = np.zeros((size + sum(map(len, shown)),) * 2, object)
+        cross[:size, :size] = self._collapsed(self._collapsed(whole, low).T, low)
+        starts = np.cumsum(self._widths) - self._widths
+        codes = [[1 + each.index(label) for label in chosen] for each, chosen in zip(labels, shown, strict=True)]
+        places = [start + code for start, of_key in zip(starts, codes, strict=True) for code in of_key]
+        by_code = self._collapsed(cell.by_code[np.array(places, np.int64)].astype(np.int64).astype(object), low)
+        cross[size:, :size], cross[:size, size:] = by_code, by_code.T
+        cross[size:, size:] = self._met(cell, codes, by_code[:, 0])
+        return Gram(self._masks, low, tuple(shown), cross)
+
+    def _collapsed(self, whole: Values, low: Values) -> Values:
+        """Digits, along the last axis, put together to their columns."""
+        first = 1 + len(self._masks)
+        found = np.zeros((len(whole), first + len(low)), object)
+        found[:, :first] = whole[:, :first]
+        for at, (column, unit) in enumerate(self._layout.digits(), start=first):
+            found[:, first + column] += whole[:, at] * (1 << unit - int(low[column]))
+        return found
+
+    def _met(self, cell: Cell, codes: Sequence[Sequence[int]], counts: Values) -> Values:
+        starts = np.cumsum([0, *map(len, codes)])
+        met, at = np.zeros((len(counts),) * 2, object), 0
+        met[np.diag_indices(len(counts))] = counts
+        for a in range(len(codes)):
+            for b in range(a + 1, len(codes)):
+                size = int(self._widths[a] * self._widths[b])
+                table = cell.pairs[at : at + size].reshape(self._widths[a], self._widths[b])
+                part = table[np.ix_(codes[a], codes[b])].astype(object)
+                met[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = part
+                met[starts[b] : starts[b + 1], starts[a] : starts[a + 1]] = part.T
+                at += size
+        return met
+
+
+class Labels:
+    """Codes of keys' values, given as they come: from 1 on, 0 for NaN; the same for all threads."""
+
+    def __init__(self, keys: int) -> None:
+        self.of_key: list[list[Label]] = [[] for _ in range(keys)]
+        self._codes: list[dict[Label, int]] = [{} for _ in range(keys)]
+        self._lock = threading.Lock()
+
+    def codes(self, key: int, column: Column) -> Values:
+        """int32 of shape (rows,)."""
+        ranks, (entries,) = grouping.factorize([column])
+        found = plain_values(entries)
+        with self._lock:
+            known, listed = self._codes[key], self.of_key[key]
+            for label in found:
+                if label not in known:
+                    listed.append(label)
+                    known[label] = len(listed)
+            codes = np.array([*(known[label] for label in found), 0], np.int32)
+        return codes[ranks]  # -1, a NaN, is the last
+
+
+class Gatherer:
+    """Sums gathered by many threads: each takes one that is free.
+
+    Args:
+        masks: for each column whether it may be null.
+        keys: how many.
+    """
+
+    def __init__(self, masks: Sequence[bool], keys: int) -> None:
+        self._columns, self._masks = len(masks), tuple(np.flatnonzero(masks).tolist())
+        self._labels = Labels(keys)
+        self._free: list[Sums] = []
+        self._lock = threading.Lock()
+        self._seen = 0
+
+    def update(self, columns: Sequence[Column], keys: Sequence[Column], cells: Values) -> None:
+        """Take in rows; from any thread, in any order.
+
+        Args:
+            columns: of float64.
+            keys: of any type.
+            cells: integers of shape (rows,): what the sums are kept by.
+
+        Raises:
+            CovarianceError: values too large or too far apart, too many labels.
+            NonFiniteError: an infinite value, or NaN.
+        """
+        codes = np.zeros((len(keys), len(cells)), np.int32)
+        for key, column in enumerate(keys):
+            codes[key] = self._labels.codes(key, column)
+        with self._lock:
+            self._seen += len(cells) * (len(columns) + len(keys))
+            sums = self._free.pop() if self._free else Sums(self._columns, self._masks, len(keys))
+            kernels = _kernels(self._seen)
+        sums.update(columns, codes, cells, kernels)
+        with self._lock:
+            self._free.append(sums)
+
+    def states(self) -> dict[int, Gram]:
+        """The state of each cell, once all rows are in."""
+        found: dict[int, Gram] = {}
+        for sums in self._free:
+            for cell, gram in sums.states(self._labels.of_key).items():
+                found[cell] = found[cell] + gram if cell in found else gram
+        return found
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Inside, BLAS takes one thread a call, where it can be told: its threads would wait for each other's cores.
+
+    Products of tiles are small and many; with two threads a call, on cores that others use too, they took 10 times as
+    long as with one.
+    """
+    if not optional.available("threadpoolctl"):
+        yield
+        return
+    with optional.load("threadpoolctl").threadpool_limits(1, user_api="blas"):
+        yield
+
+
+def _kernels(values: int) -> Any:
+    """Numba's form where it is there and worth its start, else NumPy's."""
+    started = "gpupipe.kernels.cpu.gram" in sys.modules
+    if (started or values > _WORTH_NUMBA) and optional.available("numba"):
+        return optional.load("gpupipe.kernels.cpu.gram")
+    return reference

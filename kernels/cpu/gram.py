@@ -1,0 +1,69 @@
+"""Exact cross products, compiled: the functions of ``reference/gram.py``, with the same bits."""
+
+import numpy as np
+
+from ..reference.gram import DIGIT
+from .jit import kernel
+
+_NEXT = 2.0**DIGIT
+_AT_ONCE = 64  # rows
+_HALFWAY = 1.5 * 2.0**52  # adding and taking it off again rounds what is below 2**51 to a whole number, ties to even
+
+
+@kernel
+def tile(x, valid, rows, order, scale, counts, out, under):
+    """Ones, presence and digits of some rows, side by side: column by column, a few rows at a time.
+
+    `under` is raised by a sum of magnitudes: 0 where the reference has 0.
+    """
+    n_columns, first_digit = len(order), 1 + valid.shape[0]
+    starts = np.zeros(counts.max() + 1 if n_columns else 1, np.int64)
+    starts[0] = first_digit
+    for place in range(len(starts) - 1):
+        starts[place + 1] = starts[place] + np.count_nonzero(counts > place)
+    rest = np.empty(_AT_ONCE)
+    for first in range(0, len(rows), _AT_ONCE):
+        w = min(_AT_ONCE, len(rows) - first)
+        for r in range(w):
+            out[first + r, 0] = 1.0
+        for i in range(valid.shape[0]):
+            for r in range(w):
+                out[first + r, 1 + i] = valid[i, rows[first + r]]
+        for j in range(n_columns):
+            for r in range(w):
+                rest[r] = x[order[j], rows[first + r]] * scale[j]
+            for place in range(counts[j]):
+                at = starts[place] + j
+                for r in range(w):
+                    digit = (rest[r] + _HALFWAY) - _HALFWAY
+                    out[first + r, at] = digit
+                    rest[r] = (rest[r] - digit) * _NEXT
+            left = 0.0
+            for r in range(w):
+                left += abs(rest[r])
+            under[j] += left
+
+
+@kernel
+def sums_by_code(digits, codes, rows, table):
+    """Add each row of a tile to the rows of `table` that its codes name."""
+    width = digits.shape[1]
+    for r in range(len(rows)):
+        row = rows[r]
+        for key in range(codes.shape[0]):
+            code = codes[key, row]
+            for k in range(width):
+                table[code, k] += digits[r, k]
+
+
+@kernel
+def pairs_of_codes(codes, rows, widths, counts):
+    """Count how often codes of two keys meet."""
+    keys = codes.shape[0]
+    for r in range(len(rows)):
+        row, at = rows[r], 0
+        for a in range(keys):
+            first = np.int64(codes[a, row])
+            for b in range(a + 1, keys):
+                counts[at + first * widths[b] + codes[b, row]] += 1
+                at += widths[a] * widths[b]
