@@ -45,7 +45,8 @@ from gpupipe.schema import (
 
 if TYPE_CHECKING:
     from gpupipe.crossval.validate import cross_validate
-    from gpupipe.pipeline import Pipeline, load
+    from gpupipe.loading import load
+    from gpupipe.pipeline import Pipeline
     from gpupipe.serve.scorer import Scorer
     from gpupipe.sources.source import Source, scan
 

@@ -34,6 +34,7 @@ from gpupipe.runtime.score import (
     transformed,
     transformed_matrix,
 )
+from gpupipe.runtime.update import KeptState
 from gpupipe.schema import require_columns
 from gpupipe.sources.kinds import array_as, arrays_as, checked_kind, columns_as, index_of, kind_of, matrix_as
 from gpupipe.sources.source import Source
@@ -59,6 +60,7 @@ class FittedPipeline(SklearnContract):
     key: str | None
     groups: Any
     _inputs: Inputs
+    _kept_state = KeptState()
     model_: Model | None
     classes_: Any
 
@@ -264,7 +266,7 @@ class FittedPipeline(SklearnContract):
     # -- keeping ------------------------------------------------------------------------------------------------
     @named_arguments
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
-        """Save as an artifact: data alone, no code, published in one step; gives its digest.
+        """Save as an artifact: data alone, no code, in one step; gives its digest. What `keep_state` kept goes beside.
 
         Raises:
             ArtifactExistsError: something stands there.
@@ -273,7 +275,7 @@ class FittedPipeline(SklearnContract):
 
         >>> digest = fitted.save("churn.gpp", overwrite=True)  # doctest: +SKIP
         """
-        return self._fitted().save(path, overwrite=overwrite)
+        return self._kept_state.save(self._fitted(), path, overwrite=overwrite)
 
     def state_digest(self) -> str:
         """SHA-256 of the features' expressions, schema and learned values; the model has a digest of its own."""

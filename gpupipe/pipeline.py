@@ -1,6 +1,5 @@
 """`Pipeline`: declared once, fitted, judged, saved, and scored with. What it does once fitted stands in `fitted.py`."""
 
-import os
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,8 +11,6 @@ from gpupipe.backends.backend import backend_for
 from gpupipe.compiler.expand import flatten
 from gpupipe.compiler.explain import Explanation
 from gpupipe.errors import ParameterError
-from gpupipe.expr.expr import Expr
-from gpupipe.expr.node import Node
 from gpupipe.fitted import FittedPipeline
 from gpupipe.models.contract import weighed_if_the_model_is
 from gpupipe.runtime.explained import explained
@@ -25,13 +22,15 @@ from gpupipe.runtime.given import (
     name_of,
     one_of,
     own_columns,
+    scan_as,
     source_of,
     validation_of,
 )
-from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_noted, inputs_of
+from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
 from gpupipe.sources.kinds import labels_array
 
 
@@ -101,6 +100,7 @@ class Pipeline(FittedPipeline):
         sample_weight: Any = None,
         groups: Any = None,
         validation: Any = None,
+        keep_state: bool | str = False,
         progress: bool | Progress | None = False,
     ) -> Self:
         """Learn the features' statistics and train the model; gives the pipeline itself.
@@ -112,6 +112,9 @@ class Pipeline(FittedPipeline):
             groups: a ranker's groups, where the pipeline declares none.
             validation: rows for a model that stops early: as `X`, or (X, y), or (X, y, sample_weight), or
                 (X, y, sample_weight, groups).
+            keep_state: True keeps what `update` goes on from (``save`` writes it beside the artifact; it may hold
+                values of the data); ``"values"`` keeps all values of what quantiles are of, too, so that `update` need
+                not read those columns again.
             progress: True for lines on stderr, None for a terminal only.
 
         Raises:
@@ -125,8 +128,66 @@ class Pipeline(FittedPipeline):
         >>> pipeline.fit({"x": [1, 2, 8, 9], "bought": ["no", "no", "yes", "yes"]}).classes_
         array(['no', 'yes'], dtype=object)
         """
-        self._run(X, y, sample_weight, groups, validation, progress).close()
+        self._run(X, y, sample_weight, groups, validation, progress, keep_state=keep_state).close()
         return self
+
+    @weighed_if_the_model_is
+    @named_arguments
+    def update(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        groups: Any = None,
+        validation: Any = None,
+        seen: Any = None,
+        progress: bool | Progress | None = False,
+    ) -> Self:
+        """Learn from new rows too: the same bits as a fit on all, reading the new ones; gives the pipeline itself.
+
+        It goes on from what ``fit(…, keep_state=True)`` kept. Quantiles, statistics that need others first, and a
+        model read earlier rows again; ``explain(data).update`` says which of their columns.
+
+        Args:
+            X: the new rows alone, which come after all others.
+            y, sample_weight, groups, validation, progress: as for `fit`.
+            seen: the earlier rows, listed as they were, where some must be read again and the pipeline was loaded.
+
+        Raises:
+            UnavailableError: no state was kept, or earlier rows must be read again and are not known.
+            LeakageError: some of the rows were seen before.
+            SchemaMismatchError: a column has another type than in the fit.
+
+        >>> import gpupipe as gp
+        >>> pipeline = gp.Pipeline([gp.col("x").standardize()]).fit({"x": [1.0, 2.0]}, keep_state=True)
+        >>> full = gp.Pipeline([gp.col("x").standardize()]).fit({"x": [1.0, 2.0, 6.0]})
+        >>> pipeline.update({"x": [6.0]}).state_digest() == full.state_digest()
+        True
+        """
+        fit, plan = self._fitted(), self.plan_
+        self._refuse_no_estimator()
+        key = self.key or fit.notes.get("key")
+        rows = self._inputs.by_name(X, plan.columns)
+        if y is None and sample_weight is None and groups is None:
+            rows = scan_as(rows, plan.schema.select(plan.fit_columns))
+        new = source_of(rows, y, sample_weight, key, groups)
+        earlier = None if seen is None else source_of(seen, None, None, key)
+        held = None if validation is None else validation_of(validation, y, key, self._inputs)
+        declared = replace(self._declared(y, sample_weight, groups), key=key)
+        how = (backend_for(self.device), progress_for(progress), self.memory)
+        outcome, state = run_update(declared, fit, self._kept_state, new, earlier, held, how)
+        outcome.rows.close()
+        self._keep(outcome.fit, self._inputs, state)
+        self.report_ = outcome.report
+        return self
+
+    def _refuse_no_estimator(self) -> None:
+        if self._loaded_model is not None and self.model is None:
+            raise ParameterError(
+                f"This pipeline was loaded: it holds what its {self._loaded_model.rpartition('.')[2]} learned, and no "
+                "estimator to train. To fit it again, declare it again with model=."
+            )
 
     def _run(
         self,
@@ -138,12 +199,9 @@ class Pipeline(FittedPipeline):
         progress: bool | Progress | None,
         *,
         transform: bool = False,
+        keep_state: bool | str = False,
     ) -> Rows:
-        if self._loaded_model is not None and self.model is None:
-            raise ParameterError(
-                f"This pipeline was loaded: it holds what its {self._loaded_model.rpartition('.')[2]} learned, and no "
-                "estimator to train. To fit it again, declare it again with model=."
-            )
+        self._refuse_no_estimator()
         if self.model is None and sample_weight is not None:
             raise ParameterError(
                 "sample_weight was given, and there is no model to weigh rows for: statistics are unweighted. "
@@ -154,8 +212,10 @@ class Pipeline(FittedPipeline):
         inputs = inputs_of(X, own_columns(source), declared.apart)
         held = None if validation is None else validation_of(validation, y, self.key, inputs)
         how = (backend_for(self.device), progress_for(progress), self.memory)
-        outcome = run_fit(declared, source, held, *how, transform=transform)
-        self._keep(outcome.fit, inputs)
+        carried = keeping(keep_state)
+        outcome = run_fit(declared, source, held, *how, transform=transform, carried=carried)
+        state = KeptState() if carried is None else kept_of(declared, carried, source, outcome.fit)
+        self._keep(outcome.fit, inputs, state)
         self.report_: Report = outcome.report
         return outcome.rows
 
@@ -177,13 +237,14 @@ class Pipeline(FittedPipeline):
             self.report_ = self.report_.at_last(rows)
             return found
 
-    def _keep(self, fit: artifact.Fit, inputs: Inputs) -> None:
+    def _keep(self, fit: artifact.Fit, inputs: Inputs, state: KeptState | None = None) -> None:
+        self._kept_state = state or KeptState()
         self._fit = fit if inputs.names is not None else replace(fit, notes={**fit.notes, UNNAMED: inputs.total})
         self._inputs = inputs
         self.features_: Pipeline = self
         if fit.model is not None:
             self.features_ = Pipeline(self.features, self.target, device=self.device, memory=self.memory)
-            self.features_._keep(replace(fit, model=None), inputs)
+            self.features_._keep(replace(fit, model=None), inputs, state)
         self.model_ = fit.model
         for stale in ("classes_", "feature_names_in_"):
             self.__dict__.pop(stale, None)
@@ -216,32 +277,3 @@ class Pipeline(FittedPipeline):
         """
         source = source_of(data, None, None, self.key)
         return explained(self._declared(None, None, None), source, self.device, self.memory)
-
-
-@named_arguments
-def load(path: str | os.PathLike[str], *, device: str = "auto") -> Pipeline:
-    """The pipeline saved at `path`, ready to predict; its estimator object is not kept, so it cannot be fitted again.
-
-    Raises:
-        ArtifactError: any of its kinds.
-        StorageError: the disk fails, or the artifact may not be read.
-
-    >>> load("churn.gpp").predict("new/*.parquet")  # doctest: +SKIP
-    """
-    fit = artifact.load(path, device)
-    features = [Expr(feature.source) for feature in fit.features.plan.features]
-    weights, groups = (None if node is None else Expr(node) for node in (fit.weights, fit.groups))
-    target = _declared_as(fit.target)
-    pipeline = Pipeline(features, target, weights=weights, groups=groups, device=device)
-    key = fit.notes.get("key")
-    key = key if isinstance(key, str) else None
-    apart = Declared([], fit.target, fit.weights, None, key, groups=fit.groups).apart
-    pipeline._keep(fit, inputs_noted(fit.notes, fit.features.plan, apart))
-    pipeline._loaded_model = None if fit.model is None else fit.model.estimator
-    return pipeline
-
-
-def _declared_as(target: Node | None) -> Any:
-    if target is None:
-        return None
-    return [Expr(node) for node in target.args] if target.op == "columns" else Expr(target)

@@ -12,6 +12,7 @@ from gpupipe.compiler.scans import Scan
 from gpupipe.errors import ArtifactCorruptError
 from gpupipe.expr.node import show
 from gpupipe.runtime.named import named
+from gpupipe.sources.source import Source
 
 
 class Carried:
@@ -20,11 +21,14 @@ class Carried:
     Args:
         kept: the states of the rows before; None: there were none.
         first: the first partition that those states have not seen.
+        newest: the rows that they have not seen; None: all there are.
         exact: whether quantiles keep all values, so that no row is read again for them.
     """
 
-    def __init__(self, kept: Kept | None = None, first: int = 0, *, exact: bool = False) -> None:
-        self.first = first
+    def __init__(
+        self, kept: Kept | None = None, first: int = 0, newest: Source | None = None, *, exact: bool = False
+    ) -> None:
+        self.first, self.newest = first, newest
         self.exact = exact if kept is None else kept.exact
         self._before = kept
         self._states: Sequence[State] = ()
@@ -48,7 +52,7 @@ class Carried:
             )
         both = []
         for intake, old, new in zip(bound.intakes, before.states, states, strict=True):
-            with named(intake.gather.slots[0].node):
+            with named(intake.gather.node):
                 both.append(merge([old, new]))
         return both
 

@@ -1,10 +1,7 @@
 """One fit, from declarations and a source to everything a pipeline keeps."""
 
-import time
-from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +22,8 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation, train
 from gpupipe.models.scoring import refuse_nan
 from gpupipe.models.targets import refuse_number
+from gpupipe.runtime.carried import Carried, with_all_values
+from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.execute import no_rows, run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples, group_identity, labels_of
 from gpupipe.runtime.given import for_given
@@ -117,20 +116,6 @@ def _refuse_nullable(plan: Plan, row: Row) -> None:
         )
 
 
-@dataclass(slots=True)
-class Clock:
-    """Wall seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time what stands inside."""
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """A finished fit, what it did, and its rows, which whoever has no more use for them closes."""
@@ -149,29 +134,32 @@ def run_fit(
     memory: int | str | None = None,
     *,
     transform: bool = False,
+    carried: Carried | None = None,
 ) -> Outcome:
     """Plan, scan, train. The outcome's rows are open still.
 
     Args:
         memory: as `Pipeline` takes it.
         transform: whether the training rows' features are wanted next, of the outcome's rows.
+        carried: the states of earlier rows, and where those of all are kept.
 
     Raises:
         PlanError: before anything is read.
         DataError, ModelError: while reading or training.
     """
     clock = Clock()
-    plan = declared.plan(source.schema)
+    plan = planned(declared, source.schema, carried)
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
     identity = None if declared.key else group_identity(plan, backend)
     again = columns_again(plan, features=transform or declared.model is not None)
-    rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory, identity=identity)
+    started = {} if carried is None else {"first": carried.first, "schema": source.schema}
+    rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory, identity=identity, **started)
     if source.n_rows == 0:
         raise no_rows(rows)
     with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
-            features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress), backend)
+            features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress, carried), backend)
         model: Model | None = None
         notes: dict[str, Any] = {"key": declared.key} if declared.key else {}
         row_ids: Values | None = None
@@ -180,13 +168,18 @@ def run_fit(
             notes |= found
         probe = _probe(rows)
     progress.end()
-    clock.seconds["total"] = sum(clock.seconds.values())
-    report = report_of(rows, len(plan.scans) + (model is not None), clock.seconds, features.constant_divisors())
+    report = report_of(rows, len(plan.scans) + (model is not None), clock.total(), features.constant_divisors())
     task, groups = declared.task, declared.groups
-    keys = keyed_by(source, None if declared.key else groups), row_ids
-    seen = provenance(source, validation, plan.fit_columns, keys)
+    new = source if carried is None or carried.newest is None else carried.newest
+    seen = provenance(new, validation, plan.fit_columns, (keyed_by(new, None if declared.key else groups), row_ids))
     kept = Fit(features, model, declared.target, declared.weights, task, probe, notes, groups, seen)
     return Outcome(kept, report, rows)
+
+
+def planned(declared: Declared, schema: Schema, carried: Carried | None = None) -> Plan:
+    """The plan, with the states that are to be carried over."""
+    plan = declared.plan(schema)
+    return plan if carried is None or not carried.exact else with_all_values(plan)
 
 
 def _trained(

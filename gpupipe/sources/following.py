@@ -1,7 +1,11 @@
 """Rows that come after others, as if both had been listed together."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from gpupipe.columns import Frame
+from gpupipe.schema import Schema
+from gpupipe.sources.partition import Listing, LoadReport
 from gpupipe.sources.source import Source
 
 
@@ -15,3 +19,39 @@ def following(source: Source, n_rows: int) -> Source:
     listing = source._listing
     moved = tuple(replace(partition, first_row=partition.first_row + n_rows) for partition in listing.partitions)
     return Source(replace(listing, partitions=moved), source._steps)
+
+
+class Chain(Source):
+    """Sources one after the other, each with steps of its own, in the types of one schema.
+
+    Args:
+        sources: one or more, each :func:`following` those before it.
+        schema: the columns that can be asked for.
+
+    >>> from gpupipe.sources.source import scan
+    >>> old = scan({"x": [1, 2]})
+    >>> chain = Chain([old, following(scan({"x": [3]}), 2)], old.schema)
+    >>> chain.n_rows, chain.load(1)["x"].values, chain.load(1).row_ids
+    (3, array([3]), array([2], dtype=uint64))
+    """
+
+    def __init__(self, sources: Iterable[Source], schema: Schema) -> None:
+        self._sources = tuple(sources)
+        self._places = [(source, at) for source in self._sources for at in range(len(source.partitions))]
+        listed = tuple(partition for source in self._sources for partition in source.partitions)
+        super().__init__(Listing(schema, listed, {}, self._sources[-1].label))
+
+    @property
+    def drops_rows(self) -> bool:
+        """Whether a step of any of them drops rows."""
+        return any(source.drops_rows for source in self._sources)
+
+    def nbytes(self, columns: Iterable[str] | None = None) -> int:
+        """Bytes that loading the columns decodes, as far as metadata tell."""
+        names = list(self.schema if columns is None else columns)
+        return sum(source.nbytes(names) for source in self._sources)
+
+    def load_with_report(self, partition: int, columns: Iterable[str] | None = None) -> tuple[Frame, LoadReport]:
+        """The frame of one partition after the steps of its own source, and what it cost."""
+        source, at = self._places[partition]
+        return source.load_with_report(at, list(self.schema if columns is None else columns))
