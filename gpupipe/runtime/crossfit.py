@@ -20,9 +20,10 @@ from gpupipe.expr.node import show
 from gpupipe.models.estimators import describe
 from gpupipe.models.model import Validation
 from gpupipe.models.scoring import refuse_nan, takes_nan
+from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.dealing import Dealing, deal, identity_of, refuse_unknown
 from gpupipe.runtime.execute import no_rows, workers
-from gpupipe.runtime.fit import Clock, Declared, checked_rows, taught
+from gpupipe.runtime.fit import Declared, checked_rows, taught
 from gpupipe.runtime.fitting import Examples, examples, group_identity, target_column
 from gpupipe.runtime.fold_scans import ScansByFold, within
 from gpupipe.runtime.folds import Fold, Folds, RowsOf
