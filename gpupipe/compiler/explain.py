@@ -30,6 +30,7 @@ class Explanation:
         plan: the plan itself.
         model: the model in a line, or None.
         kept: what becomes of the columns after the first trip, in words.
+        update: the columns of earlier rows that an `update` of the fit reads again; none: it reads new rows alone.
     """
 
     device: str
@@ -42,6 +43,7 @@ class Explanation:
     plan: Plan = field(repr=False)
     model: str | None = None
     kept: str = ""
+    update: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(_page(self))
@@ -79,6 +81,8 @@ def _page(e: Explanation) -> Iterator[str]:
         yield _short(f"  {line}")
     shapes = counted(len(set(_shapes(e.plan))), "shape")
     yield f"Groups     {shapes} of expression; one call of the tile interpreter a partition"
+    again = f"{_wrapped(e.update)} of earlier rows again" if e.update else "new rows alone"
+    yield f"Update     reads {again}"
     yield f"Device     {e.device}"
     if e.model:
         yield f"Model      {e.model}"

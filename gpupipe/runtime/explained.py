@@ -5,6 +5,7 @@ from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.explain import Explanation
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.update import read_again
 from gpupipe.sources.source import Source
 
 
@@ -15,7 +16,7 @@ def explained(declared: Declared, source: Source, device: str, memory: int | str
         PlanError: what was declared does not fit the source's schema.
     """
     plan, row = declared.plan(source.schema), declared.row
-    again = columns_again(plan, features=row is not None)
+    again = columns_again(plan, trained=row is not None)
     return Explanation(
         device=backend_for(device).name,
         source=repr(source).splitlines()[0],
@@ -26,5 +27,6 @@ def explained(declared: Declared, source: Source, device: str, memory: int | str
         scans=len(plan.scans),
         plan=plan,
         model=None if row is None else f"{row.path}, trained on a {row.dtype} matrix, saved as {row.form}",
+        update=tuple(read_again(plan, trains=row is not None)),
         kept=Rows(source, plan.fit_columns, needed_again=again, memory=memory).kept,
     )

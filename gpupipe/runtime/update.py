@@ -82,7 +82,7 @@ def keeping(keep_state: Any) -> Carried | None:
 def kept_of(declared: Declared, carried: Carried, source: Source, fit: Fit) -> KeptState:
     """What to keep of a fit: its states, and the source where an update would read some of it again."""
     listed = source.n_rows or 0
-    again = _read_again(planned(declared, fit.features.plan.schema, carried), trains=fit.model is not None)
+    again = read_again(planned(declared, fit.features.plan.schema, carried), trains=fit.model is not None)
     return KeptState(carried.kept(listed), source if again else None)
 
 
@@ -111,7 +111,7 @@ def run_update(
         refuse_overlap(fit.seen, new)
     schema = _grown(fit.features.plan, new.schema)
     newest = following(new, kept.listed)
-    again = _read_again(planned(declared, schema, Carried(kept)), trains=declared.model is not None)
+    again = read_again(planned(declared, schema, Carried(kept)), trains=declared.model is not None)
     before = [_known(earlier or state.source, kept, again)] if again else []
     carried = Carried(kept, sum(len(source.partitions) for source in before), newest)
     rows = Chain([*before, newest], schema)
@@ -122,7 +122,8 @@ def run_update(
     return outcome, KeptState(carried.kept(listed), rows if again else None)
 
 
-def _read_again(plan: Plan, *, trains: bool) -> list[str]:
+def read_again(plan: Plan, *, trains: bool) -> list[str]:
+    """The columns of earlier rows that an update reads again; `trains`: it trains a model."""
     return plan.fit_columns if trains and not plan.scans else columns_again(plan, features=trains)
 
 
