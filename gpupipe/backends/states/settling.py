@@ -79,7 +79,8 @@ class Settling:
         spans = Spans(low, high[~settled][first])
         rows = int(self._counts[self._inside(spans)].sum())
         few = max(_FEW_ROWS, min(most, int(_SHARE * self._counts.sum())))
-        return spans if min(rows, self._distinct_in(spans)) <= few else spans.divided()
+        one_by_one = min(rows, self._distinct_in(spans)) <= few or not spans.divisible
+        return spans if one_by_one else spans.divided()
 
     def _distinct_in(self, spans: Spans) -> int:
         """How many different values the spans could hold."""
@@ -113,7 +114,8 @@ class Settling:
             low, high = np.where(inside, start, low), np.where(inside, end, high)
             settled |= inside & spans.is_settled(start)
         if self._dtype == Int64:
-            settled |= np.ceil(radix.floats_of(low)) == np.floor(radix.floats_of(high - 1))
+            least = np.ceil(radix.floats_of(low))
+            settled |= (least == np.floor(radix.floats_of(high - 1))) & (np.abs(least) < 2.0**53)
         return low, high, settled
 
     def settle(self, spans: Spans, parts: Sequence[Found]) -> None:

@@ -46,6 +46,11 @@ class Spans:
     widths: Values | None = None
     single: Values | None = None
 
+    @property
+    def divisible(self) -> bool:
+        """Whether any is of more than one float64."""
+        return bool((self.high - self.low > 1).any())
+
     def divided(self) -> "Spans":
         """The same, to be divided into parts."""
         bits = max(_LEAST_BITS, (_PARTS // len(self.low)).bit_length() - 1)
