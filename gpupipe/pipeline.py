@@ -232,6 +232,7 @@ class Pipeline(FittedPipeline):
         """
         with self._run(X, y, sample_weight, groups, None, False, transform=True) as rows:
             training, kind = self._fitted().features.for_training(), self._kind(X, output)
+            rows.last_trip()
             how = self._components if self._makes_components() else self._transformed
             found = how(training, rows, kind, X)
             self.report_ = self.report_.at_last(rows)

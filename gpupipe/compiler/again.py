@@ -11,13 +11,14 @@ from gpupipe.expr.reductions import REDUCTIONS
 _REFINED = "order"  # states that are settled in a second trip over the values they took in
 
 
-def columns_again(plan: Plan, *, features: bool) -> list[str]:
+def columns_again(plan: Plan, *, trained: bool, transformed: bool = False) -> list[str]:
     """The source columns that a trip after the first needs.
 
     Args:
-        features: whether a trip computes the features, for a model or to give them back.
+        trained: whether a trip computes the features for a model.
+        transformed: whether a trip after that computes them to give them back; some rows at least were read by then.
     """
-    return columns_of(rewrite([*_later(plan, features)], _without_statistics))
+    return columns_of(rewrite([*_later(plan, transformed or (trained and bool(plan.scans)))], _without_statistics))
 
 
 def _later(plan: Plan, features: bool) -> Iterator[Node]:
@@ -25,7 +26,7 @@ def _later(plan: Plan, features: bool) -> Iterator[Node]:
         for gather in scan.gathers:
             if number or gather.state == _REFINED:
                 yield from (gather.value, *gather.keys)
-    if features and plan.scans:
+    if features:
         yield from (feature.node for feature in plan.features)
         yield from (*plan.targets, *(node for node in (plan.weights, plan.groups) if node is not None))
 

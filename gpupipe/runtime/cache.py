@@ -159,7 +159,7 @@ def column_bytes(column: Column, views: bool = False) -> int:
     """
     valid = 0 if column.valid is None else column.valid.nbytes
     if not isinstance(column.values, np.ndarray):
-        return valid + int(column.values.get_total_buffer_size())
+        return valid + int(column.values.nbytes)
     return valid + (0 if views and not _owned(column.values) else column.values.nbytes)
 
 

@@ -70,6 +70,7 @@ class Rows:
         self._identity = identity
         self._columns = list(columns)
         self._again = list(columns if needed_again is None else needed_again) if keep else []
+        self._ending = False
         self._schema = schema
         self._begins = first
         self._memory = memory_bytes(memory) if self._again or memory is not None else 0
@@ -118,6 +119,10 @@ class Rows:
             return None
         again = sum(times > 1 for times in self._loads.values())
         return f"{counted(again, 'partition')} of {self.n_partitions:,} read again: {self._cache.failure}"
+
+    def last_trip(self) -> None:
+        """The trip that begins is the last: what it reads is not kept."""
+        self._ending = True
 
     def close(self) -> None:
         """Free what was kept; what is asked for from now on is read."""
@@ -183,7 +188,7 @@ class Rows:
             frame = read_only(frame)
         with self._lock:
             self._note(index, frame, report, time.perf_counter() - started)
-        if self._again:
+        if self._again and not self._ending:
             views = isinstance(self.source.partitions[index], TablePartition)
             self._cache.put(index, frame.select(self._again), views)
         return frame.select(wanted)
