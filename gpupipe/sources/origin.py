@@ -51,7 +51,7 @@ def shared(here: Stretch, there: Stretch) -> Stretch | None:
     """The rows that stand in both: their positions in the one, and their positions in the other.
 
     >>> shared(Stretch(range(0, 80, 8), range(10)), Stretch(range(16, 160, 16), range(9)))
-    Stretch(rows=range(2, 10, 2), positions=range(0, 4))
+    Stretch(rows=range(2, 9, 2), positions=range(0, 4))
     >>> shared(Stretch(range(0, 80, 16), range(5)), Stretch(range(8, 80, 16), range(5))) is None
     True
     """
