@@ -11,14 +11,14 @@ from gpupipe.expr.reductions import REDUCTIONS
 _REFINED = "order"  # states that are settled in a second trip over the values they took in
 
 
-def columns_again(plan: Plan, *, trained: bool, transformed: bool = False) -> list[str]:
+def columns_again(plan: Plan, *, features: bool, given_back: bool = False) -> list[str]:
     """The source columns that a trip after the first needs.
 
     Args:
-        trained: whether a trip computes the features for a model.
-        transformed: whether a trip after that computes them to give them back; some rows at least were read by then.
+        features: whether a trip computes the features, for a model.
+        given_back: whether a trip after the fit computes them, to give them back; some rows at least were read by then.
     """
-    return columns_of(rewrite([*_later(plan, transformed or (trained and bool(plan.scans)))], _without_statistics))
+    return columns_of(rewrite([*_later(plan, given_back or (features and bool(plan.scans)))], _without_statistics))
 
 
 def _later(plan: Plan, features: bool) -> Iterator[Node]:

@@ -16,7 +16,7 @@ def explained(declared: Declared, source: Source, device: str, memory: int | str
         PlanError: what was declared does not fit the source's schema.
     """
     plan, row = declared.plan(source.schema), declared.row
-    again = columns_again(plan, trained=row is not None)
+    again = columns_again(plan, features=row is not None)
     return Explanation(
         device=backend_for(device).name,
         source=repr(source).splitlines()[0],

@@ -152,7 +152,7 @@ def run_fit(
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
     identity = None if declared.key else group_identity(plan, backend)
-    again = columns_again(plan, trained=declared.model is not None, transformed=transform)
+    again = columns_again(plan, features=declared.model is not None, given_back=transform)
     started = {} if carried is None else {"first": carried.first, "schema": source.schema}
     rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory, identity=identity, **started)
     if source.n_rows == 0:
