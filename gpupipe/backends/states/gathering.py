@@ -75,11 +75,11 @@ def regroup(state: State, keys: list[Column], groups: Values, chosen: Values | N
     return State(state.kind, keys, rows, combined, entries)
 
 
-def _stacked(states: list[State]) -> State:
+def _stacked(states: list[State], with_keys: bool = True) -> State:
     """The states one below the other: groups of equal keys still apart."""
     first = states[0]
     offsets = np.cumsum([0, *(state.n_groups for state in states)])
-    keys = [concat([state.keys[index] for state in states]) for index in range(len(first.keys))]
+    keys = [concat([state.keys[index] for state in states]) for index in range(len(first.keys) if with_keys else 0)]
     arrays = KINDS[first.kind].stack([state.arrays for state in states])
     rows = np.concatenate([state.rows for state in states])
     found = [(state.entries, offset) for state, offset in zip(states, offsets, strict=False)]
@@ -93,11 +93,18 @@ def _stacked(states: list[State]) -> State:
     )
 
 
-def merge(states: list[State]) -> State:
-    """One state of all rows that `states` saw, in whatever order."""
+def merge(states: list[State], known: tuple[Values, list[Column]] | None = None) -> State:
+    """One state of all rows that `states` saw, in whatever order.
+
+    Args:
+        known: what :func:`keys.factorize` gives of their keys, one below the other, where that is known already.
+    """
     if len(states) == 1:
         return states[0]
-    whole = _stacked(states)
+    whole = _stacked(states, with_keys=known is None)
+    if known is not None:
+        groups, keys = known
+        return regroup(whole, keys, groups)
     if not whole.keys:
         return regroup(whole, [], np.zeros(whole.n_groups, np.int64))
     groups, keys = grouping.factorize(whole.keys)

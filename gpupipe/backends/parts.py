@@ -1,0 +1,101 @@
+"""The finished value of a state that comes in parts, each with groups (or distinct values) of its own: as of the whole."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpupipe.backends.learn import learned
+from gpupipe.backends.states.state import Entries, State
+from gpupipe.backends.states.values import frequent
+from gpupipe.columns import Column, Values, concat
+from gpupipe.compiler.fitted import Learned
+from gpupipe.compiler.scans import Gather, Slot
+from gpupipe.schema import DType, Int64, String
+
+
+def learned_from(slot: Slot, gather: Gather, parts: Iterable[State], dtype: DType) -> Learned:
+    """The same as :func:`learn.learned` of all parts put together, of which one at a time stands in memory.
+
+    Args:
+        parts: of a state with keys of its own, groups that no other part has; else entries that no other has.
+    """
+    if gather.keys:
+        found = [learned(slot, gather, part, dtype) for part in parts]
+        return _by_key(found, places=slot.node.op == "place")
+    kept = [_kept(slot, part) for part in parts]
+    counted, rows = kept[0], np.sum([part.rows for part in kept], axis=0)
+    entries = [part.entries for part in kept if part.entries is not None]
+    whole = Entries(
+        concat([each.values for each in entries]),
+        np.concatenate([each.groups for each in entries]),
+        np.concatenate([each.counts for each in entries]),
+        in_order=False,
+    )
+    return learned(slot, gather, State(counted.kind, counted.keys, rows, {}, whole), dtype)
+
+
+def _kept(slot: Slot, part: State) -> State:
+    """The part with those of its entries alone that the finished value may depend on."""
+    entries = part.entries
+    assert entries is not None
+    chosen = _KEPT[slot.node.op](slot, entries) if slot.node.op in _KEPT else entries
+    return State(part.kind, part.keys, part.rows, {}, chosen)
+
+
+def _often(slot: Slot, entries: Entries) -> Entries:
+    return frequent(entries, slot.node["min_count"], slot.node["max_size"])
+
+
+def _most_often(slot: Slot, entries: Entries) -> Entries:
+    return entries.take(np.flatnonzero(entries.counts == entries.counts.max())) if len(entries) else entries
+
+
+def _counted(slot: Slot, entries: Entries) -> Entries:
+    """A number for each value: how many there are is all that is asked."""
+    return Entries(Column(Int64, np.zeros(len(entries), np.int64)), entries.groups, entries.counts, in_order=False)
+
+
+_KEPT: dict[str, Callable[[Slot, Entries], Entries]] = {
+    "vocabulary": _often,
+    "mode": _most_often,
+    "n_unique": _counted,
+}
+
+
+def _by_key(parts: Sequence[Learned], places: bool) -> Learned:
+    """Tables of different groups as one, sorted by key; the places in a group's list stay in their order."""
+    n_keys = len(parts[0].keys)
+    keys = [concat([part.keys[at] for part in parts]) for at in range(n_keys)]
+    order = _order(keys[: n_keys - 1] if places else keys)
+    for at in range(n_keys):  # one by one, so that no more than one stands in memory twice
+        keys[at] = keys[at].take(order)
+    value = concat([part.value for part in parts]).take(order)
+    return Learned(value, tuple(keys), by_fold=_folds(parts, order))
+
+
+def _folds(parts: Sequence[Learned], order: Values) -> Column | None:
+    folds = [part.by_fold for part in parts if part.by_fold is not None]
+    if not folds:
+        return None
+    heights = np.array([len(part.value) for part in parts])
+    n_folds = sum(map(len, folds)) // max(int(heights.sum()), 1)
+    starts = np.repeat(np.cumsum(heights * n_folds) - heights * n_folds, heights)
+    within = np.arange(int(heights.sum())) - np.repeat(np.cumsum(heights) - heights, heights)
+    first, step = (starts + within)[order], np.repeat(heights, heights)[order]
+    return concat(folds).take(np.concatenate([first + fold * step for fold in range(n_folds)]))
+
+
+def _order(keys: Sequence[Column]) -> Values:
+    """Positions that sort by keys, nulls last; equal ones stay as they are."""
+    columns = {str(at): _as_arrow(key) for at, key in enumerate(keys)}
+    sort_keys = [(name, "ascending") for name in columns]
+    options = pc.SortOptions(sort_keys, null_placement="at_end")
+    return np.asarray(pc.sort_indices(pa.table(columns), options=options)).astype(np.int64)
+
+
+def _as_arrow(key: Column) -> pa.Array:
+    mask = None if key.valid is None else pa.array(key.valid)
+    values = key.values if key.dtype == String else pa.array(key.values)
+    return values if mask is None else pc.if_else(mask, values, pa.scalar(None, values.type))
