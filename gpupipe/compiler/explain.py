@@ -1,13 +1,16 @@
 """`explain()`: what a plan will do, as a page of text, before any row is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.folding import operands
 from gpupipe.compiler.groups import Store, group, is_tile
+from gpupipe.compiler.late import Late
 from gpupipe.compiler.plan import Plan
-from gpupipe.compiler.scans import Scan
+from gpupipe.compiler.reasons import Forced, forced
+from gpupipe.compiler.scans import REFINED, Gather
 from gpupipe.errors import ParameterError, counted, nearest
 from gpupipe.expr.node import Node, show, walk
 
@@ -61,6 +64,17 @@ class Explanation:
         if name not in STAGES:
             raise ParameterError(f"There is no stage {name!r}. {nearest(str(name), STAGES)}")
         return "\n".join(_STAGES[name](self.plan))
+
+    @property
+    def forced(self) -> tuple[Forced, ...]:
+        """What forced scans beyond the first: in a cross-validation these run once for each fold, over kept columns."""
+        return tuple(forced(self.plan))
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """The expressions whose quantiles a trip over few rows settles after a scan."""
+        gathers = (gather for scan in self.plan.scans for gather in scan.gathers)
+        return tuple(show(gather.value) for gather in gathers if gather.state == REFINED)
 
     def _repr_html_(self) -> str:
         text = str(self).replace("&", "&amp;").replace("<", "&lt;")
@@ -117,21 +131,44 @@ def _typed(plan: Plan) -> Iterator[str]:
 
 
 def _scans(plan: Plan) -> Iterator[str]:
+    reasons = list(forced(plan))
     for scan in plan.scans:
-        yield f"scan {scan.level}: {counted(len(scan.gathers), 'state')}{_why(scan)}"
+        first, *others = [f", since {reason}" for reason in reasons if reason.scan == scan.level] or [""]
+        yield f"scan {scan.level}: {counted(len(scan.gathers), 'state')}{first}"
+        for other in others:
+            yield f"  and{other.removeprefix(',')}"
         for gather in scan.gathers:
-            names = ", ".join(dict.fromkeys(slot.node.op for slot in gather.slots))
-            over = f" over {', '.join(show(key) for key in gather.keys)}" if gather.keys else ""
-            folds = f", by {gather.folds} folds" if gather.folds else ""
-            yield f"  {names} of {show(gather.value)}{over}{folds}"
+            yield from (f"  {line}" for line in _states(gather))
+        if open_ended := [show(gather.value) for gather in scan.gathers if gather.state == REFINED]:
+            yield f"  then a trip over few rows settles the quantiles of {', '.join(open_ended)}"
 
 
-def _why(scan: Scan) -> str:
-    if scan.level == 1:
-        return ""
-    value = next(iter(scan.gathers)).value
-    beneath = next((show(node) for node in walk(value, *scan.gathers[0].keys) if "keys" in dict(node.params)), "")
-    return f", since {show(value)} needs {beneath} first" if beneath else ""
+def _states(gather: Gather) -> Iterator[str]:
+    """A line for the statistics of each expression that is gathered in one state."""
+    if not gather.slots:
+        yield f"nulls of {show(gather.value)}{_over(gather.keys)}"
+    of: dict[tuple[Node, tuple[Node, ...], Late], list[str]] = {}
+    for slot in gather.slots:
+        of.setdefault((*operands(slot.node), slot.late), []).append(slot.node.op)
+    folds = f", by {gather.folds} folds" if gather.folds else ""
+    for (value, keys, late), names in of.items():
+        shown = f"{', '.join(dict.fromkeys(names))} of {show(value)}{_over(keys)}{folds}"
+        yield "; ".join([shown, *_afterwards(late, gather)])
+
+
+def _over(keys: Sequence[Node]) -> str:
+    return f" over {', '.join(show(key) for key in keys)}" if keys else ""
+
+
+def _afterwards(late: Late, gather: Gather) -> Iterator[str]:
+    """What is done after the scan, once the values that are waited for are known."""
+    for constant in late.constants:
+        yield f"nulls of {show(constant.absent)} become {show(constant.value)}"
+    for key, value in zip(gather.keys, late.keys, strict=False):
+        if value is not None:
+            yield f"the group of null {show(key)} joins that of {show(value)}"
+    if late.suffix is not None:
+        yield f"from {show(gather.value)} by {show(late.suffix)}"
 
 
 def _shapes(plan: Plan) -> Iterator[object]:

@@ -12,8 +12,8 @@ from gpupipe.expr.node import Node
 
 FOLDS = True  # tests plan without folding, to compare
 
-_BY_SUMS = ("sum", "mean", "std", "var")
-_BY_ORDER = ("min", "max", "median", "quantile")
+BY_SUMS = ("sum", "mean", "std", "var")
+BY_ORDER = ("min", "max", "median", "quantile")
 _BY_NULLS = ("count", "null_count")
 _BY_RANKS = ("median", "quantile")
 _PARTIAL = ("log", "log1p", "sqrt")  # NaN below some value: whether any row is there, its quantile does not tell
@@ -68,7 +68,7 @@ class Folding:
     def _at(self, level: int, node: Node) -> Folded | None:
         """The same if the scan `level` can gather it: its constants may make it wait for a later one all the same."""
         value, keys = operands(node)
-        regrouped = [self._key(key, level) for key in keys]
+        regrouped = [self.key(key, level) for key in keys]
         found = self._value(node, value, keys, level)
         if found is None:
             return None
@@ -96,14 +96,14 @@ class Folding:
             return False
         if late.suffix is None:
             return True
-        if node.op in _BY_SUMS:
+        if node.op in BY_SUMS:
             return is_affine(late.suffix, self._info)
-        if node.op in _BY_ORDER:
+        if node.op in BY_ORDER:
             partial = ranked and any(step.op in _PARTIAL for step, _ in steps_of(late.suffix))
             return is_monotone(late.suffix) and not partial
         return node.op in _BY_NULLS and keeps_nulls(late.suffix, self._info)
 
-    def _key(self, key: Node, level: int) -> tuple[Node, Node | None] | None:
+    def key(self, key: Node, level: int) -> tuple[Node, Node | None] | None:
         """A grouping key that the scan can compute, and what its null group is put with; None where there is none."""
         if self._taken.level(key) < level:
             return key, None

@@ -70,7 +70,7 @@ _AFFINE = ("add", "sub", "mul", "div", "neg", "to_float")
 
 def gathered_value(dtype: DType) -> Node:
     """The leaf that stands, in a suffix, for the value that was gathered."""
-    return make("gathered", dtype=str(dtype))
+    return make("gathered", dtype=str(dtype)).as_written("value")
 
 
 def steps_of(suffix: Node) -> list[tuple[Node, int]]:

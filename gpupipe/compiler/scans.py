@@ -9,6 +9,8 @@ from gpupipe.compiler.late import Late
 from gpupipe.expr.node import Node, walk
 from gpupipe.expr.reductions import REDUCTIONS
 
+REFINED = "order"  # the kind of state that a trip over few rows settles
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
