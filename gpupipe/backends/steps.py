@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import sqrt
+from math import isfinite
 
 import numpy as np
 
+from gpupipe.backends.exact import scaled
 from gpupipe.backends.finish import FINISH, interpolated, order_statistics
-from gpupipe.backends.late import Waiting, seen
+from gpupipe.backends.late import Waiting
+from gpupipe.backends.rational import ExactMoments, exact_moments, number, rounded, rounded_root, total_of
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.info import Info
@@ -19,7 +21,6 @@ from gpupipe.expr.node import Node, show
 from gpupipe.schema import DType, Float64, Int64
 
 _NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
-_BEYOND = "it is beyond float64: the values are too large, or too far apart. Clip them, or divide them first."
 Affine = tuple[Fraction, Fraction]  # (a, b) of a x + b
 
 
@@ -134,43 +135,41 @@ def _quantile(state: State, node: Node, steps: Steps) -> Column:
 
 def _by_sums(op: str, state: State, node: Node, dtype: DType, steps: Steps) -> Column:
     """Exact, and rounded once: the sums of a x + b come from those of x."""
-    n, known = seen(state), steps.known
     needed = {"sum": 0, "mean": 1}.get(op, node.get("ddof", 0) + 1)
-    valid = known & (n >= needed)
+    valid = steps.known & (state.arrays["n"] >= needed)
     values = np.zeros(state.n_groups, dtype.storage)
-    for group, (total, squares) in enumerate(_sums(state)):
-        if valid[group]:
-            values[group] = _rounded(_moment(op, node, int(n[group]), total, squares, steps.affine(group)), op, dtype)
+    for group in np.flatnonzero(valid).tolist():
+        if op == "sum":
+            values[group] = _sum(state, group, steps.affine(group), dtype)
+        else:
+            values[group] = _moment(op, node, exact_moments(state, group), steps.affine(group))
     return Column(dtype, values, None if valid.all() else valid)
 
 
-def _moment(op: str, node: Node, n: int, total: Fraction, squares: Fraction, affine: Affine) -> Fraction:
+def _sum(state: State, group: int, affine: Affine, dtype: DType) -> float | int:
     a, b = affine
-    if op == "sum":
-        return a * total + n * b
+    if "infinite" in state.arrays and state.arrays["infinite"][group].any():
+        raise NonFiniteError("an infinite value has no place in a sum that steps are taken with. Clip it before.")
+    whole, exponent = number(total_of(state), group)
+    value = a * scaled(whole, exponent) + b * int(state.arrays["n"][group])
+    if dtype != Int64:
+        return _within_float64(rounded(value))
+    if not -(2**63) <= value < 2**63:
+        raise IntegerOverflowError("the sum of its integers leaves int64. Cast the column to Float64 before summing.")
+    return int(value)
+
+
+def _moment(op: str, node: Node, moments: ExactMoments, affine: Affine) -> float:
+    a, b = affine
     if op == "mean":
-        return a * total / n + b
-    return a * a * (squares - total * total / n) / (n - node["ddof"])
+        return _within_float64(rounded(a * moments.mean() + b))
+    spread = a * a * moments.var(node["ddof"])
+    return _within_float64(rounded_root(spread) if op == "std" else rounded(spread))
 
 
-def _rounded(value: Fraction, op: str, dtype: DType) -> float | int:
-    if dtype == Int64:
-        if not -(2**63) <= value < 2**63:
-            raise IntegerOverflowError("a sum of integers leaves int64. Cast the column to Float64 before summing.")
-        return int(value)
-    try:
-        number = value.numerator / value.denominator
-    except OverflowError:
-        raise NonFiniteError(_BEYOND) from None
-    return sqrt(number) if op == "std" else number
-
-
-def _sums(state: State) -> list[tuple[Fraction, Fraction]]:
-    """The exact sum of each group's values, and of their squares."""
-    if "sum" in state.arrays:
-        return [(Fraction(total), Fraction(0)) for total in state.arrays["sum"].tolist()]
-    found = []
-    for n, mean, m2 in zip(*(state.arrays[name].tolist() for name in ("n", "mean", "m2")), strict=True):
-        total = n * Fraction(mean)
-        found.append((total, Fraction(m2) + (total * total / n if n else 0)))
-    return found
+def _within_float64(value: float) -> float:
+    if isfinite(value):
+        return value
+    raise NonFiniteError(
+        "it is beyond float64: the values are too large, or too far apart. Clip them, or divide them first."
+    )
