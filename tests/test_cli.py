@@ -15,6 +15,7 @@ import pytest
 import gpupipe as gp
 from gpupipe import cli, doctor, optional
 from gpupipe.errors import SourceNotFoundError
+from gpupipe.own_file import load_pipeline
 
 USER_FILE = '''
 """A user's own file."""
@@ -179,7 +180,7 @@ def test_inspect_of_an_altered_artifact_fails(work: Path, tmp_path: Path, capsys
 
 def test_a_user_file_finds_its_neighbours(work: Path) -> None:
     (work / "neighbour.py").write_text("from churn import pipeline as pipeline\n", encoding="utf-8")
-    assert isinstance(cli.load_pipeline(f"{work}/neighbour.py"), gp.Pipeline)
+    assert isinstance(load_pipeline(f"{work}/neighbour.py"), gp.Pipeline)
 
 
 def test_a_missing_optional_package_names_the_extra(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,3 +258,21 @@ def test_the_demo_runs_to_the_same_bytes(tmp_path: Path) -> None:
     assert "the same bytes" in ran.stdout and "roc_auc" in ran.stdout and "held-out" in ran.stdout
     assert (tmp_path / "cache/gpupipe/demo/disease/tumours.parquet").is_file()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"disease.gpp", "held-out.parquet", "scores.parquet"}
+
+
+def test_update_reads_new_rows_alone(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new, file = tmp_path / "old.csv", tmp_path / "new.csv", tmp_path / "ages.py"
+    old.write_text("age,city\n31,Rome\n17,Oslo\n", encoding="utf-8")
+    new.write_text("age,city\n44,Rome\n", encoding="utf-8")
+    features = "[gp.col('age').standardize(), gp.col('city').codes()]"
+    file.write_text(f"import gpupipe as gp\npipeline = gp.Pipeline({features})\n", encoding="utf-8")
+    saved = str(tmp_path / "ages.gpp")
+    assert cli.main(["fit", str(file), "--data", str(old), "--out", saved, "--keep-state", "yes", "--quiet"]) == 0
+    old.unlink()
+    assert cli.main(["update", saved, "--data", str(new), "--quiet"]) == 0
+    assert "1 rows read" not in capsys.readouterr().out
+    whole = gp.Pipeline(load_pipeline(str(file)).features).fit({"age": [31, 17, 44], "city": ["Rome", "Oslo", "Rome"]})
+    scored = gp.load(saved).transform({"age": [44], "city": ["Rome"]}).to_pydict()
+    assert scored == whole.transform({"age": [44], "city": ["Rome"]}).to_pydict()
+    assert cli.main(["update", saved, "--data", str(new), "--out", saved]) == 1
+    assert "is there already" in capsys.readouterr().err

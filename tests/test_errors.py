@@ -30,7 +30,7 @@ OTHERS = {
     ("gpupipe.sources.write", "FileExistsError"): "as the system's, within storage.failing",
     ("gpupipe.storage.calls", "OSError"): "as the system's, within storage.failing",
     ("gpupipe.storage.temporary", "NotADirectoryError"): "as the system's, within storage.failing",
-    ("gpupipe.cli", "ArgumentTypeError"): "argparse's own, which ends in a usage",
+    ("gpupipe.commands.options", "ArgumentTypeError"): "argparse's own, which ends in a usage",
     ("gpupipe.kernels", "ImportError"): "imported under another name than its own",
     ("gpupipe.expr.methods", "AttributeError"): "Python asks for __names__ all the time, and wants no hint",
     ("gpupipe.expr.node", "KeyError"): "a mapping's own, of our operations alone",

@@ -39,6 +39,7 @@ LAYERS: list[set[str]] = [
     {"gpupipe.serve"},
     {"gpupipe"},
     {"gpupipe.examples", "gpupipe.doctor", "gpupipe.own_file"},
+    {"gpupipe.commands"},
     {"gpupipe.cli"},
     {"gpupipe.__main__"},
 ]
