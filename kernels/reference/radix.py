@@ -6,6 +6,7 @@ bins around 0 also hold all that is smaller, the first and the last one all that
 -0.0 counts as 0.0. NaN has no place in the order: callers refuse it before.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,9 @@ def floats_of(bits: Array) -> Array:
     return (bits ^ ((bits >> 63) & _MAGNITUDE)).view(np.float64)
 
 
+@cache
 def first_bits() -> Array:
-    """int64 of shape (BINS + 1,): the ordered bits where each bin begins, then where the last one ends.
+    """int64 of shape (BINS + 1,), read-only: the ordered bits where each bin begins, then where the last one ends.
 
     >>> first_bits()[[0, BINS // 2]].tolist() == [ordered_bits(np.array([-np.inf]))[0], 0]
     True
@@ -53,7 +55,9 @@ def first_bits() -> Array:
     upper = (LEAST + np.arange(_HALF, dtype=np.int64)) << WIDTH
     upper[0] = 0
     # Negative bins mirror the positive ones; of bits b the mirror image is -1 - b, so bounds change their sign.
-    return np.concatenate([[-infinite - 1], -upper[:0:-1], upper, [infinite + 1]])
+    first = np.concatenate([[-infinite - 1], -upper[:0:-1], upper, [infinite + 1]])
+    first.flags.writeable = False
+    return first
 
 
 def bins_of(values: Array) -> Array:
