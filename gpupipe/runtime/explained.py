@@ -5,6 +5,7 @@ from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.explain import Explanation
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.twins import refuse_target_elsewhere
 from gpupipe.runtime.update import read_again
 from gpupipe.sources.source import Source
 
@@ -16,6 +17,7 @@ def explained(declared: Declared, source: Source, device: str, memory: int | str
         PlanError: what was declared does not fit the source's schema.
     """
     plan, row = declared.plan(source.schema), declared.row
+    refuse_target_elsewhere(plan, declared.target, source)
     again = columns_again(plan, features=row is not None)
     return Explanation(
         device=backend_for(device).name,

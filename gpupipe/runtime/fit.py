@@ -31,6 +31,7 @@ from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.provenance import keyed_by, provenance
 from gpupipe.runtime.report import Report, report_of
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.twins import refuse_target_elsewhere
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
 
@@ -149,6 +150,7 @@ def run_fit(
     """
     clock = Clock()
     plan = planned(declared, source.schema, carried)
+    refuse_target_elsewhere(plan, declared.target, source)
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
     identity = None if declared.key else group_identity(plan, backend)

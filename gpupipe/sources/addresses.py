@@ -6,7 +6,7 @@ weakly, and where it is gone, nothing is known of it any more, as other data may
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,19 +43,24 @@ class Memory:
         beside: further columns that were given with it, by name.
 
     >>> x = np.arange(3.0)
-    >>> Memory({"a": x, "b": x, "c": x + 0}).same("a", "b"), Memory({"a": x, "c": x + 0}).same("a", "c")
-    (True, False)
+    >>> Memory({"a": x, "b": x + 0, "c": x}).twin("a", ["b", "c"])
+    'c'
     """
 
     def __init__(self, data: Any, beside: Mapping[str, Any] | None = None) -> None:
         given = {str(name): values for name, values in data.items()} if isinstance(data, Mapping) else {}
         beside = beside or {}
         self._data = _weak(data)
+        self._tables: list[Callable[[], Any]] = []
         self._columns = {name: _weak(values) for name, values in given.items()}
         if _gone in self._columns.values():  # a list: what is made of it stands elsewhere each time
             self._columns = {}
         self._objects = {name: id(values) for name, values in (*given.items(), *beside.items())}
         self._beside = {name: located(values) for name, values in beside.items()}
+
+    def held_by(self, tables: Sequence[pa.Table]) -> None:
+        """Say which tables, one below the other, hold what was made of the data: they may outlive what was given."""
+        self._tables = [weakref.ref(table) for table in tables]
 
     def __reduce__(self) -> tuple[type, tuple[None]]:
         return Memory, (None,)  # another process knows nothing of this one's memory
@@ -71,16 +76,27 @@ class Memory:
                 break
         return found
 
-    def same(self, one: str, other: str) -> bool:
-        """Whether two columns were given as one object, or stand in the same memory."""
-        if one in self._objects and self._objects[one] == self._objects.get(other):
-            return True
-        here, there = self.places([one]).get(one), self.places([other]).get(other)
-        return here is not None and there is not None and here.is_that_of(there)
+    def twin(self, name: str, others: Sequence[str]) -> str | None:
+        """The first of other columns that was given as the same object, or stands in the same memory.
+
+        None for an array's columns, which have no names to be told apart by.
+        """
+        if isinstance(data := self._data(), np.ndarray) and data.dtype.names is None:
+            return None
+        given = self._objects.get(name)
+        places = self.places([name, *others])
+        place = places.get(name)
+        for other in others:
+            found = places.get(other)
+            if (given is not None and given == self._objects.get(other)) or (
+                place is not None and found is not None and place.is_that_of(found)
+            ):
+                return other
+        return None
 
     def _located(self, names: Iterable[str]) -> Iterator[tuple[str, Located | None]]:
         data = self._data()
-        get = _getter(data)
+        get = self._whole() if data is None and not self._columns else _getter(data)
         for name in names:
             if name in self._beside:
                 yield name, self._beside[name]
@@ -89,7 +105,17 @@ class Memory:
                 yield name, None if values is None else located(values)
             else:
                 values = get(name)
-                yield name, None if values is None else located(values, data)
+                place = None if values is None else located(values, data)
+                yield name, place if data is not None or place is None else replace(place, owner=self._all_alive)
+
+    def _whole(self) -> Callable[[str], Any]:
+        tables = [table() for table in self._tables]
+        if not tables or len(tables) > _MOST_STRETCHES or any(table is None for table in tables):
+            return _getter(None)
+        return _getter(pa.concat_tables(tables))
+
+    def _all_alive(self) -> bool | None:
+        return True if all(table() is not None for table in self._tables) else None
 
 
 def _gone() -> None:

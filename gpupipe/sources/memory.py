@@ -61,9 +61,12 @@ def list_table(
     schema = with_nulls_seen(schema_of(table.schema), table)
     wanted = partitions or -(-table.nbytes // piece_bytes(table.nbytes, None, partition_bytes))
     bounds = slice_bounds(table.num_rows, max(1, min(wanted, table.num_rows)))
+    parts = tuple(_slice(table, first, last, memory) for first, last in bounds)
+    if memory is not None:
+        memory.held_by([part.table for part in parts])
     return Listing(
         schema,
-        tuple(_slice(table, first, last, memory) for first, last in bounds),
+        parts,
         {**refused_columns(table.schema), **refused},
         f"a table in memory of {counted(table.num_rows, 'row')}",
     )
