@@ -1,24 +1,23 @@
 """The scans of a cross-validation: the first keeps its states by cell of folds, and so is one trip for all folds."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gpupipe.backends.backend import Backend, Prepared
+from gpupipe.backends.backend import Backend
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.states.folds import ByFold
 from gpupipe.backends.states.state import State
-from gpupipe.columns import Column, Frame
-from gpupipe.compiler.bind import Binder, Output
+from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
 from gpupipe.errors import DataError, ModelError
-from gpupipe.runtime.execute import finish, gathered, over_partitions
+from gpupipe.runtime.execute import finish, further_trips, gathered, later_rows
 from gpupipe.runtime.folds import Fold, Folds, RowsOf
-from gpupipe.runtime.progress import Progress, Silent
+from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.refine import refined
 from gpupipe.runtime.rows import Rows
 
@@ -58,57 +57,38 @@ class ScansByFold:
 
     def _together(self, scan: Scan, folds: Folds, fitted: Sequence[Fitted]) -> None:
         """Nothing stands beneath the first scan, so that it is the same for all folds: states are kept by cell."""
-        trip = self._trip(scan, Fitted(), RowsOf(self.rows, folds, folds.training), folds)
-        states = trip.states([fold.trains for fold in folds.folds])
+        bound, states = self._trip(scan, Fitted(), RowsOf(self.rows, folds, folds.training), folds)
         folds.refuse_empty(self.rows)
         kept = [ByFold(state) for state in states]
         for fold, one in zip(folds.folds, fitted, strict=True):
-            self._finish(scan, trip.bound, [state.among(fold.trains) for state in kept], folds, fold, one)
+            self._finish(scan, bound, [state.among(fold.trains) for state in kept], folds, fold, one)
 
     def _apart(self, scan: Scan, folds: Folds, fitted: Sequence[Fitted]) -> None:
         """What a later scan gathers stands over statistics that differ from fold to fold."""
         for fold, one in zip(folds.folds, fitted, strict=True):
             with within(fold):
-                trip = self._trip(scan, one, RowsOf(self.rows, folds, fold.trains))
-                states = trip.states()
-            self._finish(scan, trip.bound, states, folds, fold, one)
+                bound, states = self._trip(scan, one, RowsOf(self.rows, folds, fold.trains))
+            self._finish(scan, bound, states, folds, fold, one)
 
-    def _trip(self, scan: Scan, fitted: Fitted, rows: Rows, by: Folds | None = None) -> "_Trip":
+    def _trip(
+        self, scan: Scan, fitted: Fitted, rows: RowsOf, by: Folds | None = None
+    ) -> tuple[BoundScan, list[State]]:
+        """The scan, bound, and its settled states; `by`: kept by cell, for each of those folds."""
         self.trips += 1
         self.progress.begin(f"scan {scan.level} of {len(self.plan.scans)}", rows)
-        return _Trip(self, scan, fitted, rows, by)
+        binder = Binder(self.plan.slots, fitted, self.plan.info, training=True)
+        bound = bind_scan(scan, binder)
+        prepared = self.backend.prepare(bound.outputs, binder.info, Tables(fitted))
+        fold_of = None if by is None else rows.column
+        states = gathered(bound, prepared, rows, self.pool, self.progress, fold_of)
+        again = further_trips(binder, fitted, rows, self.backend, self.pool, self.progress, fold_of)
+        training = () if by is None else [fold.trains for fold in by.folds]
+        settled = refined(bound, states, again, training, later_rows(self.plan, bound, states, fitted))
+        self.refinements += rows.refinements
+        return bound, settled
 
     def _finish(
         self, scan: Scan, bound: BoundScan, states: list[State], folds: Folds, fold: Fold, fitted: Fitted
     ) -> None:
         with within(fold):
             finish(self.plan, scan, bound, states, fitted, RowsOf(self.rows, folds, fold.trains))
-
-
-class _Trip:
-    """One scan over some rows, and the trips that settle what it leaves open."""
-
-    def __init__(self, run: ScansByFold, scan: Scan, fitted: Fitted, rows: Rows, by: Folds | None) -> None:
-        self._run, self._fitted, self._rows, self._by = run, fitted, rows, by
-        self._binder = Binder(run.plan.slots, fitted, run.plan.info, training=True)
-        self.bound = bind_scan(scan, self._binder)
-
-    def states(self, training: Sequence[Collection[int]] = ()) -> list[State]:
-        """The merged states, by cell where rows are kept so; `training`: the cells that each fold trains with."""
-        run, prepared = self._run, self._prepared(self.bound.outputs)
-        fold_of = None if self._by is None else self._by.column
-        found = gathered(self.bound, prepared, self._rows, run.pool, run.progress, fold_of)
-        return refined(self.bound, found, self._again, training)
-
-    def _prepared(self, outputs: Sequence[Output]) -> Prepared:
-        return self._run.backend.prepare(outputs, self._binder.info, Tables(self._fitted))
-
-    def _again(self, outputs: Sequence[Output], work: Callable[[Sequence[Column], list[Column], int], None]) -> None:
-        self._run.refinements += 1
-        prepared = self._prepared(outputs)
-
-        def one(index: int, frame: Frame) -> None:
-            last = [] if self._by is None else [self._by.column(index, frame)]
-            work(prepared.columns(frame), last, frame.n_rows)
-
-        over_partitions(self._rows, one, self._run.pool, Silent())

@@ -45,25 +45,22 @@ class Folds:
     Attributes:
         folds: the folds, in order.
         rule: (number of a partition, its frame) -> the cell of each row, int64 of shape (rows,).
+        known: the cells of the partitions seen so far.
     """
 
     folds: tuple[Fold, ...]
     rule: Callable[[int, Frame], Values]
-    _known: dict[int, Values] = field(default_factory=dict)
+    known: dict[int, Values] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.folds)
 
     def cells(self, index: int, frame: Frame) -> Values:
         """The cell of each row of a partition's frame."""
-        found = self._known.get(index)
+        found = self.known.get(index)
         if found is None:
-            found = self._known[index] = self.rule(index, frame).astype(np.int16)
+            found = self.known[index] = self.rule(index, frame).astype(np.int16)
         return found
-
-    def column(self, index: int, frame: Frame) -> Column:
-        """The cells as a key of states."""
-        return Column(Int64, self.cells(index, frame).astype(np.int64))
 
     @property
     def training(self) -> Cells:
@@ -75,7 +72,7 @@ class Folds:
         return [int(np.isin(self._of(rows, index), list(wanted)).sum()) for index in range(rows.n_partitions)]
 
     def _of(self, rows: Rows, index: int) -> Values:
-        found = self._known.get(index)
+        found = self.known.get(index)
         return self.cells(index, rows.frame(index)) if found is None else found
 
     def refuse_empty(self, rows: Rows) -> None:
@@ -131,7 +128,7 @@ class RowsOf(Rows):
 
     def __init__(self, rows: Rows, folds: Folds, cells: Cells) -> None:
         self._rows, self._folds, self._cells = rows, folds, cells
-        self.source, self.n_workers = rows.source, rows.n_workers
+        self.source, self.n_workers, self.refinements = rows.source, rows.n_workers, 0
 
     @property
     def n_partitions(self) -> int:
@@ -166,3 +163,8 @@ class RowsOf(Rows):
         frame = self._rows.frame(index, columns)
         inside = np.isin(self._folds.cells(index, frame), list(self._cells))
         return frame if inside.all() else frame.take(np.flatnonzero(inside))
+
+    def column(self, index: int, _: Frame) -> Column:
+        """The cell of each of these rows of a partition, as a key of states; once their frame was asked for."""
+        cells = self._folds.known[index]
+        return Column(Int64, cells[np.isin(cells, list(self._cells))].astype(np.int64))
