@@ -1,7 +1,7 @@
 from gpupipe.storage.calls import Output, Storage, disk, read_all, sync_folder, write_all
 from gpupipe.storage.failure import failing, place
-from gpupipe.storage.nameless import nameless, scratch_folder
 from gpupipe.storage.rename import exchange, rename_absent
+from gpupipe.storage.scratch import nameless, scratch_folder
 from gpupipe.storage.temporary import ONE_FILE, Kind, beside, made_folders, stands, stands_aside, sweep, temporary
 
 __all__ = [
