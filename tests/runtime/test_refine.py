@@ -88,7 +88,8 @@ def test_a_trip_reads_its_own_columns_alone(tmp_path: Any, monkeypatch: Any) -> 
     source = gp.scan(tmp_path / "t.parquet")
     pipeline = fitted([col("x").fill_null("median"), col("y").fill_null("mean"), col("i").standardize()], source)
     assert [columns for columns in asked if columns is not None] == [["x"]] * len(source.partitions)
-    assert pipeline.report_.bytes_read == source.nbytes(["x", "y", "i"])
+    without = fitted([col("x").fill_null("mean"), col("y").fill_null("mean"), col("i").standardize()], source)
+    assert pipeline.report_.bytes_read == without.report_.bytes_read > 0
     assert pipeline.report_.source_reads == 1
 
 
