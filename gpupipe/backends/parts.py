@@ -1,4 +1,4 @@
-"""The finished value of a state that comes in parts, each with groups (or distinct values) of its own: as of the whole."""
+"""The finished value of a state that comes in parts, each with groups (or distinct values) of its own."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -1,6 +1,6 @@
 """Runs a plan: partitions through scans on all cores, states merged as they come."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -9,16 +9,18 @@ from gpupipe.backends.backend import Backend, Prepared
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.late import Waiting
 from gpupipe.backends.learn import learned
+from gpupipe.backends.parts import learned_from
 from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.backends.steps import Steps
 from gpupipe.columns import Column, Frame
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import columns_of, only_column
-from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.fitted import Fitted, Learned
 from gpupipe.compiler.gathering import BoundScan, bind_scan
+from gpupipe.compiler.info import Info
 from gpupipe.compiler.plan import Plan
-from gpupipe.compiler.scans import Scan
+from gpupipe.compiler.scans import Gather, Scan, Slot
 from gpupipe.errors import EmptyDataError, counted
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.carried import Carried
@@ -27,6 +29,7 @@ from gpupipe.runtime.named import named
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.refine import Later, Trip, refined
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.scattered import Scattered
 
 Result = TypeVar("Result")
 
@@ -80,13 +83,14 @@ def run_scans(
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         bound = bind_scan(scan, binder)
         prepared = backend.prepare(bound.outputs, binder.info, Tables(fitted))
+        again = further_trips(binder, fitted, rows, backend, pool, progress)
+        scattered: dict[int, Scattered] = {}
         if carried is None or scan.level > 1:
-            states = gathered(bound, prepared, rows, pool, progress)
+            states, scattered = taken_in(bound, prepared, rows, pool, progress).merged()
         else:
             states = carried.merged(bound, gathered(bound, prepared, rows, pool, progress, first=carried.first))
-        again = further_trips(binder, fitted, rows, backend, pool, progress)
         later = later_rows(plan, bound, states, fitted)
-        finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows)
+        finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows, scattered)
     return fitted
 
 
@@ -105,14 +109,27 @@ def gathered(
         first: the first partition to take in.
         fold_of: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
     """
-    merging = Merging(bound.intakes)
+    return taken_in(bound, prepared, rows, pool, progress, fold_of, first).states()
+
+
+def taken_in(
+    bound: BoundScan,
+    prepared: Prepared,
+    rows: Rows,
+    pool: Executor,
+    progress: Progress,
+    fold_of: Callable[[int, Frame], Column] | None = None,
+    first: int = 0,
+) -> Merging:
+    """The same, not yet put together."""
+    merging = Merging(bound.intakes, rows.memory)
 
     def work(index: int, frame: Frame) -> None:
         last = [] if fold_of is None else [fold_of(index, frame)]
         merging.add(_states_of(bound, prepared.columns(frame), frame.n_rows, last))
 
     over_partitions(rows, work, pool, progress, first)
-    return merging.states()
+    return merging
 
 
 def further_trips(
@@ -157,32 +174,75 @@ def later_rows(plan: Plan, bound: BoundScan, states: Sequence[State], fitted: Fi
     return lambda slot: [rows.times for rows in waiting.rows(slot)]
 
 
-def finish(plan: Plan, scan: Scan, bound: BoundScan, states: Sequence[State], fitted: Fitted, rows: Rows) -> None:
-    """Put what the merged states of one scan give into `fitted`, slot by slot: later ones may wait for earlier ones."""
-    waiting = Waiting(plan, bound, states, fitted)
+def finish(
+    plan: Plan,
+    scan: Scan,
+    bound: BoundScan,
+    states: Sequence[State],
+    fitted: Fitted,
+    rows: Rows,
+    scattered: Mapping[int, Scattered] | None = None,
+) -> None:
+    """Put what the merged states of one scan give into `fitted`, slot by slot: later ones may wait for earlier ones.
+
+    Args:
+        scattered: by their number, states that were too large for memory; they are closed.
+    """
+    waiting, apart = Waiting(plan, bound, states, fitted), scattered or {}
     gathers = {slot.index: (slot, planned) for planned in scan.gathers for slot in planned.slots}
-    parts: dict[int, list[State]] = {index: [] for index in gathers}  # none of a wide value that has no columns
-    for intake, state in zip(bound.intakes, states, strict=True):
+    numbers: dict[int, list[int]] = {index: [] for index in gathers}  # none of a wide value that has no columns
+    for number, intake in enumerate(bound.intakes):
         for slot in intake.gather.slots:
-            parts[slot.index].append(state)
+            numbers[slot.index].append(number)
     for index, (slot, planned) in sorted(gathers.items()):
-        info = plan.info[slot.node]
         fitted.slots[index] = []
-        for part in parts[index]:
-            with named(slot.node):
-                whole = waiting.applied(slot, part)
-            _refuse_empty(whole, slot.node, info.nullable, rows)
-            with named(slot.node):
-                steps = None if slot.late.suffix is None else Steps(slot, whole, waiting, plan.info)
-                fitted.slots[index].append(learned(slot, planned, whole, info.dtype, steps))
+        for number in numbers[index]:
+            if number in apart:
+                found = _learned_by_parts(slot, planned, apart[number], plan.info[slot.node], rows)
+            else:
+                found = _learned(slot, planned, states[number], waiting, plan.info, rows)
+            fitted.slots[index].append(found)
+    for state in apart.values():
+        state.close()
 
 
-def _refuse_empty(state: State, node: Node, nullable: bool, rows: Rows) -> None:
+def _learned(
+    slot: Slot, gather: Gather, state: State, waiting: Waiting, info: Mapping[Node, Info], rows: Rows
+) -> Learned:
+    with named(slot.node):
+        whole = waiting.applied(slot, state)
+    if not _holds_values(whole):
+        _refuse_empty(slot.node, info[slot.node].nullable, rows)
+    with named(slot.node):
+        steps = None if slot.late.suffix is None else Steps(slot, whole, waiting, info)
+        return learned(slot, gather, whole, info[slot.node].dtype, steps)
+
+
+def _learned_by_parts(slot: Slot, gather: Gather, scattered: Scattered, info: Info, rows: Rows) -> Learned:
+    held = []
+
+    def parts() -> Iterator[State]:
+        for part in scattered.parts():
+            held.append(_holds_values(part))
+            yield part
+
+    with named(slot.node):
+        found = learned_from(slot, gather, parts(), info.dtype)
+    if not any(held):
+        _refuse_empty(slot.node, info.nullable, rows)
+    return found
+
+
+def _holds_values(state: State) -> bool:
+    """Whether a row had a value; True where the state does not tell."""
+    if state.entries is not None:
+        return len(state.entries) > 0
+    return "n" not in state.arrays or bool(state.arrays["n"].any())
+
+
+def _refuse_empty(node: Node, nullable: bool, rows: Rows) -> None:
     """A statistic of the whole table that no row has a value for would make every row null: say so at once."""
-    if nullable or ("n" not in state.arrays and state.entries is None):
-        return
-    empty = len(state.entries) == 0 if state.entries is not None else not state.arrays["n"].any()
-    if not empty or node.op in ("count", "null_count", "sum", "n_unique", "vocabulary"):
+    if nullable or node.op in ("count", "null_count", "sum", "n_unique", "vocabulary"):
         return
     if not rows.report.rows_kept:
         raise no_rows(rows)

@@ -129,6 +129,7 @@ class RowsOf(Rows):
     def __init__(self, rows: Rows, folds: Folds, cells: Cells) -> None:
         self._rows, self._folds, self._cells = rows, folds, cells
         self.source, self.n_workers, self.refinements = rows.source, rows.n_workers, 0
+        self.memory = rows.memory
 
     @property
     def n_partitions(self) -> int:

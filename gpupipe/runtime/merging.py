@@ -3,15 +3,19 @@
 import threading
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from gpupipe.backends.keys import factorize
 from gpupipe.backends.states.gathering import merge
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import State
 from gpupipe.columns import concat
 from gpupipe.compiler.gathering import Intake
+from gpupipe.compiler.late import Late
+from gpupipe.compiler.scans import REFINED
 from gpupipe.memory import memory_bytes
 from gpupipe.runtime.named import named
-from gpupipe.runtime.scattered import Merged, Scattered, nbytes, whole
+from gpupipe.runtime.scattered import Scattered, nbytes
 
 _AT_ONCE = 8
 _SHARE = 8  # of the memory may be states that wait: merging them takes several times as much for a moment
@@ -28,11 +32,16 @@ class Merging:
 
     def __init__(self, intakes: Sequence[Intake], memory: int | str | None = None) -> None:
         self._intakes = intakes
-        alike: dict[object, list[int]] = {}
+        counted = {pair for intake in intakes for slot in intake.gather.slots for pair in slot.counted}
+        alike: dict[tuple[tuple[int, ...], bool, int], list[int]] = {}
         for number, intake in enumerate(intakes):
-            alike.setdefault((intake.keys, number if _listed(intake) else _may_scatter(intake)), []).append(number)
+            free = _by_buckets(intake) and (intake.gather.value, intake.gather.keys) not in counted
+            alike.setdefault((intake.keys, free, number if _listed(intake) else -1), []).append(number)
         most = memory_bytes(memory) // _SHARE
-        self._families = [_Family(numbers, [intakes[number] for number in numbers]) for numbers in alike.values()]
+        self._families = [
+            _Family(numbers, [intakes[number] for number in numbers], may_scatter=kind[1])
+            for kind, numbers in alike.items()
+        ]
         self._most, self._each = most, most // max(len(self._families), 1)
 
     def add(self, states: Sequence[State]) -> None:
@@ -49,16 +58,18 @@ class Merging:
 
     def states(self) -> list[State]:
         """The merged states in memory, in the order of the intakes; once all partitions are in."""
-        return [whole(state) for state in self.merged()]
+        states, scattered = self.merged()
+        return [scattered[number].whole() if number in scattered else state for number, state in enumerate(states)]
 
-    def merged(self) -> list[Merged]:
-        """The merged states, those that outgrew memory still scattered; close these."""
-        found = {
-            number: state
-            for family in self._families
-            for number, state in zip(family.numbers, family.merged(), strict=True)
-        }
-        return [found[number] for number in range(len(self._intakes))]
+    def merged(self) -> tuple[list[State], dict[int, Scattered]]:
+        """The same, but those that outgrew memory by their number, an empty state in their place; close them."""
+        found: dict[int, State] = {}
+        scattered: dict[int, Scattered] = {}
+        for family in self._families:
+            scattered |= zip(family.numbers, family.scattered(), strict=False)
+            found |= zip(family.numbers, family.merged(), strict=False)
+        empty = [State(intake.gather.state, [], np.zeros(1, np.int64), {}) for intake in self._intakes]
+        return [found.get(number, state) for number, state in enumerate(empty)], scattered
 
 
 def _listed(intake: Intake) -> bool:
@@ -66,9 +77,11 @@ def _listed(intake: Intake) -> bool:
     return not intake.gather.keys and KINDS[intake.gather.state].entries is not None
 
 
-def _may_scatter(intake: Intake) -> bool:
-    """Whether the state can be finished bucket by bucket: what is refined by a further trip cannot."""
-    return intake.gather.state != "order" and (bool(intake.gather.keys) or _listed(intake))
+def _by_buckets(intake: Intake) -> bool:
+    """Whether the state can be finished bucket by bucket: neither refined by a further trip, nor waiting for values."""
+    gather = intake.gather
+    waits = gather.tells_nulls or gather.state == REFINED or any(slot.late != Late() for slot in gather.slots)
+    return not waits and (bool(gather.keys) or _listed(intake))
 
 
 class _Family:
@@ -79,8 +92,8 @@ class _Family:
         size: bytes that wait to be merged.
     """
 
-    def __init__(self, numbers: Sequence[int], intakes: Sequence[Intake]) -> None:
-        self.numbers, self._intakes = numbers, intakes
+    def __init__(self, numbers: Sequence[int], intakes: Sequence[Intake], may_scatter: bool) -> None:
+        self.numbers, self._intakes, self._may_scatter = numbers, intakes, may_scatter
         self.size = 0
         self._waiting: list[list[State]] = []
         self._scattered: list[Scattered] = []
@@ -92,7 +105,7 @@ class _Family:
         with self._lock:
             self._waiting.append(states)
             self.size += _size(states)
-            large = is_large(self.size)
+            large = self._may_scatter and is_large(self.size)
             if len(self._waiting) < _AT_ONCE and not large:
                 return
             taken, self._waiting = self._waiting, []
@@ -105,10 +118,9 @@ class _Family:
     def _put(self, taken: list[list[State]], large: bool) -> None:
         size = sum(map(_size, taken))
         with self._lock:
-            if large and not self._scattered and all(map(_may_scatter, self._intakes)):
-                self._scattered = [
-                    Scattered(intake.gather.state, len(intake.gather.keys)) for intake in self._intakes
-                ]
+            if large and not self._scattered:
+                gathers = [intake.gather for intake in self._intakes]
+                self._scattered = [Scattered(gather.state, len(gather.keys)) for gather in gathers]
             if not self._scattered:
                 self._waiting += taken
                 self.size += size
@@ -120,13 +132,16 @@ class _Family:
             for scattered, state in zip(self._scattered, states, strict=True):
                 scattered.add(state)
 
-    def merged(self) -> Sequence[Merged]:
-        """All that was taken in."""
-        if not self._scattered:
-            return self._together(self._waiting)
-        self._scatter(self._waiting)
-        self._waiting, self.size = [], 0
+    def scattered(self) -> list[Scattered]:
+        """All that was taken in, if it is scattered."""
+        if self._scattered:
+            self._scatter(self._waiting)
+            self._waiting, self.size = [], 0
         return self._scattered
+
+    def merged(self) -> list[State]:
+        """All that was taken in, if it is not."""
+        return [] if self._scattered else self._together(self._waiting)
 
     def _together(self, parts: list[list[State]]) -> list[State]:
         if len(parts) == 1:

@@ -40,6 +40,7 @@ class Rows:
         identity: a frame to its rows' identities, uint64 of shape (rows,); None: the source's own.
 
     Attributes:
+        memory: how much memory a fit may keep columns in, as it was given.
         source_reads: how many times the source has been read: the partition read most often counts.
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         head: the first rows of the first partition that has any, of those read so far.
@@ -66,7 +67,7 @@ class Rows:
         first: int = 0,
         identity: Callable[[Frame], Values] | None = None,
     ) -> None:
-        self.source = source
+        self.source, self.memory = source, memory
         self._identity = identity
         self._columns = list(columns)
         self._again = list(columns if needed_again is None else needed_again) if keep else []

@@ -188,16 +188,7 @@ def _hash(columns: Sequence[Column]) -> Values:
 
 def _by_bucket(hashes: Values) -> tuple[Values, Values]:
     """(rows, those of one bucket together; where each bucket begins and the last ends)."""
-    # Not the lowest bits: tables of hashes are made of those.
-    buckets = (hashes >> np.uint64(64 - 6)).astype(np.uint8)
+    buckets = (hashes % np.uint64(BUCKETS)).astype(np.int16)
     order = np.argsort(buckets, kind="stable")
     edges = np.concatenate([[0], np.cumsum(np.bincount(buckets, minlength=BUCKETS))])
     return order.astype(np.int64), edges.astype(np.int64)
-
-
-Merged = State | Scattered
-
-
-def whole(state: Merged) -> State:
-    """The state in memory."""
-    return state.whole() if isinstance(state, Scattered) else state
