@@ -64,7 +64,7 @@ class Waiting:
         self._states = {
             (gather.value, gather.keys): state
             for gather, state in zip(gathers, states, strict=True)
-            if not gather.folds and plan.info[gather.value].wide is None
+            if gather.tells_nulls
         }
 
     def rows(self, slot: Slot) -> list[Rows]:

@@ -52,6 +52,7 @@ class Decomposer:
 
     def __init__(self, info: dict[Node, Info], levels: dict[Node, int]) -> None:
         self._info, self._levels = info, levels
+        self._known: dict[tuple[Node, int, tuple[Node, ...]], tuple[Node, Late] | None] = {}
 
     def level(self, *nodes: Node) -> int:
         """After how many scans all of `nodes` can be computed for a row."""
@@ -68,6 +69,12 @@ class Decomposer:
         Args:
             keys: what the statistic is grouped by: steps after the scan may depend on these.
         """
+        asked = (value, level, keys)
+        if asked not in self._known:
+            self._known[asked] = self._split(*asked)
+        return self._known[asked]
+
+    def _split(self, value: Node, level: int, keys: tuple[Node, ...]) -> tuple[Node, Late] | None:
         path = value
         while (found := self.filled(path, level)) is None:
             below = self._below(path, level, keys)

@@ -54,6 +54,7 @@ class Gather:
         keys: the core nodes it is grouped by.
         folds: how many folds it is kept by; 0: none.
         slots: the slots finished from it; none of one that counts nulls for others.
+        tells_nulls: whether slots of others need to know how many of its rows are null, group by group.
     """
 
     state: str
@@ -61,6 +62,7 @@ class Gather:
     keys: tuple[Node, ...]
     folds: int
     slots: tuple[Slot, ...]
+    tells_nulls: bool = False
 
     @property
     def node(self) -> Node:
@@ -108,9 +110,12 @@ def _gathers(slots: list[Slot], level: int) -> Iterator[Gather]:
     for slot in here:
         kind = REDUCTIONS[slot.node.op].state_over(slot.keys)
         shared.setdefault((kind, slot.base, slot.keys, slot.folds), []).append(slot)
+    asked = dict.fromkeys(pair for slot in here for pair in slot.counted)
     for key, members in shared.items():
-        yield Gather(*key, tuple(members))
-    known = {(value, keys) for _, value, keys, folds in shared if not folds}
-    for absent, keys in dict.fromkeys(pair for slot in here for pair in slot.counted):
-        if (absent, keys) not in known:  # any state of a column knows how many of its rows are null
-            yield Gather("count", absent, keys, 0, ())
+        kind, value, keys, folds = key
+        tells = (value, keys) in asked and not folds and kind != "values"  # those may be too large to be held whole
+        if tells:
+            del asked[value, keys]
+        yield Gather(*key, tuple(members), tells)
+    for absent, keys in asked:
+        yield Gather("count", absent, keys, 0, (), tells_nulls=True)
