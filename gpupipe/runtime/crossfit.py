@@ -28,6 +28,7 @@ from gpupipe.runtime.fitting import Examples, examples, group_identity, target_c
 from gpupipe.runtime.fold_scans import ScansByFold, within
 from gpupipe.runtime.folds import Fold, Folds, RowsOf
 from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.provenance import provenance_at
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.sources.source import Source
@@ -196,6 +197,10 @@ class _Run:
                 learned = self._examples(features.for_training(), training)
                 stopping = self._examples(features, RowsOf(self.rows, folds, fold.stops)) if fold.stops else None
             fits = [self._taught(model, features, learned, training, stopping) for model in models]
+            positions = [*learned.positions, *([] if stopping is None else stopping.positions)]
+            keys = self.declared.key, learned.row_ids
+            seen = provenance_at(self.rows.source, self.plan.fit_columns, positions, keys)
+            fits = [replace(fit, seen=seen) for fit in fits]
             n_trained = len(learned.matrix)
             del learned, stopping  # no two folds' matrices at once
             with self.clock.stage("judging"):

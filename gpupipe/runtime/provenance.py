@@ -1,6 +1,7 @@
 """What a fit has seen, and the errors about rows and keys to judge by that are among it (`overlap.py` finds them)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from gpupipe.sources.listed import ListedFile
 from gpupipe.sources.origin import FileRows, Stretch, together
 from gpupipe.sources.partition import Partition
 from gpupipe.sources.source import Source
-from gpupipe.sources.steps import Head, Identify, Select, Split, Step
+from gpupipe.sources.steps import AtPositions, Head, Identify, Select, Split, Step
 
 MAX_KEYS = 2**24  # 128 MiB of hashes
 
@@ -56,9 +57,23 @@ def provenance(
     parts = [seen_by(source, read)]
     if validation is not None:
         parts.append(seen_by(validation, read, VALIDATION))
+    return Provenance(tuple(parts), _kept(keys))
+
+
+def _kept(keys: tuple[str | None, Values | None]) -> Keys | None:
     name, hashes = keys
-    known = None if name is None or hashes is None else kept_keys(name, hashes[hashes != NULL_HASH], MAX_KEYS)
-    return Provenance(tuple(parts), known)
+    return None if name is None or hashes is None else kept_keys(name, hashes[hashes != NULL_HASH], MAX_KEYS)
+
+
+def provenance_at(
+    source: Source, read: Sequence[str], positions: Sequence[Values], keys: tuple[str | None, Values]
+) -> Provenance:
+    """What a fit sees of a source: the rows at some positions alone, for which a bit a row is kept."""
+    marked = np.zeros(source.n_rows or 0, bool)
+    for some in positions:
+        marked[some.astype(np.int64)] = True
+    part = replace(seen_by(Source(source._listing), read), steps=(AtPositions(np.packbits(marked)),))
+    return Provenance((part,), _kept(keys))
 
 
 def merged(one: Provenance, other: Provenance) -> Provenance:

@@ -141,6 +141,25 @@ class Head(Step):
         return _kept(frame, np.arange(frame.n_rows) < self.limits[partition], keep)
 
 
+@dataclass(frozen=True, eq=False)
+class AtPositions(Step):
+    """Only rows at some positions of the source, known one by one; before any step that makes other identities.
+
+    Attributes:
+        bits: a bit for each position, eight in a byte as `numpy.packbits` puts them.
+    """
+
+    bits: Values
+    drops_rows = True
+
+    def __str__(self) -> str:
+        return "some rows, one by one"
+
+    def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
+        place, bit = np.divmod(frame.row_ids.astype(np.int64), 8)
+        return _kept(frame, (self.bits[place] >> (7 - bit).astype(np.uint8)) & 1 == 1, keep)
+
+
 def answerable(steps: Sequence[Step], schema: Schema) -> tuple[Comparison, ...]:
     """What the reader may leave rows out by: the first filter's tests, if no step drops rows before it.
 
