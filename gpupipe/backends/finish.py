@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.backends import rational
+from gpupipe.backends.exact import Exact
 from gpupipe.backends.states.integers import total as total_of
 from gpupipe.backends.states.orders import neighbours
 from gpupipe.backends.states.state import Entries, State
 from gpupipe.backends.states.values import frequent, in_order
 from gpupipe.columns import Column, Values
-from gpupipe.errors import NonFiniteError
+from gpupipe.errors import IntegerOverflowError, NonFiniteError
 from gpupipe.expr.node import Node
 from gpupipe.schema import Boolean, DType, Float64, Int64, String
 
@@ -31,17 +33,52 @@ def null_count(state: State, node: Node, dtype: DType) -> Column:
 
 
 def total(state: State, node: Node, dtype: DType) -> Column:
-    return Column(dtype, state.arrays["sum"].astype(dtype.storage))
+    if dtype != Float64:
+        return Column(dtype, _within_int64(rational.total_of(state)))
+    finite = _within_float64(Column(Float64, rational.totals(rational.total_of(state)))).values
+    return Column(dtype, _with_infinities(finite, state.arrays.get("infinite", np.zeros((state.n_groups, 2)))))
+
+
+def _with_infinities(finite: Values, infinite: Values) -> Values:
+    """The sums of finite values with infinities beside them, so many of each sign."""
+    if not infinite.any():
+        return finite
+    if (infinite > 0).all(axis=1).any():
+        raise NonFiniteError("infinities of both signs have no sum. Clip them, or filter them out.")
+    return np.where(infinite[:, 0] > 0, np.inf, np.where(infinite[:, 1] > 0, -np.inf, finite))
+
+
+def _within_int64(numbers: Exact) -> Values:
+    values, exact = rational.small(numbers)
+    whole = np.where(exact, values, 0.0).astype(np.int64)
+    for group in np.flatnonzero(~exact).tolist():
+        value, exponent = rational.number(numbers, group)
+        value <<= exponent
+        if not -(2**63) <= value < 2**63:
+            raise IntegerOverflowError(
+                "the sum of its integers leaves int64. Cast the column to Float64 before summing."
+            )
+        whole[group] = value
+    return whole
 
 
 def mean(state: State, node: Node, dtype: DType) -> Column:
-    return _within_float64(_column(Float64, state.arrays["mean"], state.arrays["n"] > 0))
+    n = state.arrays["n"]
+    return _within_float64(_column(Float64, rational.means(n, rational.total_of(state)), n > 0))
 
 
 def var(state: State, node: Node, dtype: DType) -> Column:
-    divisor = state.arrays["n"] - node["ddof"]
-    values = state.arrays["m2"] / np.maximum(divisor, 1)
-    return _within_float64(_column(Float64, values, divisor > 0))
+    return _spread(rational.variances, state, node)
+
+
+def std(state: State, node: Node, dtype: DType) -> Column:
+    return _spread(rational.deviations, state, node)
+
+
+def _spread(of: Callable[[Values, Exact, Exact, int], Values], state: State, node: Node) -> Column:
+    n, ddof = state.arrays["n"], int(node["ddof"])
+    values = of(n, rational.total_of(state), rational.squares_of(state), ddof)
+    return _within_float64(_column(Float64, values, n > ddof))
 
 
 def _within_float64(column: Column) -> Column:
@@ -51,11 +88,6 @@ def _within_float64(column: Column) -> Column:
     raise NonFiniteError(
         "it is beyond float64: the values are too large, or too far apart. Clip them, or divide them first."
     )
-
-
-def std(state: State, node: Node, dtype: DType) -> Column:
-    variance = var(state, node, dtype)
-    return Column(Float64, np.sqrt(variance.values), variance.valid)
 
 
 def least(state: State, node: Node, dtype: DType) -> Column:

@@ -94,7 +94,7 @@ def _is_float(values: Values) -> bool:
     """Whether float64 holds every value."""
     if values.dtype.kind in "bf" or not len(values):
         return True
-    return bool(-_EXACT_INTEGER <= values.min() and values.max() <= _EXACT_INTEGER)
+    return bool(values.min() >= -_EXACT_INTEGER and values.max() <= _EXACT_INTEGER)
 
 
 def _grid(values: Values, slices: tuple[int, ...], squares: bool) -> tuple[int, int] | None:

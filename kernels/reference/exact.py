@@ -1,10 +1,10 @@
 """Exact sums and sums of squares, in plain NumPy: every float operation here is one that rounds nothing.
 
-A *grid* is a power of two, 2^low, and a number of slices. A value on the grid is cut into slices of `width` bits, each a
-whole number of units: value = slice[0] 2^(low + width (slices-1)) + … + slice[-1] 2^low. Sums of slices, and of products
-of two, over a tile of `ROWS` values stay below 2^53, so float64 adds them exactly in any order; sums over tiles are
-int64. Nothing is looked at beforehand: a tile is exact if its first slices stayed small and nothing was left below the
-last, and is else reported, to be summed on another grid, or by digits.
+A *grid* is a power of two, 2^low, and a number of slices. A value on the grid is cut into slices of `width` bits, each
+a whole number of units: value = slice[0] 2^(low + width (slices-1)) + … + slice[-1] 2^low. Sums of slices, and of
+products of two, over a tile of `ROWS` values stay below 2^53, so float64 adds them exactly in any order; sums over
+tiles are int64. Nothing is looked at beforehand: a tile is exact if its first slices stayed small and nothing was left
+below the last, and is else reported, to be summed on another grid, or by digits.
 
 *Digits* are sums over groups in units of 2^32: any exponent, one value at a time.
 

@@ -400,7 +400,7 @@ def overflow(device, folder):
     "a sum that leaves int64",
     told="fitting",
     error=IntegerOverflowError,
-    message=("Column 'x': x.sum(): a sum of integers may leave int64. Cast the column to Float64 before summing."),
+    message=("Column 'x': x.sum(): the sum of its integers leaves int64. Cast the column to Float64 before summing."),
 )
 def overflowing_sum(device, folder):
     features([col("x") / col("x").sum()], {"x": [2**62, 2**62, 1]}, device)

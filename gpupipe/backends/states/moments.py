@@ -1,82 +1,92 @@
-"""The states of sums and of moments."""
+"""The states of sums and of moments: exact numbers, so that parts may come in any order and be taken out again."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
-from gpupipe.backends.states.integers import counts
-from gpupipe.backends.states.state import Arrays, StateKind
+from gpupipe.backends import exact
+from gpupipe.backends.exact import Exact
+from gpupipe.backends.states.integers import counts, total
+from gpupipe.backends.states.state import Arrays, StateKind, stacked_arrays
+from gpupipe.backends.sums import Sums, sums
 from gpupipe.columns import Column, Values
-from gpupipe.errors import IntegerOverflowError, NonFiniteError
+from gpupipe.errors import NonFiniteError
 
 _INFINITE = "an infinite value has no place in a mean, a variance or a standard deviation. Clip it, or filter it out."
-
-
-def _sums(values: Values, groups: Values, n_groups: int) -> Values:
-    if n_groups == 1:
-        return np.array([values.sum()])
-    if values.dtype.kind == "f":
-        return np.bincount(groups, weights=values, minlength=n_groups)
-    total = np.zeros(n_groups, np.int64)
-    np.add.at(total, groups, values)
-    return total
-
-
-def _update_sum(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
-    column, groups = repeated(column, groups, times)
-    values = column.values.astype(np.int64) if column.values.dtype.kind in "bi" else column.values
-    _refuse_overflow(values)
-    return {"n": counts(groups, n_groups), "sum": _sums(values, groups, n_groups)}
+_SCALE = "_scale"  # beside the digits of "sum" stands "sum_scale"; `gpupipe.backends.exact` says what both are
 
 
 def _update_moments(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
-    column, groups = repeated(column, groups, times)
-    values = column.values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise NonFiniteError(_INFINITE).at(int(np.flatnonzero(~np.isfinite(values))[0]))
-    n = counts(groups, n_groups)
-    # From one of the values on, so that a constant column has a spread of exactly 0, whatever its value.
-    pivot = values[:1] if n_groups == 1 and len(values) else np.zeros(n_groups)
-    if n_groups > 1:
-        pivot[groups[::-1]] = values[::-1]
-    offset = values - (pivot[0] if n_groups == 1 else pivot[groups])
-    shift = _sums(offset, groups, n_groups) / np.maximum(n, 1)
-    centred = offset - (shift[0] if n_groups == 1 else shift[groups])
-    # The second pass takes what rounding left of the mean back out (Chan, Golub, LeVeque 1983).
-    rest = _sums(centred, groups, n_groups)
-    m2 = _sums(centred * centred, groups, n_groups) - rest * rest / np.maximum(n, 1)
-    return {"n": n, "mean": pivot + (shift + rest / np.maximum(n, 1)), "m2": np.maximum(m2, 0.0)}
+    found = _sums(column.values, groups, n_groups, times, squares=True)
+    if found is None:
+        raise NonFiniteError(_INFINITE).at(int(np.flatnonzero(~np.isfinite(column.values))[0]))
+    return {"n": counts(groups, n_groups, times), **_arrays(found)}
 
 
-def _refuse_overflow(values: Values) -> None:
-    if values.dtype.kind == "i" and float(np.abs(values.astype(np.float64)).sum()) >= 2.0**62:
-        raise IntegerOverflowError("a sum of integers may leave int64. Cast the column to Float64 before summing.")
+def _update_sum(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
+    """Infinities are counted beside the sum of the others: ``infinite`` has a column for each sign."""
+    values, n = column.values, counts(groups, n_groups, times)
+    found = _sums(values, groups, n_groups, times, squares=False)
+    infinite = np.zeros((n_groups, 2), np.int64)
+    if found is None:
+        for sign, of_sign in enumerate((values == np.inf, values == -np.inf)):
+            infinite[:, sign] = counts(groups[of_sign], n_groups, None if times is None else times[of_sign])
+        finite = np.isfinite(values)
+        times = None if times is None else times[finite]
+        found = _sums(values[finite], groups[finite], n_groups, times, squares=False)
+    assert found is not None  # what is left is finite
+    return {"n": n, **_arrays(found), **({"infinite": infinite} if values.dtype.kind == "f" else {})}
 
 
-def _combine_sums(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
-    if "sum" in arrays:
-        _refuse_overflow(arrays["sum"])
-    return {name: _sums(array, groups, n_groups).astype(array.dtype) for name, array in arrays.items()}
+def _sums(values: Values, groups: Values, n_groups: int, times: Values | None, *, squares: bool) -> Sums | None:
+    return sums(values, None if n_groups == 1 else groups, n_groups, times, squares=squares)
 
 
-def _combine_moments(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
-    """Pairwise-free form of Chan, Golub, LeVeque 1983: any number of parts at once."""
-    n = _sums(arrays["n"], groups, n_groups).astype(np.int64)
-    pivot = np.zeros(n_groups)
-    filled = arrays["n"] > 0
-    pivot[groups[filled][::-1]] = arrays["mean"][filled][::-1]
-    offset = arrays["mean"] - pivot[groups]
-    shift = _sums(arrays["n"] * offset, groups, n_groups) / np.maximum(n, 1)
-    spread = arrays["m2"] + arrays["n"] * (offset - shift[groups]) ** 2
-    return {"n": n, "mean": pivot + shift, "m2": _sums(spread, groups, n_groups)}
+def _arrays(found: Sums) -> Arrays:
+    arrays = {"sum": found.total.digits, "sum" + _SCALE: found.total.scale}
+    if found.squares is not None:
+        arrays |= {"squares": found.squares.digits, "squares" + _SCALE: found.squares.scale}
+    return arrays
 
 
-def repeated(column: Column, groups: Values, times: Values | None) -> tuple[Column, Values]:
-    """Each value as often as it counts."""
-    if times is None:
-        return column, groups
-    at = np.repeat(np.arange(len(groups)), times)
-    return column.take(at), groups[at]
+def _stack(parts: Sequence[Arrays]) -> Arrays:
+    kept = [{name: array for name, array in part.items() if not _is_exact(name)} for part in parts]
+    if any("infinite" in part for part in kept):  # floats, and whole numbers that stand in for some of them
+        kept = [{"infinite": np.zeros((len(part["n"]), 2), np.int64), **part} for part in kept]
+    arrays = stacked_arrays(kept)
+    for name in filter(_has_digits, parts[0]):
+        numbers = exact.stacked([Exact(part[name], part[name + _SCALE]) for part in parts])
+        arrays |= {name: numbers.digits, name + _SCALE: numbers.scale}
+    return arrays
 
 
-_quiet = np.errstate(over="ignore", invalid="ignore")  # what leaves float64 is told of the finished value
-SUM = StateKind("sum", _quiet(_update_sum), _quiet(_combine_sums), invertible=False)
-MOMENTS = StateKind("moments", _quiet(_update_moments), _quiet(_combine_moments), invertible=False)
+def _combine(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
+    result = {"n": total(arrays["n"], groups, n_groups)}
+    for name in filter(_has_digits, arrays):
+        numbers = exact.combined(Exact(arrays[name], arrays[name + _SCALE]), groups, n_groups)
+        result |= {name: numbers.digits, name + _SCALE: numbers.scale}
+    if "infinite" in arrays:
+        columns = [total(arrays["infinite"][:, sign], groups, n_groups) for sign in (0, 1)]
+        result["infinite"] = np.stack(columns, axis=1)
+    return result
+
+
+def negated(arrays: Arrays) -> Arrays:
+    """The arrays of a state of sums or moments that take its rows out again where they are combined with others."""
+    result = {name: -array for name, array in arrays.items() if not _is_exact(name)}
+    for name in filter(_has_digits, arrays):
+        numbers = exact.negated(Exact(arrays[name], arrays[name + _SCALE]))
+        result |= {name: numbers.digits, name + _SCALE: numbers.scale}
+    return result
+
+
+def _has_digits(name: str) -> bool:
+    return name in ("sum", "squares")
+
+
+def _is_exact(name: str) -> bool:
+    return _has_digits(name.removesuffix(_SCALE))
+
+
+SUM = StateKind("sum", _update_sum, _combine, invertible=True, stack=_stack)
+MOMENTS = StateKind("moments", _update_moments, _combine, invertible=True, stack=_stack)
