@@ -27,7 +27,7 @@ from gpupipe.expr.node import Node
 from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.forms.linear import Linear
-from gpupipe.models.normal import Scores, ridge, scores
+from gpupipe.models.normal import Scores, Solutions, ridge, scores
 
 Feature = Number | Indicator
 
@@ -63,12 +63,15 @@ class Solved:
         models: one of each penalty, ready to score.
         n_trained, n_judged: how many rows they trained with, and are judged on.
         scores: on the rows that they are judged on.
+        mean: of the target in the training rows; `baseline`: how well it predicts the others.
     """
 
     models: tuple[Model, ...]
     n_trained: int
     n_judged: int
     scores: Scores
+    mean: float
+    baseline: Scores
 
 
 class LinearPath:
@@ -130,12 +133,14 @@ class LinearPath:
         features, steps = values.features()
         train = _stepped(moments(self._among(trains), features), steps)
         test = _stepped(moments(self._among(tests), features), steps)
-        found = ridge(train, self._penalties, intercept=self._models[0].fit_intercept)
+        found, row = ridge(train, self._penalties, intercept=self._models[0].fit_intercept), self._row
         models = tuple(
-            Model(self._row.path, self._row.kind, None, tuple(names), "identity", Linear(weights[None], intercept[None]))
+            Model(row.path, row.kind, None, tuple(names), "identity", Linear(weights[None], intercept[None]))
             for weights, intercept in zip(found.coefficients, found.intercepts, strict=True)
         )
-        return Solved(models, train.n, test.n, scores(test, found))
+        mean = float(train.mean[-1])
+        trivial = Solutions(np.zeros((1, len(names))), np.array([mean]))
+        return Solved(models, train.n, test.n, scores(test, found), mean, scores(test, trivial))
 
 
 class _Values:
