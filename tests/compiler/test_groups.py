@@ -125,6 +125,7 @@ FEATURES = [
     col("c").one_hot(),
     col("c").target_mean(),
     x.mean().over("c").alias("mean_of_c"),
+    (x - x.mean()).abs().mean().alias("away"),
 ]
 
 
@@ -133,7 +134,8 @@ def test_explain_is_a_page():
     for part in (
         f"{TABLE.num_rows:,} rows in 3 partitions", "Columns    x, y, c, a", "Scans      2 for statistics",
         "scan 1:", "median of x", "mean of x over c", "by 5 folds",
-        "since x.fill_null('median') needs x.median() first",
+        "mean, std of x.fill_null('median'); nulls of x become x.median()", "settles the quantiles of x, y",
+        "since (x - x.mean()).abs() needs x.mean() first: the mean after abs does not follow from",
         "x: Float32 = ", "c_*", "mean_of_c: Float32? = x.mean().over('c')", "Device     cpu", "shapes of expression",
     ):  # fmt: skip
         assert part in page, f"{part!r} is not in:\n{page}"
