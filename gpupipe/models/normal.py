@@ -1,8 +1,8 @@
 """Linear models solved from covariances: a whole path of penalties from one decomposition, judged without rows.
 
-Solutions are those of scikit-learn's estimators of the same name, found another way: eigenvectors of the centred sums of
-products in float64, then refined with residuals in NumPy's longest float, so that few of the digits are lost that normal
-equations are known to lose (Björck 1996, section 2.9).
+Solutions are those of scikit-learn's estimators of the same name, found another way: eigenvectors of the centred sums
+of products in float64, then refined with residuals in NumPy's longest float, so that few of the digits are lost that
+normal equations are known to lose (Björck 1996, section 2.9).
 """
 
 from collections.abc import Sequence
@@ -53,10 +53,10 @@ def ridge(moments: Moments, penalties: Sequence[float], *, intercept: bool = Tru
         penalties: from 0 on; with 0, the least squares solution of least norm.
         intercept: whether there is a `b`.
 
-    >>> x, y = np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0])
-    >>> both = np.stack([x, y])
-    >>> moments = Moments(3, both.mean(axis=1), (both - both.mean(axis=1)[:, None]) @ (both - both.mean(axis=1)[:, None]).T)
-    >>> ridge(moments, [0.0, 2.0]).coefficients.round(6).tolist()
+    >>> x_and_y = np.array([[0.0, 1.0, 2.0], [1.0, 3.0, 5.0]])
+    >>> mean = x_and_y.mean(axis=1)
+    >>> centred = x_and_y - mean[:, None]
+    >>> ridge(Moments(3, mean, centred @ centred.T), [0.0, 2.0]).coefficients.round(6).tolist()
     [[2.0], [1.0]]
     """
     about = moments if intercept else _about_zero(moments)

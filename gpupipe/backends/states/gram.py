@@ -178,8 +178,8 @@ def moments(gram: Gram, features: Sequence[Number | Indicator]) -> Moments:
 
     >>> cross = np.array([[3, 2, 5], [2, 2, 5], [5, 5, 13]], object)  # of 2, null, 3
     >>> found = moments(Gram((0,), np.zeros(1, np.int64), (), cross), [Number(0, fill=4.0)])
-    >>> found.mean.tolist(), found.cross.tolist()
-    ([3.0], [[2.0]])
+    >>> found.n, float(found.mean[0]), float(found.cross[0, 0])
+    (3, 3.0, 2.0)
     """
     low = np.array([_unit(gram, feature) for feature in features])
     rows = _combined(gram, features, low, _combined(gram, features, low, padded(gram.cross)).T)
