@@ -12,7 +12,7 @@ from gpupipe.compiler.scans import Scan
 from gpupipe.errors import ArtifactCorruptError
 from gpupipe.expr.node import show
 from gpupipe.runtime.named import named
-from gpupipe.sources.source import Source
+from gpupipe.sources.following import Following
 
 
 class Carried:
@@ -26,7 +26,7 @@ class Carried:
     """
 
     def __init__(
-        self, kept: Kept | None = None, first: int = 0, newest: Source | None = None, *, exact: bool = False
+        self, kept: Kept | None = None, first: int = 0, newest: Following | None = None, *, exact: bool = False
     ) -> None:
         self.first, self.newest = first, newest
         self.exact = exact if kept is None else kept.exact

@@ -172,7 +172,7 @@ def run_fit(
     progress.end()
     report = report_of(rows, len(plan.scans) + (model is not None), clock.total(), features.constant_divisors())
     task, groups = declared.task, declared.groups
-    new = source if carried is None or carried.newest is None else carried.newest
+    new = source if carried is None or carried.newest is None else carried.newest.given
     seen = provenance(new, validation, plan.fit_columns, (keyed_by(new, None if declared.key else groups), row_ids))
     kept = Fit(features, model, declared.target, declared.weights, task, probe, notes, groups, seen)
     return Outcome(kept, report, rows)

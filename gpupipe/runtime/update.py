@@ -18,7 +18,7 @@ from gpupipe.runtime.fit import Declared, Outcome, planned, run_fit
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.provenance import merged, refuse_overlap
 from gpupipe.schema import Field, Schema, require_columns
-from gpupipe.sources.following import Chain, following
+from gpupipe.sources.following import Chain, Following
 from gpupipe.sources.source import Source
 from gpupipe.sources.together import one_type
 
@@ -110,7 +110,7 @@ def run_update(
     if fit.seen is not None:
         refuse_overlap(fit.seen, new)
     schema = _grown(fit.features.plan, new.schema)
-    newest = following(new, kept.listed)
+    newest = Following(new, kept.listed)
     again = read_again(planned(declared, schema, Carried(kept)), trains=declared.model is not None)
     before = [_known(earlier or state.source, kept, again)] if again else []
     carried = Carried(kept, sum(len(source.partitions) for source in before), newest)

@@ -3,34 +3,53 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
 from gpupipe.columns import Frame
 from gpupipe.schema import Schema
 from gpupipe.sources.partition import Listing, LoadReport
 from gpupipe.sources.source import Source
 
 
-def following(source: Source, n_rows: int) -> Source:
-    """The same rows, standing after `n_rows` others: their positions, and so folds and splits, go on from there.
+class Following(Source):
+    """The same rows, standing after `n_rows` others: their positions, and so folds, go on from there.
+
+    Its own splits are not made anew: they stay what they were by the positions the rows were given with.
+
+    Attributes:
+        given: the rows as they were given.
 
     >>> from gpupipe.sources.source import scan
-    >>> following(scan({"x": [5, 6]}), 10).load(0).row_ids
+    >>> Following(scan({"x": [5, 6]}), 10).load(0).row_ids
     array([10, 11], dtype=uint64)
     """
-    listing = source._listing
-    moved = tuple(replace(partition, first_row=partition.first_row + n_rows) for partition in listing.partitions)
-    return Source(replace(listing, partitions=moved), source._steps)
+
+    def __init__(self, given: Source, n_rows: int) -> None:
+        self.given, self._after = given, np.uint64(n_rows)
+        listing = given._listing
+        moved = tuple(replace(partition, first_row=partition.first_row + n_rows) for partition in listing.partitions)
+        super().__init__(replace(listing, partitions=moved), given._steps)
+
+    def load_with_report(self, partition: int, columns: Iterable[str] | None = None) -> tuple[Frame, LoadReport]:
+        """The frame of one partition as it was given, its positions moved, and what it cost."""
+        frame, report = self.given.load_with_report(partition, columns)
+        positions = frame.positions + self._after
+        hashed = frame.places is not None
+        return Frame(
+            frame.columns, frame.n_rows, frame.row_ids if hashed else positions, positions if hashed else None
+        ), report
 
 
 class Chain(Source):
     """Sources one after the other, each with steps of its own, in the types of one schema.
 
     Args:
-        sources: one or more, each :func:`following` those before it.
+        sources: one or more, each :class:`Following` those before it.
         schema: the columns that can be asked for.
 
     >>> from gpupipe.sources.source import scan
     >>> old = scan({"x": [1, 2]})
-    >>> chain = Chain([old, following(scan({"x": [3]}), 2)], old.schema)
+    >>> chain = Chain([old, Following(scan({"x": [3]}), 2)], old.schema)
     >>> chain.n_rows, chain.load(1)["x"].values, chain.load(1).row_ids
     (3, array([3]), array([2], dtype=uint64))
     """
