@@ -133,10 +133,13 @@ def _typed(plan: Plan) -> Iterator[str]:
 def _scans(plan: Plan) -> Iterator[str]:
     reasons = list(forced(plan))
     for scan in plan.scans:
-        first, *others = [f", since {reason}" for reason in reasons if reason.scan == scan.level] or [""]
-        yield f"scan {scan.level}: {counted(len(scan.gathers), 'state')}{first}"
-        for other in others:
-            yield f"  and{other.removeprefix(',')}"
+        here = [reason for reason in reasons if reason.scan == scan.level]
+        states = f"scan {scan.level}: {counted(len(scan.gathers), 'state')}"
+        yield f"{states}, since {here[0].what}" if here else states
+        for number, reason in enumerate(here):
+            if number:
+                yield f"  and since {reason.what}"
+            yield f"    ({reason.why})"
         for gather in scan.gathers:
             yield from (f"  {line}" for line in _states(gather))
         if open_ended := [show(gather.value) for gather in scan.gathers if gather.state == REFINED]:

@@ -28,8 +28,13 @@ class Forced:
     needs: Node
     why: str
 
+    @property
+    def what(self) -> str:
+        """Which expression waits for which."""
+        return f"{show(self.value)} needs {show(self.needs)} first"
+
     def __str__(self) -> str:
-        return f"{show(self.value)} needs {show(self.needs)} first: {self.why}"
+        return f"{self.what}: {self.why}"
 
 
 def forced(plan: Plan) -> Iterator[Forced]:
@@ -70,7 +75,7 @@ class _Reasons:
             return "each fold of the target's statistics would take other values"
         found = self._taken.split(value, scan - 1, keys)
         if found is None:
-            return f"its values differ by more than one step that is the same for all rows{self._where(value, scan)}"
+            return f"what it does to a row is not the same for all rows{self._where(value, scan)}"
         suffix = found[1].suffix
         if suffix is None:
             return f"the {node.op} could be any of many values, one for each group of rows that is filled"

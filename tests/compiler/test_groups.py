@@ -135,7 +135,8 @@ def test_explain_is_a_page():
         f"{TABLE.num_rows:,} rows in 3 partitions", "Columns    x, y, c, a", "Scans      2 for statistics",
         "scan 1:", "median of x", "mean of x over c", "by 5 folds",
         "mean, std of x.fill_null('median'); nulls of x become x.median()", "settles the quantiles of x, y",
-        "since (x - x.mean()).abs() needs x.mean() first: the mean after abs does not follow from",
+        "since (x - x.mean()).abs() needs x.mean() first\n",
+        "(the mean after abs does not follow from the sums before it)",
         "x: Float32 = ", "c_*", "mean_of_c: Float32? = x.mean().over('c')", "Device     cpu", "shapes of expression",
     ):  # fmt: skip
         assert part in page, f"{part!r} is not in:\n{page}"

@@ -46,7 +46,8 @@ CASES = [
     (x.fill_null("mean").nan_to_null().fill_null("max"), "x.null_if(x.is_nan())", None),
     # A value for each group.
     (x.fill_null(group_mean), "x", [("x", ["c"], "x.mean().over(c)")]),
-    (x.fill_null(group_mean).fill_null("mean"), "x", [("x", ["c"], "x.mean().over(c).coalesce(x.coalesce(x.mean().over(c)).mean())")]),
+    (x.fill_null(group_mean).fill_null("mean"), "x",
+     [("x", ["c"], "x.mean().over(c).coalesce(x.coalesce(x.mean().over(c)).mean())")]),
 ]  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def test_fills(expression, base, constants):
 
 
 def test_a_chain_of_fills_makes_a_class_of_rows_for_each():
-    (node, late), _ = taken_apart(x.fill_null("mean").nan_to_null().fill_null("max"))
+    (_node, late), _ = taken_apart(x.fill_null("mean").nan_to_null().fill_null("max"))
     assert [text(constant.absent) for constant in late.constants] == ["x", "x.null_if(x.is_nan())"]
     first, second = (text(constant.value) for constant in late.constants)
     assert first == f"x.mean().null_if(x.mean().is_nan()).coalesce({second})"
@@ -110,6 +111,6 @@ def test_a_deep_chain_is_no_matter_of_recursion():
     deep = x.fill_null("mean")
     for _ in range(3000):
         deep = deep + 1
-    (node, late), _ = taken_apart(deep)
+    (_node, late), _ = taken_apart(deep)
     assert len(late.constants) == 1
     assert late.suffix is None
