@@ -2,18 +2,17 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gpupipe import optional
-from gpupipe.backends import keys as grouping
+from gpupipe.backends.blas import ONE_THREAD
 from gpupipe.backends.digits import HALF, ZEROS, Cell, Layout
+from gpupipe.backends.labels import Labels
 from gpupipe.backends.states.gram import Gram, Label, in_order
 from gpupipe.columns import Column, Values
-from gpupipe.compiler.fitted import plain_values
 from gpupipe.errors import CovarianceError, NonFiniteError
 from gpupipe.kernels.reference import gram as reference
 from gpupipe.kernels.reference.gram import DIGIT, ROWS
@@ -193,28 +192,6 @@ class Sums:
         return met
 
 
-class Labels:
-    """Codes of keys' values, given as they come: from 1 on, 0 for NaN; the same for all threads."""
-
-    def __init__(self, keys: int) -> None:
-        self.of_key: list[list[Label]] = [[] for _ in range(keys)]
-        self._codes: list[dict[Label, int]] = [{} for _ in range(keys)]
-        self._lock = threading.Lock()
-
-    def codes(self, key: int, column: Column) -> Values:
-        """int32 of shape (rows,)."""
-        ranks, (entries,) = grouping.factorize([column])
-        found = plain_values(entries)
-        with self._lock:
-            known, listed = self._codes[key], self.of_key[key]
-            for label in found:
-                if label not in known:
-                    listed.append(label)
-                    known[label] = len(listed)
-            codes = np.array([*(known[label] for label in found), 0], np.int32)
-        return codes[ranks]  # -1, a NaN, is the last
-
-
 class Gatherer:
     """Sums gathered by many threads: each takes one that is free.
 
@@ -249,7 +226,8 @@ class Gatherer:
             self._seen += len(cells) * (len(columns) + len(keys))
             sums = self._free.pop() if self._free else Sums(self._columns, self._masks, len(keys))
             kernels = _kernels(self._seen)
-        sums.update(columns, codes, cells, kernels)
+        with ONE_THREAD:
+            sums.update(columns, codes, cells, kernels)
         with self._lock:
             self._free.append(sums)
 
@@ -260,20 +238,6 @@ class Gatherer:
             for cell, gram in sums.states(self._labels.of_key).items():
                 found[cell] = found[cell] + gram if cell in found else gram
         return found
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Inside, BLAS takes one thread a call, where it can be told: its threads would wait for each other's cores.
-
-    Products of tiles are small and many; with two threads a call, on cores that others use too, they took 10 times as
-    long as with one.
-    """
-    if not optional.available("threadpoolctl"):
-        yield
-        return
-    with optional.load("threadpoolctl").threadpool_limits(1, user_api="blas"):
-        yield
 
 
 def _kernels(values: int) -> Any:
