@@ -27,7 +27,7 @@ from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.named import named
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.refine import Later, Trip, refined
+from gpupipe.runtime.refine import Later, Trip, reading, refined
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.scattered import Scattered
 
@@ -146,10 +146,10 @@ def further_trips(
     def trip(outputs: Sequence[Output], work: Callable[[Sequence[Column], list[Column], int], None]) -> None:
         rows.refinements += 1
         progress.begin("settling quantiles", rows)
-        prepared = backend.prepare(outputs, binder.info, Tables(fitted))
+        columns = reading(outputs, binder.info, lambda some: backend.prepare(some, binder.info, Tables(fitted)))
 
         def one(index: int, frame: Frame) -> None:
-            work(prepared.columns(frame), [] if fold_of is None else [fold_of(index, frame)], frame.n_rows)
+            work(columns(frame), [] if fold_of is None else [fold_of(index, frame)], frame.n_rows)
 
         over_partitions(rows, one, pool, progress, columns=columns_of([output.node for output in outputs]))
 

@@ -39,18 +39,25 @@ def _rows_in(values, chosen, rows):
     return size
 
 
+def _fixed(values, dtype):
+    """A contiguous array that cannot be written to: others would be another type to Numba, compiled once more."""
+    view = np.ascontiguousarray(values, dtype).view()
+    view.flags.writeable = False
+    return view
+
+
 def histogram(values, groups=None, n_groups=1):
-    values = np.ascontiguousarray(values, np.float64)
+    values = _fixed(values, np.float64)
     counts = np.zeros(n_groups * BINS, np.int64)
     if groups is None:
         _count(values, counts)
     else:
-        _count_by_group(values, np.ascontiguousarray(groups, np.int64), counts)
+        _count_by_group(values, _fixed(groups, np.int64), counts)
     return counts.reshape(n_groups, BINS)
 
 
 def rows_in(values, chosen):
-    values = np.ascontiguousarray(values, np.float64)
+    values = _fixed(values, np.float64)
     rows = np.empty(len(values) + 1, np.int64)
-    size = _rows_in(values, np.ascontiguousarray(chosen).view(np.uint8), rows)
+    size = _rows_in(values, _fixed(chosen, np.bool_).view(np.uint8), rows)
     return rows[:size].copy()
