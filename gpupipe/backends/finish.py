@@ -35,21 +35,17 @@ def null_count(state: State, node: Node, dtype: DType) -> Column:
 def total(state: State, node: Node, dtype: DType) -> Column:
     if dtype != Float64:
         return Column(dtype, _within_int64(rational.total_of(state)))
-    finite = _within_float64(Column(Float64, rational.totals(rational.total_of(state)))).values
-    return Column(dtype, _with_infinities(finite, state.arrays.get("infinite", np.zeros((state.n_groups, 2)))))
-
-
-def _with_infinities(finite: Values, infinite: Values) -> Values:
-    """The sums of finite values with infinities beside them, so many of each sign."""
-    if not infinite.any():
-        return finite
-    if (infinite > 0).all(axis=1).any():
+    sums = rational.totals(rational.total_of(state))
+    plus, minus = (state.arrays.get("infinite", np.zeros((state.n_groups, 2))) > 0).T
+    if (plus & minus).any():
         raise NonFiniteError("infinities of both signs have no sum. Clip them, or filter them out.")
-    return np.where(infinite[:, 0] > 0, np.inf, np.where(infinite[:, 1] > 0, -np.inf, finite))
+    _within_float64(Column(Float64, sums, ~(plus | minus)))
+    return Column(dtype, np.where(plus, np.inf, np.where(minus, -np.inf, sums)))
 
 
 def _within_int64(numbers: Exact) -> Values:
     values, exact = rational.small(numbers)
+    exact &= np.abs(values) < 2.0**63
     whole = np.where(exact, values, 0.0).astype(np.int64)
     for group in np.flatnonzero(~exact).tolist():
         value, exponent = rational.number(numbers, group)
@@ -154,15 +150,16 @@ def order_statistics(state: State, q: float, *, mirrored: bool = False) -> Order
     # Ranks are looked up among all entries: those of earlier groups count as below.
     running, before = np.cumsum(entries.counts), np.cumsum(n) - n
     values = entries.values.values if len(entries) else np.zeros(1, entries.values.dtype.storage)
-    found = [values[_entry_at(running, before + rank)] for rank in (low, high)]
-    return OrderStatistics(*(_column(entries.values.dtype, each, n > 0) for each in found), fraction)
+    first, second = (values[_entry_at(running, before + rank)] for rank in (low, high))
+    dtype = entries.values.dtype
+    return OrderStatistics(_column(dtype, first, n > 0), _column(dtype, second, n > 0), fraction)
 
 
 def quantile(state: State, node: Node, dtype: DType) -> Column:
     """Interpolated last, as numpy.quantile interpolates."""
     low, high, fraction = order_statistics(state, float(node.get("q", 0.5)))
-    ends = (end.values.astype(np.float64) for end in (low, high))
-    return Column(Float64, interpolated(*ends, fraction), low.valid)
+    first, second = (end.values.astype(np.float64) for end in (low, high))
+    return Column(Float64, interpolated(first, second, fraction), low.valid)
 
 
 def _entry_at(running: Values, rank: Values) -> Values:

@@ -1,0 +1,200 @@
+"""Means and variances equal the exact rational result rounded once; what Numba adds up, NumPy alone does too."""
+
+import math
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpupipe import optional
+from gpupipe.backends import sums as module
+from gpupipe.backends.rational import deviations, means, totals, variances
+from gpupipe.backends.sums import sums
+from gpupipe.kernels.cpu import exact as fast
+from gpupipe.kernels.reference import exact as plain
+
+BEYOND = 2**1024 - 2**970  # halfway between the greatest float64 and what would follow it
+
+
+def nearest(number):
+    """A rational number as float64, rounded once by Python; an infinity beyond."""
+    try:
+        return number.numerator / number.denominator
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def is_root(root, number):
+    """Whether no float64 is nearer to the root of a rational number: its square lies between those of the halfways."""
+    if math.isinf(root):
+        return number >= BEYOND**2
+    above = math.nextafter(root, math.inf)
+    high = BEYOND if math.isinf(above) else (Fraction(root) + Fraction(above)) / 2
+    low = (Fraction(root) + Fraction(math.nextafter(root, -math.inf))) / 2
+    return max(low, 0) ** 2 <= number <= high**2
+
+
+def statistics(values, kernels, groups=None, n_groups=1, ddof=0, times=None):
+    found = sums(values, groups, n_groups, times, squares=True, kernels=kernels)
+    counted = np.ones(len(values), np.int64) if times is None else times
+    n = np.zeros(n_groups, np.int64)
+    np.add.at(n, np.zeros(len(values), np.int64) if groups is None else groups, counted)
+    assert found is not None and found.squares is not None
+    return (
+        n, totals(found.total), means(n, found.total), variances(n, found.total, found.squares, ddof),
+        deviations(n, found.total, found.squares, ddof),
+    )  # fmt: skip
+
+
+def check(values, ddof=0, groups=None, n_groups=1, times=None):
+    """Both forms, by group, against rational numbers; the same bits."""
+    found = statistics(values, plain, groups, n_groups, ddof, times)
+    for a, b in zip(found, statistics(values, fast, groups, n_groups, ddof, times), strict=True):
+        assert a.tobytes() == b.tobytes()
+    whole = [Fraction(value) for value in values.tolist()]
+    counted = [1] * len(whole) if times is None else times.tolist()
+    for group, (n, total, mean, var, std) in enumerate(zip(*(array.tolist() for array in found), strict=True)):
+        rows = [at for at in range(len(whole)) if groups is None or groups[at] == group]
+        first = sum((counted[at] * whole[at] for at in rows), Fraction(0))
+        assert total == nearest(first)
+        if n:
+            assert mean == nearest(first / n)
+        if n > ddof:
+            second = sum((counted[at] * whole[at] ** 2 for at in rows), Fraction(0))
+            spread = (n * second - first * first) / (n * (n - ddof))
+            assert var == nearest(spread)
+            assert is_root(std, spread)
+
+
+def random_set(seed):
+    """Sets that plain float64 arithmetic gets wrong, of 1 to some thousand values."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.choice([1, 2, 3, 7, 40, 300, 2048, 2500, 5000], p=[0.05, 0.1, 0.1, 0.2, 0.2, 0.2, 0.05, 0.05, 0.05]))
+    noise = rng.normal(size=n)
+    half = noise[: n // 2] * 10.0 ** rng.integers(-20, 20)
+    kinds = [
+        lambda: noise,
+        lambda: noise + 10.0 ** rng.integers(0, 16),
+        lambda: rng.choice([-1, 1]) * 1e15 + np.round(noise, 1),
+        lambda: noise * 1e-310,
+        lambda: rng.integers(-9, 9, n) * 5e-324,
+        lambda: np.ldexp(noise, rng.integers(-1070, 1010, n)),
+        lambda: np.ldexp(noise, rng.integers(-40, 40, n)),
+        lambda: rng.lognormal(0, rng.integers(1, 9), n),
+        lambda: rng.permutation(np.concatenate([half, -half, noise[: n % 2] * 1e-30])),
+        lambda: rng.permutation(np.concatenate([half * 1e60, -half * 1e60, np.full(n % 2 + 1, 1.0)])),
+        lambda: np.full(n, rng.normal() * 10.0 ** rng.integers(-300, 300)),
+        lambda: rng.choice([1e300, -1e300, 1e-300, 1.0, -0.0], n),
+        lambda: rng.choice([1.7e308, -1.7e308], n),
+        lambda: rng.integers(0, 2, n) * 1.0,
+        lambda: np.round(noise * 100) / 100 + 1000,
+        lambda: noise.astype(np.float32) * np.float32(10.0 ** rng.integers(-30, 30)),
+        lambda: rng.integers(-(2**63), 2**63 - 1, n),
+        lambda: rng.integers(2**53 - 5, 2**53 + 5, n),
+        lambda: rng.random(n) < 0.3,
+        lambda: np.sort(noise * 10.0 ** rng.integers(0, 9, n)),
+    ]
+    return kinds[seed % len(kinds)]()
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_random_sets(first):
+    for seed in range(first, first + 20):
+        check(random_set(seed), ddof=seed % 3 % 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 2000, 100))
+def test_two_thousand_random_sets(first):
+    for seed in range(first, first + 100):
+        check(random_set(1000 + seed), ddof=seed % 2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_sets_by_group(seed):
+    values = random_set(seed + 4000)
+    rng = np.random.default_rng(seed)
+    check(values, seed % 2, rng.integers(0, 9, len(values)), 9)
+    check(values, seed % 2, rng.integers(0, 3, len(values)), 3, rng.integers(0, 2**40, len(values)))
+
+
+def test_many_small_groups():
+    """As many groups as have both the quick way and the long one, in one state."""
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 400, 3000)
+    values = np.where(groups % 2 == 0, rng.integers(0, 9, 3000), rng.normal(size=3000) * 1e8)
+    check(values, 1, groups, 400)
+
+
+# -- NIST Statistical Reference Datasets ------------------------------------------------------------------------------
+NUMACC = {  # NumAcc1 to 4 by their recipe, with the certified mean and (sample) deviation
+    "NumAcc1": ([10000001, 10000003, 10000002], "10000002", "1"),
+    "NumAcc2": ([1.2] + [1.1, 1.3] * 500, "1.2", "0.1"),
+    "NumAcc3": ([1000000.2] + [1000000.1, 1000000.3] * 500, "1000000.2", "0.1"),
+    "NumAcc4": ([10000000.2] + [10000000.1, 10000000.3] * 500, "10000000.2", "0.1"),
+}
+
+
+@pytest.mark.parametrize("name", NUMACC)
+def test_nist_numacc(name):
+    values, mean, deviation = NUMACC[name]
+    values = np.array(values, np.float64)
+    check(values, ddof=1)
+    _, _, found, _, spread = statistics(values, None, ddof=1)
+    # The certified figures are of the decimals; those of the stored doubles are within an ulp of a value of them.
+    assert abs(Fraction(found[0]) - Fraction(mean)) <= Fraction(math.ulp(values[0]))
+    assert abs(Fraction(spread[0]) - Fraction(deviation)) <= Fraction(math.ulp(values[0]))
+
+
+def nist_anova():
+    if not optional.available("scipy"):
+        return []
+    folder = Path(optional.load("scipy").__file__).parent / "stats" / "tests" / "data" / "nist_anova"
+    return sorted(folder.glob("*.dat")) if os.path.isdir(folder) else []
+
+
+@pytest.mark.skipif(len(nist_anova()) != 11, reason="SciPy's tests, which hold NIST's files, are not installed")
+@pytest.mark.parametrize("path", nist_anova(), ids=lambda path: path.stem)
+def test_nist_anova(path):
+    """All values of a file, and by treatment."""
+    rows = np.loadtxt(path, skiprows=60)
+    groups = rows[:, 0].astype(np.int64) - 1
+    assert groups.min() == 0 and len(rows) > 20
+    check(rows[:, 1], ddof=1)
+    check(rows[:, 1], 1, groups, int(groups.max()) + 1)
+
+
+# -- what the choice of kernels and grids may not show ----------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(20))
+def test_order_and_parts_leave_the_same_arrays(seed):
+    values = random_set(seed + 8000)
+    rng = np.random.default_rng(seed)
+    want = sums(values, squares=True, kernels=plain)
+    mixed = sums(values[rng.permutation(len(values))], squares=True, kernels=fast)
+    for a, b in ((want.total, mixed.total), (want.squares, mixed.squares)):
+        assert a.digits.tobytes() == b.digits.tobytes() and a.scale.tolist() == b.scale.tolist()
+    alone = sums(values, kernels=fast)
+    assert alone.squares is None and alone.total.digits.tobytes() == want.total.digits.tobytes()
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("kernels", [plain, fast], ids=["numpy", "numba"])
+def test_what_is_not_finite_is_told(kernels, odd):
+    values = np.random.default_rng(0).normal(size=5000)
+    values[3210] = odd
+    for groups in (None, np.arange(5000) % 7):
+        for times in (None, np.ones(5000, np.int64)):
+            assert sums(values, groups, 7, times, squares=True, kernels=kernels) is None
+            assert sums(values, groups, 7, times, kernels=kernels) is None
+
+
+def test_numba_waits_until_it_is_worth_it(monkeypatch):
+    monkeypatch.setattr(module._Tally, "values", 0)
+    monkeypatch.setattr(module, "_FAST", "nothing of that name")
+    assert module.kernels_for(10_000) is plain
+    assert module._Tally.values == 10_000
+    assert module.kernels_for(module._WORTH_NUMBA) is fast
+    monkeypatch.setattr(module, "_has_numba", lambda: False)
+    assert module.kernels_for(module._WORTH_NUMBA) is plain
