@@ -52,6 +52,7 @@ class Memory:
         beside = beside or {}
         self._data = _weak(data)
         self._tables: list[Callable[[], Any]] = []
+        self._is_arrow = isinstance(data, pa.Table | pa.RecordBatch) or _package(data) == "polars"
         self._columns = {name: _weak(values) for name, values in given.items()}
         if _gone in self._columns.values():  # a list: what is made of it stands elsewhere each time
             self._columns = {}
@@ -105,8 +106,12 @@ class Memory:
                 yield name, None if values is None else located(values)
             else:
                 values = get(name)
-                place = None if values is None else located(values, data)
+                place = None if values is None or (data is None and self._is_copied(values)) else located(values, data)
                 yield name, place if data is not None or place is None else replace(place, owner=self._all_alive)
+
+    def _is_copied(self, column: pa.ChunkedArray) -> bool:
+        """Whether a column of the tables is a copy of what was given: numbers mostly are not, text always is."""
+        return not self._is_arrow and (pa.types.is_boolean(column.type) or not pa.types.is_primitive(column.type))
 
     def _whole(self) -> Callable[[str], Any]:
         tables = [table() for table in self._tables]
@@ -129,6 +134,10 @@ def _weak(data: Any) -> Callable[[], Any]:
         return _gone
 
 
+def _package(data: Any) -> str:
+    return type(data).__module__.partition(".")[0]
+
+
 def _getter(data: Any) -> Callable[[str], Any]:
     """From a name to that column of a table, frame or array, not copied; None where there is none."""
     columns: dict[str, Any] = {}
@@ -138,7 +147,7 @@ def _getter(data: Any) -> Callable[[str], Any]:
         columns = {name: data[name] for name in data.dtype.names}
     elif isinstance(data, np.ndarray) and data.ndim == 2:
         columns = {f"x{at}": data[:, at] for at in range(data.shape[1])}
-    package = type(data).__module__.partition(".")[0]
+    package = _package(data)
     if package == "pandas" and hasattr(data, "columns"):
         at = {str(label): number for number, label in enumerate(data.columns)}
         return lambda name: data.iloc[:, at[name]] if name in at else None
@@ -155,7 +164,7 @@ def located(values: Any, owner: Any = None) -> Located | None:
     (True, False)
     """
     owner = values if owner is None else owner
-    package = type(values).__module__.partition(".")[0]
+    package = _package(values)
     if package == "pandas" and isinstance(getattr(values, "dtype", None), np.dtype):
         values = values.to_numpy()  # a view
     elif package == "polars" and hasattr(values, "__arrow_c_stream__"):
