@@ -1,12 +1,17 @@
 """Dependent statistics gathered in one scan: the work is counted, and the values are those that several scans give."""
 
 from contextlib import contextmanager
+from fractions import Fraction
 
+import mpmath
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from engine import TABLE, planned, unrounded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler
 from strategies import drawn_tables
 
 import gpupipe as gp
@@ -212,3 +217,90 @@ def test_any_chain_gives_what_several_scans_give(drawn, chain):
     waited = [slot.node.op for slot in slots if slot.late.suffix is not None and slot.node.op in BY_SUMS]
     assert waited, (one, several)  # else equal to the bit
     assert_near(one, several)
+
+
+# -- the work of a whole pipeline -------------------------------------------------------------------------------------
+NUMBERS, WORDS = [f"I{at}" for at in range(1, 14)], [f"C{at}" for at in range(1, 27)]
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory):
+    """Files as of click logs: a label, 13 counts and 26 texts, each with nulls, and a column that nobody needs."""
+    rng, n = np.random.default_rng(7), 6000
+    columns = {"label": pa.array(rng.integers(0, 2, n).astype(np.int8)), "unused": pa.array(rng.normal(size=n))}
+    for at, name in enumerate(NUMBERS):
+        columns[name] = pa.array(rng.geometric(0.02 * (at + 1), n).astype(np.float32) - 3, mask=rng.random(n) < 0.1)
+    for at, name in enumerate(WORDS):
+        words = [f"{value:x}" for value in rng.geometric(1 / (4 + 9 * at), n)]
+        columns[name] = pa.array(words, mask=rng.random(n) < 0.05)
+    folder = tmp_path_factory.mktemp("clicks")
+    table = pa.table(columns)
+    for part in range(3):
+        pq.write_table(table.slice(part * n // 3, n // 3), folder / f"{part}.parquet", row_group_size=1000)
+    return table, str(folder / "*.parquet")
+
+
+def test_the_features_of_click_logs_take_one_scan(clicks):
+    table, files = clicks
+    numbers = gp.cols(*NUMBERS).fill_null("median").clip(0).log1p().standardize()
+    features = [numbers, gp.cols(*WORDS).codes(), col("C3").target_mean()]
+    pipeline, source = gp.Pipeline(features, target="label"), gp.scan(files)
+    page = pipeline.explain(source)
+    assert (page.scans, page.forced, page.settled) == (1, (), tuple(NUMBERS))
+    report = pipeline.fit(source).report_
+    assert (report.scans, report.source_reads, report.refinements) == (1, 1, 1)
+    needed = [*NUMBERS, *WORDS, "label"]
+    once = [source.load_with_report(index, needed)[1].bytes_read for index in range(len(source.partitions))]
+    assert report.bytes_read == sum(once)
+    found = pipeline.transform(source, output="arrow")
+    for name in NUMBERS:
+        values = table[name].to_numpy(zero_copy_only=False).astype(np.float64)
+        logs = np.log1p(np.maximum(np.where(np.isnan(values), np.nanmedian(values), values), 0))
+        theirs = StandardScaler().fit_transform(logs[:, None])[:, 0]
+        np.testing.assert_allclose(found[name].to_numpy(), theirs, rtol=3e-6, atol=1e-6)
+
+
+def test_the_same_without_folding_takes_two(clicks):
+    _, files = clicks
+    numbers = gp.cols(*NUMBERS).fill_null("median").clip(0).log1p().standardize()
+    with unfolded():
+        page = gp.Pipeline([numbers]).explain(gp.scan(files))
+    assert page.scans == 2
+
+
+# -- steps that are the same for all rows, under sums: exact, rounded once ------------------------------------------
+AFFINE = {
+    "standardized": (lambda v: v.standardize(), lambda v, of: (v - of["mean"]) / of["std"]),
+    "twice": (lambda v: ((v - v.mean()) / v.std() - v.min()) * v.max(),
+              lambda v, of: ((v - of["mean"]) / of["std"] - of["min"]) * of["max"]),
+    "falling": (lambda v: 2 - v * v.max(), lambda v, of: 2 - v * of["max"]),
+    "of whole numbers": (lambda v: v.cast("Int64") - v.cast("Int64").min(), lambda v, of: int(v) - int(of["min"])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AFFINE)
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+def test_steps_under_sums_are_exact(name, offset):
+    """The oracle: rational numbers, of the statistics as they are fitted (float64), rounded once."""
+    ours, theirs = AFFINE[name]
+    values = offset + np.round(np.random.default_rng(3).normal(5, 3, 501), 3)
+    data = pa.table({"x": pa.array(values, mask=np.arange(501) % 7 == 3)})
+    of = {op: Fraction(fitted_value(getattr(x, op)(), data)) for op in ("mean", "std", "min", "max")}
+    exact = [Fraction(theirs(Fraction(value), of)) for value in data["x"].to_pylist() if value is not None]
+    mean = sum(exact) / len(exact)
+    var = sum((value - mean) ** 2 for value in exact) / len(exact)
+    wanted = {"sum": float(sum(exact)), "mean": float(mean), "var": float(var), "std": float(mpmath.sqrt(mpf(var)))}
+    for op, expected in wanted.items():
+        assert fitted_value(getattr(ours(x), op)(), data) == expected, op
+
+
+def mpf(value):
+    mpmath.mp.prec = 400
+    return mpmath.mpf(value.numerator) / value.denominator
+
+
+def fitted_value(feature, data):
+    """The one value of a feature that is the same for all rows, in one scan."""
+    found, pipeline = fitted([feature], data)
+    assert pipeline.report_.scans == 1
+    return found.column(0)[0].as_py()

@@ -97,7 +97,7 @@ class Waiting:
             by = dict(zip(slot.counted[0][1], rows.keys, strict=True))
             values = self.values(constant.value, by, len(groups), self._info[slot.base].dtype)
             if is_nan(values) is not None:
-                raise NonFiniteError("It is NaN. Fill with a number.")
+                raise NonFiniteError("it is NaN, which has no place among the values. Fill with a number.")
             return with_rows(without_nulls(state, rows.times, groups), values, rows.times, groups)
 
     def values(self, node: Node, by: Mapping[Node, Column], n_groups: int, dtype: DType) -> Column:
@@ -147,4 +147,4 @@ def _filling(value: Node) -> Iterator[None]:
         yield
     except DataError as error:
         error.row = None
-        raise error.within(f"{show(value)}, which nulls are filled with") from None
+        raise error.within(f"nulls become {show(value)}") from None

@@ -48,9 +48,9 @@ class Steps:
         found = self._waiting.values(other, self._keys, self._size, self._info[other].dtype)
         valid = np.ones(self._size, bool) if found.valid is None else found.valid
         if found.values.dtype.kind == "f" and not np.isfinite(found.values[valid]).all():
-            raise NonFiniteError(f"{show(other)} is not finite.")
+            raise NonFiniteError(f"{show(other)}, which values are put together with, is not finite.")
         if node.op == "div" and not found.values[valid].all():
-            raise NonFiniteError(f"{show(other)}, which it is divided by, is 0. Use .nonzero() there.")
+            raise NonFiniteError(f"values are divided by {show(other)}, which is 0. Divide by .nonzero() of it.")
         return found
 
     @property

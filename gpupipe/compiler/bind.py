@@ -119,9 +119,10 @@ class Binder:
         if by_fold:
             bound.append(self.fold(slot.folds))
         if not bound:
-            return make("state", slot=slot.index, component=component)
+            return make("state", slot=slot.index, component=component).as_written(node)
         dtype = str(self.info[node].dtype)
-        return make("lookup", *bound, slot=slot.index, component=component, by_fold=by_fold, dtype=dtype)
+        found = make("lookup", *bound, slot=slot.index, component=component, by_fold=by_fold, dtype=dtype)
+        return found.as_written(node)
 
     def fold(self, folds: int) -> Node:
         """The fold of each row, by the hash of its identity."""
