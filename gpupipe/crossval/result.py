@@ -1,6 +1,6 @@
 """What a cross-validation found: measures over folds, predictions of all rows, a fitted pipeline for each fold."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -10,13 +10,18 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe import optional
+from gpupipe.artifact.pipeline import Fit
 from gpupipe.errors import counted
-from gpupipe.evaluation.folds import FoldMetric
+from gpupipe.evaluation.folds import FoldMetric, across
 from gpupipe.evaluation.judge import several
 from gpupipe.evaluation.report import Evaluation, html_table, number, text_table
 from gpupipe.evaluation.said import Said, side_by_side
 from gpupipe.evaluation.several import SeveralEvaluations
 from gpupipe.pipeline import Pipeline
+from gpupipe.runtime.crossfit import Crossed, Crossing, judged_later
+from gpupipe.runtime.fold_training import FoldFit, Judge
+from gpupipe.runtime.folds import Folds
+from gpupipe.runtime.inputs import Inputs
 from gpupipe.runtime.report import Report
 
 _MANY = 10  # folds: a page shows no column for each of more
@@ -41,6 +46,29 @@ class Path:
         """{"alpha", "alphas": [{"alpha", "metrics"}, …]}."""
         pairs = zip(self.alphas, self.metrics, strict=True)
         return {"alpha": self.alpha, "alphas": [{"alpha": alpha, "metrics": _dicts(found)} for alpha, found in pairs]}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What a model said of a fold's rows (None: nothing of any one row), and what it is worth."""
+
+    said: tuple[Said, ...] | None
+    evaluation: Evaluation | SeveralEvaluations
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Again:
+    """A further trip over the source, for what the folds' models say of each row."""
+
+    crossing: Crossing
+    folds: Folds
+    fits: tuple[Fit, ...]
+    judge: Judge[Judged]
+
+    def said(self) -> list[tuple[Said, ...]]:
+        """What each fold's model says of its rows."""
+        found = judged_later(self.crossing, self.folds, self.fits, self.judge)
+        return [judged.said or () for judged in found]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +101,8 @@ class CrossValidation:
         folds: each fold's metrics and fitted pipeline.
         path: the penalties tried, where some were given; all else is of the one chosen.
         report_: what was done: trips over the rows, reads of the source, bytes, seconds.
+        trained_on_rows: why models were trained on matrices of rows; None: they are linear, and were solved from
+            covariances that the scan gathered. `pooled` and `predictions` then read the source once more.
     """
 
     kind: str
@@ -82,7 +112,9 @@ class CrossValidation:
     folds: tuple[FoldResult, ...]
     path: Path | None
     report_: Report
-    _said: tuple[tuple[Said, ...], ...] = field(repr=False)
+    trained_on_rows: str | None
+    _said: tuple[tuple[Said, ...] | None, ...] = field(repr=False)
+    _again: Again = field(repr=False)
 
     @property
     def pipelines(self) -> list[Pipeline]:
@@ -92,7 +124,13 @@ class CrossValidation:
     @cached_property
     def _whole(self) -> list[Said]:
         """What the folds' models said of each target, of all rows."""
-        return [side_by_side(parts) for parts in zip(*self._said, strict=True)]
+        return [side_by_side(parts) for parts in zip(*self._each, strict=True)]
+
+    @cached_property
+    def _each(self) -> list[tuple[Said, ...]]:
+        """What each fold's model said of its rows."""
+        said = [parts for parts in self._said if parts is not None]
+        return said if len(said) == len(self.folds) else self._again.said()
 
     @cached_property
     def pooled(self) -> Evaluation | SeveralEvaluations:
@@ -112,7 +150,7 @@ class CrossValidation:
         ``target_NAME`` and so on.
         """
         order = np.argsort(self._whole[0].positions, kind="stable")
-        names = [fold.name for fold, parts in zip(self.folds, self._said, strict=True) for _ in parts[0].target]
+        names = [fold.name for fold, parts in zip(self.folds, self._each, strict=True) for _ in parts[0].target]
         columns: dict[str, Any] = {
             "row": pa.array(self._whole[0].positions[order].astype(np.int64)),
             "fold": pa.array(names).take(pa.array(order)),
@@ -181,8 +219,43 @@ class CrossValidation:
 
     def _notes(self) -> list[str]:
         reasons = [f"{name}: {metric.reason}" for name, metric in self.metrics.items() if metric.reason]
-        return ["\n".join([*reasons, repr(self.report_)])]
+        how = [] if self.trained_on_rows else ["models solved from covariances of the scan, without a matrix of rows"]
+        return ["\n".join([*reasons, *how, repr(self.report_)])]
 
 
 def _dicts(metrics: Mapping[str, FoldMetric]) -> dict[str, Any]:
     return {name: metric.to_dict() for name, metric in metrics.items()}
+
+
+def found(
+    pipeline: Pipeline,
+    inputs: Inputs,
+    each: Sequence[FoldFit[Judged]],
+    crossed: Crossed[Judged],
+    path: Path | None,
+    again: Again,
+) -> CrossValidation:
+    """The result, each fold's fit as a pipeline.
+
+    Args:
+        inputs: the columns that the rows had; `each`: the folds' chosen models.
+    """
+    results = []
+    for fold in each:
+        fitted = Pipeline(**pipeline.get_params(deep=False))
+        fitted._keep(fold.fit, inputs)
+        results.append(FoldResult(fold.name, fold.n_trained, fold.n_rows, fold.found.evaluation, fitted))
+    names, whole = [fold.name for fold in each], [fold.evaluation for fold in results]
+    targets = [one.targets for one in whole if isinstance(one, SeveralEvaluations)]
+    return CrossValidation(
+        whole[0].kind,
+        sum(fold.n_rows for fold in results),
+        across(names, [one.metrics for one in whole]),
+        {name: across(names, [one[name].metrics for one in targets]) for name in (targets[0] if targets else ())},
+        tuple(results),
+        path,
+        crossed.report,
+        crossed.on_rows,
+        tuple(fold.found.said for fold in each),
+        again,
+    )

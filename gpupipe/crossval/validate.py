@@ -9,28 +9,26 @@ from gpupipe import optional
 from gpupipe.arguments import named_arguments
 from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import backend_for
-from gpupipe.crossval.result import CrossValidation, FoldResult, Path
+from gpupipe.crossval.result import Again, CrossValidation, Judged, Path, found
 from gpupipe.errors import ParameterError
 from gpupipe.evaluation.folds import across
 from gpupipe.evaluation.judge import judged_examples
-from gpupipe.evaluation.report import Evaluation
-from gpupipe.evaluation.said import Said, said_by
-from gpupipe.evaluation.several import SeveralEvaluations
+from gpupipe.evaluation.report import Evaluation, Metric
+from gpupipe.evaluation.said import said_by
 from gpupipe.expr.expr import Expr
 from gpupipe.models.estimators import describe
+from gpupipe.models.normal import Scores
 from gpupipe.pipeline import Pipeline
-from gpupipe.runtime.crossfit import FoldFit, cross_fit
+from gpupipe.runtime.crossfit import Crossing, cross_fit
 from gpupipe.runtime.dealing import Dealing
-from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.fitting import Examples
+from gpupipe.runtime.fold_training import FoldFit
 from gpupipe.runtime.given import own_columns, source_of
 from gpupipe.runtime.inputs import inputs_of
+from gpupipe.runtime.linear_path import Solved
 from gpupipe.runtime.progress import Progress, progress_for
-from gpupipe.runtime.report import Report
-from gpupipe.sources.source import Source
 
 _SUPERVISED = ("classifier", "regressor", "ranker")
-Judged = tuple[list[Said], Evaluation | SeveralEvaluations]
 
 
 @named_arguments
@@ -92,18 +90,38 @@ def cross_validate(
     penalties = None if alphas is None else _penalties(pipeline.model, alphas)
     models = [pipeline.model] if penalties is None else [_penalised(pipeline.model, alpha) for alpha in penalties]
     backend, heard = backend_for(pipeline.device), progress_for(progress)
-    each, report = cross_fit(declared, source, asked, backend, heard, _judge, models, pipeline.memory)
+    crossing = Crossing(declared, source, asked, backend, heard, pipeline.memory)
+    crossed = cross_fit(crossing, _Judge(), models)
     chosen, path = 0, None
     if penalties is not None:
-        path = _path(penalties, each)
+        path = _path(penalties, crossed.each)
         chosen = penalties.index(path.alpha)
-    return _found(pipeline, declared, source, data, [fold[chosen] for fold in each], report, path)
+    each = [fold[chosen] for fold in crossed.each]
+    again = Again(crossing, crossed.folds, tuple(fold.fit for fold in each), _Judge())
+    inputs = inputs_of(data, own_columns(source), declared.apart)
+    return found(pipeline, inputs, each, crossed, path, again)
 
 
-def _judge(fit: Fit, examples: Examples) -> Judged:
-    assert fit.model is not None
-    said = said_by(fit.model, examples)
-    return said, judged_examples(fit, said, intervals=False)
+class _Judge:
+    """What is kept of a fold's own rows: what was said of them, and what that is worth."""
+
+    def of_rows(self, fit: Fit, rows: Examples) -> Judged:
+        assert fit.model is not None
+        said = tuple(said_by(fit.model, rows))
+        return Judged(said, judged_examples(fit, said, intervals=False))
+
+    def of_scores(self, solved: Solved, number: int) -> Judged:
+        metrics, baseline = (_measures(of, at) for of, at in ((solved.scores, number), (solved.baseline, 0)))
+        return Judged(None, Evaluation("regressor", solved.n_judged, metrics, baseline))
+
+
+def _measures(scores: Scores, number: int) -> dict[str, Metric]:
+    r2 = float(scores.r2[number])
+    return {
+        "rmse": Metric(float(np.sqrt(scores.mse[number]))),
+        "mae": Metric(None, reason="the rows were judged together, without a prediction of each; pooled has it"),
+        "r2": Metric(None, reason="the target is constant") if np.isnan(r2) else Metric(r2),
+    }
 
 
 def _refuse_others(pipeline: Any) -> None:
@@ -154,38 +172,8 @@ def _penalised(model: Any, alpha: float) -> Any:
 
 def _path(alphas: Sequence[float], each: Sequence[Sequence[FoldFit[Judged]]]) -> Path:
     names = [fold[0].name for fold in each]
-    found = tuple(across(names, [dict(fold[at].found[1].metrics) for fold in each]) for at in range(len(alphas)))
-    by = "rmse" if "rmse" in found[0] else "r2"
-    values = [metrics[by].value or 0.0 for metrics in found]
-    return Path(tuple(alphas), found, alphas[int(np.argmin(values) if by == "rmse" else np.argmax(values))])
-
-
-def _found(
-    pipeline: Pipeline,
-    declared: Declared,
-    source: Source,
-    data: Any,
-    each: Sequence[FoldFit[Judged]],
-    report: Report,
-    path: Path | None,
-) -> CrossValidation:
-    inputs = inputs_of(data, own_columns(source), declared.apart)
-    results = []
-    for fold in each:
-        fitted = Pipeline(**pipeline.get_params(deep=False))
-        fitted._keep(fold.fit, inputs)
-        said, evaluation = fold.found
-        results.append(FoldResult(fold.name, fold.n_trained, len(said[0].target), evaluation, fitted))
-    names = [fold.name for fold in each]
-    found = [fold.evaluation for fold in results]
-    targets = [each.targets for each in found if isinstance(each, SeveralEvaluations)]
-    return CrossValidation(
-        each[0].found[0][0].kind,
-        sum(fold.n_rows for fold in results),
-        across(names, [dict(fold.evaluation.metrics) for fold in results]),
-        {name: across(names, [one[name].metrics for one in targets]) for name in (targets[0] if targets else ())},
-        tuple(results),
-        path,
-        report,
-        tuple(tuple(fold.found[0]) for fold in each),
-    )
+    each_alpha = [[fold[at].found.evaluation.metrics for fold in each] for at in range(len(alphas))]
+    measures = tuple(across(names, metrics) for metrics in each_alpha)
+    by = "rmse" if "rmse" in measures[0] else "r2"  # of several targets there is but R²
+    values = [metrics[by].value or 0.0 for metrics in measures]
+    return Path(tuple(alphas), measures, alphas[int(np.argmin(values) if by == "rmse" else np.argmax(values))])

@@ -40,7 +40,8 @@ class FoldMetric:
         values = tuple(metric.value for metric in metrics.values())
         missing = [f"fold {name!r}: {metric.reason}" for name, metric in metrics.items() if metric.value is None]
         if missing:
-            return cls(None, None, None, None, values, "; ".join(missing))
+            reasons = {metric.reason or "" for metric in metrics.values()}
+            return cls(None, None, None, None, values, "; ".join(reasons if len(reasons) == 1 else missing))
         known = np.array(values, np.float64)
         mean, deviation = float(known.mean()), float(known.std(ddof=1))
         half = t_quantile(len(known) - 1) * deviation / math.sqrt(len(known))

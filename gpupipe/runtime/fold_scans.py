@@ -5,18 +5,20 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gpupipe.backends.backend import Backend
+from gpupipe.backends.backend import Backend, Prepared
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.states.folds import ByFold
 from gpupipe.backends.states.state import State
+from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
-from gpupipe.errors import DataError, ModelError
+from gpupipe.errors import CovarianceError, DataError, ModelError
 from gpupipe.runtime.execute import finish, further_trips, gathered, later_rows
-from gpupipe.runtime.folds import Fold, Folds, RowsOf
+from gpupipe.runtime.folds import CELL, Fold, Folds, RowsOf
+from gpupipe.runtime.linear_path import LinearPath
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.refine import refined
 from gpupipe.runtime.rows import Rows
@@ -32,9 +34,39 @@ def within(fold: Fold) -> Iterator[None]:
         raise
 
 
+class Joint:
+    """Covariances gathered in a scan of statistics: what is computed of a partition is taken in by both."""
+
+    def __init__(self, path: LinearPath) -> None:
+        self.path = path
+        self.refused: str | None = None
+        self._prepared: Prepared | None = None
+
+    def over(self, prepared: Prepared) -> Prepared:
+        """What the joined scan computes; each partition's columns are taken in on the way."""
+        self._prepared = prepared
+        return self
+
+    def columns(self, frame: Frame) -> list[Column]:
+        """Each output over the rows of `frame`, which has the cell of each row."""
+        assert self._prepared is not None
+        found = self._prepared.columns(frame)
+        if self.refused is None:
+            try:
+                self.path.update(found, frame[CELL].values)
+            except CovarianceError as error:  # told in the result: then models are trained on rows
+                self.refused = str(error)
+        return found
+
+    def matrix(self, frame: Frame, out: Values) -> None:
+        """The outputs as the columns of `out`."""
+        assert self._prepared is not None
+        self._prepared.matrix(frame, out)
+
+
 @dataclass(eq=False)
 class ScansByFold:
-    """What each fold's training rows teach; `trips` counts those over rows, `refinements` those that settle it."""
+    """What each fold's training rows teach; `trips` counts those over rows."""
 
     plan: Plan
     rows: Rows
@@ -42,22 +74,32 @@ class ScansByFold:
     pool: Executor
     progress: Progress
     trips: int = 0
-    refinements: int = 0
 
-    def learned(self, folds: Folds) -> list[Fitted]:
-        """What each fold's training rows teach: the first scan for all of them at once."""
+    def learned(
+        self, folds: Folds, path: LinearPath | str = "not asked for"
+    ) -> tuple[list[Fitted], LinearPath | str]:
+        """What each fold's training rows teach: the first scan for all of them at once.
+
+        Args:
+            path: gathers covariances in that scan; a text: none are gathered.
+
+        Returns:
+            What each fold knows, and the path; or why rows are needed after all.
+        """
         fitted = [Fitted() for _ in folds.folds]
-        for scan in self.plan.scans:
+        joint = Joint(path) if isinstance(path, LinearPath) else None
+        for scan in self.plan.scans or ([Scan(1, ())] if joint else []):
             if scan.level == 1:
-                self._together(scan, folds, fitted)
+                self._together(scan, folds, fitted, joint)
             else:
                 self._apart(scan, folds, fitted)
         folds.refuse_empty(self.rows)
-        return fitted
+        return fitted, path if joint is None or joint.refused is None else joint.refused
 
-    def _together(self, scan: Scan, folds: Folds, fitted: Sequence[Fitted]) -> None:
+    def _together(self, scan: Scan, folds: Folds, fitted: Sequence[Fitted], joint: Joint | None) -> None:
         """Nothing stands beneath the first scan, so that it is the same for all folds: states are kept by cell."""
-        bound, states = self._trip(scan, Fitted(), RowsOf(self.rows, folds, folds.training), folds)
+        rows = RowsOf(self.rows, folds, folds.training if joint is None else folds.every)
+        bound, states = self._trip(scan, Fitted(), rows, folds, joint)
         folds.refuse_empty(self.rows)
         kept = [ByFold(state) for state in states]
         for fold, one in zip(folds.folds, fitted, strict=True):
@@ -71,20 +113,25 @@ class ScansByFold:
             self._finish(scan, bound, states, folds, fold, one)
 
     def _trip(
-        self, scan: Scan, fitted: Fitted, rows: RowsOf, by: Folds | None = None
+        self, scan: Scan, fitted: Fitted, rows: RowsOf, by: Folds | None = None, joint: Joint | None = None
     ) -> tuple[BoundScan, list[State]]:
         """The scan, bound, and its settled states; `by`: kept by cell, for each of those folds."""
         self.trips += 1
         self.progress.begin(f"scan {scan.level} of {len(self.plan.scans)}", rows)
         binder = Binder(self.plan.slots, fitted, self.plan.info, training=True)
         bound = bind_scan(scan, binder)
+        if joint is not None:
+            bound = joint.path.joined(bound, binder)
         prepared = self.backend.prepare(bound.outputs, binder.info, Tables(fitted))
         fold_of = None if by is None else rows.column
-        states = gathered(bound, prepared, rows, self.pool, self.progress, fold_of)
+        if joint is None:
+            states = gathered(bound, prepared, rows, self.pool, self.progress, fold_of)
+        else:
+            states = gathered(bound, joint.over(prepared), rows.celled(), self.pool, self.progress, fold_of)
         again = further_trips(binder, fitted, rows, self.backend, self.pool, self.progress, fold_of)
         training = () if by is None else [fold.trains for fold in by.folds]
         settled = refined(bound, states, again, training, later_rows(self.plan, bound, states, fitted))
-        self.refinements += rows.refinements
+        self.rows.refinements += rows.refinements
         return bound, settled
 
     def _finish(

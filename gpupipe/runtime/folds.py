@@ -17,6 +17,7 @@ from gpupipe.sources.partition import LoadReport
 # What random numbers are for: folds of a cross-validation, and the rows that stop a training early.
 DEALT, STOPPING = (int.from_bytes(word, "little") for word in (b"folds", b"stops"))
 
+CELL = "__cell__"  # a column of frames that need their rows' cells
 Cells = frozenset[int]
 
 
@@ -51,6 +52,7 @@ class Folds:
     folds: tuple[Fold, ...]
     rule: Callable[[int, Frame], Values]
     known: dict[int, Values] = field(default_factory=dict)
+    _rows: dict[int, tuple[Values, Values]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.folds)
@@ -60,12 +62,27 @@ class Folds:
         found = self.known.get(index)
         if found is None:
             found = self.known[index] = self.rule(index, frame).astype(np.int16)
+            self._rows[index] = frame.positions, frame.row_ids
         return found
+
+    def positions(self, wanted: Collection[int]) -> list[Values]:
+        """For each partition the places in the source of its rows in these cells; once all were seen."""
+        return [self._rows[at][0][np.isin(self.known[at], list(wanted))] for at in sorted(self.known)]
+
+    def identities(self, wanted: Collection[int]) -> Values:
+        """The identities of the rows in these cells; once all were seen."""
+        each = [self._rows[at][1][np.isin(self.known[at], list(wanted))] for at in sorted(self.known)]
+        return np.concatenate(each) if each else np.zeros(0, np.uint64)
 
     @property
     def training(self) -> Cells:
         """The cells that some fold trains with."""
         return frozenset().union(*(fold.trains for fold in self.folds))
+
+    @property
+    def every(self) -> Cells:
+        """All cells that some fold has a use for."""
+        return self.training.union(*(fold.tests for fold in self.folds))
 
     def counts(self, rows: Rows, wanted: Collection[int]) -> list[int]:
         """How many rows of each partition are in these cells."""
@@ -165,7 +182,17 @@ class RowsOf(Rows):
         inside = np.isin(self._folds.cells(index, frame), list(self._cells))
         return frame if inside.all() else frame.take(np.flatnonzero(inside))
 
+    def celled(self) -> "RowsOf":
+        """The same rows, their frames with the cell of each row as a column."""
+        return _Celled(self._rows, self._folds, self._cells)
+
     def column(self, index: int, _: Frame) -> Column:
         """The cell of each of these rows of a partition, as a key of states; once their frame was asked for."""
         cells = self._folds.known[index]
         return Column(Int64, cells[np.isin(cells, list(self._cells))].astype(np.int64))
+
+
+class _Celled(RowsOf):
+    def frame(self, index: int, columns: Sequence[str] | None = None) -> Frame:
+        frame = super().frame(index, columns)
+        return frame.with_columns({CELL: self.column(index, frame)})

@@ -1,0 +1,144 @@
+"""The models of one fold: trained on the rows of others, or solved from covariances, and asked about its own rows."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from gpupipe.artifact.pipeline import Fit
+from gpupipe.backends.backend import Backend
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.columns import Frame
+from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.plan import Plan
+from gpupipe.models.estimators import describe
+from gpupipe.models.fitted import Model
+from gpupipe.models.model import Validation
+from gpupipe.models.scoring import refuse_nan, takes_nan
+from gpupipe.runtime.clock import Clock
+from gpupipe.runtime.fit import Declared, checked_rows, taught
+from gpupipe.runtime.fitting import Examples, examples
+from gpupipe.runtime.fold_scans import within
+from gpupipe.runtime.folds import Fold, Folds, RowsOf
+from gpupipe.runtime.linear_path import LinearPath, Solved
+from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.provenance import provenance_at
+from gpupipe.runtime.rows import Rows
+
+Found = TypeVar("Found")
+Kept = TypeVar("Kept", covariant=True)
+
+
+class Judge(Protocol[Kept]):
+    """Says what is to be kept of a fold's own rows."""
+
+    def of_rows(self, fit: Fit, rows: Examples) -> Kept:
+        """What the fit's model makes of them."""
+
+    def of_scores(self, solved: Solved, number: int) -> Kept:
+        """How well the model of that number predicts them, known without them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldFit(Generic[Found]):
+    """One fold: what it is called, how many rows it trained with and was judged on, its fit, and what was found."""
+
+    name: Any
+    n_trained: int
+    n_rows: int
+    fit: Fit
+    found: Found
+
+
+@dataclass(eq=False)
+class Training:
+    """Trains the folds of a cross-validation; `trips` counts those over rows."""
+
+    declared: Declared
+    plan: Plan
+    rows: Rows
+    backend: Backend
+    pool: Executor
+    progress: Progress
+    clock: Clock
+    trips: int = 0
+
+    def trained(
+        self, folds: Folds, fold: Fold, fitted: Fitted, judge: Judge[Found], models: Sequence[Any]
+    ) -> list[FoldFit[Found]]:
+        """Each of `models` trained on the fold's training rows, and asked about its own."""
+        features = FittedFeatures(self.plan, fitted, self.backend)
+        training = RowsOf(self.rows, folds, fold.trains)
+        with within(fold):
+            with self.clock.stage("features"):
+                learned = self._examples(features.for_training(), training)
+                stopping = self._examples(features, RowsOf(self.rows, folds, fold.stops)) if fold.stops else None
+            fits = [self._taught(model, features, learned, training, stopping) for model in models]
+            positions = [*learned.positions, *([] if stopping is None else stopping.positions)]
+            keys = self.declared.key, learned.row_ids
+            seen = provenance_at(self.rows.source, self.plan.fit_columns, positions, keys)
+            n_trained = len(learned.matrix)
+            del learned, stopping  # no two folds' matrices at once
+            with self.clock.stage("judging"):
+                unseen = self.own_rows(folds, fold, features, fits)
+                rows = n_trained, len(unseen.matrix)
+                return [
+                    FoldFit(fold.name, *rows, replace(fit, seen=seen), judge.of_rows(fit, unseen)) for fit in fits
+                ]
+
+    def solved(
+        self, folds: Folds, fold: Fold, fitted: Fitted, judge: Judge[Found], path: LinearPath
+    ) -> list[FoldFit[Found]]:
+        """Every model of the path, solved and judged without a row."""
+        features = FittedFeatures(self.plan, fitted, self.backend)
+        with within(fold), self.clock.stage("training"):
+            found = path.solved(fold.trains, fold.tests, fitted, features.names)
+        keys = self.declared.key, folds.identities(fold.trains)
+        seen = provenance_at(self.rows.source, self.plan.fit_columns, folds.positions(fold.trains), keys)
+        notes = {"rows": found.n_trained, "baseline": found.mean}
+        fits = [replace(self._fit(features, model, notes), seen=seen) for model in found.models]
+        return [
+            FoldFit(fold.name, found.n_trained, found.n_judged, fit, judge.of_scores(found, number))
+            for number, fit in enumerate(fits)
+        ]
+
+    def own_rows(self, folds: Folds, fold: Fold, features: FittedFeatures, fits: Sequence[Fit]) -> Examples:
+        """The features of the rows that a fold is judged on, which its models take."""
+        rows = RowsOf(self.rows, folds, fold.tests)
+        unseen = self._examples(features, rows, checked=False)
+        if not all(takes_nan(fit.model) for fit in fits if fit.model is not None):
+            with rows.all_placed(unseen.positions):
+                refuse_nan(unseen.matrix, features.names, type(self.declared.model).__name__)
+        return unseen
+
+    def _examples(self, features: FittedFeatures, rows: Rows, *, checked: bool = True) -> Examples:
+        self.trips += 1
+        found = examples(features, rows, self.pool, self.progress)
+        if checked:
+            with rows.all_placed(found.positions):
+                checked_rows(found, rows, describe(self.declared.model), features)
+        return found
+
+    def _taught(
+        self, model: Any, features: FittedFeatures, found: Examples, rows: Rows, stopping: Examples | None
+    ) -> Fit:
+        declared = replace(self.declared, model=model)
+        held: Validation | None = None
+        if stopping is not None:
+            held = (stopping.matrix, stopping.target, stopping.weights, stopping.groups)
+        with self.clock.stage("training"):
+            return self._fit(features, *taught(declared, features, found, rows, held))
+
+    def _fit(self, features: FittedFeatures, model: Model, notes: dict[str, Any]) -> Fit:
+        own = self.declared
+        key = {"key": own.key} if own.key else {}
+        probe = _probe(self.rows)
+        return Fit(features, model, own.target, own.weights, own.task, probe, {**key, **notes}, own.groups)
+
+
+def _probe(rows: Rows) -> Frame | None:
+    """A few rows to score again at load; their identities do not matter."""
+    head = rows.head
+    return None if head is None else Frame(dict(head.columns), head.n_rows, np.arange(head.n_rows, dtype=np.uint64))
