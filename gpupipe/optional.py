@@ -30,7 +30,9 @@ EXTRAS: dict[str, str] = {
 # Modules of ours that import such a package as they load.
 OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.exact": "numba",
+    "gpupipe.kernels.cpu.hashing": "numba",
     "gpupipe.kernels.cpu.interpreter": "numba",
+    "gpupipe.kernels.cpu.lookup": "numba",
     "gpupipe.kernels.cpu.radix": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
 }

@@ -1,17 +1,26 @@
 """From values and keys of rows to where they stand in a learned list: the indexes of fitted tables."""
 
+import sys
+import threading
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe import optional
 from gpupipe.backends.keys import column_ranks, dense_ranks, is_nan, ordered_bits
+from gpupipe.backends.text import layout
 from gpupipe.columns import Column, Values
+from gpupipe.kernels.reference import lookup
 from gpupipe.schema import String
 
 _FEW_ROWS = 64  # up to here a dictionary of Python values is quicker than building hash tables
+_FEW_ENTRIES = 1_024  # Arrow's table of so few is built before any other can be thought of
+_WORTH_NUMBA = 1_000_000  # entries hashed by then, once for every call, took as long as its start
+_FAST = "gpupipe.kernels.cpu.lookup"
 _DENSE = 65_536  # a table of so many places costs less than a search
 
 
@@ -47,6 +56,9 @@ class ValueIndex:
         self._null = int(nulls[0]) if len(nulls) else -1
         self._at = np.flatnonzero(valid)
         self._by_value: dict[Any, int] | None = None
+        self._own: _Strings | None = None
+        self._hashed = 0
+        self._building = threading.Lock()
         if entries.dtype == String:
             self._strings = entries.values.take(pa.array(self._at)) if len(nulls) else entries.values
         else:
@@ -87,8 +99,41 @@ class ValueIndex:
             if self._by_value is None:
                 self._by_value = dict(zip(self._strings.to_pylist(), self._at.tolist(), strict=True))
             return np.array([self._by_value.get(text, -1) for text in strings.to_pylist()], np.int64)
-        found = np.asarray(pc.index_in(strings, value_set=self._strings).fill_null(-1)).astype(np.int64)
-        return np.append(self._at, -1)[found]
+        if (kernels := self._worth_own_table(len(strings))) is None:
+            found = np.asarray(pc.index_in(strings, value_set=self._strings).fill_null(-1)).astype(np.int64)
+        else:
+            found = self._table(kernels).find(strings)
+        return found if self._null < 0 else np.append(self._at, -1)[found]
+
+    def _worth_own_table(self, n_rows: int) -> ModuleType | None:
+        """The kernels to look strings up with where building Arrow's table, for every call anew, would take longer."""
+        if self._own is not None:
+            return self._own.kernels
+        entries = len(self._strings)
+        self._hashed += entries
+        fast = _FAST in sys.modules or (self._hashed >= _WORTH_NUMBA and optional.available("numba"))
+        if entries < (n_rows // 4 if fast else 4 * n_rows) or entries < _FEW_ENTRIES:
+            return None
+        return optional.load("gpupipe.kernels.cpu.lookup") if fast else lookup
+
+    def _table(self, kernels: ModuleType) -> "_Strings":
+        with self._building:
+            if self._own is None:
+                self._own = _Strings(self._strings, kernels)
+        return self._own
+
+
+class _Strings:
+    """A table of distinct strings, built once and looked into from any thread."""
+
+    def __init__(self, strings: Any, kernels: ModuleType) -> None:
+        self.kernels, self._layout = kernels, layout(strings)
+        self._index = kernels.index(*self._layout)
+
+    def find(self, strings: Any) -> Values:
+        """int64 place of each string; -1 where it is not listed."""
+        found: Values = self.kernels.find(self._index, *self._layout, *layout(strings))
+        return found
 
 
 class KeyIndex:

@@ -91,8 +91,7 @@ def _order(keys: Sequence[Column]) -> Values:
     """Positions that sort by keys, nulls last; equal ones stay as they are."""
     columns = {str(at): _as_arrow(key) for at, key in enumerate(keys)}
     sort_keys = [(name, "ascending") for name in columns]
-    options = pc.SortOptions(sort_keys, null_placement="at_end")
-    return np.asarray(pc.sort_indices(pa.table(columns), options=options)).astype(np.int64)
+    return np.asarray(pc.sort_indices(pa.table(columns), sort_keys=sort_keys)).astype(np.int64)  # nulls last
 
 
 def _as_arrow(key: Column) -> pa.Array:

@@ -1,13 +1,16 @@
 """The whole-column functions of text, by the names of their rows in ``expr/columnwise.py``."""
 
 import re
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe import optional
 from gpupipe.backends.parse import convert
 from gpupipe.backends.strings import over_strings
 from gpupipe.backends.times import to_date, to_datetime, to_local
@@ -97,15 +100,29 @@ def _grams(text: str, low: int, high: int) -> list[str]:
     return [" ".join(words[i : i + n]) for n in range(low, longest + 1) for i in range(len(words) - n + 1)]
 
 
+_FAST = "gpupipe.kernels.cpu.hashing"
+_WORTH_NUMBA, _TINY = 1_000_000, 512  # NumPy's form takes .3 µs a string, Numba's .03, and up to a second to start
+
+
 def hash_strings(strings: Any, seed: int) -> Values:
     """uint64 XXH64 of each string's UTF-8 bytes (that of a null is arbitrary)."""
-    plain = strings.fill_null("") if strings.null_count else strings
-    if len(plain) == 0:
-        return np.zeros(0, np.uint64)
-    _, offsets, data = plain.buffers()
-    ends = np.frombuffer(offsets, np.int32, len(plain) + 1, plain.offset * 4).astype(np.int64)
-    octets = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-    return np.asarray(hashing.hash_strings(octets, ends, seed))
+    data, offsets = layout(strings.fill_null("") if strings.null_count else strings)
+    return np.asarray(_hashing(len(strings)).hash_strings(data, offsets, seed))
+
+
+def _hashing(n_strings: int) -> ModuleType:
+    """The kernels of hashes: Numba's where it has been started, or is worth it; both give the same."""
+    worth = _FAST in sys.modules or (n_strings >= _WORTH_NUMBA and optional.available("numba"))
+    return optional.load("gpupipe.kernels.cpu.hashing") if worth and n_strings >= _TINY else hashing
+
+
+def layout(strings: Any) -> tuple[Values, Values]:
+    """(uint8 bytes, int64 offsets, one more than there are strings) of a ``pa.StringArray`` without nulls."""
+    _, offsets, data = strings.buffers()
+    if len(strings) == 0 or offsets is None:
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    ends = np.frombuffer(offsets, np.int32, len(strings) + 1, strings.offset * 4).astype(np.int64)
+    return np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8), ends
 
 
 TEXT: dict[str, Callable[[Node, Column], Column]] = {
