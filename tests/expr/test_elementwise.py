@@ -262,3 +262,37 @@ def test_an_instant_is_no_local_time(other):
         planned([col("r") >= other], ZONED)
     with pytest.raises(TypeMismatchError, match=r"^- takes"):
         planned([col("r") - other], ZONED)
+
+
+MARKED = [(row, at) for row in ELEMENTWISE.values() for at in range(len(row.monotone)) if row.direction(at)]
+
+
+def neighbouring(seed):
+    """Runs of 40 neighbouring floats, ascending: anywhere, at powers of 2 and half ones, at multiples of log(2) / 2."""
+    rng = np.random.default_rng(seed)
+    powers = 2.0 ** rng.integers(-1020, 1020, 300)
+    starts = np.concatenate([
+        rng.normal(0, 3, 300), rng.integers(-(2**62), 2**62, 300).view(np.float64), np.exp(rng.normal(0, 20, 300)),
+        powers, np.sqrt(0.5) * powers, powers - 1, np.sqrt(0.5) * 2.0 ** rng.integers(-60, 60, 300) - 1,
+        rng.integers(-1400, 1400, 300) * np.log(2) / 2, rng.integers(-9, 9, 300) / 2, [0.0],
+    ])  # fmt: skip
+    starts = starts[np.isfinite(starts)] * rng.choice([-1, 1], np.isfinite(starts).sum())
+    runs = starts.view(np.int64)[:, None] + np.arange(-20, 20)
+    found = np.sort(runs.view(np.float64), axis=1)
+    return found[np.isfinite(found).all(axis=1)]
+
+
+@pytest.mark.parametrize(("row", "at"), MARKED, ids=lambda value: getattr(value, "name", value))
+def test_what_is_marked_monotone_is_so_to_the_last_bit(row, at):
+    """What lets a step be taken with the least, the greatest or the middle value instead of with all rows."""
+    rng = np.random.default_rng(at)
+    for seed in range(4):
+        runs = neighbouring(seed)
+        for other in [rng.normal(0, 3), -rng.exponential(), np.exp(rng.normal(0, 30)), -1.0, 2.0**-1060]:
+            operands = [runs] if len(row.monotone) == 1 else [runs, np.float64(other)] if at == 0 else [other, runs]
+            with np.errstate(all="ignore"):
+                form = row.numpy or (lambda value: value.astype(np.float64))
+                found = form(*operands)
+                steps = np.diff(getattr(found, "values", found).astype(np.float64), axis=1)
+            falls = row.direction(at) == "-" or (row.direction(at) == "*" and other < 0)
+            assert not (steps > 0 if falls else steps < 0).any()
