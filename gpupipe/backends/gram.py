@@ -17,7 +17,7 @@ from gpupipe.errors import CovarianceError, NonFiniteError
 from gpupipe.kernels.reference import gram as reference
 from gpupipe.kernels.reference.gram import DIGIT, ROWS
 
-MOST_DIGITS = 12  # a column: values 2**250 times apart
+MOST_DIGITS = 12  # a column: 252 bits from the top of its largest value to the last bit of its least
 MOST_LABELS = 2_000  # of all keys together
 _LARGEST = 900  # the exponent: scaling stays within float64
 _AT_ONCE = 16 * ROWS
