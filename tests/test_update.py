@@ -92,7 +92,7 @@ def test_states_lie_beside_the_artifact_and_never_in_it(files, tmp_path):
     same(loaded, pipeline().fit(files), table(77))
     loaded.save(kept, overwrite=True)
     assert gp.load(kept).state_digest() == loaded.state_digest()
-    with pytest.raises(UnavailableError, match="no states of its fit are kept beside .*plain.gpp"):
+    with pytest.raises(UnavailableError, match=r"no states of its fit are kept beside .*plain\.gpp"):
         gp.load(plain).update(files[3])
 
 
