@@ -89,15 +89,16 @@ class Cache:
         held = self._held.get(index)
         if held is None or not held.columns.keys() >= set(names):
             return None
+        wanted = {key: held.columns[key] for key in (_IDS, _PLACES, *names)}
         try:
-            columns = {name: self._column(held.columns[name]) for name in names}
-            row_ids, places = (self._numbers(held.columns[key], held.n_rows) for key in (_IDS, _PLACES))
+            parts = {**wanted, **self._read({key: part for key, part in wanted.items() if isinstance(part, Spilled)})}
         except OSError as error:
             del self._held[index]
             self._fail(held.kept_bytes, f"reading the temporary files failed: {error.strerror or error}")
             return None
+        row_ids, places = _numbers(parts[_IDS], held.n_rows), _numbers(parts[_PLACES], held.n_rows)
         assert row_ids is not None
-        return Frame(columns, held.n_rows, row_ids, places)
+        return Frame({name: _known(parts[name]) for name in names}, held.n_rows, row_ids, places)
 
     def close(self) -> None:
         """Free memory and files; frames that were taken out stay."""
@@ -129,17 +130,20 @@ class Cache:
             self.spilled_bytes += sum(part.size for part in spilled)
         return dict(zip(parts, spilled, strict=True))
 
-    def _column(self, part: Column | Spilled | Counting | None) -> Column:
-        assert isinstance(part, Column | Spilled)
-        return self._spill.read(part) if isinstance(part, Spilled) else part
+    def _read(self, parts: Mapping[str | int, Spilled]) -> dict[str | int, Column]:
+        return dict(zip(parts, self._spill.read_all(list(parts.values())), strict=True))
 
-    def _numbers(self, part: Column | Spilled | Counting | None, n_rows: int) -> Values | None:
-        if part is None:
-            return None
-        if isinstance(part, Counting):
-            return np.arange(part.first, part.first + n_rows, dtype=np.uint64)
-        values: Values = self._column(part).values
-        return values
+
+def _known(part: Column | Spilled | Counting | None) -> Column:
+    assert isinstance(part, Column)
+    return part
+
+
+def _numbers(part: Column | Spilled | Counting | None, n_rows: int) -> Values | None:
+    if part is None or isinstance(part, Counting):
+        return None if part is None else np.arange(part.first, part.first + n_rows, dtype=np.uint64)
+    values: Values = _known(part).values
+    return values
 
 
 def _counting(numbers: Values) -> Column | Counting:

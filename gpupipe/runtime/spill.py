@@ -1,12 +1,14 @@
 """Columns in scratch files: each an Arrow IPC stream, written once, read by whoever needs that column.
 
-Not compressed: LZ4 costs more to write than reading Parquet again. Read, not mapped into memory: a disk that fails
-would end the process. A sum of the bytes says whether they came back: a file system that could not write a page may
-forget it and give zeros. Nothing is forced to the disk, as nothing is to outlive the process.
+Not compressed: LZ4 costs more to write than reading Parquet again. Mapped into memory on the way back where that is
+worth its own descriptor, so that no byte is copied; nobody else can cut these files short. A sum of the bytes says
+whether they came back: a file system that could not write a page may forget it and give zeros. Nothing is forced to the
+disk, as nothing is to outlive the process.
 """
 
 import contextlib
 import errno
+import mmap
 import os
 import threading
 import weakref
@@ -20,11 +22,13 @@ import pyarrow as pa
 from gpupipe.columns import Column, Values
 from gpupipe.schema import DType
 from gpupipe.sources.values import fixed_width
-from gpupipe.storage import disk, nameless, scratch_folder
+from gpupipe.storage import UNSUPPORTED, disk, nameless, scratch_folder
 
 _OPTIONS = pa.ipc.IpcWriteOptions(use_threads=False)  # every core has a partition of its own
 _VALID = "valid"
 _WORDS = 2**64
+_WORTH_MAPPING = 4 * 2**20
+_ALIGNED, _AROUND = 64, 4096  # bytes between streams, and of one besides its values
 
 
 @dataclass(eq=False)
@@ -35,6 +39,15 @@ class _File:
     end: int = 0
 
 
+@dataclass(slots=True, eq=False)
+class _Extent:
+    """Where columns stand that were written together: from a page's beginning on."""
+
+    file: _File
+    start: int
+    size: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Spilled:
     """A column that waits in a scratch file.
@@ -43,13 +56,14 @@ class Spilled:
         dtype: its logical type.
         storage: the type of its values' array; None for text.
         shape: the shape of its values.
+        place: where it stands, with those written with it; `start`: its place among them.
         size: the bytes of its stream, and `check` their sum.
     """
 
     dtype: DType
     storage: np.dtype[Any] | None
     shape: tuple[int, ...]
-    file: _File = field(repr=False)
+    place: _Extent = field(repr=False)
     start: int
     size: int
     check: int
@@ -79,26 +93,26 @@ class Spill:
             OSError: there is no space for them, or they cannot be written; none of them takes space then.
         """
         with self._appending() as file:
-            written, end = [], file.end
+            place, written = _Extent(file, _up(file.end, mmap.ALLOCATIONGRANULARITY)), []
+            _reserve(place, columns)
             for column in columns:
-                written.append(_written(column, file, end))
-                end += written[-1].size
-            file.end = end
+                written.append(_written(column, place, _up(place.size, _ALIGNED)))
+                place.size = written[-1].start + written[-1].size
+            file.end = place.start + place.size
         return written
 
     def read(self, spilled: Spilled) -> Column:
-        """The column as it was, its arrays not to be written to; from any thread.
+        """One column as it was; see :meth:`read_all`."""
+        return self.read_all([spilled])[0]
+
+    def read_all(self, spilled: Sequence[Spilled]) -> list[Column]:
+        """Columns as they were, their arrays not to be written to; from any thread.
 
         Raises:
-            OSError: it cannot be read, or is not what was written.
+            OSError: they cannot be read, or are not what was written.
         """
-        data = _read(spilled.file.descriptor, spilled.start, spilled.size)
-        if len(data) != spilled.size or _sum(memoryview(data)) % _WORDS != spilled.check:
-            raise OSError(errno.EIO, "what was written is not what comes back")
-        batch = pa.ipc.open_stream(pa.py_buffer(data)).read_next_batch()
-        arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-        valid = arrays.pop(_VALID, None)
-        return Column(spilled.dtype, _values(spilled, list(arrays.values())), None if valid is None else _bools(valid))
+        maps = {part.place: _mapped(part.place) for part in spilled if part.place.size >= _WORTH_MAPPING}
+        return [_column(part, _data(part, maps.get(part.place))) for part in spilled]
 
     def close(self) -> None:
         """Free the files. What was read stays."""
@@ -126,13 +140,47 @@ class Spill:
         return file
 
 
-def _written(column: Column, file: _File, start: int) -> Spilled:
-    batch, sink, values = _batch(column), _Sink(file.descriptor, start), column.values
+def _up(number: int, unit: int) -> int:
+    return -(-number // unit) * unit
+
+
+def _reserve(place: _Extent, columns: Sequence[Column]) -> None:
+    """Ask for the space at once: faster than page by page, and where there is none it shows here."""
+    size = sum(column.values.nbytes + len(column) + _AROUND for column in columns)
+    try:
+        disk.fallocate(place.file.descriptor, place.start, size)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+
+
+def _written(column: Column, place: _Extent, start: int) -> Spilled:
+    batch, values = _batch(column), column.values
+    sink = _Sink(place.file.descriptor, place.start + start)
     writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), batch.schema, options=_OPTIONS)
     writer.write_batch(batch)
     writer.close()
     storage, shape = (values.dtype, values.shape) if isinstance(values, np.ndarray) else (None, (len(values),))
-    return Spilled(column.dtype, storage, shape, file, start, sink.size, sink.check)
+    return Spilled(column.dtype, storage, shape, place, start, sink.size, sink.check)
+
+
+def _mapped(place: _Extent) -> pa.Buffer:
+    return pa.py_buffer(disk.mmap(place.file.descriptor, place.size, prot=mmap.PROT_READ, offset=place.start))
+
+
+def _data(spilled: Spilled, mapped: pa.Buffer | None) -> pa.Buffer:
+    if mapped is not None:
+        return mapped.slice(spilled.start, spilled.size)
+    return pa.py_buffer(disk.pread(spilled.place.file.descriptor, spilled.size, spilled.place.start + spilled.start))
+
+
+def _column(spilled: Spilled, data: pa.Buffer) -> Column:
+    if data.size != spilled.size or _sum(memoryview(data)) % _WORDS != spilled.check:
+        raise OSError(errno.EIO, "what was written is not what comes back")
+    batch = pa.ipc.open_stream(data).read_next_batch()
+    arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+    valid = arrays.pop(_VALID, None)
+    return Column(spilled.dtype, _values(spilled, list(arrays.values())), None if valid is None else _bools(valid))
 
 
 def _close(descriptor: int) -> None:
@@ -163,16 +211,6 @@ class _Sink:
     def flush(self) -> None: ...
 
     def close(self) -> None: ...
-
-
-def _read(descriptor: int, start: int, size: int) -> bytes:
-    parts = []
-    while size > 0:  # a call gives at most 2 GiB
-        parts.append(disk.pread(descriptor, size, start))
-        start, size = start + len(parts[-1]), size - len(parts[-1])
-        if not parts[-1]:
-            break
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _sum(data: memoryview, position: int = 0) -> int:

@@ -7,6 +7,7 @@ half, or end the process at the k-th call; so what happens then is tried for eve
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ class Storage:
     write = staticmethod(os.write)
     pread = staticmethod(os.pread)
     pwrite = staticmethod(os.pwrite)
+    mmap = staticmethod(mmap.mmap)
+    fallocate = staticmethod(os.posix_fallocate)
     ftruncate = staticmethod(os.ftruncate)
     fsync = staticmethod(os.fsync)
     fchmod = staticmethod(os.fchmod)

@@ -30,6 +30,7 @@ import gpupipe as gp
 from gpupipe import col
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.errors import GpupipeError, ParameterError
+from gpupipe.runtime import spill as spill_module
 from gpupipe.runtime.cache import Cache, column_bytes
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.spill import Spill
@@ -47,6 +48,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return folder
+
+
+@pytest.fixture(params=[False, True], ids=["read", "mapped"])
+def mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether columns are mapped into memory on the way back, however small."""
+    monkeypatch.setattr(spill_module, "_WORTH_MAPPING", 1 if request.param else 2**60)
+    return bool(request.param)
 
 
 # -- what comes back --------------------------------------------------------------------------------------------
@@ -122,7 +130,7 @@ AWKWARD = {
 
 @pytest.mark.parametrize("column", AWKWARD.values(), ids=AWKWARD)
 @pytest.mark.parametrize("budget", [0, 10**6], ids=["spilled", "kept"])
-def test_awkward_columns_come_back(column: Column, budget: int) -> None:
+def test_awkward_columns_come_back(column: Column, budget: int, mapped: bool) -> None:
     frame = Frame({"x": column}, len(column), np.arange(len(column), dtype=np.uint64))
     assert same_frames(put_and_taken(frame, budget), frame)
 
@@ -150,13 +158,13 @@ def wide_frame(n: int = 1000) -> Frame:
     return Frame(columns, n, np.arange(n, dtype=np.uint64))
 
 
-def test_only_the_columns_asked_for_are_read(place: Path) -> None:
+def test_only_the_columns_asked_for_are_read(place: Path, mapped: bool) -> None:
     cache, frame = Cache(0), wide_frame()
     cache.put(0, frame)
     with in_place(Counting()) as counting:
         found = cache.frame(0, ["x7", "x2"])
     assert found is not None and same_frames(found, frame.select(["x7", "x2"]))
-    assert counting.tally == {"pread": 2}
+    assert counting.tally == ({"mmap": 1} if mapped else {"pread": 2})
     assert cache.frame(0, ["x7", "none such"]) is None and cache.frame(1, ["x7"]) is None and cache.failure is None
     cache.close()
 
@@ -221,6 +229,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# Less than the columns of these files take, and room for the statistics.
+SMALL = 16_000
+
 # Three trips: what a statistic needs, what a statistic of that needs, and the features.
 FEATURES = [
     col("x").standardize().tanh().standardize(),
@@ -242,7 +253,7 @@ class Result:
     report: Any
 
 
-def result(files: Path, memory: int | str | None = 0, partitions: int = 6) -> Result:
+def result(files: Path, memory: int | str | None, partitions: int = 6) -> Result:
     pipeline = learner(memory).fit(gp.scan(files, partitions=partitions))
     assert pipeline.model_ is not None
     return Result(pipeline.state_digest(), pipeline.model_.digest(), pipeline.report_)
@@ -284,7 +295,7 @@ def test_every_trip_finds_what_it_needs(drawn: Any, features: list[Any], partiti
 
 
 def test_a_single_trip_keeps_nothing(files: Path, place: Path) -> None:
-    one = gp.Pipeline([col("x").standardize(), col("city").codes()], memory=0)
+    one = gp.Pipeline([col("x").standardize(), col("city").codes()], memory=SMALL)
     with in_place(Counting()) as counting:
         report = one.fit(gp.scan(files, partitions=6)).report_
     assert (report.scans, report.source_reads, report.kept_bytes, report.spilled_bytes) == (1, 1, 0, 0)
@@ -323,7 +334,7 @@ def test_filters_keys_and_groups_keep_their_rows(files: Path, place: Path) -> No
         assert found[0].equals(found[1])
 
 
-def test_threads_share_a_budget_and_read_each_partition_once(files: Path, place: Path) -> None:
+def test_threads_share_a_budget_and_read_each_partition_once(files: Path, place: Path, mapped: bool) -> None:
     source = gp.scan(files, partitions=8)
     columns = ["x", "n", "city", "y"]
     wanted = [source.load(index, columns) for index in range(len(source.partitions))]
@@ -360,23 +371,23 @@ def every_call(source: Path, place: Path, codes: tuple[int, ...]) -> tuple[int, 
     """Each call of a fit failing, in turn with each of `codes`; how many fits said that it did, of how many."""
     clean = result(source, "1GiB", partitions=1)
     with in_place(Counting()) as counting:
-        result(source, 0, partitions=1)
+        result(source, SMALL, partitions=1)
     told = 0
     for at in range(1, counting.count + 1):
         code = codes[at % len(codes)]
         with in_place(FailsOnce(at, code)):
-            told += check_told(result(source, 0, partitions=1), clean, code)
+            told += check_told(result(source, SMALL, partitions=1), clean, code)
         assert os.listdir(place) == [] and open_files(place) == []
     return told, counting.count
 
 
-def test_any_one_call_failing_is_told_and_changes_no_bit(files: Path, place: Path) -> None:
+def test_any_one_call_failing_is_told_and_changes_no_bit(files: Path, place: Path, mapped: bool) -> None:
     told, calls = every_call(files / "0.parquet", place, ERRNOS)
     assert calls - 3 <= told < calls  # closing does not matter
 
 
 @pytest.mark.slow
-def test_any_one_call_of_several_partitions_failing_in_every_way(files: Path, place: Path) -> None:
+def test_any_one_call_of_several_partitions_failing_in_every_way(files: Path, place: Path, mapped: bool) -> None:
     for code in ERRNOS:
         told, calls = every_call(files, place, (code,))
         print(f"{os.strerror(code)}: {calls} calls, {told} told")
@@ -386,7 +397,7 @@ def test_any_one_call_of_several_partitions_failing_in_every_way(files: Path, pl
 @pytest.mark.parametrize("at", [1, 2, 3, 20, 60])
 def test_a_disk_that_is_full_from_some_call_on(files: Path, place: Path, clean: Result, at: int) -> None:
     with in_place(FailsFrom(at, errno.ENOSPC, GROWING)) as storage:
-        found = result(files, 0, partitions=3)
+        found = result(files, SMALL, partitions=3)
     assert check_told(found, clean, errno.ENOSPC)
     assert "of 4 read again: writing the rest to temporary files failed" in found.report.read_again
     assert storage.log.count("open") == 1  # it is not tried again and again
@@ -396,7 +407,7 @@ def test_part_of_a_partition_takes_no_space_when_the_rest_fails(place: Path) -> 
     spill = Spill()
     columns = [Column(Int64, np.arange(1000))] * 3
     spill.write(columns)
-    before = os.fstat(spill._idle[0].descriptor).st_size
+    before = spill._idle[0].end
     for at in range(1, 12):
         with in_place(FailsFrom(at, errno.ENOSPC, ("pwrite",))), pytest.raises(OSError, match="No space"):
             spill.write(columns)
@@ -420,17 +431,17 @@ class Forgets(Counting):
         return do()
 
 
-def test_what_is_not_what_was_written_is_read_again(files: Path, place: Path, clean: Result) -> None:
+def test_what_is_not_what_was_written_is_read_again(files: Path, place: Path, clean: Result, mapped: bool) -> None:
     """A page that could not be written may come back as zeros, and no call says so."""
     for lost in (1, 4, 9):
         with in_place(Forgets(lost)):
-            found = result(files, 0, partitions=3)
+            found = result(files, SMALL, partitions=3)
         assert (found.digest, found.model) == (clean.digest, clean.model)
         assert "1 partition of 4 read again: reading the temporary files failed" in found.report.read_again
 
 
 def test_fit_transform_tells_too(files: Path, place: Path) -> None:
-    pipeline = gp.Pipeline([col("x").standardize()], memory=0)
+    pipeline = gp.Pipeline([col("x").standardize()], memory=SMALL)
     wanted = gp.Pipeline([col("x").standardize()]).fit_transform(gp.scan(files, partitions=3))
     with in_place(Counting()) as counting:
         pipeline.fit_transform(gp.scan(files, partitions=3))
@@ -446,15 +457,15 @@ def test_no_folder_for_temporary_files(files: Path, clean: Result, monkeypatch: 
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "gettempdir", none)
-    found = result(files, 0, partitions=3)
+    found = result(files, SMALL, partitions=3)
     assert found.digest == clean.digest
     assert "4 partitions of 4 read again: writing the rest to temporary files failed: No usable" in repr(found.report)
 
 
 FULL = """
 import gpupipe as gp
-from runtime.test_cache import learner
-pipeline = learner(0).fit(gp.scan({files!r}, partitions=6))
+from runtime.test_cache import SMALL, learner
+pipeline = learner(SMALL).fit(gp.scan({files!r}, partitions=6))
 print(pipeline.state_digest())
 print(pipeline.report_)
 """
@@ -499,7 +510,7 @@ class Stopped(Counting):
 @pytest.mark.parametrize("at", [2, 5, 40, 80])
 def test_files_are_freed_whatever_ends_the_fit(files: Path, place: Path, at: int, error: BaseException) -> None:
     with in_place(Stopped(at, error)) as storage, pytest.raises(type(error)):
-        result(files, 0, partitions=3)
+        result(files, SMALL, partitions=3)
     assert storage.count >= at
     assert os.listdir(place) == [] and open_files(place) == []
 
@@ -512,12 +523,14 @@ def test_rows_that_nobody_closed_free_their_files(files: Path, place: Path) -> N
     assert open_files(place) == []
 
 
-def test_rows_that_were_closed_read_the_source(files: Path) -> None:
+def test_rows_that_were_closed_read_the_source(files: Path, mapped: bool) -> None:
     rows = Rows(gp.scan(files, partitions=3), ["x"], memory=0)
-    first = rows.frame(0)
+    first, spilled = rows.frame(0), rows.frame(0)
+    assert rows.source_reads == 1
     rows.close()
     rows.close()
     assert same_frames(rows.frame(0), first) and rows.source_reads == 2
+    assert same_frames(spilled, first), "what was handed out stays"
 
 
 def endless(files: Path) -> None:
