@@ -1,30 +1,18 @@
 """A source without some of its rows, identities kept: what a fold's fit must equal."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 import gpupipe as gp
-from gpupipe.columns import Frame, Values
+from gpupipe.columns import Values
 from gpupipe.crossval import CrossValidation
-from gpupipe.sources.steps import Step
-
-
-@dataclass(frozen=True, eq=False)
-class Only(Step):
-    """Only the rows at these places in the source."""
-
-    places: Values
-    drops_rows = True
-
-    def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
-        return frame.select(keep).take(np.flatnonzero(np.isin(frame.positions, self.places)))
+from gpupipe.sources.steps import AtPositions
 
 
 def only(source: gp.Source, places: Values) -> gp.Source:
     """The source's rows at these places."""
-    return source._with(Only(np.asarray(places, np.uint64)))
+    marked = np.zeros(source.n_rows or 0, bool)
+    marked[places] = True
+    return source._with(AtPositions(np.packbits(marked)))
 
 
 def trained_with(found: CrossValidation, fold: int) -> Values:

@@ -148,7 +148,8 @@ def test_several_targets():
 
 def test_a_ranking_is_not_torn():
     rng = np.random.default_rng(0)
-    table = pa.table({"query": np.repeat(np.arange(60), 5), "price": rng.normal(size=300), "when": rng.permutation(300)})
+    table = pa.table({"query": np.repeat(np.arange(60), 5), "price": rng.normal(size=300)})
+    table = table.append_column("when", pa.array(rng.permutation(300)))
     table = table.append_column("grade", pa.array((table["price"].to_numpy() + rng.normal(size=300) > 0.5).astype(int)))
     ranker = LGBMRanker(n_estimators=5, min_child_samples=5, verbose=-1, n_jobs=1)
     pipeline, source = gp.Pipeline([col("price")], target="grade", groups="query", model=ranker), gp.scan(table)
