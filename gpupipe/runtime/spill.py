@@ -111,7 +111,8 @@ class Spill:
         Raises:
             OSError: they cannot be read, or are not what was written.
         """
-        maps = {part.place: _mapped(part.place) for part in spilled if part.place.size >= _WORTH_MAPPING}
+        places = dict.fromkeys(part.place for part in spilled)
+        maps = {place: _mapped(place) for place in places if place.size >= _WORTH_MAPPING}
         return [_column(part, _data(part, maps.get(part.place))) for part in spilled]
 
     def close(self) -> None:
