@@ -91,6 +91,7 @@ RULES = {
     "unique in a group": (s.n_unique().over(i.fill_null("mode")), 2),
     # Steps that are the same for all rows, under what follows the order of values: to the bit.
     "largest z": (filled.standardize().max(), 3),
+    "of float32": (x.cast("Float32").fill_null("mean").standardize().max(), 3),
     "falling": ((5 - x / x.min()).max(), 2),
     "falling median": ((-(x - x.mean())).quantile(0.2), 2),
     "log of the distance": ((x - x.min()).log1p().max(), 2),
@@ -207,16 +208,27 @@ def chains(draw):
     return " | ".join([*names, end]), ENDS[end](value)
 
 
-@settings(max_examples=120, deadline=None)
-@given(drawn=drawn_tables(sizes=(7, 23, 142)), chain=chains())
-def test_any_chain_gives_what_several_scans_give(drawn, chain):
-    _, feature = chain
+def check(drawn, feature):
+    """Equal to the bit, unless an affine step is taken with exact moments: then near to it."""
     if (one := outcome(feature, drawn.table)) == (several := unfolded_outcome(feature, drawn.table)):
         return
     slots = planned([feature], drawn.table).slots
     waited = [slot.node.op for slot in slots if slot.late.suffix is not None and slot.node.op in BY_SUMS]
-    assert waited, (one, several)  # else equal to the bit
+    assert waited, (one, several)
     assert_near(one, several)
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=drawn_tables(sizes=(7, 23, 142)), chain=chains())
+def test_any_chain_gives_what_several_scans_give(drawn, chain):
+    check(drawn, chain[1])
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None)
+@given(drawn=drawn_tables(sizes=(1, 2, 7, 23, 142)), chain=chains())
+def test_3000_chains_give_what_several_scans_give(drawn, chain):
+    check(drawn, chain[1])
 
 
 # -- the work of a whole pipeline -------------------------------------------------------------------------------------

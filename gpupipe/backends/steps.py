@@ -13,7 +13,7 @@ from gpupipe.backends.rational import ExactMoments, exact_moments, number, round
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.late import gathered_value, steps_of
+from gpupipe.compiler.late import rows_of, steps_of
 from gpupipe.compiler.scans import Slot
 from gpupipe.errors import IntegerOverflowError, InternalError, NonFiniteError
 from gpupipe.expr.elementwise import ELEMENTWISE
@@ -35,7 +35,7 @@ class Steps:
         if slot.late.suffix is None:
             raise InternalError("There are no steps to take. Please report this.")
         self._suffix, self._waiting, self._info = slot.late.suffix, waiting, info
-        self._leaf = gathered_value(info[slot.base].dtype)
+        (self._leaf,) = (node for node in rows_of(self._suffix) if node.op == "gathered")
         self._keys = dict(zip(slot.keys, state.keys, strict=True))
         self._size = state.n_groups
         self._steps = [(node, at, self._other(node, at)) for node, at in steps_of(self._suffix)]
