@@ -23,6 +23,7 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.forms.labels import side_by_side
 from gpupipe.runtime.given import scan_as, source_of
 from gpupipe.runtime.inputs import Inputs, rows_as_table
+from gpupipe.runtime.lineage import transformed_by
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import (
     passing,
@@ -132,9 +133,8 @@ class FittedPipeline(SklearnContract):
         """
         features, kind = self._fitted().features, self._kind(X, output)
         rows = passing(self.scan(X), features)
-        if self._makes_components():
-            return self._components(features, rows, kind, X)
-        return self._transformed(features, rows, kind, X)
+        how = self._components if self._makes_components() else self._transformed
+        return transformed_by(self._fitted().seen, how(features, rows, kind, X), rows.source, X)
 
     def _makes_components(self) -> bool:
         return self.model_ is not None and self.model_.kind in ("transformer", "clusterer")

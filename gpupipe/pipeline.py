@@ -27,6 +27,7 @@ from gpupipe.runtime.given import (
     validation_of,
 )
 from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
+from gpupipe.runtime.lineage import transformed_by
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
@@ -234,7 +235,7 @@ class Pipeline(FittedPipeline):
             training, kind = self._fitted().features.for_training(), self._kind(X, output)
             rows.last_trip()
             how = self._components if self._makes_components() else self._transformed
-            found = how(training, rows, kind, X)
+            found = transformed_by(self._fitted().seen, how(training, rows, kind, X), rows.source, X)
             self.report_ = self.report_.at_last(rows)
             return found
 

@@ -17,7 +17,7 @@ from gpupipe.runtime.execute import workers
 from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Silent
-from gpupipe.runtime.provenance import refuse_keys, rows_seen
+from gpupipe.runtime.provenance import refuse_keys, refuse_statistics, rows_seen
 from gpupipe.runtime.rows import Rows
 from gpupipe.sources.source import Source
 
@@ -43,6 +43,8 @@ def judged(
     features = for_given(fit.features, fit.target, source)
     rows = Rows(source, [*features.plan.fit_columns, *by], keep=False, schema=features.plan.schema)
     known = None if overlap is None else rows_seen(fit.seen, source, allowed=overlap)
+    if overlap is False:
+        refuse_statistics(source)
     with workers(rows.n_workers) as pool:
         found = examples(features, rows, pool, Silent(), by=by)
     if overlap is False:

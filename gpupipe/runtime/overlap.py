@@ -24,6 +24,8 @@ from gpupipe.sources.partition import Comparison, Listing, Partition, Reading
 from gpupipe.sources.source import Source
 from gpupipe.sources.steps import Identify, Split, Step
 
+_COMPARED = 16  # columns by which a table is known again
+
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
@@ -37,31 +39,58 @@ class Overlap:
 def overlap(seen: Provenance, source: Source) -> Overlap:
     """The rows of a source that are known to have been seen."""
     count, use, first = 0, FIT, ""
-    finders = [(part, _finder(part)) for part in seen.parts]
-    for index, partition in enumerate(source.partitions):
-        found = [(part, match) for part, find in finders for match in find(partition)]
-        found = [(part, match) for part, match in found if not _apart(part, match, source, partition)]
-        if not found:
-            continue
-        marked = np.zeros(partition.n_rows, bool)
-        for part, match in found:
-            marked[_chosen(part, match, source, partition)] = True
-        both = _kept(source, index, partition)
-        both = both[marked[both]]
-        if len(both) and not count:
-            use, first = _use_of(found, source, partition, int(both[0])), _place(partition, int(both[0]), source.label)
-        count += len(both)
+    for index, (partition, found) in enumerate(_found(seen, source)):
+        if found:
+            both = kept_rows(source, index)
+            both = both[_marked(found, source, partition)[both]]
+            if len(both) and not count:
+                use = _use_of(found, source, partition, int(both[0]))
+                first = _place(partition, int(both[0]), source.label)
+            count += len(both)
     return Overlap(count, use, first)
 
 
-def _kept(source: Source, index: int, partition: Partition) -> Values:
-    """The numbers in the partition of the rows that the source keeps."""
+def rows_marked(seen: Provenance, source: Source) -> Values:
+    """Of each row that a source keeps, whether it is known to have been seen; bool of shape (rows,)."""
+    marks = []
+    for index, (partition, found) in enumerate(_found(seen, source)):
+        marks.append(_marked(found, source, partition)[kept_rows(source, index)])
+    return np.concatenate(marks) if marks else np.zeros(0, bool)
+
+
+Found = list[tuple[Seen, Stretch]]  # rows of a partition: their numbers in it, and the positions they had in the fit
+
+
+def _found(seen: Provenance, source: Source) -> Iterator[tuple[Partition, Found]]:
+    """For each partition, where a fit has listed rows of it: not what a split shows to be others."""
+    finders = [(part, _finder(part)) for part in seen.parts]
+    for partition in source.partitions:
+        found = [(part, match) for part, find in finders for match in find(partition)]
+        yield partition, [(part, match) for part, match in found if not _apart(part, match, source, partition)]
+
+
+def _marked(found: Found, source: Source, partition: Partition) -> Values:
+    marked = np.zeros(partition.n_rows, bool)
+    for part, match in found:
+        marked[_chosen(part, match, source, partition)] = True
+    return marked
+
+
+def kept_rows(source: Source, index: int) -> Values:
+    """The numbers in a partition of the rows that the source keeps, int64."""
+    partition = source.partitions[index]
     if not source.drops_rows:
         return np.arange(partition.n_rows)
     return (source.load(index, ()).positions - np.uint64(partition.first_row)).astype(np.int64)
 
 
-def _use_of(found: Sequence[tuple[Seen, Stretch]], source: Source, partition: Partition, row: int) -> str:
+def memory_of(source: Source) -> Memory | None:
+    """The table in memory that a source scans; None where it reads files."""
+    origin = source.partitions[0].origin() if source.partitions else None
+    return origin[0] if origin is not None and isinstance(origin[0], Memory) else None
+
+
+def _use_of(found: Found, source: Source, partition: Partition, row: int) -> str:
     uses = [part.use for part, match in found if row in _chosen(part, match, source, partition)]
     return FIT if FIT in uses else uses[0]
 
@@ -100,16 +129,18 @@ def _scanned_again(part: Seen, memory: Memory) -> list[Stretch]:
     if not part.columns or not all(place.is_alive for place in part.columns.values()):
         return []
     (listed,) = part.tables.values()
-    here = memory.places(part.columns)
-    matches = [[] if place is None else _in_both(place, part.columns[name]) for name, place in here.items()]
+    here = memory.places(list(part.columns)[:_COMPARED])
+    matches = [[] if place is None else in_both(place, part.columns[name]) for name, place in here.items()]
     if any(match != matches[0] for match in matches):
         return []
     inside = [shared(Stretch(match.positions, match.rows), rows) for match in matches[0] for rows in listed]
     return [match for match in inside if match is not None]
 
 
-def _in_both(here: Located, there: Located) -> list[Stretch]:
+def in_both(here: Located, there: Located) -> list[Stretch]:
     """Rows of one column in memory that are rows of another."""
+    if not there.stretches:
+        return []
     low, high = (np.array([end(s.rows[0], s.rows[-1]) for s in there.stretches], float) for end in (min, max))
     found = []
     for one in here.stretches:

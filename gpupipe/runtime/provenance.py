@@ -11,6 +11,7 @@ from gpupipe.columns import Values
 from gpupipe.errors import LeakageError, counted
 from gpupipe.expr.node import Node
 from gpupipe.runtime.given import GIVEN_GROUPS
+from gpupipe.runtime.lineage import statistics_saw
 from gpupipe.runtime.overlap import Overlap, overlap
 from gpupipe.sources.addresses import Memory
 from gpupipe.sources.join import Dimension, Join
@@ -177,6 +178,21 @@ def _some_of(found: Overlap, source: Source) -> str:
     total = source.count()
     some = f"All {counted(total, 'row')}" if found.n_rows == total else f"{found.n_rows:,} of the {total:,} rows"
     return f"{some} {_SEEN[found.use]}, the first being {found.first}"
+
+
+def refuse_statistics(source: Source) -> None:
+    """Refuse features that were made by statistics which have seen the rows to judge by.
+
+    Raises:
+        LeakageError: some are known to be.
+    """
+    count = statistics_saw(source)
+    if count:
+        raise LeakageError(
+            f"{count:,} of the {source.count():,} rows came out of a transform whose statistics have seen them: its "
+            "means, categories and encodings know the rows to judge by. Fit the features on the training rows alone; "
+            f"declared beside the model they are: gp.Pipeline(features=…, model=…).fit(train). {_ANYWAY}"
+        )
 
 
 def refuse_keys(seen: Provenance, source: Source, row_ids: Values) -> None:

@@ -8,7 +8,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import LeakageError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.given import GIVEN_TARGET
-from gpupipe.sources.addresses import Memory
+from gpupipe.runtime.overlap import memory_of
 from gpupipe.sources.join import Join
 from gpupipe.sources.listed import ListedFile
 from gpupipe.sources.source import Source
@@ -55,7 +55,7 @@ def _twin(source: Source, wanted: str, used: Sequence[str]) -> str | None:
     target = _traced(source, wanted)
     columns = {name: _traced(source, name) for name in used}
     beside = {column.name: name for name, column in columns.items() if column.join is target.join}
-    memory = _memory(target.source)
+    memory = memory_of(target.source)
     if memory is not None and (found := memory.twin(target.name, list(beside))) is not None:
         return beside[found]
     for name, column in columns.items():
@@ -75,16 +75,11 @@ def _joined_to_itself(source: Source, one: _Traced, other: _Traced) -> bool:
 
 def _is_same(one: _Traced, other: _Traced) -> bool:
     """Whether two columns are one: of one file by their name, of tables in memory by where they stand."""
-    here, there = _memory(one.source), _memory(other.source)
+    here, there = memory_of(one.source), memory_of(other.source)
     if here is not None and there is not None:
         places = here.places([one.name]).get(one.name), there.places([other.name]).get(other.name)
         return places[0] is not None and places[1] is not None and places[0].is_that_of(places[1])
     return one.name == other.name and not _files(one.source).isdisjoint(_files(other.source))
-
-
-def _memory(source: Source) -> Memory | None:
-    origin = source.partitions[0].origin() if source.partitions else None
-    return origin[0] if origin is not None and isinstance(origin[0], Memory) else None
 
 
 def _files(source: Source) -> set[tuple[int, ...]]:

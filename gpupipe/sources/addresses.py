@@ -57,7 +57,13 @@ class Memory:
         if _gone in self._columns.values():  # a list: what is made of it stands elsewhere each time
             self._columns = {}
         self._objects = {name: id(values) for name, values in (*given.items(), *beside.items())}
-        self._beside = {name: located(values) for name, values in beside.items()}
+        views = {name: values for name, values in given.items() if _is_view(values)}  # gone before their memory is
+        self._beside = {name: located(values) for name, values in (*views.items(), *beside.items())}
+
+    @property
+    def data(self) -> Any:
+        """What was given, if it is still there."""
+        return self._data()
 
     def held_by(self, tables: Sequence[pa.Table]) -> None:
         """Say which tables, one below the other, hold what was made of the data: they may outlive what was given."""
@@ -100,7 +106,8 @@ class Memory:
         get = self._whole() if data is None and not self._columns else _getter(data)
         for name in names:
             if name in self._beside:
-                yield name, self._beside[name]
+                place = self._beside[name]
+                yield name, place if place is None or place.is_alive else None
             elif name in self._columns:
                 values = self._columns[name]()
                 yield name, None if values is None else located(values)
@@ -132,6 +139,10 @@ def _weak(data: Any) -> Callable[[], Any]:
         return weakref.ref(data)
     except TypeError:
         return _gone
+
+
+def _is_view(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.base is not None
 
 
 def _package(data: Any) -> str:
