@@ -10,13 +10,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import features, imports, machine, quality, scoring, table
+from . import cache, features, imports, machine, quality, scoring, table
 from .measure import Row
 
 PARTS = {
     "features": features.measure,
     "scoring": scoring.measure,
     "import": imports.measure,
+    "cache": cache.measure,
     "quality": quality.measure,
 }
 

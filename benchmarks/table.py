@@ -56,6 +56,7 @@ def page(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
         "features": features,
         "scoring": scoring,
         "import": imports,
+        "cache": cache,
         "quality": quality,
     }
     told = "\n".join(f"- {name}: {value}" for name, value in facts.items())
@@ -133,6 +134,24 @@ def imports(numbers: Numbers) -> str:
         whole = f"{statistics.median(mine) / statistics.median(other):.2f}"
         lines.append([f"{measure} seconds", *medians, f"**{whole}**"])
     return "### Import\n\n" + grid(["new processes", "gpupipe", "numpy, pyarrow", "ratio of medians"], lines)
+
+
+def cache(numbers: Numbers) -> str:
+    """Seconds and peak memory of trips over rows by where their columns wait."""
+    lines = []
+    for job in numbers.cases("cache"):
+        for side in dict.fromkeys(key[2] for key in numbers._values if key[:2] == ("cache", job)):
+            phases = [phase for phase in numbers.phases("cache", job) if phase.startswith(("trip", "fit"))]
+            told = [
+                " / ".join(f"{numbers.one('cache', job, side, phase, measure):.2f}" for phase in phases)
+                for measure in ("wall", "cpu")
+            ]
+            peak = [numbers.one("cache", job, side, *what) for what in (("process", "peak"), ("start", "peak"))]
+            held = [numbers.one("cache", job, side, "cache", what) for what in ("kept_mib", "spilled_mib")]
+            amounts = [f"{mib:,.0f}" for mib in (*held, peak[0] - peak[1])]
+            lines.append([f"{', '.join(phases)}: {side}", *told, *amounts])
+    heads = ["columns kept in", "wall s", "CPU s", "kept MiB", "written MiB", "peak MiB more than at the start"]
+    return "### Further trips over the rows\n\n" + grid(heads, lines)
 
 
 def quality(numbers: Numbers) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.runtime.spill import Spill, Spilled
@@ -59,6 +60,7 @@ class Cache:
         self._held: dict[int, _Held] = {}
         self._spill = Spill()
         self._lock = threading.Lock()
+        self._released = False
         self.kept_bytes = self.spilled_bytes = 0
         self.failure: str | None = None
 
@@ -131,6 +133,9 @@ class Cache:
         return dict(zip(parts, spilled, strict=True))
 
     def _read(self, parts: Mapping[str | int, Spilled]) -> dict[str | int, Column]:
+        if parts and not self._released:
+            self._released = True
+            pa.default_memory_pool().release_unused()  # what Arrow decoded the source into, and keeps for more of it
         return dict(zip(parts, self._spill.read_all(list(parts.values())), strict=True))
 
 
