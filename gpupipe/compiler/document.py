@@ -197,8 +197,12 @@ def _check(node: Node, entries: list[Learned]) -> None:
 
 
 def state_digest(document: Mapping[str, Any], shapes: Any, arrays: Mapping[str, Any]) -> str:
-    """SHA-256 of expressions, schema and learned values: no paths, times, versions or layouts."""
-    digest = hashlib.sha256(json.dumps([document, shapes], sort_keys=True).encode())
+    """SHA-256 of expressions, schema and learned values: no paths, times, versions or layouts.
+
+    Whether metadata rule nulls out in a column is layout: the same rows in other files may have others, or none.
+    """
+    types = [[name, dtype] for name, dtype, _ in document["schema"]]
+    digest = hashlib.sha256(json.dumps([{**document, "schema": types}, shapes], sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(name.encode())
         digest.update(_bytes(arrays[name]))
