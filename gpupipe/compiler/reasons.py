@@ -57,7 +57,7 @@ class _Reasons:
 
     def of(self, node: Node, scan: int) -> Forced | None:
         value, keys = operands(node)
-        if scan == 1 or self._taken.level(value, *keys) < scan - 1:
+        if scan == 1 or self._taken.level(value, *keys) != scan - 1:
             return None  # nothing beneath, or gathered together with what it depends on
         for key in keys:
             if self._taken.level(key) == scan - 1 and self._folding.key(key, scan - 1) is None:
@@ -71,11 +71,13 @@ class _Reasons:
         return Forced(scan, value, needs[0], why)
 
     def _why(self, node: Node, value: Node, keys: tuple[Node, ...], scan: int) -> str:
-        if node.get("folds"):
-            return "each fold of the target's statistics would take other values"
+        if any(part.op in REDUCTIONS and part.get("folds") for part in rows_of(value)):
+            return "a row's value comes from the folds it is not in"
+        if self._info[value].wide:
+            return "how many columns it has, and what each is, a scan must tell"
         found = self._taken.split(value, scan - 1, keys)
         if found is None:
-            return f"what it does to a row is not the same for all rows{self._where(value, scan)}"
+            return f"it is no step that is the same for all rows{self._where(value, scan)}"
         suffix = found[1].suffix
         if suffix is None:
             return f"the {node.op} could be any of many values, one for each group of rows that is filled"

@@ -151,7 +151,15 @@ def _shows_as(node: Node, core: Node, args: tuple[Node, ...]) -> Node:
     if core.written is None and core is not node and core not in args and core.op not in LEAVES:
         written = node.written or (None if core == node else (node,))
         object.__setattr__(core, "written", written)  # nobody has shown it yet
+    elif node.op == "suffix" and node.written and core.op not in LEAVES and _is_unwritten(core):
+        object.__setattr__(core, "written", node.written)  # the operator that ends in a suffix made it
     return core
+
+
+def _is_unwritten(core: Node) -> bool:
+    """Whether nobody wrote it: an operator made it of others."""
+    pieces = core.written or ()
+    return all(isinstance(piece, Node) and piece.written is None for piece in pieces) and len(pieces) <= 1
 
 
 def _is_list(core: Node) -> bool:
