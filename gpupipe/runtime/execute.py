@@ -10,6 +10,7 @@ from gpupipe.backends.categories import Tables
 from gpupipe.backends.late import Waiting
 from gpupipe.backends.learn import learned
 from gpupipe.backends.parts import learned_from
+from gpupipe.backends.reading import Reading
 from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.backends.steps import Steps
@@ -27,7 +28,7 @@ from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.named import named
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.refine import Later, Trip, reading, refined
+from gpupipe.runtime.refine import Later, Trip, refined
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.scattered import Scattered
 
@@ -82,7 +83,7 @@ def run_scans(
         progress.begin(f"scan {scan.level} of {len(plan.scans)}", rows)
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         bound = bind_scan(scan, binder)
-        prepared = backend.prepare(bound.outputs, binder.info, Tables(fitted))
+        prepared = Reading(bound.outputs, binder.info, Tables(fitted), backend)
         again = further_trips(binder, fitted, rows, backend, pool, progress)
         scattered: dict[int, Scattered] = {}
         if carried is None or scan.level > 1:
@@ -96,7 +97,7 @@ def run_scans(
 
 def gathered(
     bound: BoundScan,
-    prepared: Prepared,
+    prepared: Prepared | Reading,
     rows: Rows,
     pool: Executor,
     progress: Progress,
@@ -114,7 +115,7 @@ def gathered(
 
 def taken_in(
     bound: BoundScan,
-    prepared: Prepared,
+    prepared: Prepared | Reading,
     rows: Rows,
     pool: Executor,
     progress: Progress,
@@ -146,10 +147,10 @@ def further_trips(
     def trip(outputs: Sequence[Output], work: Callable[[Sequence[Column], list[Column], int], None]) -> None:
         rows.refinements += 1
         progress.begin("settling quantiles", rows)
-        columns = reading(outputs, binder.info, lambda some: backend.prepare(some, binder.info, Tables(fitted)))
+        reading = Reading(outputs, binder.info, Tables(fitted), backend)
 
         def one(index: int, frame: Frame) -> None:
-            work(columns(frame), [] if fold_of is None else [fold_of(index, frame)], frame.n_rows)
+            work(reading.columns(frame), [] if fold_of is None else [fold_of(index, frame)], frame.n_rows)
 
         over_partitions(rows, one, pool, progress, columns=columns_of([output.node for output in outputs]))
 

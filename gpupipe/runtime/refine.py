@@ -1,22 +1,19 @@
 """What a first trip over the rows leaves open: quantiles, known to a bin, settled by the rows that lie in it."""
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
-from gpupipe.backends.backend import Prepared
 from gpupipe.backends.indexes import KeyIndex
 from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Groups, State, groups_of
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.columns import Column, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.gathering import BoundScan, Intake
-from gpupipe.compiler.info import Info
 from gpupipe.compiler.scans import Slot
 from gpupipe.errors import InternalError
-from gpupipe.expr.node import Node
 
 #: Runs a function over all partitions, each with the columns of some outputs, the last key if states have one besides
 #: their own, and how many rows there are.
@@ -64,25 +61,6 @@ def refined(
     for number, settling in opened.items():
         result[number] = settling.state()
     return result
-
-
-def reading(
-    outputs: Sequence[Output], info: Mapping[Node, Info], prepare: Callable[[Sequence[Output]], Prepared]
-) -> Callable[[Frame], list[Column]]:
-    """From a frame to the columns of `outputs`; what is a column of it as it stands there is not to be written to."""
-    plain = {
-        at: str(output.node["name"])
-        for at, output in enumerate(outputs)
-        if output.node.op == "col" and info[output.node].dtype == output.dtype
-    }
-    computed = [output for at, output in enumerate(outputs) if at not in plain]
-    prepared = prepare(computed) if computed else None
-
-    def columns(frame: Frame) -> list[Column]:
-        others = iter(() if prepared is None else prepared.columns(frame))
-        return [frame[plain[at]] if at in plain else next(others) for at in range(len(outputs))]
-
-    return columns
 
 
 class _Collecting:

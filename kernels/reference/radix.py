@@ -22,6 +22,7 @@ LEAST = (1023 - 64) << (52 - WIDTH)
 _HALF = BINS // 2
 _MAGNITUDE = np.int64(2**63 - 1)
 _BLOCK = 32_768  # values at once: what is between the steps stays in the cache
+_FEW_RUNS = 8  # of neighbouring bins: so many are quicker compared with than looked up
 
 
 def ordered_bits(values: Array) -> Array:
@@ -70,10 +71,14 @@ def bins_of(values: Array) -> Array:
     bins = np.empty(len(values), np.int64)
     for at in range(0, len(values), _BLOCK):
         bits = (values[at : at + _BLOCK] + 0.0).view(np.int64)
-        place = ((bits & _MAGNITUDE) >> WIDTH).astype(np.int32)
-        place -= np.int32(LEAST)
-        np.clip(place, 0, _HALF - 1, out=place)
-        place ^= (bits >> 63).astype(np.int32)  # of negative numbers -1 - place
+        bits >>= WIDTH
+        place = bits.astype(np.int32)
+        sign = place >> 31
+        place &= (1 << (63 - WIDTH)) - 1
+        place -= LEAST
+        np.maximum(place, 0, out=place)
+        np.minimum(place, _HALF - 1, out=place)
+        place ^= sign  # of negative numbers -1 - place
         np.add(place, _HALF, out=bins[at : at + _BLOCK])
     return bins
 
@@ -99,4 +104,13 @@ def rows_in(values: Array, chosen: Array) -> Array:
     >>> rows_in(np.array([1.0, 2.0, 1.0]), np.arange(BINS) == 49152).tolist()
     [0, 2]
     """
-    return np.flatnonzero(chosen[bins_of(values)])
+    change = np.flatnonzero(np.diff(chosen.view(np.int8), prepend=0, append=0))
+    if len(change) > 2 * _FEW_RUNS:
+        return np.flatnonzero(chosen[bins_of(values)])
+    bounds = floats_of(first_bits()[change]).reshape(-1, 2)
+    inside = np.zeros(len(values), bool)
+    for at in range(0, len(values), _BLOCK):
+        some = values[at : at + _BLOCK]
+        for begin, end in bounds:
+            inside[at : at + _BLOCK] |= (some >= begin) & ~(some >= end)  # the last bin ends in NaN
+    return np.flatnonzero(inside)
