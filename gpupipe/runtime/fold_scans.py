@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gpupipe.backends.backend import Backend, Prepared
 from gpupipe.backends.categories import Tables
+from gpupipe.backends.reading import Reading
 from gpupipe.backends.states.folds import ByFold
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Frame, Values
@@ -122,11 +123,12 @@ class ScansByFold:
         bound = bind_scan(scan, binder)
         if joint is not None:
             bound = joint.path.joined(bound, binder)
-        prepared = self.backend.prepare(bound.outputs, binder.info, Tables(fitted))
         fold_of = None if by is None else rows.column
         if joint is None:
-            states = gathered(bound, prepared, rows, self.pool, self.progress, fold_of)
+            reading = Reading(bound.outputs, binder.info, Tables(fitted), self.backend)
+            states = gathered(bound, reading, rows, self.pool, self.progress, fold_of)
         else:
+            prepared = self.backend.prepare(bound.outputs, binder.info, Tables(fitted))
             states = gathered(bound, joint.over(prepared), rows.celled(), self.pool, self.progress, fold_of)
         again = further_trips(binder, fitted, rows, self.backend, self.pool, self.progress, fold_of)
         training = () if by is None else [fold.trains for fold in by.folds]
