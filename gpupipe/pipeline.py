@@ -173,7 +173,8 @@ class Pipeline(FittedPipeline):
         if y is None and sample_weight is None and groups is None:
             rows = scan_as(rows, plan.schema.select(plan.fit_columns))
         new = source_of(rows, y, sample_weight, key, groups)
-        earlier = None if seen is None else source_of(seen, None, None, key)
+        known = None if seen is None else self._inputs.by_name(seen, plan.columns)
+        earlier = None if seen is None else source_of(scan_as(known, plan.schema), None, None, key)
         held = None if validation is None else validation_of(validation, y, key, self._inputs)
         declared = replace(self._declared(y, sample_weight, groups), key=key)
         how = (backend_for(self.device), progress_for(progress), self.memory)
@@ -215,7 +216,7 @@ class Pipeline(FittedPipeline):
         how = (backend_for(self.device), progress_for(progress), self.memory)
         carried = keeping(keep_state)
         outcome = run_fit(declared, source, held, *how, transform=transform, carried=carried)
-        state = KeptState() if carried is None else kept_of(declared, carried, source, outcome.fit)
+        state = KeptState() if carried is None else kept_of(declared, carried, source, outcome)
         self._keep(outcome.fit, inputs, state)
         self.report_: Report = outcome.report
         return outcome.rows

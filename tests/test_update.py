@@ -116,6 +116,11 @@ def test_a_loaded_pipeline_says_which_columns_it_must_read_again(files, tmp_path
     same(loaded, pipeline(*more).fit(files), table(77))
     with pytest.raises(ParameterError, match="seen= lists 60 rows, and the fit saw 240"):
         gp.load(tmp_path / "a.gpp").update(files[4], seen=files[0])
+    train = gp.scan(files[:4]).split(test=0.25)[0]
+    pipeline(*more).fit(train, keep_state=True).save(tmp_path / "b.gpp")
+    with pytest.raises(ParameterError, match="with its filters and splits"):  # all rows are not those of the fit
+        gp.load(tmp_path / "b.gpp").update(files[4], seen=files[:4])
+    gp.load(tmp_path / "b.gpp").update(files[4], seen=train)
 
 
 def test_a_model_is_trained_anew_on_all_rows(files):

@@ -31,12 +31,14 @@ class Kept:
         states: those of the first scan over all rows so far, in the order of the plan.
         labels: what each is of, to be compared with the plan it goes on with.
         listed: how many rows all sources so far listed: the position of the next one.
+        rows: how many of those were taken in: filters and splits drop some.
         exact: whether quantiles keep all values, so that no row has to be read again for them.
     """
 
     states: Sequence[State]
     labels: Sequence[str]
     listed: int
+    rows: int
     exact: bool = False
 
 
@@ -55,6 +57,7 @@ def write(path: str | os.PathLike[str], kept: Kept, state_digest: str, *, overwr
         "labels": list(kept.labels),
         "states": shapes,
         "listed": kept.listed,
+        "rows": kept.rows,
         "exact": kept.exact,
     }
     artifact.write(path, document=document, arrays={"states": arrays} if arrays else {}, overwrite=overwrite)
@@ -102,15 +105,15 @@ def read(path: str | os.PathLike[str], state_digest: str) -> Kept:
 
 
 def _kept(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Kept:
-    labels, listed, exact = document["labels"], document["listed"], document["exact"]
+    labels, listed, rows, exact = (document[name] for name in ("labels", "listed", "rows", "exact"))
     if not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
         raise ValueError("labels that are no text")
-    if type(listed) is not int or listed < 0 or not isinstance(exact, bool):
+    if type(listed) is not int or type(rows) is not int or not 0 <= rows <= listed or not isinstance(exact, bool):
         raise ValueError("a number of rows, or a flag, that is none")
     states = [_get(arrays, str(number), shape) for number, shape in enumerate(document["states"])]
     if len(states) != len(labels):
         raise ValueError(f"{len(states)} states and {len(labels)} labels")
-    return Kept(states, labels, listed, exact)
+    return Kept(states, labels, listed, rows, exact)
 
 
 def _get(arrays: Mapping[str, Any], name: str, shape: Mapping[str, Any]) -> State:

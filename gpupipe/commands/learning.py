@@ -54,6 +54,7 @@ def add_update(commands: Any) -> None:
     command.add_argument(
         "--seen", metavar="DATA", nargs="+", help="the earlier rows, where some of their columns must be read again"
     )
+    add_split(command, "the earlier rows are those that `fit --split` with this share and --seed learned from")
     command.add_argument(
         "--pipeline", metavar="FILE.py[:NAME]", help="your file, for its model: it is trained anew, on all rows"
     )
@@ -70,6 +71,9 @@ def _update(arguments: argparse.Namespace) -> None:
     out = arguments.out or arguments.artifact
     if arguments.out is not None and Path(out).exists():
         raise ArtifactExistsError(f"{out} is there already. Choose another --out, or leave it out to replace ARTIFACT.")
-    pipeline.update(arguments.data, seen=arguments.seen, progress=not arguments.quiet)
+    seen = None if arguments.seen is None else pipeline.scan(arguments.seen, target=True)
+    if seen is not None and arguments.split is not None:
+        seen = seen.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)[0]
+    pipeline.update(arguments.data, seen=seen, progress=not arguments.quiet)
     pipeline.save(out, overwrite=arguments.out is None)
     print(f"{counted(pipeline.report_.rows, 'row')} read, saved to {out}")

@@ -56,9 +56,10 @@ class Carried:
                 both.append(merge([old, new]))
         return both
 
-    def kept(self, listed: int) -> Kept:
-        """What to keep for the next rows; `listed` is how many there were so far."""
-        return Kept(self._states, self._labels, listed, self.exact)
+    def kept(self, listed: int, rows: int) -> Kept:
+        """What to keep for the next rows; `listed` is how many there were now, `rows` how many were taken in."""
+        before = (0, 0) if self._before is None else (self._before.listed, self._before.rows)
+        return Kept(self._states, self._labels, before[0] + listed, before[1] + rows, self.exact)
 
 
 def _label(intake: Intake) -> str:

@@ -157,6 +157,10 @@ class Rows:
         known = [self._heights[index] for index in range(self.n_partitions) if index in self._heights]
         return known if len(known) == self.n_partitions else None
 
+    def rows_from(self, first: int) -> int:
+        """How many rows the frames of the partitions from the `first` on had, once they were read."""
+        return sum(height for index, height in self._heights.items() if index >= first)
+
     def placed(self, index: int, frame: Frame) -> AbstractContextManager[None]:
         """Errors of data inside say where in the source the row of a partition's frame stands."""
         return self.source.partitions[index].placed(frame)

@@ -79,11 +79,11 @@ def keeping(keep_state: Any) -> Carried | None:
     return Carried(exact=keep_state == "values") if keep_state else None
 
 
-def kept_of(declared: Declared, carried: Carried, source: Source, fit: Fit) -> KeptState:
+def kept_of(declared: Declared, carried: Carried, source: Source, outcome: Outcome) -> KeptState:
     """What to keep of a fit: its states, and the source where an update would read some of it again."""
-    listed = source.n_rows or 0
+    fit = outcome.fit
     again = read_again(planned(declared, fit.features.plan.schema, carried), trains=fit.model is not None)
-    return KeptState(carried.kept(listed), source if again else None)
+    return KeptState(carried.kept(source.n_rows or 0, outcome.rows.rows_from(0)), source if again else None)
 
 
 def run_update(
@@ -118,8 +118,8 @@ def run_update(
     outcome = run_fit(declared, rows, validation, *how, carried=carried)
     seen = outcome.fit.seen if fit.seen is None or outcome.fit.seen is None else merged(fit.seen, outcome.fit.seen)
     outcome = replace(outcome, fit=replace(outcome.fit, seen=seen, probe=fit.probe))
-    listed = kept.listed + (new.n_rows or 0)
-    return outcome, KeptState(carried.kept(listed), rows if again else None)
+    now = carried.kept(new.n_rows or 0, outcome.rows.rows_from(carried.first))
+    return outcome, KeptState(now, rows if again else None)
 
 
 def read_again(plan: Plan, *, trains: bool) -> list[str]:
@@ -134,11 +134,12 @@ def _known(earlier: Source | None, kept: Kept, again: Sequence[str]) -> Source:
             f"This update must read {named} of the earlier rows again. Give them as seen=…, listed as the fit listed "
             "them. (For quantiles, keep_state='values' keeps what they need.)"
         )
-    if earlier.n_rows != kept.listed:
-        raise ParameterError(
-            f"seen= lists {counted(earlier.n_rows or 0, 'row')}, and the fit saw {kept.listed:,}. Give all of the "
-            "earlier rows, in the order of the fit, and no other."
-        )
+    for what, found, wanted in (("lists", earlier.n_rows or 0, kept.listed), ("holds", earlier.count(), kept.rows)):
+        if found != wanted:
+            raise ParameterError(
+                f"seen= {what} {counted(found, 'row')}, and the fit saw {wanted:,}. Give all of the earlier rows, in "
+                "the order of the fit, with its filters and splits, and no other."
+            )
     return earlier
 
 
