@@ -52,8 +52,11 @@ def transformed_by(seen: Provenance, found: Table, source: Source, X: Any) -> Ta
 
 def _marks(seen: Provenance, source: Source, X: Any) -> Marks | None:
     """At once where nothing need be read for it, as the data may be gone soon; else when somebody asks."""
-    if memory_of(source) is None:
+    memory = memory_of(source)
+    if memory is None:
         return lambda: rows_marked(seen, source)
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        memory.made_of(X)
     if not source._steps and not any(part.steps for part in seen.parts):
         marked = rows_marked(seen, source)
         return (lambda: marked) if marked.any() else None

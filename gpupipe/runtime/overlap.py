@@ -7,6 +7,7 @@ a source shares places with the fit's, and not even then where one split tells t
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -24,7 +25,8 @@ from gpupipe.sources.partition import Comparison, Listing, Partition, Reading
 from gpupipe.sources.source import Source
 from gpupipe.sources.steps import Identify, Split, Step
 
-_COMPARED = 16  # columns by which a table is known again
+_COMPARED = 8  # columns by which a table is known again
+_FEW = 64  # pairs of stretches that are looked at one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +131,31 @@ def _scanned_again(part: Seen, memory: Memory) -> list[Stretch]:
     if not part.columns or not all(place.is_alive for place in part.columns.values()):
         return []
     (listed,) = part.tables.values()
-    here = memory.places(list(part.columns)[:_COMPARED])
-    matches = [[] if place is None else in_both(place, part.columns[name]) for name, place in here.items()]
-    if any(match != matches[0] for match in matches):
+    first, *others = list(part.columns)[:_COMPARED]
+    matches = _matched(part, memory, [first])[0]
+    if not matches or any(match != matches for match in _matched(part, memory, others)):
         return []
-    inside = [shared(Stretch(match.positions, match.rows), rows) for match in matches[0] for rows in listed]
+    inside = [shared(Stretch(match.positions, match.rows), rows) for match in matches for rows in listed]
     return [match for match in inside if match is not None]
+
+
+def _matched(part: Seen, memory: Memory, names: Sequence[str]) -> list[list[Stretch]]:
+    """For each of the columns that are worth the time, the rows of it that stand where rows of the fit's stood."""
+    here = memory.places(names)
+    return [[] if place is None else in_both(place, part.columns[name]) for name, place in here.items()]
 
 
 def in_both(here: Located, there: Located) -> list[Stretch]:
     """Rows of one column in memory that are rows of another."""
-    if not there.stretches:
-        return []
-    low, high = (np.array([end(s.rows[0], s.rows[-1]) for s in there.stretches], float) for end in (min, max))
-    found = []
-    for one in here.stretches:
-        near = (low <= max(one.rows[0], one.rows[-1])) & (high >= min(one.rows[0], one.rows[-1]))
-        matches = (shared(one, there.stretches[at]) for at in np.flatnonzero(near))
-        found += [match for match in matches if match is not None]
-    return together(found)
+    if len(here.stretches) * len(there.stretches) <= _FEW:
+        pairs = list(product(here.stretches, there.stretches))
+    else:
+        low, high = (np.array([end(s.rows[0], s.rows[-1]) for s in there.stretches], float) for end in (min, max))
+        pairs = []
+        for one in here.stretches:
+            near = (low <= max(one.rows[0], one.rows[-1])) & (high >= min(one.rows[0], one.rows[-1]))
+            pairs += [(one, there.stretches[at]) for at in np.flatnonzero(near)]
+    return together(match for one, other in pairs if (match := shared(one, other)) is not None)
 
 
 # -- what the fit's steps chose ---------------------------------------------------------------------------

@@ -57,13 +57,16 @@ class Memory:
         if _gone in self._columns.values():  # a list: what is made of it stands elsewhere each time
             self._columns = {}
         self._objects = {name: id(values) for name, values in (*given.items(), *beside.items())}
-        views = {name: values for name, values in given.items() if _is_view(values)}  # gone before their memory is
-        self._beside = {name: located(values) for name, values in (*views.items(), *beside.items())}
+        self._beside = {name: located(values) for name, values in beside.items()}
 
     @property
     def data(self) -> Any:
         """What was given, if it is still there."""
         return self._data()
+
+    def made_of(self, array: Values) -> None:
+        """Say which array the columns x0, x1, … are of that were given one by one."""
+        self._data, self._columns = _weak(array), {}
 
     def held_by(self, tables: Sequence[pa.Table]) -> None:
         """Say which tables, one below the other, hold what was made of the data: they may outlive what was given."""
@@ -139,10 +142,6 @@ def _weak(data: Any) -> Callable[[], Any]:
         return weakref.ref(data)
     except TypeError:
         return _gone
-
-
-def _is_view(values: Any) -> bool:
-    return isinstance(values, np.ndarray) and values.base is not None
 
 
 def _package(data: Any) -> str:
