@@ -329,6 +329,30 @@ def device_gpu(device, folder):
 
 @bad_input(
     "unknown options",
+    "`memory='4G'`",
+    told=PLANNING,
+    error=ParameterError,
+    message="memory='4G' is no amount of memory. Write '4GiB' (by 1024) or '4GB' (by 1000).",
+    backends=False,
+)
+def memory_without_a_unit(device, folder):
+    plan(device, age, memory="4G")
+
+
+@bad_input(
+    "unknown options",
+    "`memory=-1`",
+    told=PLANNING,
+    error=ParameterError,
+    message="memory=-1 is no amount of memory. Give a number of bytes, or text such as '4GiB' or '500MB'.",
+    backends=False,
+)
+def memory_below_zero(device, folder):
+    plan(device, age, memory=-1)
+
+
+@bad_input(
+    "unknown options",
     "`set_output(transform='panda')`",
     told=WRITING,
     error=ParameterError,
