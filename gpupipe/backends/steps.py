@@ -6,10 +6,9 @@ from math import isfinite
 
 import numpy as np
 
-from gpupipe.backends.exact import scaled
 from gpupipe.backends.finish import FINISH, interpolated, order_statistics
 from gpupipe.backends.late import Waiting
-from gpupipe.backends.rational import ExactMoments, exact_moments, number, rounded, rounded_root, total_of
+from gpupipe.backends.rational import exact_moments, rounded, rounded_root, total_of
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.info import Info
@@ -59,11 +58,11 @@ class Steps:
         valid = [other.valid for _, _, other in self._steps if other is not None and other.valid is not None]
         return np.logical_and.reduce([np.ones(self._size, bool), *valid])
 
-    def affine(self, group: int) -> Affine:
-        """What all steps together do to a value of a group, exactly."""
+    def affine(self) -> Affine:
+        """What all steps together do to a value, exactly: of all rows in one group."""
         a, b = Fraction(1), Fraction(0)
         for node, at, other in self._steps:
-            by = Fraction(0) if other is None else Fraction(other.values[group].item())
+            by = Fraction(0) if other is None else Fraction(other.values[0].item())
             a, b = _AFFINE[node.op](a, b, by, at)
         return a, b
 
@@ -137,21 +136,17 @@ def _by_sums(op: str, state: State, node: Node, dtype: DType, steps: Steps) -> C
     """Exact, and rounded once: the sums of a x + b come from those of x."""
     needed = {"sum": 0, "mean": 1}.get(op, node.get("ddof", 0) + 1)
     valid = steps.known & (state.arrays["n"] >= needed)
-    values = np.zeros(state.n_groups, dtype.storage)
-    for group in np.flatnonzero(valid).tolist():
-        if op == "sum":
-            values[group] = _sum(state, group, steps.affine(group), dtype)
-        else:
-            values[group] = _moment(op, node, exact_moments(state, group), steps.affine(group))
-    return Column(dtype, values, None if valid.all() else valid)
+    if not valid[0]:
+        return Column(dtype, np.zeros(1, dtype.storage), valid)
+    value = _sum(state, dtype, *steps.affine()) if op == "sum" else _moment(op, node, state, *steps.affine())
+    return Column(dtype, np.array([value], dtype.storage))
 
 
-def _sum(state: State, group: int, affine: Affine, dtype: DType) -> float | int:
-    a, b = affine
-    if "infinite" in state.arrays and state.arrays["infinite"][group].any():
+def _sum(state: State, dtype: DType, a: Fraction, b: Fraction) -> float | int:
+    if "infinite" in state.arrays and state.arrays["infinite"].any():
         raise NonFiniteError("an infinite value has no place in a sum that steps are taken with. Clip it before.")
-    whole, exponent = number(total_of(state), group)
-    value = a * scaled(whole, exponent) + b * int(state.arrays["n"][group])
+    (total,) = total_of(state).fractions()
+    value = a * total + b * int(state.arrays["n"][0])
     if dtype != Int64:
         return _within_float64(rounded(value))
     if not -(2**63) <= value < 2**63:
@@ -159,8 +154,8 @@ def _sum(state: State, group: int, affine: Affine, dtype: DType) -> float | int:
     return int(value)
 
 
-def _moment(op: str, node: Node, moments: ExactMoments, affine: Affine) -> float:
-    a, b = affine
+def _moment(op: str, node: Node, state: State, a: Fraction, b: Fraction) -> float:
+    moments = exact_moments(state)
     if op == "mean":
         return _within_float64(rounded(a * moments.mean() + b))
     spread = a * a * moments.var(node["ddof"])

@@ -96,8 +96,8 @@ class Folding:
             return False
         if late.suffix is None:
             return True
-        if node.op in BY_SUMS:
-            return is_affine(late.suffix, self._info)
+        if node.op in BY_SUMS:  # by group it would be rational numbers for each of them: a further scan takes less time
+            return not keyed and is_affine(late.suffix, self._info)
         if node.op in BY_ORDER:
             partial = ranked and any(step.op in _PARTIAL for step, _ in steps_of(late.suffix))
             return is_monotone(late.suffix) and not partial

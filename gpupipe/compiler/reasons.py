@@ -81,6 +81,8 @@ class _Reasons:
         suffix = found[1].suffix
         if suffix is None:
             return f"the {node.op} could be any of many values, one for each group of rows that is filled"
+        if keys and node.op in BY_SUMS and is_affine(suffix, self._info):
+            return "steps are taken with the sums of all rows, not with those of each group"
         step = called(_first_unfit(node.op, suffix, self._info))
         if node.op in BY_SUMS:
             return f"the {node.op} after {step} does not follow from the sums before it"

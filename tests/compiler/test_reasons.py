@@ -29,6 +29,8 @@ FORCED = {
                                 "the median could be any of many values, one for each group of rows that is filled"),
     "steps by group": (x.standardize_over("c").mean(), "x.standardize_over('c')", "x.mean().over(c)",
                        "it is no step that is the same for all rows ((x - x.mean().over(c)))"),
+    "steps under a mean by group": ((x - x.max()).mean().over("c"), "(x - x.max().over(c))", "x.max().over(c)",
+                                    "steps are taken with the sums of all rows, not with those of each group"),
     "out of fold": (c.target_mean().standardize(), "c.target_mean()", "target().sum(folds=5).over(c)",
                     "a row's value comes from the folds it is not in"),
     "wide": (c.one_hot().standardize(), "c.one_hot()",
