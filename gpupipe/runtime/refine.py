@@ -35,7 +35,7 @@ def refined(
     """The merged states of a scan with nothing left open: those of kind ``order`` become states of values.
 
     Each is exact at the ranks that its slots ask for, of all rows and of what each fold trains with, and holds one
-    entry for all values between two such. Usually that takes one trip; of many rows close together, up to four more.
+    entry for all values between two such. Usually that takes one trip; of many rows close together, a few more.
 
     Args:
         trip: goes over the rows again; one for all columns at a time.

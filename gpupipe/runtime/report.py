@@ -18,7 +18,7 @@ class Report:
         source_reads: how often the source was read; more than once only as `read_again` says.
         refinements: further trips over the columns of medians and quantiles alone; no scans. A scan counts their values
             in bins; a trip takes in what lies in the bins that hold a wanted rank, usually a few rows in a hundred. One
-            trip serves all columns; up to four more where very many rows lie close together; none where every bin
+            trip serves all columns; a few more follow where very many rows lie close together; none where every bin
             holds one value (small whole numbers).
         bytes_read: bytes of the columns read, as stored.
         peak_bytes: the process's peak resident memory.
