@@ -10,6 +10,7 @@ from gpupipe.expr.node import show
 from gpupipe.models.estimators import describe
 from gpupipe.runtime.dealing import Dealing
 from gpupipe.runtime.fit import Declared
+from gpupipe.runtime.twins import refuse_target_elsewhere
 from gpupipe.sources.source import Source
 
 
@@ -23,6 +24,7 @@ def checked_plan(declared: Declared, source: Source, asked: Dealing) -> Plan:
     if isinstance(asked.folds, str):  # no feature: nothing of the kind is known of later rows
         declared = replace(declared, aside=(*declared.aside, asked.folds))
     plan = declared.plan(source.schema)
+    refuse_target_elsewhere(plan, declared.target, source)
     row = describe(declared.model)
     if asked.stratify is True and (declared.task != TASKS[0] or plan.target_names is not None):
         raise ParameterError(

@@ -1,0 +1,121 @@
+"""What a scan by folds gives each fold is what a fit on a source without the fold's rows gives."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from folds import only
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import TARGETS, drawn_tables, feature_lists
+
+import gpupipe as gp
+from gpupipe.artifact.pipeline import Fit
+from gpupipe.backends.backend import backend_for
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.backends.states.folds import ByFold
+from gpupipe.backends.states.gathering import gather, merge, outside_fold
+from gpupipe.backends.states.kinds import KINDS
+from gpupipe.backends.states.state import State, groups_of
+from gpupipe.columns import Column
+from gpupipe.compiler.expand import flatten
+from gpupipe.errors import GpupipeError
+from gpupipe.expr.expr import as_column
+from gpupipe.kernels.reference.hashing import counter_uniform
+from gpupipe.runtime.dealing import Dealing, deal
+from gpupipe.runtime.execute import workers
+from gpupipe.runtime.fit import Declared, run_fit
+from gpupipe.runtime.fold_scans import ScansByFold
+from gpupipe.runtime.folds import DEALT
+from gpupipe.runtime.progress import Silent
+from gpupipe.runtime.rows import Rows
+from gpupipe.schema import Float64, Int64
+
+CPU = backend_for("cpu")
+QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FOLDS = 3
+outcomes: Counter[str] = Counter()
+
+
+def digests(declared: Declared, source: gp.Source) -> list[str]:
+    """The digest of what each of three folds learns from a scan by folds."""
+    plan = declared.plan(source.schema)
+    with Rows(source, plan.fit_columns) as rows, workers(1) as pool:
+        folds = deal(Dealing(FOLDS), rows, None, "", pool, Silent())
+        fitted, _ = ScansByFold(plan, rows, CPU, pool, Silent()).learned(folds)
+    each = [FittedFeatures(plan, one, CPU) for one in fitted]
+    return [Fit(one, None, declared.target, None, declared.task, None, {}).digest() for one in each]
+
+
+def fits(declared: Declared, source: gp.Source) -> list[str]:
+    """The digests of fits on the rows outside each fold."""
+    places = np.arange(source.n_rows or 0)
+    fold = counter_uniform(0, DEALT, places) % np.uint64(FOLDS)
+    sources = [only(source, places[fold != number]) for number in range(FOLDS)]
+    return [run_fit(declared, rows, None, CPU, Silent()).fit.digest() for rows in sources]
+
+
+def attempt(function: Any, *args: Any) -> Any:
+    try:
+        return function(*args)
+    except GpupipeError as error:
+        return type(error).__name__
+
+
+def check(drawn: Any, features: Any, target: str, partitions: int) -> None:
+    source = gp.scan(drawn.table, partitions=partitions)
+    declared = Declared(flatten(features), as_column(target), None, None, None)
+    expected, found = attempt(fits, declared, source), attempt(digests, declared, source)
+    outcomes["refused" if isinstance(expected, str) else "one by one" if isinstance(found, str) else "compared"] += 1
+    if isinstance(expected, str):
+        assert isinstance(found, str)
+    elif not isinstance(found, str):  # a value that no fold but one is to see may be refused for all
+        assert found == expected
+
+
+@settings(QUICK)
+@given(drawn_tables(), feature_lists(), st.sampled_from(TARGETS), st.integers(1, 4))
+def test_random_pipelines_by_folds(drawn, features, target, partitions):
+    check(drawn, features, target, partitions)
+
+
+def test_most_of_them_were_compared():
+    assert outcomes["compared"] > sum(outcomes.values()) / 2 or not outcomes
+    assert outcomes["one by one"] <= sum(outcomes.values()) / 20
+
+
+@pytest.mark.slow
+@settings(QUICK, max_examples=1500, derandomize=False)
+@given(drawn_tables(), feature_lists(most=6, depth=3), st.sampled_from(TARGETS), st.integers(1, 4))
+def test_many_random_pipelines_by_folds(drawn, features, target, partitions):
+    check(drawn, features, target, partitions)
+
+
+def arrays(state: State) -> list[list[Any]]:
+    """All of a state as lists."""
+    found = [key.values.tolist() for key in state.keys] + [state.rows.tolist()]
+    found += [array.tolist() for _, array in sorted(state.arrays.items())]
+    if state.entries is not None:
+        found += [np.asarray(state.entries.values.values).tolist(), state.entries.groups.tolist()]
+        found += [state.entries.counts.tolist()]
+    return found
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_state_of_some_folds_is_that_of_their_rows(kind, keyed):
+    rng = np.random.default_rng(0)
+    n, parts = 300, []
+    values = Column(Float64, rng.normal(size=n).round(1), rng.random(n) < 0.9)
+    key, fold = Column(Int64, rng.integers(0, 40, n)), Column(Int64, rng.integers(0, 5, n))
+    keys = [key] if keyed else []
+    for rows in np.array_split(np.arange(n), 4):
+        by = groups_of([each.take(rows) for each in (*keys, fold)], len(rows))
+        parts.append(gather(kind, values.take(rows), by))
+    whole = merge(parts)
+    for folds in ({0, 1, 2, 3}, {2}, {0, 4}, set(range(5))):
+        rows = np.flatnonzero(np.isin(fold.values, list(folds)))
+        by = groups_of([each.take(rows) for each in keys], len(rows))
+        assert arrays(ByFold(whole).among(folds)) == arrays(gather(kind, values.take(rows), by))
+    assert arrays(ByFold(whole).among({0, 1, 3, 4})) == arrays(outside_fold(whole, 2))
