@@ -5,8 +5,9 @@ partition it came from. Buckets are merged and finished one after the other; nob
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from gpupipe.schema import Int64
 from gpupipe.storage import failing, scratch_folder
 
 BUCKETS = 64
+_Place = tuple[str, int, int, int | None]
+_ROWS, _GROUPS, _COUNTS = "rows of groups", "groups of entries", "counts of entries"
 
 
 def nbytes(state: State) -> int:
@@ -41,16 +44,30 @@ class _Chunk:
     """Rows of a state, in a scratch file.
 
     Attributes:
-        names: of the arrays.
-        keys, arrays: those and the number of rows; `entries`: values, groups and counts, if the state has them.
+        keys: the groups' keys.
+        arrays: the number of rows and the kind's arrays.
+        values, counted: of a state with entries: those, their groups and their counts.
         groups: for a state whose entries are scattered, and not its groups: those, in memory.
     """
 
-    names: tuple[str, ...]
     keys: list[Spilled]
-    arrays: list[Spilled]
-    entries: list[Spilled]
+    arrays: "_Packed"
+    values: list[Spilled]
+    counted: "_Packed"
     groups: State | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Packed:
+    """Arrays of equal length, those of one type side by side in one column: fewer, larger pieces are written.
+
+    Attributes:
+        places: for each array its name, the number of its column, its first row there, and how many it takes; None:
+            it has one dimension.
+    """
+
+    columns: list[Spilled]
+    places: tuple[_Place, ...]
 
 
 @dataclass(eq=False)
@@ -111,13 +128,13 @@ class Scattered:
             chosen = order[edges[bucket] : edges[bucket + 1]]
             if not len(chosen):
                 continue
-            found: list[Column] = []
+            arrays = {name: array[chosen] for name, array in {_ROWS: state.rows, **state.arrays}.items()}
+            keys, values, counted = [key.take(chosen) for key in state.keys], None, {}
             if entries is not None:
                 rows = by_group[bounds[bucket] : bounds[bucket + 1]]
-                found = [entries.values.take(rows), _held(moved[rows] - edges[bucket]), _held(entries.counts[rows])]
-            names = tuple(state.arrays)
-            arrays = [_held(state.rows[chosen]), *(_held(array[chosen]) for array in state.arrays.values())]
-            self._write(bucket, names, [key.take(chosen) for key in state.keys], arrays, found)
+                values = entries.values.take(rows)
+                counted = {_GROUPS: moved[rows] - edges[bucket], _COUNTS: entries.counts[rows]}
+            self._write(bucket, keys, arrays, values, counted)
 
     def _add_entries(self, state: State) -> None:
         entries = state.entries
@@ -128,51 +145,70 @@ class Scattered:
             # The numbers of rows are counted once, not in every bucket.
             counted = state.rows if bucket == 0 else np.zeros_like(state.rows)
             if bucket == 0 or len(rows):
-                found = [entries.values.take(rows), _held(entries.groups[rows]), _held(entries.counts[rows])]
-                self._write(bucket, (), [], [], found, State(state.kind, state.keys, counted, {}))
+                found = {_GROUPS: entries.groups[rows], _COUNTS: entries.counts[rows]}
+                groups = State(state.kind, state.keys, counted, {})
+                self._write(bucket, [], {}, entries.values.take(rows), found, groups)
 
     def _write(
         self,
         bucket: int,
-        names: tuple[str, ...],
         keys: list[Column],
-        arrays: list[Column],
-        entries: list[Column],
+        arrays: dict[str, Values],
+        values: Column | None,
+        counted: dict[str, Values],
         groups: State | None = None,
     ) -> None:
-        written = self.spill.write([*(_plain(key) for key in keys), *arrays, *map(_plain, entries)])
-        edge = len(keys) + len(arrays)
-        chunk = _Chunk(names, written[: len(keys)], written[len(keys) : edge], written[edge:], groups)
+        blocks, places = _packed(arrays)
+        more, others = _packed(counted)
+        listed = [] if values is None else [values]
+        written = iter(self.spill.write([*map(_without_dictionary, (*keys, *listed)), *blocks, *more]))
+        chunk = _Chunk(
+            keys=[next(written) for _ in keys],
+            values=[next(written) for _ in listed],
+            arrays=_Packed([next(written) for _ in blocks], places),
+            counted=_Packed(list(written), others),
+            groups=groups,
+        )
         self._buckets[bucket].append(chunk)
 
     # -- reading ------------------------------------------------------------------------------------------
     def _read(self, chunk: _Chunk) -> State:
         with _told("read"):
-            keys, arrays, entries = (
-                [self.spill.read(part) for part in parts] for parts in (chunk.keys, chunk.arrays, chunk.entries)
-            )
-        found = None
-        if entries:
-            values, groups, counts = entries
-            found = Entries(values, groups.values, counts.values, in_order=False)
+            keys, values = ([self.spill.read(part) for part in parts] for parts in (chunk.keys, chunk.values))
+            arrays, counted = self._unpacked(chunk.arrays), self._unpacked(chunk.counted)
+        entries = Entries(values[0], counted[_GROUPS], counted[_COUNTS], in_order=False) if values else None
         if chunk.groups is not None:
             known = chunk.groups
-            return State(known.kind, known.keys, known.rows, {}, found)
-        rows, *others = (np.ascontiguousarray(array.values.T) for array in arrays)
-        return State(self.kind, keys, rows, dict(zip(chunk.names, others, strict=True)), found)
+            return State(known.kind, known.keys, known.rows, {}, entries)
+        return State(self.kind, keys, arrays.pop(_ROWS), arrays, entries)
+
+    def _unpacked(self, packed: _Packed) -> dict[str, Values]:
+        blocks = [self.spill.read(column).values for column in packed.columns]
+        found = {}
+        for name, number, first, width in packed.places:
+            block = blocks[number]
+            found[name] = block[first] if width is None else np.ascontiguousarray(block[first : first + width].T)
+        return found
 
 
-def _told(what: str) -> "failing":  # type: ignore[valid-type]
-    return failing(f"Statistics of too many groups for memory could not be {what}", Path(scratch_folder()))
+def _told(what: str) -> AbstractContextManager[None]:
+    return failing(f"Statistics of too many groups for memory could not be {what}", scratch_folder())
 
 
-def _held(values: Values) -> Column:
-    """An array of rows as a column; of several columns as a wide one."""
-    return Column(Int64, np.ascontiguousarray(values.T))
+def _packed(arrays: dict[str, Values]) -> tuple[list[Column], tuple[_Place, ...]]:
+    """Arrays of equal length as columns to write, and where in them each one stands."""
+    blocks: dict[np.dtype[Any], list[Values]] = {}
+    places = []
+    for name, array in arrays.items():
+        block = blocks.setdefault(array.dtype, [])
+        number, first = list(blocks).index(array.dtype), sum(len(rows) for rows in block)
+        places.append((name, number, first, None if array.ndim == 1 else array.shape[1]))
+        block.append(array[np.newaxis] if array.ndim == 1 else array.T)
+    return [Column(Int64, np.concatenate(block)) for block in blocks.values()], tuple(places)
 
 
-def _plain(column: Column) -> Column:
-    """Text without a dictionary, which may hold more than these rows."""
+def _without_dictionary(column: Column) -> Column:
+    """Text by itself: a dictionary may hold more than these rows."""
     if not column.is_dictionary:
         return column
     return Column(column.dtype, column.values.dictionary_decode(), column.valid)
