@@ -439,7 +439,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a null fold": ({"data": HOLES, "folds": "hole"}, FoldsError, NULL.format("folds")),
     "a null class": ({"data": HOLES, "stratify": "hole"}, FoldsError, NULL.format("stratify")),
     "a rare class": ({"data": RARE, "stratify": "rare"}, FoldsError, "class 'rare' has 3 rows, and there are 5 folds"),
-    "many folds": ({"data": TABLE.slice(0, 8), "folds": 8}, FoldsError, "of 8 has no row to be judged on: there are 8"),
+    "many folds": ({"data": TABLE.slice(0, 8), "folds": 8}, FoldsError, "of 8 has no row to be judged on, of 8 rows"),
     "few groups": ({"data": RARE, "groups": "rare"}, FoldsError, "has no row to be judged on"),
     "few times": ({"data": HALVES, "time": "half"}, FoldsError, "time='half' has 2 distinct values in 400 rows, too"),
     "few folds": ({"data": RARE.filter(pa.compute.equal(RARE["rare"], "rare")), "folds": "rare"}, FoldsError,

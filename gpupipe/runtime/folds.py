@@ -103,9 +103,9 @@ class Folds:
                 if not sum(self.counts(rows, cells)):
                     total = sum(self.counts(rows, self.training | fold.tests))
                     raise FoldsError(
-                        f"Fold {fold.name!r} of {len(self)} has no row {what}: there are {counted(total, 'row')}, and "
-                        "a hash of each one's place, key or group deals them. Ask for fewer folds=, give another "
-                        "seed=, or stratify=, which deals equal shares."
+                        f"Fold {fold.name!r} of {len(self)} has no row {what}, of {counted(total, 'row')} in all: a "
+                        "hash of each one's place, key or group deals them. Ask for fewer folds=, give another seed=, "
+                        "or stratify=, which deals equal shares."
                     )
 
 
