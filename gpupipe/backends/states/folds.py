@@ -37,4 +37,10 @@ class ByFold:
         seen[self._group[chosen]] = True
         kept = np.flatnonzero(seen)
         place: Values = np.cumsum(seen) - 1
-        return regroup(self._state, [key.take(kept) for key in self._keys], place[self._group], chosen)
+        return regroup(self._state, [_taken(key, kept) for key in self._keys], place[self._group], chosen)
+
+
+def _taken(key: Column, rows: Values) -> Column:
+    """The keys of these groups; with nulls only where there are some, as rows that have none would say."""
+    found = key.take(rows)
+    return Column(found.dtype, found.values) if found.valid is not None and found.valid.all() else found
