@@ -9,7 +9,7 @@
     │   ├── ArgumentError             (TypeError)        a parameter that is not there, or one that is missing
     │   ├── UnknownNameError          (AttributeError)   a method, or a name of gpupipe, that is not there
     │   ├── TraceError     (TypeError, ValueError)        a user function that cannot be turned into an expression
-    │   ├── LeakageError              (ValueError)       a feature that would see the target
+    │   ├── LeakageError              (ValueError)       a feature that would see the target, or rows seen in the fit
     │   └── NullableFeatureError      (ValueError)       a feature with nulls before a model that refuses them
     ├── DataError                     a value or a file is not what the plan needs
     │   ├── SourceNotFoundError       (FileNotFoundError) no file matches
@@ -98,7 +98,7 @@ class TraceError(PlanError, TypeError, ValueError):
 
 
 class LeakageError(PlanError, ValueError):
-    """A feature would see the target."""
+    """A feature would see the target; or rows to judge by, or to go on with, were seen in the fit (once read)."""
 
 
 class NullableFeatureError(PlanError, ValueError):

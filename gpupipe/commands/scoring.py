@@ -25,6 +25,7 @@ def add_evaluate(commands: Any) -> None:
     add_split(command, "only the rows that `fit --split` with this share and --seed held out of this data")
     command.add_argument("--by", metavar="COLUMN", action="append", help="also by slice of a column; repeatable")
     command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--allow-overlap", action="store_true", help="judge by rows of the fit too, and tell how many")
     command.set_defaults(run=_evaluate)
 
 
@@ -34,7 +35,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     rows = pipeline.scan(arguments.data, target=True)
     if arguments.split is not None:
         rows = rows.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)[1]
-    evaluation = pipeline.evaluate(rows, by=arguments.by or ())
+    evaluation = pipeline.evaluate(rows, by=arguments.by or (), allow_overlap=arguments.allow_overlap)
     print(json.dumps(evaluation.to_dict(), indent=2) if arguments.json else evaluation)
 
 

@@ -59,6 +59,9 @@ ROWS = [
     "a traced function that branches on data",
     "two features of one name",
     "a feature that refers to the target",
+    "the target under another name",
+    "rows that the fit has seen",
+    "a key on both sides",
     "unknown options",
     "misspelt parameters",
 ]
