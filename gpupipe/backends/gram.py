@@ -22,22 +22,21 @@ MOST_LABELS = 2_000  # of all keys together
 _LARGEST = 900  # the exponent: scaling stays within float64
 _AT_ONCE = 16 * ROWS
 _WORTH_NUMBA = 4_000_000  # values that cost NumPy as much as Numba's start
-_NOT_FINITE = (
-    "an infinite value, or NaN, stands among the values of a feature. Clip it, filter it out, or use .nan_to_null()."
-)
+_NOT_FINITE = ", which a linear model cannot learn from. Clip it, filter it out, or use .nan_to_null() and fill it."
 
 
 class Sums:
     """The sums of some rows, by cell; of one thread.
 
     Args:
-        columns: how many; `masks`: those of them that may be null, ascending.
+        shown: the columns' names in messages.
+        masks: those of them that may be null, ascending.
         keys: how many.
     """
 
-    def __init__(self, columns: int, masks: Sequence[int], keys: int) -> None:
-        self._masks = tuple(masks)
-        self._layout = Layout(np.zeros(columns, np.int64), np.zeros(columns, np.int64))
+    def __init__(self, shown: Sequence[str], masks: Sequence[int], keys: int) -> None:
+        self._shown, self._masks = shown, tuple(masks)
+        self._layout = Layout(np.zeros(len(shown), np.int64), np.zeros(len(shown), np.int64))
         self._widths = np.full(keys, 8, np.int64)
         self._cells: dict[int, Cell] = {}
 
@@ -70,7 +69,7 @@ class Sums:
                 valid[self._masks.index(number)] = column.valid[chunk]
             if not np.isfinite(row).all():
                 at = int(np.flatnonzero(~np.isfinite(row))[0])
-                raise NonFiniteError(_NOT_FINITE).at(chunk.start + at)
+                raise NonFiniteError(f"{self._shown[number]} is {row[at]}{_NOT_FINITE}").at(chunk.start + at)
         return x, valid
 
     def _chunk(self, x: Values, valid: Values, codes: Values, cells: Values, kernels: Any) -> None:
@@ -153,20 +152,20 @@ class Sums:
         return {number: self._state(cell, labels) for number, cell in self._cells.items()}
 
     def _state(self, cell: Cell, labels: Sequence[Sequence[Label]]) -> Gram:
-        layout, first = self._layout, 1 + len(self._masks)
+        layout = self._layout
         low = np.where(layout.counts > 0, layout.tops - DIGIT * layout.counts, 0)
         whole = cell.low.astype(object) + cell.high.astype(object) * (1 << HALF)
         shown = [in_order(set(each[: int(width) - 1])) for each, width in zip(labels, self._widths, strict=True)]
-        size = first + len(low)
-        cross = np.zeros((size + sum(map(len, shown)),) * 2, object)
-        cross[:size, :size] = self._collapsed(self._collapsed(whole, low).T, low)
         starts = np.cumsum(self._widths) - self._widths
         codes = [[1 + each.index(label) for label in chosen] for each, chosen in zip(labels, shown, strict=True)]
         places = [start + code for start, of_key in zip(starts, codes, strict=True) for code in of_key]
-        by_code = self._collapsed(cell.by_code[np.array(places, np.int64)].astype(np.int64).astype(object), low)
-        cross[size:, :size], cross[:size, size:] = by_code, by_code.T
-        cross[size:, size:] = self._met(cell, codes, by_code[:, 0])
-        return Gram(self._masks, low, tuple(shown), cross)
+        by_code = cell.by_code[np.array(places, np.int64)].astype(np.int64)
+        return Gram(
+            self._masks, low, tuple(shown),
+            self._collapsed(self._collapsed(whole, low).T, low),
+            self._collapsed(by_code.astype(object), low),
+            self._met(cell, codes, by_code[:, 0]),
+        )  # fmt: skip
 
     def _collapsed(self, whole: Values, low: Values) -> Values:
         """Digits, along the last axis, put together to their columns."""
@@ -179,13 +178,12 @@ class Sums:
 
     def _met(self, cell: Cell, codes: Sequence[Sequence[int]], counts: Values) -> Values:
         starts = np.cumsum([0, *map(len, codes)])
-        met, at = np.zeros((len(counts),) * 2, object), 0
-        met[np.diag_indices(len(counts))] = counts
+        met, at = np.diag(counts), 0
         for a in range(len(codes)):
             for b in range(a + 1, len(codes)):
                 size = int(self._widths[a] * self._widths[b])
                 table = cell.pairs[at : at + size].reshape(self._widths[a], self._widths[b])
-                part = table[np.ix_(codes[a], codes[b])].astype(object)
+                part = table[np.ix_(codes[a], codes[b])]
                 met[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = part
                 met[starts[b] : starts[b + 1], starts[a] : starts[a + 1]] = part.T
                 at += size
@@ -198,10 +196,12 @@ class Gatherer:
     Args:
         masks: for each column whether it may be null.
         keys: how many.
+        shown: the columns' names in messages.
     """
 
-    def __init__(self, masks: Sequence[bool], keys: int) -> None:
-        self._columns, self._masks = len(masks), tuple(np.flatnonzero(masks).tolist())
+    def __init__(self, masks: Sequence[bool], keys: int, shown: Sequence[str]) -> None:
+        self._shown = tuple(shown)
+        self._masks = tuple(np.flatnonzero(masks).tolist())
         self._labels = Labels(keys)
         self._free: list[Sums] = []
         self._lock = threading.Lock()
@@ -224,7 +224,7 @@ class Gatherer:
             codes[key] = self._labels.codes(key, column)
         with self._lock:
             self._seen += len(cells) * (len(columns) + len(keys))
-            sums = self._free.pop() if self._free else Sums(self._columns, self._masks, len(keys))
+            sums = self._free.pop() if self._free else Sums(self._shown, self._masks, len(keys))
             kernels = _kernels(self._seen)
         with ONE_THREAD:
             sums.update(columns, codes, cells, kernels)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpupipe.backends.states.gram import Moments
+from gpupipe.backends.moments import Moments
 
 Floats = NDArray[Any]
 

@@ -107,7 +107,7 @@ def target_column(plan: Plan, backend: Backend) -> Callable[[Frame], Column]:
 
     def column(frame: Frame) -> Column:
         found: Column = prepared.columns(frame)[0]
-        _refuse_null(found, node)
+        refuse_null_target(found, node)
         return found
 
     return column
@@ -146,11 +146,12 @@ def _left_out(node: Node, test: str, otherwise: str = "Correct the expression") 
 
 
 def _target(column: Column, node: Node) -> Values:
-    _refuse_null(column, node)
+    refuse_null_target(column, node)
     return labels_of(column)
 
 
-def _refuse_null(column: Column, node: Node) -> None:
+def refuse_null_target(column: Column, node: Node) -> None:
+    """Raise TargetError where the target `node` is null or NaN."""
     if column.valid is not None and column.null_count:
         raise TargetError(
             f"The target {_called(node)} is null in {column.null_count:,} of {len(column):,} rows, first in this one. "

@@ -14,8 +14,9 @@ import numpy as np
 
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.gram import Gatherer
+from gpupipe.backends.moments import NO_KEY, Feature, Indicator, Moments, Number, moments
 from gpupipe.backends.reference import evaluate_all
-from gpupipe.backends.states.gram import Gram, Indicator, Moments, Number, moments
+from gpupipe.backends.states.gram import Gram
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.covariances import Covariances, Term, covariances
@@ -23,13 +24,12 @@ from gpupipe.compiler.fitted import Fitted, plain_values
 from gpupipe.compiler.gathering import BoundScan, gathered_type
 from gpupipe.compiler.late import steps_of
 from gpupipe.compiler.plan import Plan
-from gpupipe.expr.node import Node
+from gpupipe.expr.node import Node, show
 from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.forms.linear import Linear
 from gpupipe.models.normal import Scores, Solutions, ridge, scores
-
-Feature = Number | Indicator
+from gpupipe.runtime.fitting import refuse_null_target
 
 
 def penalty_of(model: Any) -> float | str:
@@ -86,7 +86,8 @@ class LinearPath:
     def __init__(self, plan: Plan, found: Covariances, models: Sequence[Any], penalties: Sequence[float]) -> None:
         self._plan, self._found = plan, found
         self._row, self._models, self._penalties = describe(models[0]), models, penalties
-        self._gatherer = Gatherer([found.info[node].nullable for node in found.columns], len(found.keys))
+        shown = [show(node) for node in found.columns]
+        self._gatherer = Gatherer([found.info[node].nullable for node in found.columns], len(found.keys), shown)
         self._places: list[int] = []
 
     def joined(self, bound: BoundScan, binder: Binder) -> BoundScan:
@@ -108,10 +109,12 @@ class LinearPath:
 
         Raises:
             CovarianceError: they are to be trained on as rows.
+            TargetError: a null target.
             NonFiniteError: an infinite value, or NaN.
         """
         chosen = [columns[place] for place in self._places]
         split = len(self._found.columns)
+        refuse_null_target(chosen[split - 1], self._found.columns[-1])
         self._gatherer.update(chosen[:split], chosen[split:], cells)
 
     @cached_property
@@ -179,9 +182,9 @@ class _Values:
         node = term.feature.node
         labels = plain_values(self._fitted.slots[self._slots[node.args[1]]][0].value)
         instead = None if term.fill is None else self._known[term.fill]
-        found = [(label, None) if term.fill is not None and label == instead else (label,) for label in labels]
-        nulls: list[tuple[Any, ...]] = [(None,) if term.fill is None else ()] if node["null"] else []
-        return [Indicator(term.value, each) for each in [*found, *nulls]]
+        found = [Indicator(term.value, label, term.fill is not None and label == instead) for label in labels]
+        null = Indicator(term.value if term.fill is None else NO_KEY, None)  # what is filled is never null
+        return [*found, null] if node["null"] else [*found]
 
 
 def _steps(term: Term) -> list[tuple[str, int, Node | None]]:

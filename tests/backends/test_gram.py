@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gpupipe.backends import gram as module
 from gpupipe.backends.gram import Gatherer
-from gpupipe.backends.states.gram import Gram, Indicator, Number, moments
+from gpupipe.backends.moments import Indicator, Number, moments
+from gpupipe.backends.states.gram import Gram
 from gpupipe.columns import Column, Values
 from gpupipe.errors import CovarianceError, NonFiniteError
 from gpupipe.kernels.cpu import gram as compiled
@@ -46,7 +47,7 @@ MASKS = [False, True, False, True, False, False, False]
 
 def gathered(rows: Rows, parts: Sequence[Values], threads: int = 1) -> dict[int, Gram]:
     columns, keys, cells = rows
-    gatherer = Gatherer(MASKS, len(keys))
+    gatherer = Gatherer(MASKS, len(keys), list("abcdefg"))
 
     def one(part: Values) -> None:
         gatherer.update([c.take(part) for c in columns], [k.take(part) for k in keys], cells[part])
@@ -73,11 +74,12 @@ def test_sums_are_those_of_fractions() -> None:
         for b in range(a + 1):
             assert product(found, a, b) == sum(x * y for x, y in zip(exact[a], exact[b], strict=True))
     null = ~np.asarray(rows[1][0].valid)
-    at, mask = found.label(0, None), found.mask(3)
-    assert at is not None and found.cross[at, 0] == (null & inside).sum()
-    assert found.cross[at, mask] == (null & inside & present[3]).sum()
-    both = found.label(1, 7)
-    assert both is not None and found.cross[at, both] == (null & inside & (rows[1][1].values == 7)).sum()
+    (at,), (seven, missing) = found.places(0, [None]), found.places(1, [7, 20])
+    assert found.beside[at, 0] == (null & inside).sum() and missing == -1
+    assert found.beside[at, found.mask(3)] == (null & inside & present[3]).sum()
+    assert found.met[at, seven] == (null & inside & (rows[1][1].values == 7)).sum()
+    whole = sum(x * int(here) for x, here in zip(exact[4], null[inside], strict=True))
+    assert Fraction(found.beside[at, found.column(4)]) * Fraction(2) ** int(found.low[4]) == whole
 
 
 @settings(max_examples=25, deadline=None)
@@ -101,7 +103,8 @@ def test_no_layout_shows_in_a_thousand() -> None:
     for _ in range(1000):
         parts = np.array_split(rng.permutation(3000), rng.integers(1, 64))
         states = gathered(rows, parts, int(rng.integers(1, 5)))
-        found.add(b"".join(states[cell].to_arrays()[0]["sums"].tobytes() for cell in sorted(states)))
+        arrays = [states[cell].to_arrays()[0] for cell in sorted(states)]
+        found.add(b"".join(each[name].tobytes() for each in arrays for name in ("sums", "met")))
     assert len(found) == 1
 
 
@@ -139,10 +142,10 @@ def test_moments_of_filled_columns_and_labels() -> None:
     x, valid = rng.integers(-40, 40, 600) / 8, rng.random(600) < 0.8
     text = rng.choice(["a", "b", "c"], 600)
     known = rng.random(600) < 0.9
-    gatherer = Gatherer([True, False], 1)
+    gatherer = Gatherer([True, False], 1, ["x", "z"])
     columns = [Column(Float64, x, valid), Column(Float64, x**2)]
     gatherer.update(columns, [Column(String, pa.array(text), known)], np.zeros(600, np.int64))
-    features = [Number(0, 2.0**-20), Indicator(0, ("b",)), Number(1), Indicator(0, ("c", None)), Indicator(0, ("d",))]
+    features = [Number(0, 2.0**-20), Indicator(0, "b"), Number(1), Indicator(0, "c", nulls=True), Indicator(0, "d")]
     found = moments(gatherer.states()[0], features)
     told = [np.where(valid, x, 2.0**-20), known & (text == "b"), x**2, ~known | (text == "c"), np.zeros(600)]
     made = np.array(told, np.longdouble)
@@ -154,31 +157,31 @@ def test_moments_of_filled_columns_and_labels() -> None:
 
 def test_values_that_are_no_numbers_are_refused_with_their_row() -> None:
     for bad in (np.inf, -np.inf, np.nan):
-        gatherer = Gatherer([False], 0)
-        with pytest.raises(NonFiniteError) as told:
+        gatherer = Gatherer([False], 0, ["x"])
+        with pytest.raises(NonFiniteError, match=r"x is (-?inf|nan), which") as told:
             gatherer.update([Column(Float64, np.array([1.0, bad]))], [], np.zeros(2, np.int64))
         assert told.value.row == 1
-    gatherer = Gatherer([True], 0)  # but not where they are null
+    gatherer = Gatherer([True], 0, ["x"])  # but not where they are null
     gatherer.update([Column(Float64, np.array([1.0, np.nan]), np.array([True, False]))], [], np.zeros(2, np.int64))
     assert gatherer.states()[0].cross[gatherer.states()[0].mask(0), 0] == 1
 
 
 @pytest.mark.parametrize("values", [[1e300, 1.0], [1.0, 1e-300], [1e-290], [5e-324, 1e50], [1e100, 1e-200]])
 def test_values_too_large_or_too_far_apart_are_told(values: list[float]) -> None:
-    gatherer = Gatherer([False], 0)
+    gatherer = Gatherer([False], 0, ["x"])
     with pytest.raises(CovarianceError):
         gatherer.update([Column(Float64, np.array(values))], [], np.zeros(len(values), np.int64))
 
 
 def test_wide_ranges_within_bounds_are_exact() -> None:
     for values in ([1e40, 1e-9], [2.0**-800, 2.0**-790], [2.0**890, -(2.0**880)], [5e-324, 2.0**-850]):
-        gatherer = Gatherer([False], 0)
+        gatherer = Gatherer([False], 0, ["x"])
         gatherer.update([Column(Float64, np.array(values))], [], np.zeros(2, np.int64))
         assert product(gatherer.states()[0], 0, 0) == sum(Fraction(value) ** 2 for value in values)
 
 
 def test_more_labels_than_can_be_held_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_LABELS", 50)
-    gatherer = Gatherer([False], 1)
+    gatherer = Gatherer([False], 1, ["x"])
     with pytest.raises(CovarianceError, match="more than 50 categories"):
         gatherer.update([Column(Float64, np.zeros(60))], [Column(Int64, np.arange(60))], np.zeros(60, np.int64))
