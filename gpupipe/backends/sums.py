@@ -7,6 +7,7 @@ and then added digit by digit. The guess so decides how long it takes, and nothi
 import sys
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
@@ -16,8 +17,9 @@ from gpupipe.backends.exact import Exact, combined, from_integers, from_places, 
 from gpupipe.columns import Values
 from gpupipe.kernels.reference import exact as reference
 
-# As in `gpupipe.backends.cpu`: NumPy's form costs some 5 ns a value more than Numba's, which takes .4 s to start.
-_WORTH_NUMBA, _TINY = 64_000_000, 4_096
+# As in `gpupipe.backends.cpu`: NumPy's form costs some 5 ns a value more than Numba's, which takes .4 s to start, or
+# .05 s where Numba is running already.
+_WORTH_NUMBA, _WORTH_ONE_MORE, _TINY = 64_000_000, 8_000_000, 4_096
 _FAST = "gpupipe.kernels.cpu.exact"
 
 _SAMPLE = 256
@@ -26,6 +28,7 @@ _LEAST, _GREATEST = -500, 400  # of a grid: squares of its units, and sums of sq
 _UNIT = 1088  # ungrouped sums are gathered in units of 2^-1088, squares of 2^-2176: every float64 is a whole number
 _DIGITS_AT_ONCE = 2**16
 _GROUPS_AT_ONCE = 2**13  # as stay in cache
+_FEW_GROUPS = 64
 _EXACT_INTEGER = 2**53
 
 
@@ -50,8 +53,9 @@ def _has_numba() -> bool:
 
 def kernels_for(n_values: int) -> ModuleType:
     """The form of the kernels that is worth its start for so many values more; both give the same."""
-    worth = _Tally.values + n_values >= _WORTH_NUMBA or _FAST in sys.modules
-    if worth and n_values >= min(_TINY, _WORTH_NUMBA) and _has_numba():
+    least = _WORTH_ONE_MORE if "numba" in sys.modules else _WORTH_NUMBA
+    worth = _Tally.values + n_values >= least or _FAST in sys.modules
+    if worth and n_values >= min(_TINY, least) and _has_numba():
         return optional.load("gpupipe.kernels.cpu.exact")
     _Tally.values += n_values
     return reference
@@ -87,7 +91,10 @@ def sums(
         return _Digits(run, n_groups, squares).of(values, spread, times)
     if values.dtype.kind != "f":
         values = values.astype(np.float64)
-    return _of_all(run, values, squares) if n_groups == 1 else _by_group(run, values, groups, n_groups, squares)
+    if n_groups == 1:
+        return _of_all(run, values, squares)
+    few = n_groups <= _FEW_GROUPS and len(values) >= n_groups * reference.ROWS
+    return (_one_by_one if few else _by_group)(run, values, groups, n_groups, squares)
 
 
 def _is_float(values: Values) -> bool:
@@ -153,6 +160,18 @@ def _add_totals(totals: list[int], low: int, slices: int, squares: bool, found: 
         pairs = zip(reference.pairs_of(slices), totals[slices:], strict=True)
         total = sum(value << (width * (2 * slices - 2 - i - j) + (i != j)) for (i, j), value in pairs)
         found[1] += total << 2 * (low + _UNIT)
+
+
+def _one_by_one(run: ModuleType, values: Values, groups: Values, n_groups: int, squares: bool) -> Sums | None:
+    """Few groups of many rows, as the folds of a cross-validation are: brought together, each is a fast sum of all."""
+    values = values[np.argsort(groups.astype(np.int8), kind="stable")]
+    edges = np.cumsum([0, *np.bincount(groups, minlength=n_groups)])
+    parts = [_of_all(run, values[first:end], squares) for first, end in pairwise(edges.tolist())]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    total = stacked([part.total for part in known])
+    return Sums(total, stacked([part.squares for part in known if part.squares is not None]) if squares else None)
 
 
 def _by_group(run: ModuleType, values: Values, groups: Values, n_groups: int, squares: bool) -> Sums | None:
