@@ -81,6 +81,9 @@ RULES = {
     "group fill by other": (by_group.mean().over("a"), 2),
     "group fill by two": (by_group.max().over("a", "c"), 2),
     "group fill's mode": (by_group.n_unique(), 2),
+    "group fill over a filled key": (x.fill_null(x.mean().over(c.fill_null("mode"))).standardize(), 3),
+    "both by a filled key": (filled.standardize_over(c.fill_null("mode")), 3),
+    "group's steps over a filled key": ((x - x.mean()).max().over(c.fill_null("mode")), 3),
     # Keys that are filled, or binned.
     "key": (x.mean().over(c.fill_null("mode")), 2),
     "key in bins": (y.mean().over(filled.bucketize([-1, 1])), 2),

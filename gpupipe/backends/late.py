@@ -18,7 +18,7 @@ from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, gathered_type
-from gpupipe.compiler.late import Constant
+from gpupipe.compiler.late import Constant, Key
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Slot
 from gpupipe.errors import DataError, NonFiniteError
@@ -94,7 +94,8 @@ class Waiting:
         if slot.keys:
             groups = KeyIndex(state.keys).find(rows.keys[: len(slot.keys)])
         with _filling(constant.value):
-            by = dict(zip(slot.counted[0][1], rows.keys, strict=True))
+            bases = dict(zip(slot.counted[0][1], rows.keys, strict=True))
+            by = {key.node: self._key(key, bases[key.base]) for key in constant.keys}
             values = self.values(constant.value, by, len(groups), self._info[slot.base].dtype)
             if is_nan(values) is not None:
                 raise NonFiniteError("it is NaN, which has no place among the values. Fill with a number.")
@@ -116,15 +117,19 @@ class Waiting:
         found = evaluate_all([node], frame, self._tables)[node]
         return leaving(found, gathered_type(dtype), n_rows)
 
+    def _key(self, key: Key, column: Column) -> Column:
+        """A key of groups, from what they were gathered by: nulls take the value that they are filled with."""
+        if key.fill is None or column.valid is None or column.valid.all():
+            return column
+        node = make("coalesce", make("col", name="key"), self._binder.bind(key.fill))
+        with _filling(key.fill):
+            return self._evaluated(node, {"key": column}, len(column), self._info[key.base].dtype)
+
     def _rekeyed(self, slot: Slot, state: State) -> State:
         """The state with the groups of null keys among those of the value that nulls take."""
         keys = list(state.keys)
-        for at, (key, value) in enumerate(zip(slot.keys, slot.late.keys, strict=True)):
-            missing = keys[at].valid
-            if value is not None and missing is not None and not missing.all():
-                node = make("coalesce", make("col", name="key"), self._binder.bind(value))
-                with _filling(value):
-                    keys[at] = self._evaluated(node, {"key": keys[at]}, state.n_groups, self._info[key].dtype)
+        for at, (base, fill) in enumerate(zip(slot.keys, slot.late.keys, strict=True)):
+            keys[at] = self._key(Key(base, base, fill), keys[at])
         if all(new is old for new, old in zip(keys, state.keys, strict=True)):
             return state
         groups, merged = factorize(keys)

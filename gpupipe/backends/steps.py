@@ -11,6 +11,7 @@ from gpupipe.backends.late import Waiting
 from gpupipe.backends.rational import exact_moments, rounded, rounded_root, total_of
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Values
+from gpupipe.compiler.folding import operands
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.late import rows_of, steps_of
 from gpupipe.compiler.scans import Slot
@@ -35,7 +36,7 @@ class Steps:
             raise InternalError("There are no steps to take. Please report this.")
         self._suffix, self._waiting, self._info = slot.late.suffix, waiting, info
         (self._leaf,) = (node for node in rows_of(self._suffix) if node.op == "gathered")
-        self._keys = dict(zip(slot.keys, state.keys, strict=True))
+        self._keys = dict(zip(operands(slot.node)[1], state.keys, strict=True))
         self._size = state.n_groups
         self._steps = [(node, at, self._other(node, at)) for node, at in steps_of(self._suffix)]
 

@@ -68,17 +68,14 @@ class Folding:
     def _at(self, level: int, node: Node) -> Folded | None:
         """The same if the scan `level` can gather it: its constants may make it wait for a later one all the same."""
         value, keys = operands(node)
-        regrouped = [self.key(key, level) for key in keys]
+        by = [found for found in (self._taken.key(key, level) for key in keys) if found is not None]
         found = self._value(node, value, keys, level)
-        if found is None:
+        if found is None or len(by) < len(keys):
             return None
         base, late = found
-        by = [pair[0] for pair in regrouped if pair is not None]
-        if len(by) < len(keys):
-            return None
-        fills = tuple(pair[1] for pair in regrouped if pair is not None)
-        late = Late(late.constants, late.suffix, fills if any(fills) else ())
-        return Folded(max(level, self._taken.level(*late.values)), base, tuple(by), late)
+        if any(key.fill for key in by):
+            late = Late(late.constants, late.suffix, tuple(key.fill for key in by))
+        return Folded(max(level, self._taken.level(*late.values)), base, tuple(key.base for key in by), late)
 
     def _value(self, node: Node, value: Node, keys: tuple[Node, ...], level: int) -> tuple[Node, Late] | None:
         if self._taken.level(value) < level:
@@ -102,15 +99,3 @@ class Folding:
             partial = ranked and any(step.op in _PARTIAL for step, _ in steps_of(late.suffix))
             return is_monotone(late.suffix) and not partial
         return node.op in _BY_NULLS and keeps_nulls(late.suffix, self._info)
-
-    def key(self, key: Node, level: int) -> tuple[Node, Node | None] | None:
-        """A grouping key that the scan can compute, and what its null group is put with; None where there is none."""
-        if self._taken.level(key) < level:
-            return key, None
-        found = self._taken.filled(key, level)
-        if found is None:
-            return None
-        base, constants = found
-        if len(constants) != 1 or constants[0].keys or not self._taken.null_only_where(base, constants[0].absent):
-            return None
-        return base, constants[0].value

@@ -11,17 +11,32 @@ from gpupipe.schema import DType
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A grouping key as a scan can compute it.
+
+    Attributes:
+        node: the core node of the key itself.
+        base: the core node that rows are grouped by in its place.
+        fill: the core node of the value that the null group of `base` takes; None: `base` is the key.
+    """
+
+    node: Node
+    base: Node
+    fill: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Constant:
     """Rows that all have one value, which is known only after the scan: those that a fill fills.
 
     Attributes:
         absent: the core node whose null rows they are, less those of the constants before it (which are null here too).
-        keys: the core nodes of the groups that each have a value of their own; none: one value for all.
+        keys: the keys of the groups that each have a value of their own; none: one value for all.
         value: the core node of that value, over reductions and `keys` alone.
     """
 
     absent: Node
-    keys: tuple[Node, ...]
+    keys: tuple[Key, ...]
     value: Node
 
 
@@ -43,6 +58,7 @@ class Late:
     def values(self) -> tuple[Node, ...]:
         """The core nodes of all values that are waited for."""
         found = [*(constant.value for constant in self.constants), self.suffix, *self.keys]
+        found += [key.fill for constant in self.constants for key in constant.keys]
         return tuple(node for node in found if node is not None)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gpupipe.compiler.folding import BY_ORDER, BY_SUMS, Folding, operands
+from gpupipe.compiler.folding import BY_ORDER, BY_SUMS, operands
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.late import is_affine, is_monotone, rows_of, steps_of
 from gpupipe.compiler.plan import Plan
@@ -53,14 +53,13 @@ class _Reasons:
         self._info: dict[Node, Info] = plan.info
         levels = {slot.node: slot.level for slot in plan.slots}
         self._taken = Decomposer(plan.info, levels)
-        self._folding = Folding(plan.info, levels)
 
     def of(self, node: Node, scan: int) -> Forced | None:
         value, keys = operands(node)
         if scan == 1 or self._taken.level(value, *keys) != scan - 1:
             return None  # nothing beneath, or gathered together with what it depends on
         for key in keys:
-            if self._taken.level(key) == scan - 1 and self._folding.key(key, scan - 1) is None:
+            if self._taken.level(key) == scan - 1 and self._taken.key(key, scan - 1) is None:
                 return self._forced(key, scan, f"which group a row is in depends on it{self._where(key, scan)}")
         if self._taken.level(value) < scan - 1:
             return None

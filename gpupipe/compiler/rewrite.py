@@ -8,14 +8,15 @@ the scan. Steps above that which are the same for all rows (less the mean, over 
 from collections.abc import Callable
 
 from gpupipe.compiler.info import Info, may_be_null
-from gpupipe.compiler.late import Constant, Late, gathered_value, rows_of
+from gpupipe.compiler.late import Constant, Key, Late, gathered_value, rows_of
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE
 from gpupipe.expr.node import Node, make
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.schema import Boolean, String
 
-_PROPAGATES = {row.name for row in (*ELEMENTWISE.values(), *COLUMNWISE.values()) if row.nulls == "propagate"}
+_PROPAGATES = {name for name, row in ELEMENTWISE.items() if row.nulls == "propagate"}
+_PROPAGATES |= {name for name, row in COLUMNWISE.items() if row.nulls == "propagate"}
 Step = Callable[[Node, Node], Node]  # (a node, the node over rewritten operands) -> what takes its place
 
 
@@ -93,8 +94,8 @@ class Decomposer:
             return None
         varying = []
         for arg in node.args:
-            by = () if self._info[arg].scalar else self.groups_of(arg, level)
-            if by is None or any(key not in keys for key in by):
+            by = () if self._info[arg].scalar else self._groups_of(arg, level)
+            if by is None or any(key.node not in keys for key in by):
                 varying.append(arg)
         return varying[0] if len(varying) == 1 else None
 
@@ -107,7 +108,7 @@ class Decomposer:
             if missing is None:
                 return None
             constant = self._where_null(value, missing)
-            by = self.groups_of(constant, level)
+            by = self._groups_of(constant, level)
             if by is None:
                 return None
             constants.append(Constant(self._masked(missing, absent), by, constant))
@@ -126,19 +127,35 @@ class Decomposer:
                     return tested
         return None
 
-    def groups_of(self, value: Node, level: int) -> tuple[Node, ...] | None:
+    def _groups_of(self, value: Node, level: int) -> tuple[Key, ...] | None:
         """The keys of the groups within which `value` is the same for all rows; None where it differs by row."""
-        keys: dict[Node, None] = {}
+        keys: dict[Node, Key] = {}
         for node in rows_of(value):
             if node.op not in REDUCTIONS:
                 if self._info[node].wide or (not node.args and node.op != "lit"):
                     return None
                 continue
             own = node.args[len(node.args) - node["keys"] :] if node["keys"] else ()
-            if node.op == "place" or node.get("folds") or self._info[node].wide or self.level(*own) >= level:
+            if node.op == "place" or node.get("folds") or self._info[node].wide:
                 return None
-            keys.update(dict.fromkeys(own))
-        return tuple(keys)
+            for key in own:
+                found = self.key(key, level)
+                if found is None:
+                    return None
+                keys[key] = found
+        return tuple(keys.values())
+
+    def key(self, key: Node, level: int) -> Key | None:
+        """A grouping key as the scan `level` can compute it; None where it cannot."""
+        if self.level(key) < level:
+            return Key(key, key)
+        found = self.filled(key, level)
+        if found is None:
+            return None
+        base, constants = found
+        if len(constants) != 1 or constants[0].keys or not self._null_only_where(base, constants[0].absent):
+            return None
+        return Key(key, base, constants[0].value)
 
     # -- rewriting ---------------------------------------------------------------------------------------------
     def _where_null(self, value: Node, absent: Node) -> Node:
@@ -194,7 +211,7 @@ class Decomposer:
             value = self._note(masked, Info(info.dtype, True))
         return value
 
-    def null_only_where(self, value: Node, absent: Node) -> bool:
+    def _null_only_where(self, value: Node, absent: Node) -> bool:
         """Whether `value` is null in no row but those where `absent` is."""
         nullable: dict[Node, Info] = {}
         for node in rows_of(value):

@@ -40,7 +40,7 @@ class Slot:
     @property
     def counted(self) -> tuple[tuple[Node, tuple[Node, ...]], ...]:
         """The columns whose nulls must be counted for it, and by which keys."""
-        keys = dict.fromkeys((*self.keys, *(key for constant in self.late.constants for key in constant.keys)))
+        keys = dict.fromkeys((*self.keys, *(key.base for constant in self.late.constants for key in constant.keys)))
         return tuple((constant.absent, tuple(keys)) for constant in self.late.constants)
 
 

@@ -57,7 +57,7 @@ def test_fills(expression, base, constants):
     assert text(node) == base
     assert late.suffix is None
     if constants is not None:
-        found = [(text(c.absent), [text(key) for key in c.keys], text(c.value)) for c in late.constants]
+        found = [(text(c.absent), [text(key.node) for key in c.keys], text(c.value)) for c in late.constants]
         assert found == constants
 
 
