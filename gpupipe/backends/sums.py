@@ -93,7 +93,7 @@ def sums(
         values = values.astype(np.float64)
     if n_groups == 1:
         return _of_all(run, values, squares)
-    few = n_groups <= _FEW_GROUPS and len(values) >= n_groups * reference.ROWS
+    few = 0 < n_groups <= _FEW_GROUPS and len(values) >= n_groups * reference.ROWS
     return (_one_by_one if few else _by_group)(run, values, groups, n_groups, squares)
 
 
