@@ -21,7 +21,7 @@ from gpupipe.sources.predicates import predicate
 from gpupipe.sources.steps import Filter, Identify, Split, Step
 
 FIT, VALIDATION = "fit", "validation"
-MAX_FILES, MAX_STRETCHES, MAX_STEPS = 50_000, 200_000, 1_000  # that an artifact tells of
+MAX_FILES, MAX_STRETCHES, MAX_STEPS = 50_000, 1_000, 1_000  # that an artifact tells of; stretches of one file
 MAX_DEPTH = 1_000  # of splits
 _SIGNS = frozenset("0123456789abcdef")
 
@@ -98,7 +98,7 @@ def is_data(steps: Sequence[Step]) -> bool:
 # -- to JSON ----------------------------------------------------------------------------------------------
 def _noted(part: Seen) -> dict[str, Any] | None:
     files = part.files.fingerprinted()
-    if not files or sum(map(len, files.values())) > MAX_STRETCHES:
+    if not files or max(map(len, files.values())) > MAX_STRETCHES:
         return None
     return {
         "use": part.use,

@@ -881,6 +881,15 @@ MODELS = {
 }
 
 PLAN, READ = "plan cannot be read", "expressions cannot be read"
+_ROWS = "record of the rows it was fitted on cannot be read"
+
+
+def _seen(rows: Any = (), **changes: Any) -> dict[str, Any]:
+    """A record of rows, with other entries."""
+    whole = {"use": "fit", "files": [[1, "0" * 32, list(rows)]], "steps": [], "types": {"x": "Float64"}}
+    return {**whole, **changes}
+
+
 PLANS = {
     "a node of itself": Case(f"{READ}: an operand at 0 of 0", nodes(["add", [0, 0], {}])),
     "two nodes in a circle": Case(f"{READ}: an operand at 1 of 0", nodes(["abs", [1], {}], ["abs", [0], {}])),
@@ -968,6 +977,25 @@ PLANS = {
     "outputs of other names": Case("not those that its plan gives", put_at("outputs", ["z"])),
     "10,000 outputs": Case("not those that its plan gives", put_at("outputs", ["z"] * 10_000)),
     "notes that are a list": Case("notes no object", put_at("notes", [])),
+    # The record of the rows that the fit has seen.
+    "a record of rows that is text": Case(_ROWS, put_at("notes", "seen", "all of them")),
+    "a record of rows with a path": Case(_ROWS, put_at("notes", "seen", [_seen(files=[[1, "/etc/passwd", []]])])),
+    "a record of rows beyond all": Case(_ROWS, put_at("notes", "seen", [_seen(rows=[[0, 0, 2**70]])])),
+    "a record of a step that runs": Case(_ROWS, put_at("notes", "seen", [_seen(steps=[{"run": "rm -r /"}])])),
+    "a record of a filter that is no test": Case(
+        _ROWS,
+        put_at("notes", "seen", [_seen(steps=[{"filter": {"nodes": [["col", [], {"name": "x"}]], "roots": [0]}}])]),
+    ),
+    "a record of a split by no column": Case(
+        _ROWS, put_at("notes", "seen", [_seen(steps=[{"split": [0.5, 0, "secret", True, 0]}])])
+    ),
+    "a record of a depth without end": Case(
+        _ROWS, put_at("notes", "seen", [_seen(steps=[{"split": [0.5, 0, None, True, 2**60]}])])
+    ),
+    "a record of very many steps": Case(_ROWS, put_at("notes", "seen", [_seen(steps=[{}] * 10**5)])),
+    "a record of very many rows, which nobody counts out": Case(
+        "", put_at("notes", "seen", [_seen(rows=[[0, 0, 2**61]] * 1000)]), error="accepted"
+    ),
     "another kind of artifact": Case("not of a gpupipe pipeline", put_at("kind", "gpupipe.report")),
     "statistics of nothing": Case("statistics cannot be read", put_at("statistics", [])),
     "statistics of another type": Case("holds 'Int64'", put_at("statistics", 0, 0, 0, 0, "Int64")),
