@@ -18,6 +18,7 @@ from gpupipe.backends.states.folds import ByFold
 from gpupipe.backends.states.gathering import gather, merge, outside_fold
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import State, groups_of
+from gpupipe.backends.sums import sums
 from gpupipe.columns import Column
 from gpupipe.compiler.expand import flatten
 from gpupipe.errors import GpupipeError
@@ -123,3 +124,37 @@ def test_a_state_of_some_folds_is_that_of_their_rows(kind, keyed):
         by = groups_of([each.take(rows) for each in keys], len(rows))
         assert arrays(ByFold(whole).among(folds)) == arrays(gather(kind, values.take(rows), by))
     assert arrays(ByFold(whole).among({0, 1, 3, 4})) == arrays(outside_fold(whole, 2))
+
+
+@pytest.mark.parametrize("kind", ["count", "sum", "moments"])
+@pytest.mark.parametrize("dtype", [Float64, Int64])
+def test_what_is_left_of_the_whole_is_what_is_merged(kind, dtype):
+    """Ten folds of groups that are in all of them: taking one out of the whole is less work than merging nine."""
+    rng = np.random.default_rng(2)
+    n = 4000
+    values = rng.normal(size=n) * 2.0 ** rng.integers(-80, 80, n) if dtype == Float64 else rng.integers(-9, 9, n)
+    key, fold = Column(Int64, rng.integers(0, 30, n)), Column(Int64, rng.integers(0, 10, n))
+    key.values[fold.values == 4] = 99  # a group of one fold alone
+    state = gather(kind, Column(dtype, values, rng.random(n) < 0.9), groups_of([key, fold], n))
+    by = ByFold(state)
+    for one in range(10):
+        others = state.keys[-1].values == one
+        seen = np.zeros(len(by._keys[0]), bool)
+        seen[by._group[~others]] = True
+        assert arrays(by._less(others, seen)) == arrays(by._merged(~others, seen)) == arrays(outside_fold(state, one))
+        assert arrays(by.among(set(range(10)) - {one})) == arrays(outside_fold(state, one))
+
+
+@pytest.mark.parametrize("squares", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 1e290, 1e-300, 2.0**-1074])
+def test_sums_of_few_groups_are_those_of_each(squares, scale):
+    """Folds are brought together and summed one by one: in digits the same as by groups, and as each by itself."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=20_000) * scale * 2.0 ** rng.integers(-30, 30, 20_000)
+    groups = rng.integers(0, 4, 20_000)
+    found = sums(values, groups, 4, squares=squares)
+    for one in range(4):
+        alone = sums(values[groups == one], squares=squares)
+        assert found.total.fractions()[one] == alone.total.fractions()[0]
+        assert not squares or found.squares.fractions()[one] == alone.squares.fractions()[0]
+    assert sums(np.append(values, np.inf), np.append(groups, 2), 4, squares=squares) is None
