@@ -18,7 +18,7 @@ import gpupipe as gp
 from gpupipe import col, when
 from gpupipe.compiler import folding
 from gpupipe.compiler.folding import BY_SUMS
-from gpupipe.errors import DataError
+from gpupipe.errors import DataError, NonFiniteError
 
 x, y, w, i, j, s, c, d, t = (col(name) for name in "xywijscdt")
 filled = x.fill_null("median")
@@ -98,6 +98,8 @@ RULES = {
     "falling": ((5 - x / x.min()).max(), 2),
     "falling median": ((-(x - x.mean())).quantile(0.2), 2),
     "log of the distance": ((x - x.min()).log1p().max(), 2),
+    "median of the distance's log": ((x - x.min()).log1p().median(), 2),
+    "quantile of a root by group": ((x - x.min()).sqrt().quantile(0.7).over("c"), 2),
     "rounded": (((x - x.mean()) / x.std()).floor().median(), 2),
     "clipped by quantiles": (x.clip(x.quantile(0.1), x.quantile(0.9)).quantile(0.95), 2),
     "count of z": (filled.standardize().count(), 3),
@@ -156,6 +158,14 @@ def assert_near(ours, theirs):
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("end", [lambda v: v.max(), lambda v: v.quantile(0.9), lambda v: v.median().over("c")])
+def test_a_row_that_steps_make_nan_is_told_though_the_statistic_is_none(end):
+    feature = end((x - x.mean()).log())
+    assert len(planned([feature]).scans) == 1
+    with pytest.raises(NonFiniteError, match="NaN stands among the values"):
+        fitted([feature])
+
+
 # -- random pipelines -----------------------------------------------------------------------------------------------
 STEPS = {
     "clip": lambda v: v.clip(-2, 40),
@@ -182,6 +192,7 @@ LATE = {
     "min_max": lambda v: v.min_max(),
     "robust": lambda v: v.robust(),
     "falls": lambda v: 3 - v / v.max().abs().nonzero(),
+    "log of the distance": lambda v: (v - v.min()).log1p(),
     "clip": lambda v: v.clip(v.quantile(0.2), v.quantile(0.8)),
     "centred by group": lambda v: v - v.mean().over("s").fill_null(0),
 }

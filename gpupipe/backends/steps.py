@@ -13,7 +13,7 @@ from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.folding import operands
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.late import rows_of, steps_of
+from gpupipe.compiler.late import needs_ends, rows_of, steps_of
 from gpupipe.compiler.scans import Slot
 from gpupipe.errors import IntegerOverflowError, InternalError, NonFiniteError
 from gpupipe.expr.elementwise import ELEMENTWISE
@@ -66,6 +66,11 @@ class Steps:
             by = Fraction(0) if other is None else Fraction(other.values[0].item())
             a, b = _AFFINE[node.op](a, b, by, at)
         return a, b
+
+    @property
+    def need_ends(self) -> bool:
+        """Whether the least and the greatest value must be taken through the steps too: these may make NaN of some."""
+        return needs_ends(self._suffix)
 
     @property
     def falls(self) -> Values:
@@ -125,6 +130,9 @@ def _extreme(op: str, state: State, node: Node, steps: Steps) -> Column:
 
 def _quantile(state: State, node: Node, steps: Steps) -> Column:
     q = float(node.get("q", 0.5))
+    if steps.need_ends:
+        for end in (0.0, 1.0):
+            steps.taken(order_statistics(state, end).low)
     rising, falling = (order_statistics(state, q, mirrored=mirrored) for mirrored in (False, True))
     ends = []
     for up, down in ((rising.low, falling.low), (rising.high, falling.high)):

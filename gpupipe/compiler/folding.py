@@ -6,7 +6,7 @@ Which rule fires is decided by the expression alone: the folded value is the def
 from dataclasses import dataclass
 
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.late import NOT_LATE, Late, is_affine, is_monotone, keeps_nulls, steps_of
+from gpupipe.compiler.late import NOT_LATE, Late, is_affine, is_monotone, keeps_nulls
 from gpupipe.compiler.rewrite import Decomposer
 from gpupipe.expr.node import Node
 
@@ -16,7 +16,6 @@ BY_SUMS = ("sum", "mean", "std", "var")
 BY_ORDER = ("min", "max", "median", "quantile")
 _BY_NULLS = ("count", "null_count")
 _BY_RANKS = ("median", "quantile")
-_PARTIAL = ("log", "log1p", "sqrt")  # NaN below some value: whether any row is there, its quantile does not tell
 _MOST_FILLS = 4  # under a quantile: each doubles the ranks that may be asked for
 
 
@@ -96,6 +95,5 @@ class Folding:
         if node.op in BY_SUMS:  # by group it would be rational numbers for each of them: a further scan takes less time
             return not keyed and is_affine(late.suffix, self._info)
         if node.op in BY_ORDER:
-            partial = ranked and any(step.op in _PARTIAL for step, _ in steps_of(late.suffix))
-            return is_monotone(late.suffix) and not partial
+            return is_monotone(late.suffix)
         return node.op in _BY_NULLS and keeps_nulls(late.suffix, self._info)

@@ -81,6 +81,7 @@ def rows_of(*roots: Node) -> Iterator[Node]:
 
 
 # -- steps after the scan --------------------------------------------------------------------------------------
+_PARTIAL = ("log", "log1p", "sqrt")
 _AFFINE = ("add", "sub", "mul", "div", "neg", "to_float")
 
 
@@ -111,6 +112,11 @@ def is_affine(suffix: Node, info: Mapping[Node, Info]) -> bool:
 def is_monotone(suffix: Node) -> bool:
     """Whether no step reverses an order but by the sign of a number: what rises stays rising, or falls throughout."""
     return all(node.op in ELEMENTWISE and ELEMENTWISE[node.op].direction(at) for node, at in steps_of(suffix))
+
+
+def needs_ends(suffix: Node) -> bool:
+    """Whether a row may become NaN though a quantile of all rows does not: the least and the greatest value tell."""
+    return any(node.op in _PARTIAL for node, _ in steps_of(suffix))
 
 
 def keeps_nulls(suffix: Node, info: Mapping[Node, Info]) -> bool:

@@ -12,6 +12,7 @@ from gpupipe.backends.states.state import Groups, State, groups_of
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.gathering import BoundScan, Intake
+from gpupipe.compiler.late import needs_ends
 from gpupipe.compiler.scans import Slot
 from gpupipe.errors import InternalError
 
@@ -120,8 +121,14 @@ def _asked(intake: Intake, state: State, training: list[Collection[int]], later:
         times = later(slot) if slot.late.constants and later is not None else ()
         for mask in masks:
             rows = tuple(int(each[mask].sum()) for each in times)
-            asked.append(Asked(mask, float(slot.node.get("q", 0.5)), rows, slot.late.suffix is not None))
+            asked += [Asked(mask, q, rows, slot.late.suffix is not None) for q in _fractions(slot)]
     return asked
+
+
+def _fractions(slot: Slot) -> tuple[float, ...]:
+    """The quantile of a slot, and the ends of its values where steps want to see them."""
+    q = float(slot.node.get("q", 0.5))
+    return (q, 0.0, 1.0) if slot.late.suffix is not None and needs_ends(slot.late.suffix) else (q,)
 
 
 def _parts(state: State, folds: int, training: list[Collection[int]]) -> list[Values]:
