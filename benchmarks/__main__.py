@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import cache, features, imports, machine, quality, scoring, table
+from . import cache, features, imports, machine, quality, quantiles, scoring, table
 from .measure import Row
 
 PARTS = {
@@ -18,6 +18,7 @@ PARTS = {
     "scoring": scoring.measure,
     "import": imports.measure,
     "cache": cache.measure,
+    "quantiles": quantiles.measure,
     "quality": quality.measure,
 }
 

@@ -57,6 +57,7 @@ def page(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
         "scoring": scoring,
         "import": imports,
         "cache": cache,
+        "quantiles": quantiles,
         "quality": quality,
     }
     told = "\n".join(f"- {name}: {value}" for name, value in facts.items())
@@ -152,6 +153,22 @@ def cache(numbers: Numbers) -> str:
             lines.append([f"{', '.join(phases)}: {side}", *told, *amounts])
     heads = ["columns kept in", "wall s", "CPU s", "kept MiB", "written MiB", "peak MiB more than at the start"]
     return "### Further trips over the rows\n\n" + grid(heads, lines)
+
+
+def quantiles(numbers: Numbers) -> str:
+    """CPU milliseconds a column of a million rows, with the ratio of ours to each peer's."""
+    lines = []
+    for case in numbers.cases("quantiles"):
+        for when in ("first", "again"):
+            ours, *others = (
+                numbers.sums("quantiles", case, side, [when], "cpu")
+                for side in ("gpupipe", "scikit-learn", "NumPy", "NumPy, sorted")
+            )
+            told = [ratio(ours, peer) if peer else "" for peer in others]
+            lines.append([f"{case}, {when}", f"{statistics.median(ours) / 30 * 1e3:.1f}", *told])
+    peers = ["over scikit-learn", "over NumPy", "over NumPy, sorted"]
+    heads = ["a million values", "gpupipe CPU ms a column", *peers]
+    return "### Medians and quantiles\n\n" + grid(heads, lines)
 
 
 def quality(numbers: Numbers) -> str:
