@@ -267,8 +267,11 @@ class Pipeline(FittedPipeline):
 
     # -- planning -----------------------------------------------------------------------------------------------
     @named_arguments
-    def explain(self, data: Any) -> Explanation:
+    def explain(self, data: Any, *, folds: int = 0) -> Explanation:
         """What a fit on `data` would do: scans, columns, bytes, groups, device. Only metadata are read.
+
+        Args:
+            folds: of how many folds `gpupipe.cross_validate` is to be explained too; 0: of none.
 
         Raises:
             PlanError: what was declared does not fit the schema.
@@ -279,4 +282,4 @@ class Pipeline(FittedPipeline):
           mean of x
         """
         source = source_of(data, None, None, self.key)
-        return explained(self._declared(None, None, None), source, self.device, self.memory)
+        return explained(self._declared(None, None, None), source, self.device, self.memory, folds)

@@ -13,7 +13,7 @@ from lightgbm import LGBMClassifier, LGBMRanker
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import PredefinedSplit, TimeSeriesSplit, cross_validate
@@ -471,3 +471,18 @@ def test_wrong_pipelines():
         gp.cross_validate(gp.Pipeline([NUMBERS], "bought", TREE, key="customer"), TABLE, folds="k")
     with pytest.raises(FoldsError, match="rows of one key or group, which stay together, are of several classes"):
         gp.cross_validate(gp.Pipeline([NUMBERS], "bought", TREE, key="customer"), TABLE, stratify=True)
+
+
+@pytest.mark.parametrize("features", [[NUMBERS.standardize()], [col("k")], [col("city").target_mean().standardize()]])
+@pytest.mark.parametrize("model", [Ridge(), HistGradientBoostingRegressor(max_iter=2)])
+def test_trips_are_those_that_explain_tells(features, model):
+    pipeline, source = gp.Pipeline(features, target="paid", model=model), gp.scan(TABLE, partitions=3)
+    told, done = pipeline.explain(source, folds=3), gp.cross_validate(pipeline, source, folds=3)
+    assert told.fold_trips == done.report_.scans and done.report_.source_reads == 1
+    assert told.on_rows == done.trained_on_rows
+    later = {scan.level for scan in told.plan.scans[1:]}
+    assert {reason.scan for reason in told.forced} == later
+    assert f"3: scan 1 once for all{', scan 2 once for each' if later else ''}" in str(told) or not told.scans
+    assert pipeline.explain(source).fold_trips == 0
+    with pytest.raises(ParameterError, match="folds=1 is no number of folds"):
+        pipeline.explain(source, folds=1)

@@ -34,6 +34,8 @@ class Explanation:
         model: the model in a line, or None.
         kept: what becomes of the columns after the first trip, in words.
         update: the columns of earlier rows that an `update` of the fit reads again; none: it reads new rows alone.
+        folds: of how many folds a cross-validation is explained; 0: a fit is.
+        on_rows: why each fold's model is trained on a matrix of rows; None: covariances of the first scan give it.
     """
 
     device: str
@@ -47,6 +49,8 @@ class Explanation:
     model: str | None = None
     kept: str = ""
     update: tuple[str, ...] = ()
+    folds: int = 0
+    on_rows: str | None = None
 
     def __str__(self) -> str:
         return "\n".join(_page(self))
@@ -71,6 +75,15 @@ class Explanation:
         return tuple(forced(self.plan))
 
     @property
+    def fold_trips(self) -> int:
+        """How many trips over the rows a cross-validation makes, those that settle quantiles aside: the first scan is
+        one for all folds, each further one is one a fold; so are the features to train with, and to judge by."""
+        if not self.folds:
+            return 0
+        training = 2 * self.folds if self.on_rows is not None else 0
+        return self.folds * max(self.scans - 1, 0) + training + (self.scans > 0 or not training)
+
+    @property
     def settled(self) -> tuple[str, ...]:
         """The expressions whose quantiles a trip over few rows settles after a scan."""
         gathers = (gather for scan in self.plan.scans for gather in scan.gathers)
@@ -90,6 +103,7 @@ def _page(e: Explanation) -> Iterator[str]:
     yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
     for line in _scans(e.plan):
         yield _short(f"  {line}")
+    yield from map(_short, _folds(e)) if e.folds else ()
     yield f"Features   {counted(len(e.plan.features), 'expression')}"
     for line in _features(e.plan):
         yield _short(f"  {line}")
@@ -100,6 +114,14 @@ def _page(e: Explanation) -> Iterator[str]:
     yield f"Device     {e.device}"
     if e.model:
         yield f"Model      {e.model}"
+
+
+def _folds(e: Explanation) -> Iterator[str]:
+    later = [str(scan.level) for scan in e.plan.scans[1:]]
+    once = f", {'scan' if len(later) == 1 else 'scans'} {', '.join(later)} once for each" if later else ""
+    yield f"Folds      {e.folds}: " + (f"scan 1 once for all{once}" if e.scans else "no statistics")
+    solved = "models solved from covariances of one scan, without a matrix of rows"
+    yield f"           {solved if e.on_rows is None else f'a matrix of rows for each: {e.on_rows}'}"
 
 
 def _wrapped(names: tuple[str, ...], width: int = 100) -> str:

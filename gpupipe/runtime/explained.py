@@ -3,22 +3,29 @@
 from gpupipe.backends.backend import backend_for
 from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.explain import Explanation
+from gpupipe.runtime.dealing import Dealing
 from gpupipe.runtime.fit import Declared
+from gpupipe.runtime.linear_path import linear_path
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.twins import refuse_target_elsewhere
 from gpupipe.runtime.update import read_again
 from gpupipe.sources.source import Source
 
 
-def explained(declared: Declared, source: Source, device: str, memory: int | str | None = None) -> Explanation:
+def explained(
+    declared: Declared, source: Source, device: str, memory: int | str | None = None, folds: int = 0
+) -> Explanation:
     """The plan of `declared` against `source`, and what it costs. No row is read.
 
     Raises:
-        PlanError: what was declared does not fit the source's schema.
+        PlanError: what was declared does not fit the source's schema; no such number of folds.
     """
+    if folds:
+        Dealing(folds)
     plan, row = declared.plan(source.schema), declared.row
     refuse_target_elsewhere(plan, declared.target, source)
     again = columns_again(plan, features=row is not None)
+    path = linear_path(plan, [declared.model]) if folds and row is not None else "there is no model"
     return Explanation(
         device=backend_for(device).name,
         source=repr(source).splitlines()[0],
@@ -31,4 +38,6 @@ def explained(declared: Declared, source: Source, device: str, memory: int | str
         model=None if row is None else f"{row.path}, trained on a {row.dtype} matrix, saved as {row.form}",
         update=tuple(read_again(plan, trains=row is not None)),
         kept=Rows(source, plan.fit_columns, needed_again=again, memory=memory).kept,
+        folds=folds,
+        on_rows=path if isinstance(path, str) else None,
     )
