@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gpupipe.artifact.seen import FIT, VALIDATION, Keys, Provenance, Seen, kept_keys
+from gpupipe.artifact.seen import FIT, VALIDATION, Keys, Provenance, Seen, kept_keys, sorted_once
 from gpupipe.backends.categories import NULL_HASH
 from gpupipe.columns import Values
 from gpupipe.errors import LeakageError, counted
@@ -222,8 +222,8 @@ def keys_seen(seen: Provenance, source: Source, row_ids: Values) -> str | None:
     if keyed_by(source) != keys.name:
         again = source.with_key(keys.name)
         row_ids = np.concatenate([again.load(index, ()).row_ids for index in range(len(again.partitions))])
-    each = np.unique(row_ids[row_ids != NULL_HASH])
-    count = int(np.isin(each, keys.hashes, assume_unique=True).sum())
+    each = sorted_once(row_ids[row_ids != NULL_HASH])
+    count = len(each) + len(keys.hashes) - len(sorted_once(np.concatenate([each, keys.hashes])))
     if not count:
         return None
     least = "" if keys.whole else "at least "
