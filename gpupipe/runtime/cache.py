@@ -91,12 +91,13 @@ class Cache:
         held = self._held.get(index)
         if held is None or not held.columns.keys() >= set(names):
             return None
-        wanted = {key: held.columns[key] for key in (_IDS, _PLACES, *names)}
+        keys: list[str | int] = [_IDS, _PLACES, *names]
+        wanted = {key: held.columns[key] for key in keys}
         try:
             parts = {**wanted, **self._read({key: part for key, part in wanted.items() if isinstance(part, Spilled)})}
         except OSError as error:
-            del self._held[index]
-            self._fail(held.kept_bytes, f"reading the temporary files failed: {error.strerror or error}")
+            dropped = self._held.pop(index, None)  # unless another thread was quicker
+            self._fail(0 if dropped is None else dropped.kept_bytes, f"reading the temporary files failed: {error.strerror or error}")
             return None
         row_ids, places = _numbers(parts[_IDS], held.n_rows), _numbers(parts[_PLACES], held.n_rows)
         assert row_ids is not None

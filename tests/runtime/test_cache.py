@@ -197,6 +197,7 @@ def test_frames_that_are_kept_cannot_be_written_to(files: Path) -> None:
         with Rows(gp.scan(files, partitions=3), ["x", "n", "city"], memory=memory) as rows:
             for frame in (rows.frame(1), rows.frame(1)):
                 for array in (frame["x"].values, frame["n"].valid, frame.row_ids):
+                    assert array is not None
                     with pytest.raises(ValueError, match="read-only"):
                         array[0] = 1
     own = np.array([1.0, 2.0])
