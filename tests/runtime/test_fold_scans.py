@@ -46,6 +46,7 @@ def digests(declared: Declared, source: gp.Source) -> list[str]:
         folds = deal(Dealing(FOLDS), rows, None, "", pool, Silent())
         fitted, _ = ScansByFold(plan, rows, CPU, pool, Silent()).learned(folds)
     each = [FittedFeatures(plan, one, CPU) for one in fitted]
+    assert all(one.outputs for one in each)  # features whose names turn out to be equal are refused here
     return [Fit(one, None, declared.target, None, declared.task, None, {}).digest() for one in each]
 
 
