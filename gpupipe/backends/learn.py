@@ -41,7 +41,14 @@ def _where_seen(value: Column, rows: Values) -> Column:
     """Null where a group has no row."""
     seen = rows > 0
     valid = seen if value.valid is None else seen & value.valid
-    return Column(value.dtype, value.values, None if valid.all() else valid)
+    return _zero_under_nulls(Column(value.dtype, value.values, None if valid.all() else valid))
+
+
+def _zero_under_nulls(column: Column) -> Column:
+    """The digest sees what stands under a null too, and that may depend on which groups were finished together."""
+    if column.valid is None or not isinstance(column.values, np.ndarray):
+        return column
+    return Column(column.dtype, np.where(column.valid, column.values, column.values.dtype.type(0)), column.valid)
 
 
 def _finished(slot: Slot, state: State, dtype: DType) -> Learned:
@@ -51,4 +58,4 @@ def _finished(slot: Slot, state: State, dtype: DType) -> Learned:
 def _of_groups(value: Column, state: State) -> Learned:
     if state.n_groups == 0:
         value = Column(value.dtype, value.values, np.zeros(0, bool))
-    return Learned(value, tuple(state.keys))
+    return Learned(_zero_under_nulls(value), tuple(state.keys))
