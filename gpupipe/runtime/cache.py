@@ -73,11 +73,10 @@ class Cache:
         """
         if index in self._held:
             return
-        parts: dict[str | int, Column | Counting | None] = {
-            _IDS: _counting(frame.row_ids),
-            _PLACES: None if frame.places is None else _counting(frame.places),
-            **frame.columns,
-        }
+        parts: dict[str | int, Column | Counting | None] = {_IDS: _counting(frame.row_ids)}
+        parts[_PLACES] = None if frame.places is None else _counting(frame.places)
+        for name, column in frame.columns.items():
+            parts[name] = column
         taken = self._reserved(parts, views)
         try:
             waiting = self._spilled({key: part for key, part in parts.items() if key not in taken})
@@ -97,7 +96,8 @@ class Cache:
             parts = {**wanted, **self._read({key: part for key, part in wanted.items() if isinstance(part, Spilled)})}
         except OSError as error:
             dropped = self._held.pop(index, None)  # unless another thread was quicker
-            self._fail(0 if dropped is None else dropped.kept_bytes, f"reading the temporary files failed: {error.strerror or error}")
+            freed = 0 if dropped is None else dropped.kept_bytes
+            self._fail(freed, f"reading the temporary files failed: {error.strerror or error}")
             return None
         row_ids, places = _numbers(parts[_IDS], held.n_rows), _numbers(parts[_PLACES], held.n_rows)
         assert row_ids is not None

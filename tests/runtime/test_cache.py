@@ -206,8 +206,11 @@ def test_frames_that_are_kept_cannot_be_written_to(files: Path) -> None:
         own[0] = 5  # the user's array is the user's
 
 
+ROWS = 24_000
+
+
 # -- a fit ------------------------------------------------------------------------------------------------------
-def table(n: int = 3000, seed: int = 1) -> pa.Table:
+def table(n: int = ROWS // 2, seed: int = 1) -> pa.Table:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=n)
     return pa.table(
@@ -226,12 +229,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two Parquet files of small row groups."""
     folder = tmp_path_factory.mktemp("files")
     for number in range(2):
-        pq.write_table(table(seed=number), folder / f"{number}.parquet", row_group_size=800)
+        pq.write_table(table(seed=number), folder / f"{number}.parquet", row_group_size=ROWS // 7)
     return folder
 
 
 # Less than the columns of these files take, and room for the statistics.
-SMALL = 16_000
+SMALL = 120_000
 
 # Three trips: what a statistic needs, what a statistic of that needs, and the features.
 FEATURES = [
@@ -303,7 +306,7 @@ def test_a_single_trip_keeps_nothing(files: Path, place: Path) -> None:
     assert counting.count == 0
     assert "read once, nothing kept" in str(one.explain(files))
     again = one.fit_transform(gp.scan(files, partitions=6))
-    assert again.num_rows == 6000 and one.report_.source_reads == 1 and one.report_.spilled_bytes > 0
+    assert again.num_rows == ROWS and one.report_.source_reads == 1 and one.report_.spilled_bytes > 0
 
 
 def test_only_columns_that_are_needed_again_are_kept(files: Path) -> None:
@@ -311,7 +314,7 @@ def test_only_columns_that_are_needed_again_are_kept(files: Path) -> None:
     features = [col("x").standardize().tanh().standardize(), (col("x") > col("n").max()).alias("above")]
     pipeline = gp.Pipeline([*features, (col("x") + col("city").n_unique()).alias("more")])
     kept = pipeline.fit(gp.scan(files, partitions=6)).report_.kept_bytes
-    assert kept == 6000 * 8  # x
+    assert kept == ROWS * 8  # x
 
 
 def test_explain_says_what_becomes_of_the_columns(files: Path) -> None:
