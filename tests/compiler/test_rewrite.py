@@ -109,7 +109,7 @@ def test_what_cannot_be_taken_apart(expression):
 
 def test_a_deep_chain_is_no_matter_of_recursion():
     deep = x.fill_null("mean")
-    for _ in range(3000):
+    for _ in range(1500):
         deep = deep + 1
     (_node, late), _ = taken_apart(deep)
     assert len(late.constants) == 1
