@@ -51,7 +51,8 @@ class Tables:
         slot = lookup["slot"]
         if slot not in self._keys:
             keys = self.learned(lookup).keys
-            alike = (index for index in self._keys.values() if same_keys(index.keys, keys))
+            known = list(self._keys.values())  # other threads add theirs meanwhile
+            alike = (index for index in known if same_keys(index.keys, keys))
             self._keys[slot] = next(alike, None) or KeyIndex(keys)
         return self._keys[slot]
 
