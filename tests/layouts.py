@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,19 +62,21 @@ class Layout:
 def drawn(seed: int, n_rows: int) -> Layout:
     """A random layout of so many rows."""
     rng = random.Random(seed)
-    cuts = tuple(sorted(rng.sample(range(1, n_rows), rng.randint(0, 5))))
+    cuts = tuple(sorted(rng.sample(range(1, n_rows), rng.randint(0, 4))))
+    memory = rng.choice(["1GiB", "1GiB", "1GiB", 30_000, 0])
+    most = 64 if memory else 6  # partitions: all that is kept of each is written to files
     return Layout(
         seed=seed,
         kind=rng.choice(["memory", "parquet", "parquet", "ipc"]),
         cuts=cuts,
-        groups=tuple(rng.choice([rng.randint(40, 400), n_rows // 3, n_rows]) for _ in range(len(cuts) + 1)),
-        partitions=rng.choice([None, rng.randint(1, 64), rng.randint(1, 64), rng.randint(1, 8)]),
+        groups=tuple(rng.choice([rng.randint(n_rows // 20, n_rows // 3), n_rows // 3, n_rows]) for _ in (0, *cuts)),
+        partitions=rng.choice([None, rng.randint(1, most), rng.randint(1, 8), rng.randint(1, 3)]),
         dictionary=rng.random() < 0.5,
         counted=rng.random() < 0.7,
         threads=rng.randint(1, 4),
         splits=rng.choice([0.0, 0.2, 1.0]),
         retries=rng.choice([0.0, 0.2, 0.5]),
-        memory=rng.choice(["1GiB", "1GiB", 30_000, 0]),
+        memory=memory,
         numba=rng.random() < 0.5,
     )
 
@@ -85,7 +88,7 @@ def source_of(table: pa.Table, layout: Layout, folder: Path) -> gp.Source:
         for name in text_columns:
             table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
     edges = [0, *layout.cuts, table.num_rows]
-    parts = [table.slice(a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [table.slice(a, b - a) for a, b in pairwise(edges)]
     if layout.kind == "memory":
         chunked = pa.concat_tables([part.slice(0) for part in parts])
         return gp.scan(chunked, partitions=layout.partitions)
@@ -140,7 +143,7 @@ def worked_as(layout: Layout, monkeypatch: Any) -> Iterator[None]:
 
 
 def _over_partitions(layout: Layout, original: Callable[..., Any]) -> Callable[..., Any]:
-    """States of some partitions are taken in as two; some partitions are gathered once more, their first states lost."""
+    """Some partitions are taken in as two, some are gathered once more, their first states lost."""
 
     def over(rows: Any, work: Callable[..., Any], pool: Any, *others: Any, **options: Any) -> Any:
         gathers = "taken_in" in work.__qualname__

@@ -15,7 +15,7 @@ from layouts import Layout, drawn, source_of, worked_as
 import gpupipe as gp
 from gpupipe import col
 
-N = 1_500
+N = 700
 NUMBERS = ["f64", "f32", "far", "tiny", "wide", "whole", "small"]
 SLOW = 1_000
 
@@ -50,25 +50,21 @@ def pipeline(memory: int | str | None = None) -> gp.Pipeline:
     """Fills, scalers, codes, target means, statistics by key, parts of dates."""
     features = [
         *(col(name).fill_null("mean").standardize().alias(f"{name} scaled") for name in NUMBERS),
-        *(col(name).fill_null("median").clip(0).log1p().standardize().alias(f"{name} logged") for name in NUMBERS),
-        *(col(name).quantile(0.3).over("text").alias(f"{name} by text") for name in NUMBERS[:4]),
-        *(col(name).mean().over("many").alias(f"{name} by many") for name in NUMBERS),
-        *(col(name).std().over("yes", "small").alias(f"{name} by two") for name in NUMBERS),
-        *(col(name).robust().alias(f"{name} robust") for name in NUMBERS if name != "wide"),
+        *(col(name).fill_null("median").clip(0).log1p().standardize().alias(f"{name} logged") for name in NUMBERS[:4]),
+        *(col(name).robust().alias(f"{name} robust") for name in ("f64", "f32")),
+        *(col(name).mean().over("many").alias(f"{name} by many") for name in ("f64", "far")),
         (col("f64").fill_null("mean") + col("whole")).standardize().alias("of two"),
+        col("f32").quantile(0.3).over("text").alias("quantile by text"),
+        col("far").std().over("yes", "small").alias("spread by two"),
         col("small").fill_null("mode").codes().alias("small coded"),
-        col("text").fill_null("mode").codes(min_count=3).alias("text filled"),
         col("text").codes(min_count=9, max_size=20).alias("text coded"),
         col("many").codes(other_buckets=4, min_count=2).alias("many coded"),
         col("text").one_hot(max_size=7),
         col("text").target_mean(smoothing=5),
-        col("many").target_mean().alias("many target"),
-        col("f64").sum().over("small").alias("sums"),
-        col("far").max().over("many").alias("greatest"),
+        col("f64").max().over("many").alias("greatest"),
         col("text").mode().over("yes").codes().alias("usual"),
         col("text").codes().over("yes").alias("placed"),
         col("day").dt.month().cyclic(12),
-        (col("day").dt.weekday() == 3).alias("wednesday"),
         col("yes").mean().over("text").alias("share"),
         col("many").frequency(),
     ]
@@ -107,7 +103,7 @@ def expected(rows: pa.Table, tmp_path_factory: Any) -> tuple[str, str, str]:
         return digests(rows, PLAIN, tmp_path_factory.mktemp("plain"), patch)
 
 
-@pytest.mark.parametrize("seed", range(1, 33))
+@pytest.mark.parametrize("seed", range(1, 19))
 def test_no_layout_shows(rows: Any, expected: Any, seed: int, tmp_path: Path, monkeypatch: Any) -> None:
     assert digests(rows, drawn(seed, N), tmp_path, monkeypatch) == expected
 

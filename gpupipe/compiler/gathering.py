@@ -1,11 +1,11 @@
 """A scan, bound: the columns to compute for it, and which state takes in which."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from gpupipe.compiler.bind import Binder, Output
-from gpupipe.compiler.scans import Gather, Scan
-from gpupipe.expr.node import Node
+from gpupipe.compiler.scans import Gather, Scan, Slot
+from gpupipe.expr.node import Node, walk
 from gpupipe.schema import DType, Float64, Int64
 
 
@@ -49,6 +49,17 @@ def bind_scan(scan: Scan, binder: Binder) -> BoundScan:
             places = tuple(outputs.setdefault(node, len(outputs)) for node in (value, *keys))
             intakes.append(Intake(gather, component, places[0], places[1:]))
     return BoundScan(tuple(_outputs(outputs, binder)), tuple(intakes))
+
+
+def without_idle_folds(scans: Sequence[Scan], slots: Sequence[Slot]) -> tuple[Scan, ...]:
+    """The scans, statistics kept by folds only where a further statistic is taken over out-of-fold values."""
+    beneath = {part for slot in slots for part in walk(*slot.node.args)}
+
+    def needed(gather: Gather) -> Gather:
+        idle = not any(slot.node in beneath for slot in gather.slots)
+        return replace(gather, folds=0) if idle and gather.folds else gather
+
+    return tuple(replace(scan, gathers=tuple(map(needed, scan.gathers))) for scan in scans)
 
 
 def _outputs(nodes: Iterable[Node], binder: Binder) -> Iterable[Output]:

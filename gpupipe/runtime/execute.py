@@ -18,7 +18,7 @@ from gpupipe.columns import Column, Frame
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import columns_of, only_column
 from gpupipe.compiler.fitted import Fitted, Learned
-from gpupipe.compiler.gathering import BoundScan, bind_scan
+from gpupipe.compiler.gathering import BoundScan, bind_scan, without_idle_folds
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Gather, Scan, Slot
@@ -67,19 +67,27 @@ def over_partitions(
 
 
 def run_scans(
-    plan: Plan, rows: Rows, backend: Backend, pool: Executor, progress: Progress, carried: Carried | None = None
+    plan: Plan,
+    rows: Rows,
+    backend: Backend,
+    pool: Executor,
+    progress: Progress,
+    carried: Carried | None = None,
+    *,
+    trains: bool = True,
 ) -> Fitted:
     """What all scans of the plan learn.
 
     Args:
         carried: the states of the first scan that earlier rows left, and where this one's are kept.
+        trains: whether features of the training rows are wanted: their out-of-fold values are kept for nothing else.
 
     Raises:
         EmptyDataError: a statistic of a column that holds no value, or of no rows.
         NonFiniteError: NaN in a reduction, or an infinity in moments.
     """
     fitted = Fitted()
-    for scan in plan.scans:
+    for scan in plan.scans if trains or carried is not None else without_idle_folds(plan.scans, plan.slots):
         progress.begin(f"scan {scan.level} of {len(plan.scans)}", rows)
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         bound = bind_scan(scan, binder)

@@ -18,7 +18,7 @@ from gpupipe.runtime.named import named
 from gpupipe.runtime.scattered import Scattered, nbytes
 
 _AT_ONCE = 8
-_SHARE = 8  # of the memory may be states that wait: merging them takes several times as much for a moment
+_SHARE = 16  # of the memory may be states that wait: merging them takes several times as much for a moment
 _MOSTLY_SHARED = 0.7  # merging before writing is worth it where it leaves fewer groups than that
 
 
