@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..reference.radix import BINS, LEAST, WIDTH
+from ..reference.radix import BINS, LEAST, WIDTH, bins_between
 from .jit import kernel, part
 from .memory import bits_of
 
@@ -31,11 +31,16 @@ def _count_by_group(values, groups, counts):
 
 
 @kernel
-def _rows_in(values, chosen, rows):
+def _rows_between(values, bins, low, high, rows):
     size = 0
     for i in range(len(values)):
-        rows[size] = i
-        size += chosen[_bin(values[i])]
+        if bins[_bin(values[i])]:
+            bits = bits_of(values[i] + 0.0)
+            bits ^= (bits >> 63) & _MAGNITUDE
+            at = np.searchsorted(low, bits, side="right") - 1
+            if at >= 0 and bits < high[at]:
+                rows[size] = i
+                size += 1
     return size
 
 
@@ -56,8 +61,8 @@ def histogram(values, groups=None, n_groups=1):
     return counts.reshape(n_groups, BINS)
 
 
-def rows_in(values, chosen):
-    values = _fixed(values, np.float64)
-    rows = np.empty(len(values) + 1, np.int64)
-    size = _rows_in(values, _fixed(chosen, np.bool_).view(np.uint8), rows)
+def rows_between(values, low, high):
+    values, low, high = _fixed(values, np.float64), _fixed(low, np.int64), _fixed(high, np.int64)
+    rows = np.empty(len(values), np.int64)
+    size = _rows_between(values, bins_between(low, high), low, high, rows)
     return rows[:size].copy()

@@ -22,7 +22,7 @@ LEAST = (1023 - 64) << (52 - WIDTH)
 _HALF = BINS // 2
 _MAGNITUDE = np.int64(2**63 - 1)
 _BLOCK = 32_768  # values at once: what is between the steps stays in the cache
-_FEW_RUNS = 8  # of neighbouring bins: so many are quicker compared with than looked up
+_FEW_SPANS = 8  # so many are quicker compared with than looked up
 
 
 def ordered_bits(values: Array) -> Array:
@@ -98,19 +98,34 @@ def histogram(values: Array, groups: Array | None = None, n_groups: int = 1) -> 
     return np.bincount(bins, minlength=n_groups * BINS).reshape(n_groups, BINS)
 
 
-def rows_in(values: Array, chosen: Array) -> Array:
-    """int64: the positions of the values whose bin is chosen (bool of shape (BINS,)), in ascending order.
+def bins_between(low: Array, high: Array) -> Array:
+    """bool of shape (BINS,): which bins have bits in common with the spans from `low` up to, without, `high`."""
+    change = np.zeros(BINS + 1, np.int64)
+    np.add.at(change, np.searchsorted(first_bits(), low, side="right") - 1, 1)
+    np.add.at(change, np.searchsorted(first_bits(), high, side="left"), -1)
+    return np.cumsum(change[:-1]) > 0
 
-    >>> rows_in(np.array([1.0, 2.0, 1.0]), np.arange(BINS) == 49152).tolist()
-    [0, 2]
+
+def rows_between(values: Array, low: Array, high: Array) -> Array:
+    """int64, ascending: the positions of values whose ordered bits are in a span from `low` up to, without, `high`.
+
+    Args:
+        low, high: int64 of shape (spans,), ascending, apart or next to each other; at least one.
+
+    >>> rows_between(np.array([1.0, 2.0, -1.0]), ordered_bits(np.array([0.5])), ordered_bits(np.array([2.0]))).tolist()
+    [0]
     """
-    change = np.flatnonzero(np.diff(chosen.view(np.int8), prepend=0, append=0))
-    if len(change) > 2 * _FEW_RUNS:
-        return np.flatnonzero(chosen[bins_of(values)])
-    bounds = floats_of(first_bits()[change]).reshape(-1, 2)
+    apart = low[1:] > high[:-1]
+    low, high = low[np.append(True, apart)], high[np.append(apart, True)]
+    if len(low) > _FEW_SPANS:
+        rows = np.flatnonzero(bins_between(low, high)[bins_of(values)])
+        bits = ordered_bits(values[rows])
+        at = np.searchsorted(low, bits, side="right") - 1
+        return rows[(at >= 0) & (bits < high[at])]
     inside = np.zeros(len(values), bool)
+    bounds = list(zip(floats_of(low).tolist(), floats_of(high).tolist(), strict=True))
     for at in range(0, len(values), _BLOCK):
         some = values[at : at + _BLOCK]
         for begin, end in bounds:
-            inside[at : at + _BLOCK] |= (some >= begin) & ~(some >= end)  # the last bin ends in NaN
+            inside[at : at + _BLOCK] |= (some >= begin) & ~(some >= end)  # NaN as an end is beyond all
     return np.flatnonzero(inside)

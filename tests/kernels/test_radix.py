@@ -65,16 +65,32 @@ def test_counts_of_bins(form, values, n_groups, seed):
         expected = np.searchsorted(first, values[groups == group], side="right") - 1
         assert (found[group] == np.bincount(expected, minlength=radix.BINS)).all()
     assert (form.histogram(values)[0] == found.sum(axis=0)).all()
-    chosen = rng.random(radix.BINS) < 0.5
-    assert form.rows_in(values, chosen).tolist() == np.flatnonzero(chosen[radix.bins_of(values)]).tolist()
+
+
+@FORMS
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(np.float64, st.integers(0, 60), elements=numbers), st.lists(numbers, min_size=2, max_size=60, unique=True)
+)
+def test_rows_between(form, values, bounds):
+    edges = np.unique(radix.ordered_bits(np.array(bounds)))
+    edges = edges[: len(edges) // 2 * 2]
+    if not len(edges):
+        return
+    for low, high in ((edges[::2], edges[1::2]), (edges[:-1], edges[1:])):
+        bits = radix.ordered_bits(values)
+        inside = ((bits[:, None] >= low) & (bits[:, None] < high)).any(axis=1)
+        assert form.rows_between(values, low, high).tolist() == np.flatnonzero(inside).tolist()
+    first = radix.first_bits()
+    assert form.rows_between(values, first[:-1], first[1:]).tolist() == list(range(len(values)))
 
 
 @FORMS
 def test_whole_blocks_and_the_rest(form):
     values = np.random.default_rng(1).normal(100, 10, 2 * radix._BLOCK + 7)
     assert form.histogram(values).sum() == len(values)
-    chosen = np.zeros(radix.BINS, bool)
-    chosen[radix.bins_of(np.array([100.0]))] = True
-    assert np.array_equal(form.rows_in(values, chosen), np.flatnonzero((values >= 100) & (values < 100.25)))
+    low, high = radix.ordered_bits(np.array([100.0, 100.25]))
+    expected = np.flatnonzero((values >= 100) & (values < 100.25))
+    assert np.array_equal(form.rows_between(values, np.array([low]), np.array([high])), expected)
     strided = np.repeat(values, 2)[::2]
     assert np.array_equal(form.histogram(strided), form.histogram(values))

@@ -59,6 +59,8 @@ class Spans:
 
     def places(self, bits: Values) -> tuple[Values, Values]:
         """The span of each of these bits, and whether they are in it."""
+        if len(self.low) == 1:  # no search is needed, which takes longer than all else
+            return np.zeros(len(bits), np.int64), (bits >= self.low[0]) & (bits < self.high[0])
         at = np.searchsorted(self.low, bits, side="right") - 1
         return at, (at >= 0) & (bits < self.high[at])
 
@@ -81,23 +83,14 @@ class Spans:
             group_of: int64, the number that each group of `by` has among the groups of all partitions.
         """
         values = column.values.astype(np.float64, copy=False)
-        rows = kernels().rows_in(values, self._bins())
+        rows = kernels().rows_between(values, self.low, self.high)
         if column.valid is not None:
             rows = rows[column.valid[rows]]
         if by.of_row is not None:
             rows = rows[by.of_row[rows] >= 0]
-        rows = rows[self.places(radix.ordered_bits(values[rows]))[1]]
         groups = np.zeros(len(rows), np.int64) if by.of_row is None else group_of[by.of_row[rows]]
         exact = values[rows] + 0.0 if column.dtype.is_float else column.values[rows].astype(np.int64)
         return self._reduced(Found(exact, groups, np.ones(len(rows), np.int64)))
-
-    def _bins(self) -> Values:
-        """bool of shape (BINS,): the bins that a span reaches into."""
-        first = radix.first_bits()
-        change = np.zeros(radix.BINS + 1, np.int64)
-        np.add.at(change, np.searchsorted(first, self.low, side="right") - 1, 1)
-        np.add.at(change, np.searchsorted(first, self.high, side="left"), -1)
-        return np.cumsum(change[:-1]) > 0
 
     def merged(self, parts: Sequence[Found]) -> Found:
         """What was found in several partitions."""
@@ -111,9 +104,11 @@ class Spans:
 
     def _numbers(self, values: Values) -> Values:
         """The number of each value's part, counted through all spans."""
-        bits = radix.ordered_bits(values)
-        at, _ = self.places(bits)
         assert self.widths is not None
+        bits = radix.ordered_bits(values)
+        if len(self.low) == 1:
+            return (bits - self.low[0]) >> self.widths[0]
+        at = np.searchsorted(self.low, bits, side="right") - 1
         most = int(((self.high - self.low - 1) >> self.widths).max()) + 1
         return at * most + ((bits - self.low[at]) >> self.widths[at])
 
@@ -146,18 +141,20 @@ def _distinct(found: Found) -> Found:
 def _two_of_each(found: Found, number: Values) -> Found:
     """Of each part and group one value, and another one where not all are equal: that is all there is to know of it."""
     n_groups = int(found.groups.max(initial=0)) + 1
-    at = number * n_groups + found.groups
+    at = number if n_groups == 1 else number * n_groups + found.groups
     size = int(at.max(initial=-1)) + 1
     if size > _DENSE:
         used, at = np.unique(at, return_inverse=True)
         size = len(used)
     counts, groups, one = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, found.values.dtype)
     np.add.at(counts, at, found.counts)
-    groups[at], one[at] = found.groups, found.values
-    unlike = one[at] != found.values
+    one[at] = found.values
+    if n_groups > 1:
+        groups[at] = found.groups
+    unlike = np.flatnonzero(one[at] != found.values)
     other = one.copy()
     other[at[unlike]] = found.values[unlike]
-    used = np.flatnonzero(counts)
+    used = np.flatnonzero(counts != 0)
     two = used[one[used] != other[used]]
     counts[two] -= 1
     columns = ((one[used], other[two]), (groups[used], groups[two]), (counts[used], np.ones(len(two), np.int64)))
