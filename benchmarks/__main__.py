@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import cache, features, imports, machine, quality, quantiles, scoring, table
+from . import cache, exact, features, imports, machine, quality, quantiles, scoring, table
 from .measure import Row
 
 PARTS = {
@@ -20,6 +20,7 @@ PARTS = {
     "cache": cache.measure,
     "quantiles": quantiles.measure,
     "quality": quality.measure,
+    "exact": exact.measure,
 }
 
 

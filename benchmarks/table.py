@@ -59,6 +59,7 @@ def page(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
         "cache": cache,
         "quantiles": quantiles,
         "quality": quality,
+        "exact": exact,
     }
     told = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     sections = [write(numbers) for name, write in parts.items() if numbers.cases(name)]
@@ -182,3 +183,27 @@ def quality(numbers: Numbers) -> str:
     return "### Held-out quality\n\n" + grid(
         ["demo", "held-out rows", "gpupipe ROC AUC", "scikit-learn", "difference", "floor"], lines
     )
+
+
+def exact(numbers: Numbers) -> str:
+    """CPU and wall seconds of a fit with exact sums and with plain ones, then nanoseconds a value of the kernels."""
+    lines = []
+    for case in (case for case in numbers.cases("exact") if case != "kernels"):
+        cpu, wall = (
+            [numbers.sums("exact", case, side, ["fit"], measure) for side in ("exact", "plain")]
+            for measure in ("cpu", "wall")
+        )
+        lines.append([case, *(f"{statistics.median(values):.3f}" for values in cpu), ratio(*cpu), ratio(*wall)])
+    heads = ["fit from Parquet", "exact CPU s", "plain CPU s", "CPU ratio", "wall ratio"]
+    parts = ["### Exact sums", grid(heads, lines)]
+    if "kernels" in numbers.cases("exact"):
+        parts.append(_exact_kernels(numbers))
+    return "\n\n".join(parts)
+
+
+def _exact_kernels(numbers: Numbers) -> str:
+    lines = []
+    for case in numbers.phases("exact", "kernels"):
+        found = [numbers.sums("exact", "kernels", form, [case], "ns") for form in ("Numba", "NumPy", "plain")]
+        lines.append([case, *(f"{statistics.median(values):.1f}" if values else "" for values in found)])
+    return grid(["sums and squares, ns a value", "exact, Numba", "exact, NumPy", "plain NumPy"], lines)

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gpupipe as gp
 from benchmarks import __main__ as command
-from benchmarks import scoring
+from benchmarks import exact, scoring
 from benchmarks.machine import facts, short_name
 from benchmarks.measure import Clock, Row, rows_of, run_statement
 from benchmarks.table import Numbers, page, ratio, write_csv
@@ -81,6 +82,31 @@ def test_the_page_and_the_file_hold_the_numbers(tmp_path: Path) -> None:
         read = list(csv.DictReader(file))
     assert len(read) == len(rows())
     assert [float(line["value"]) for line in read] == [row.value for row in rows()]
+
+
+def test_exact_sums_have_a_table_of_their_own() -> None:
+    made = [Row("exact", "kernels", "NumPy", "float64", "ns", 0, 4.0)]
+    for repeat, (mine, other) in enumerate([(1.1, 1.0), (2.2, 2.0)]):
+        for side, seconds in (("exact", mine), ("plain", other)):
+            made += rows_of("exact", "a table", side, repeat, {"fit": {"cpu": seconds, "wall": 2 * seconds}})
+    text = page(made, {})
+    assert "| a table | 1.650 | 1.500 | **1.10** (1.10–1.10) | **1.10** (1.10–1.10) |" in text
+    assert "| float64 |  | 4.0 |  |" in text
+
+
+@pytest.mark.parametrize("case", ["strings", "floats"])
+def test_plain_sums_learn_what_exact_ones_do(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "ROWS", 5000)
+    learned = {}
+    try:
+        for side in exact.SIDES:
+            exact.use(side)
+            made = exact.pipeline(case).fit(gp.scan(exact.file_of(case, tmp_path)).head(5000))
+            learned[side] = made.transform(gp.scan(exact.file_of(case, tmp_path)), output="numpy")
+    finally:
+        exact.use("exact")
+    assert learned["exact"].shape == (5000, 39 if case == "strings" else 200)
+    np.testing.assert_allclose(learned["exact"], learned["plain"], rtol=1e-5, atol=1e-6)
 
 
 def test_the_machine_has_a_file_name() -> None:

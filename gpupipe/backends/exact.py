@@ -158,14 +158,14 @@ def combined(numbers: Exact, groups: Values, n_groups: int) -> Exact:
     Args:
         groups: int64 of shape (n,), the group of each number.
     """
+    if n_groups == 1 and 0 < len(numbers) <= _FEW:
+        scales = numbers.scale.tolist()
+        base = min(scales)
+        wholes = zip(numbers.integers(), scales, strict=True)
+        return from_integers([sum(whole << _BITS * (scale - base) for whole, scale in wholes)], _BITS * base)
     filled = np.flatnonzero(numbers.digits.any(axis=1))  # a zero has no scale of its own
     if len(filled) < len(numbers):
         numbers, groups = Exact(numbers.digits[filled], numbers.scale[filled]), groups[filled]
-    if n_groups == 1 and 0 < len(filled) <= _FEW:
-        base = int(numbers.scale.min())
-        scales = (numbers.scale - base).tolist()
-        wholes = zip(numbers.integers(), scales, strict=True)
-        return from_integers([sum(whole << _BITS * scale for whole, scale in wholes)], _BITS * base)
     if not len(filled):
         return Exact(np.zeros((n_groups, 1), np.uint32), np.zeros(n_groups, np.int64))
     width = int(numbers.scale.max() - numbers.scale.min()) + numbers.digits.shape[1]

@@ -16,6 +16,7 @@ from gpupipe.backends.states.state import State
 from gpupipe.columns import Values
 
 _ROOT_BITS = 128  # of the number whose whole root is taken: 64 bits of root, then a bit for what is left
+_FEW = 16  # up to so many groups, whole numbers of Python are quicker than arrays
 _NEAR = 2.0**-40  # far more than the error of a correction, far less than the distance of most results to a tie
 
 
@@ -122,7 +123,7 @@ def totals(numbers: Exact) -> Values:
 
 def means(n: Values, total: Exact) -> Values:
     """The mean of each group, float64; 0 where a group has no value."""
-    value, usual = small(total)
+    value, usual = small(total) if len(n) > _FEW else _none(n)
     result = value / np.maximum(n, 1)
     for group in np.flatnonzero(~usual & (n > 0)).tolist():
         whole, exponent = number(total, group)
@@ -132,8 +133,10 @@ def means(n: Values, total: Exact) -> Values:
 
 def variances(n: Values, total: Exact, squares: Exact, ddof: int) -> Values:
     """The variance of each group, float64; 0 where a group has no more than `ddof` values."""
-    spread, divisor, usual = _small_spread(n, total, squares, ddof)
-    result = spread / divisor
+    result, usual = _none(n)
+    if len(n) > _FEW:
+        spread, divisor, usual = _small_spread(n, total, squares, ddof)
+        result = spread / divisor
     for group in np.flatnonzero(~usual & (n > ddof)).tolist():
         result[group] = _ratio(*_exact_spread(int(n[group]), total, squares, group, ddof))
     return result
@@ -141,12 +144,20 @@ def variances(n: Values, total: Exact, squares: Exact, ddof: int) -> Values:
 
 def deviations(n: Values, total: Exact, squares: Exact, ddof: int) -> Values:
     """The standard deviation of each group, float64: the root of the exact variance, rounded once."""
-    spread, divisor, usual = _small_spread(n, total, squares, ddof)
-    with np.errstate(all="ignore"):
-        result, near = _small_root(spread, divisor)
-    for group in np.flatnonzero((~usual | near) & (n > ddof)).tolist():
+    result, usual = _none(n)
+    if len(n) > _FEW:
+        spread, divisor, usual = _small_spread(n, total, squares, ddof)
+        with np.errstate(all="ignore"):
+            result, near = _small_root(spread, divisor)
+        usual &= ~near
+    for group in np.flatnonzero(~usual & (n > ddof)).tolist():
         result[group] = _root(*_exact_spread(int(n[group]), total, squares, group, ddof))
     return result
+
+
+def _none(n: Values) -> tuple[Values, Values]:
+    """No group's value known yet."""
+    return np.zeros(len(n)), np.zeros(len(n), bool)
 
 
 def number(numbers: Exact, group: int) -> tuple[int, int]:

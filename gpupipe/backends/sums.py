@@ -4,6 +4,7 @@ A guess from some of the values picks a grid; the kernels report what does not l
 and then added digit by digit. The guess so decides how long it takes, and nothing else.
 """
 
+import math
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,7 @@ _SPARE = 4  # bits that the values below those of the sample may need
 _LEAST, _GREATEST = -500, 400  # of a grid: squares of its units, and sums of squares, are then well inside float64
 _UNIT = 1088  # ungrouped sums are gathered in units of 2^-1088, squares of 2^-2176: every float64 is a whole number
 _DIGITS_AT_ONCE = 2**16
+_FEW = 64  # up to here Python's whole numbers are quicker than arrays
 _GROUPS_AT_ONCE = 2**13  # as stay in cache
 _FEW_GROUPS = 64
 _EXACT_INTEGER = 2**53
@@ -51,12 +53,17 @@ def _has_numba() -> bool:
     return optional.available("numba")
 
 
+@cache
+def _fast() -> ModuleType:
+    return optional.load("gpupipe.kernels.cpu.exact")
+
+
 def kernels_for(n_values: int) -> ModuleType:
     """The form of the kernels that is worth its start for so many values more; both give the same."""
     least = _WORTH_ONE_MORE if "numba" in sys.modules else _WORTH_NUMBA
     worth = _Tally.values + n_values >= least or _FAST in sys.modules
     if worth and n_values >= min(_TINY, least) and _has_numba():
-        return optional.load("gpupipe.kernels.cpu.exact")
+        return _fast()
     _Tally.values += n_values
     return reference
 
@@ -106,14 +113,14 @@ def _is_float(values: Values) -> bool:
 
 def _grid(values: Values, slices: tuple[int, ...], squares: bool) -> tuple[int, int] | None:
     """(low, number of slices) that most of the values should lie on; None for values out of reach of any."""
-    some = values[:: max(1, len(values) // _SAMPLE)].astype(np.float64)
-    some = np.abs(some[np.isfinite(some) & (some != 0)])
+    some = np.abs(values[:: max(1, len(values) // _SAMPLE)].astype(np.float64))
+    some = some[(some > 0) & (some < np.inf)]
     if not len(some):
         some = np.ones(1)
-    parts, exponents = np.frexp(some)
-    whole = (parts * 2.0**53).astype(np.int64)
-    least = int((exponents + np.frexp((whole & -whole).astype(np.float64))[1]).min()) - 54
-    top, width = int(exponents.max()), reference.width_of(squares)
+    bits = some.view(np.int64)
+    last_bits = some - (bits & (bits - 1)).view(np.float64)  # of a power of two up to one bit less
+    least, top = (math.frexp(number)[1] for number in (float(last_bits.min()), float(some.max())))
+    width = reference.width_of(squares)
     for number in slices:
         low = top + 1 - width * number
         if least >= low + _SPARE:
@@ -130,6 +137,8 @@ def _of_all(run: ModuleType, values: Values, squares: bool) -> Sums | None:
     if wide is not None:  # where few values of many tiles are off the grid, the others are on this
         off = reference.off_grid(values, *wide, squares)
         values = np.concatenate([_tiles(run, values[~off], *wide, squares, found), values[off]])
+    if len(values) <= _FEW and np.isfinite(values).all():
+        values = _add_each(values, squares, found)
     total = from_integers([found[0]], -_UNIT)
     parts = [Sums(total, from_integers([found[1]], -2 * _UNIT) if squares else None)]
     if len(values):
@@ -138,6 +147,16 @@ def _of_all(run: ModuleType, values: Values, squares: bool) -> Sums | None:
             return None
         parts.append(rest)
     return _joined(parts, 1)
+
+
+def _add_each(values: Values, squares: bool, found: list[int]) -> Values:
+    """Add a few values of any size to `found`; gives what is left, none."""
+    for value in values.tolist():
+        whole, unit = value.as_integer_ratio()
+        whole <<= _UNIT + 1 - unit.bit_length()
+        found[0] += whole
+        found[1] += whole * whole if squares else 0
+    return values[:0]
 
 
 def _tiles(run: ModuleType, values: Values, low: int, slices: int, squares: bool, found: list[int]) -> Values:

@@ -4,9 +4,11 @@ Slices are cut in `_cut`, which is compiled as written; the sums around it are e
 vectorise them.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
-from ..reference.exact import ROWS, magic_of, n_totals, pairs_of, units_of, width_of
+from ..reference.exact import ROWS, magic_of, pairs_of, units_of, width_of
 from .jit import kernel, part, summing
 
 _LIMIT = 2.0**52
@@ -108,16 +110,21 @@ def _sums_of_two(values, magic, per_unit, totals, tile, wrong):
             wrong[first // ROWS] = True
 
 
-def tile_sums(values, low, slices, squares, totals):
-    """As the reference says."""
+@lru_cache(maxsize=512)
+def _constants(low, slices, squares):
+    """What rounds to each slice, and what makes sums of slices, then of products, count their units."""
     units = units_of(low, slices, squares)
     per_unit = [1 / unit for unit in units]
     if squares:
         per_unit += [1 / units[i] / units[j] for i, j in pairs_of(slices)]
+    return np.array(magic_of(low, slices, squares)), np.array(per_unit)
+
+
+def tile_sums(values, low, slices, squares, totals):
+    """As the reference says."""
     run = (_squares_of_two if slices == 2 else _squares_of_four) if squares else _sums_of_two
     wrong = np.zeros(-(-len(values) // ROWS), bool)
-    tile = np.empty(n_totals(slices, squares))
-    run(values, np.array(magic_of(low, slices, squares)), np.array(per_unit), totals, tile, wrong)
+    run(values, *_constants(low, slices, squares), totals, np.empty(len(totals)), wrong)
     return np.flatnonzero(wrong)
 
 
@@ -152,8 +159,7 @@ def _by_group(values, groups, magic, per_unit, limit, squares, totals, off):
 def group_sums(values, groups, low, slices, squares, totals):
     """As the reference says."""
     off = np.empty(len(values), np.int64)
-    magic = np.array(magic_of(low, slices, squares))
-    per_unit = 1 / np.array(units_of(low, slices, squares))
+    magic, per_unit = _constants(low, slices, squares)
     count = _by_group(values, groups, magic, per_unit, 2.0 ** width_of(squares), squares, totals, off)
     return off[:count]
 

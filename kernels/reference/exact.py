@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 ROWS = 2048  # 2^11: products of two slices of 21 bits, or slices of 42, add up to less than 2^53
 TILES_AT_ONCE = 512  # whose sums, each below 2^53, fit int64 together
 GROUP_ROWS = 2**18  # the same of rows by group, whose products are below 2^44
-_BLOCK = 16  # tiles computed together, so that the scratch stays in cache
+_BLOCK = 8  # tiles computed together, so that the scratch stays in cache
 _MASK = np.uint64(0xFFFF_FFFF)
 _LIMIT = 2.0**52
 
@@ -66,42 +66,42 @@ def tile_sums(values: Array, low: int, slices: int, squares: bool, totals: Array
         int64, the tiles that are not exact, and were left out.
     """
     bad = []
+    scratch = np.empty((slices + 1, _BLOCK * ROWS))
     with np.errstate(all="ignore"):
         for first in range(0, len(values), _BLOCK * ROWS):
             block = values[first : first + _BLOCK * ROWS]
-            tiles = np.zeros((-(-len(block) // ROWS), ROWS))
-            tiles.reshape(-1)[: len(block)] = block
-            wrong = _add_block(tiles, low, slices, squares, totals)
+            tiles = scratch[:, : -(-len(block) // ROWS) * ROWS]
+            tiles[0, : len(block)], tiles[0, len(block) :] = block, 0.0
+            parts = tiles.reshape(len(tiles), -1, ROWS)
+            wrong = _add_block(parts[0], parts[1:], low, squares, totals)
             bad.append(np.flatnonzero(wrong) + first // ROWS)
     return np.concatenate(bad) if bad else np.zeros(0, np.int64)
 
 
-def _add_block(tiles: Array, low: int, slices: int, squares: bool, totals: Array) -> Array:
-    parts, rest = _cut(tiles, magic_of(low, slices, squares))
+def _add_block(rest: Array, parts: Array, low: int, squares: bool, totals: Array) -> Array:
+    slices = len(parts)
     units = units_of(low, slices, squares)
+    _cut(rest, magic_of(low, slices, squares), parts)
     wrong = rest.any(axis=1)
+    sums = [(part.sum(axis=1), unit) for part, unit in zip(parts, units, strict=True)]
     if squares:
-        sums = [(np.vecdot(parts[i], parts[j]), units[i] * units[j]) for i, j in pairs_of(slices)]
-        size = sums[0][0] / sums[0][1]
+        sums += [(np.vecdot(parts[i], parts[j]), units[i] * units[j]) for i, j in pairs_of(slices)]
+        size = sums[slices][0] / sums[slices][1]
     else:
-        sums = []
-        size = np.abs(parts[0]).sum(axis=1) / units[0]
+        size = np.abs(parts[0], out=rest).sum(axis=1) / units[0]
     wrong |= ~(size < _LIMIT)
-    sums = [*((part.sum(axis=1), unit) for part, unit in zip(parts, units, strict=True)), *sums]
     for place, (found, unit) in enumerate(sums):
-        totals[place] += np.where(wrong, 0.0, found / unit).astype(np.int64).sum()
+        whole = np.where(wrong, 0.0, found / unit) if wrong.any() else found / unit
+        totals[place] += whole.astype(np.int64).sum()
     return wrong
 
 
-def _cut(values: Array, magic: list[float]) -> tuple[list[Array], Array]:
-    """The slices of each value, and what is left below the last: 0 where the value lies on the grid."""
-    parts, rest = [], values.astype(np.float64)
-    for constant in magic:
-        part = rest + constant
+def _cut(rest: Array, magic: list[float], parts: Array) -> None:
+    """Take the slices of each value out of `rest`: what stays is 0 where the value lies on the grid."""
+    for part, constant in zip(parts, magic, strict=True):
+        np.add(rest, constant, out=part)
         part -= constant
         rest -= part
-        parts.append(part)
-    return parts, rest
 
 
 def group_sums(values: Array, groups: Array, low: int, slices: int, squares: bool, totals: Array) -> Array:
@@ -142,10 +142,11 @@ def off_grid(values: Array, low: int, slices: int, squares: bool) -> Array:
     return _cut_on_grid(values, low, slices, squares)[1]
 
 
-def _cut_on_grid(values: Array, low: int, slices: int, squares: bool) -> tuple[list[Array], Array]:
+def _cut_on_grid(values: Array, low: int, slices: int, squares: bool) -> tuple[Array, Array]:
     limit = units_of(low, slices, squares)[0] * 2.0 ** width_of(squares)
+    parts, rest = np.empty((slices, len(values))), values.astype(np.float64)
     with np.errstate(all="ignore"):
-        parts, rest = _cut(values, magic_of(low, slices, squares))
+        _cut(rest, magic_of(low, slices, squares), parts)
         return parts, ~((rest == 0) & (np.abs(parts[0]) <= limit))
 
 

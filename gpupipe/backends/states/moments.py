@@ -7,7 +7,7 @@ import numpy as np
 from gpupipe.backends import exact
 from gpupipe.backends.exact import Exact
 from gpupipe.backends.states.integers import counts, total
-from gpupipe.backends.states.state import Arrays, StateKind, stacked_arrays
+from gpupipe.backends.states.state import Arrays, StateKind
 from gpupipe.backends.sums import Sums, sums
 from gpupipe.columns import Column, Values
 from gpupipe.errors import NonFiniteError
@@ -50,13 +50,14 @@ def _arrays(found: Sums) -> Arrays:
 
 
 def _stack(parts: Sequence[Arrays]) -> Arrays:
-    kept = [{name: array for name, array in part.items() if not _is_exact(name)} for part in parts]
-    if any("infinite" in part for part in kept):  # floats, and whole numbers that stand in for some of them
-        kept = [{"infinite": np.zeros((len(part["n"]), 2), np.int64), **part} for part in kept]
-    arrays = stacked_arrays(kept)
+    arrays = {"n": np.concatenate([part["n"] for part in parts])}
     for name in filter(_has_digits, parts[0]):
         numbers = exact.stacked([Exact(part[name], part[name + _SCALE]) for part in parts])
         arrays |= {name: numbers.digits, name + _SCALE: numbers.scale}
+    if any("infinite" in part for part in parts):  # floats, and whole numbers that stand in for some of them
+        none = [np.zeros((len(part["n"]), 2), np.int64) for part in parts]
+        counted = [part.get("infinite", zeros) for part, zeros in zip(parts, none, strict=True)]
+        arrays["infinite"] = np.concatenate(counted)
     return arrays
 
 
