@@ -29,8 +29,7 @@ _LEAST, _GREATEST = -500, 400  # of a grid: squares of its units, and sums of sq
 _UNIT = 1088  # ungrouped sums are gathered in units of 2^-1088, squares of 2^-2176: every float64 is a whole number
 _DIGITS_AT_ONCE = 2**16
 _FEW = 64  # up to here Python's whole numbers are quicker than arrays
-_GROUPS_AT_ONCE = 2**13  # as stay in cache
-_FEW_GROUPS = 64
+_GROUPS_AT_ONCE, _FEW_GROUPS = 2**13, 64  # as stay in cache; as are folds
 _EXACT_INTEGER = 2**53
 
 
@@ -98,10 +97,9 @@ def sums(
         return _Digits(run, n_groups, squares).of(values, spread, times)
     if values.dtype.kind != "f":
         values = values.astype(np.float64)
-    if n_groups == 1:
-        return _of_all(run, values, squares)
     few = 0 < n_groups <= _FEW_GROUPS and len(values) >= n_groups * reference.ROWS
-    return (_one_by_one if few else _by_group)(run, values, groups, n_groups, squares)
+    way = _one_by_one if few else _by_group
+    return _of_all(run, values, squares) if n_groups == 1 else way(run, values, groups, n_groups, squares)
 
 
 def _is_float(values: Values) -> bool:
