@@ -124,8 +124,8 @@ def rows_between(values: Array, low: Array, high: Array) -> Array:
         return rows[(at >= 0) & (bits < high[at])]
     inside = np.zeros(len(values), bool)
     bounds = list(zip(floats_of(low).tolist(), floats_of(high).tolist(), strict=True))
-    for at in range(0, len(values), _BLOCK):
-        some = values[at : at + _BLOCK]
+    for start in range(0, len(values), _BLOCK):
+        some = values[start : start + _BLOCK]
         for begin, end in bounds:
-            inside[at : at + _BLOCK] |= (some >= begin) & ~(some >= end)  # NaN as an end is beyond all
+            inside[start : start + _BLOCK] |= (some >= begin) & ~(some >= end)  # NaN as an end is beyond all
     return np.flatnonzero(inside)
