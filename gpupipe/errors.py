@@ -1,4 +1,4 @@
-"""Every error gpupipe raises, as one tree.
+"""Every error gpupipe raises, as one tree. Each message says what was asked, what is there, and what to try.
 
     GpupipeError
     ├── PlanError                     what was declared cannot be planned; raised before a row is read
@@ -47,8 +47,6 @@
     ├── InternalError                 (RuntimeError)     a bug of gpupipe's own, to be reported
     ├── UserCodeError                 (RuntimeError)     the user's own file, run by the command line, raised
     └── UsageError                    (ValueError)       a command line that makes no sense
-
-Each message says what was asked, what is there, and what to try.
 """
 
 from typing import Self
@@ -124,7 +122,7 @@ class DataError(GpupipeError):
     column: str | None = None
     row: int | None = None
     line: int | None = None
-    #: The row's position in the whole source, for whoever lists its files; and whether that was asked already.
+    #: Its position in the whole source, for whoever lists its files; and whether that was asked already.
     position: int | None = None
     is_placed = False
 
@@ -268,9 +266,7 @@ class ArtifactVersionError(ArtifactError, ValueError):
 class StorageError(GpupipeError, OSError):
     """The disk is full, read-only, over quota, or failing; or the place is no place to write to.
 
-    Attributes:
-        errno: the system's number of the error, as of any OSError.
-        filename: the path at fault.
+    `errno` and `filename` are the system's, as of any OSError.
 
     >>> StorageError("The disk is full.", 28, "churn.gpp").errno
     28

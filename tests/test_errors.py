@@ -30,6 +30,8 @@ OTHERS = {
     ("gpupipe.sources.write", "FileExistsError"): "as the system's, within storage.failing",
     ("gpupipe.storage.calls", "OSError"): "as the system's, within storage.failing",
     ("gpupipe.storage.temporary", "NotADirectoryError"): "as the system's, within storage.failing",
+    ("gpupipe.runtime.cache", "OSError"): "as the system's, caught where the source is then read again",
+    ("gpupipe.runtime.spill", "OSError"): "as the system's, caught where the source is then read again",
     ("gpupipe.commands.options", "ArgumentTypeError"): "argparse's own, which ends in a usage",
     ("gpupipe.kernels", "ImportError"): "imported under another name than its own",
     ("gpupipe.expr.methods", "AttributeError"): "Python asks for __names__ all the time, and wants no hint",
