@@ -122,9 +122,8 @@ class DataError(GpupipeError):
     column: str | None = None
     row: int | None = None
     line: int | None = None
-    #: Its position in the whole source, for whoever lists its files; and whether that was asked already.
-    position: int | None = None
-    is_placed = False
+    position: int | None = None  # in the whole source, for whoever lists its files
+    is_placed = False  # whether that was asked already
 
     def at(self, row: int | None = None, column: str | None = None) -> Self:
         """This error, of a row of the values at hand and a column; what is known already stays."""
