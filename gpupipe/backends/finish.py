@@ -13,7 +13,7 @@ from gpupipe.backends.states.orders import neighbours
 from gpupipe.backends.states.state import Entries, State
 from gpupipe.backends.states.values import frequent, in_order
 from gpupipe.columns import Column, Values
-from gpupipe.errors import IntegerOverflowError, NonFiniteError
+from gpupipe.errors import IntegerOverflowError, InternalError, NonFiniteError
 from gpupipe.expr.node import Node
 from gpupipe.schema import Boolean, DType, Float64, Int64, String
 
@@ -142,6 +142,8 @@ def order_statistics(state: State, q: float, *, mirrored: bool = False) -> Order
         mirrored: take them of the values in falling order, so that a decreasing function of them makes what the same
             call would give of the function's values.
     """
+    if state.kind == "order":
+        raise InternalError("A quantile was asked of bins that nobody has settled. Please report this.")
     entries = _entries(state)
     n = _counts(state)
     low, high, fraction = neighbours(n, q)

@@ -235,6 +235,32 @@ def test_rows_that_change_between_trips_are_told() -> None:
         work.settle(spans, [spans.found(column(values[:-60]), groups_of([], 40), np.zeros(1, np.int64))])
 
 
+def test_bins_alone_give_no_quantile() -> None:
+    with pytest.raises(InternalError, match="nobody has settled"):
+        finished(order_state([column(RNG.normal(size=9))])[0], 0.5)
+
+
+@pytest.mark.parametrize("layouts", [10, pytest.param(1000, marks=pytest.mark.slow)])
+def test_one_state_whatever_the_layout(layouts: int) -> None:
+    """1 to 64 partitions of shuffled rows, merged and settled: the same state, before and after."""
+    values = np.concatenate([RNG.normal(100, 10, 2000), np.round(RNG.lognormal(0, 9, 2000), 1), [np.inf, -0.0, 0.0]])
+    fold = RNG.integers(0, 3, len(values))
+    seen = set()
+    for _ in range(layouts):
+        order = RNG.permutation(len(values))
+        cut = np.sort(RNG.integers(0, len(values), RNG.integers(0, 64)))
+        parts = [column(part) for part in np.split(values[order], cut)]
+        folds = np.split(fold[order], cut)
+        asked = all_rows(0.1, 0.5, 0.99, later=(7,))
+        for state in (order_state(parts, folds)[0], settled(parts, asked, folds)[0]):
+            entries = state.entries
+            assert entries is not None
+            seen.add(
+                (state.kind, *(part.tobytes() for part in (entries.values.values, entries.groups, entries.counts)))
+            )
+    assert len(seen) == 2
+
+
 @pytest.mark.parametrize("n_groups", [1, 5, 100])
 @pytest.mark.parametrize("n", [0, 10, 50_000])
 def test_both_forms_make_the_same_states(n: int, n_groups: int, monkeypatch: Any) -> None:
