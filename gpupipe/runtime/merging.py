@@ -1,6 +1,7 @@
 """States of partitions, merged as they come; those that outgrow their share of memory are scattered over files."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -95,37 +96,52 @@ class _Family:
     def __init__(self, numbers: Sequence[int], intakes: Sequence[Intake], may_scatter: bool) -> None:
         self.numbers, self._intakes, self._may_scatter = numbers, intakes, may_scatter
         self.size = 0
-        self._waiting: list[list[State]] = []
+        #: By how often they were merged: each state is merged with others as large as itself, so a few times at most.
+        self._waiting: defaultdict[int, list[list[State]]] = defaultdict(list)
         self._scattered: list[Scattered] = []
         self._worth_merging = True
         self._lock = threading.Lock()
 
     def add(self, states: list[State], is_large: Callable[[int], bool]) -> None:
         """Take in states of one partition."""
-        with self._lock:
-            self._waiting.append(states)
-            self.size += _size(states)
-            large = self._may_scatter and is_large(self.size)
-            if len(self._waiting) < _AT_ONCE and not large:
+        level, taken, large = 0, *self._queued(0, [states], is_large)
+        while taken:
+            before = sum(map(_size, taken))
+            if self._worth_merging:
+                taken = [self._together(taken)]
+                self._worth_merging = not large or _size(taken[0]) < _MOSTLY_SHARED * before
+            if self._is_scattered(large):
+                self._scatter(taken)
                 return
-            taken, self._waiting = self._waiting, []
-            before, self.size = self.size, 0
-        if self._worth_merging:
-            taken = [self._together(taken)]
-            self._worth_merging = not large or _size(taken[0]) < _MOSTLY_SHARED * before
-        self._put(taken, large)
+            level += 1
+            taken, large = self._queued(level, taken, is_large)
 
-    def _put(self, taken: list[list[State]], large: bool) -> None:
-        size = sum(map(_size, taken))
+    def _queued(
+        self, level: int, states: list[list[State]], is_large: Callable[[int], bool]
+    ) -> tuple[list[list[State]], bool]:
+        """(what is to be merged next, if anything; whether all that waits has become too large)."""
+        with self._lock:
+            self._waiting[level] += states
+            self.size += sum(map(_size, states))
+            large = self._may_scatter and is_large(self.size)
+            if not large and len(self._waiting[level]) < _AT_ONCE:
+                return [], False
+            taken = self._all() if large else self._waiting.pop(level)
+            self.size -= sum(map(_size, taken))
+            return taken, large
+
+    def _all(self) -> list[list[State]]:
+        taken = [states for waiting in self._waiting.values() for states in waiting]
+        self._waiting.clear()
+        return taken
+
+    def _is_scattered(self, large: bool) -> bool:
+        """Whether states of this family go into files, from now on if they have become too large."""
         with self._lock:
             if large and not self._scattered:
                 gathers = [intake.gather for intake in self._intakes]
                 self._scattered = [Scattered(gather.state, len(gather.keys)) for gather in gathers]
-            if not self._scattered:
-                self._waiting += taken
-                self.size += size
-                return
-        self._scatter(taken)
+            return bool(self._scattered)
 
     def _scatter(self, taken: list[list[State]]) -> None:
         for states in taken:
@@ -135,13 +151,13 @@ class _Family:
     def scattered(self) -> list[Scattered]:
         """All that was taken in, if it is scattered."""
         if self._scattered:
-            self._scatter(self._waiting)
-            self._waiting, self.size = [], 0
+            self._scatter(self._all())
+            self.size = 0
         return self._scattered
 
     def merged(self) -> list[State]:
         """All that was taken in, if it is not."""
-        return [] if self._scattered else self._together(self._waiting)
+        return [] if self._scattered else self._together(self._all())
 
     def _together(self, parts: list[list[State]]) -> list[State]:
         if len(parts) == 1:
