@@ -123,12 +123,43 @@ def totals(numbers: Exact) -> Values:
 
 def means(n: Values, total: Exact) -> Values:
     """The mean of each group, float64; 0 where a group has no value."""
-    value, usual = small(total) if len(n) > _FEW else _none(n)
-    result = value / np.maximum(n, 1)
+    result, usual = _quick_means(n, total) if len(n) > _FEW else _none(n)
     for group in np.flatnonzero(~usual & (n > 0)).tolist():
         whole, exponent = number(total, group)
         result[group] = _ratio(whole, int(n[group]), exponent)
     return result
+
+
+def _quick_means(n: Values, total: Exact) -> tuple[Values, Values]:
+    """(the mean, where it is surely rounded as it should be), by the sum of two floats that each sum is close to."""
+    high, low, usual = _in_two(total)
+    count = np.maximum(n, 1).astype(np.float64)
+    quotient = high / count
+    product, lost = _product(quotient, count)
+    result, near = _corrected(quotient, (((high - product) - lost) + low) / count)
+    return result, usual & ~near
+
+
+def _in_two(numbers: Exact) -> tuple[Values, Values, Values]:
+    """(high, low, where that is within 2^-100 of the number, and of ordinary size): high + low, high being the nearest."""
+    digits = numbers.digits
+    high, low = digits[:, -1].view(np.int32).astype(np.float64), np.zeros(len(digits))
+    for place in reversed(range(digits.shape[1] - 1)):
+        high, low = high * 2.0**32, low * 2.0**32
+        added, digit = high + digits[:, place], digits[:, place].astype(np.float64)
+        back = added - high
+        low += (high - (added - back)) + (digit - back)
+        high = added + low
+        low -= high - added
+    usual = (np.abs(numbers.scale) <= 8) & (digits.shape[1] <= 8)
+    unit = 2.0 ** (32 * np.clip(numbers.scale, -8, 8))
+    return high * unit, low * unit, usual
+
+
+def _corrected(rounded: Values, step: Values) -> tuple[Values, Values]:
+    """(rounded + step, where that is too near to a tie for so small a correction to tell the side)."""
+    result = rounded + step
+    return result, (rounded + step * (1 + _NEAR) != result) | (rounded + step * (1 - _NEAR) != result)
 
 
 def variances(n: Values, total: Exact, squares: Exact, ddof: int) -> Values:
@@ -223,6 +254,4 @@ def _small_root(spread: Values, divisor: Values) -> tuple[Values, Values]:
     square, square_lost = _product(root, root)
     # Newton's step from the rounded root, for the unrounded quotient.
     step = (((quotient - square) - square_lost) + ((spread - product) - lost) / divisor) / (2 * root)
-    step = np.where(spread > 0, step, 0.0)
-    result = root + step
-    return result, (root + step * (1 + _NEAR) != result) | (root + step * (1 - _NEAR) != result)
+    return _corrected(root, np.where(spread > 0, step, 0.0))

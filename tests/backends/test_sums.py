@@ -128,6 +128,17 @@ def test_many_small_groups():
     check(values, 1, groups, 400)
 
 
+def test_ties_and_cancelling_groups():
+    """Means halfway between two floats, and those whose greatest digits cancel, among many groups."""
+    rng = np.random.default_rng(1)
+    first = rng.normal(size=300) * 10.0 ** rng.integers(-30, 30, 300)
+    pairs = np.concatenate([first, np.nextafter(first, np.inf)])
+    check(pairs, 0, np.tile(np.arange(300), 2), 300)
+    check(np.concatenate([first, first, np.nextafter(first, -np.inf), first]), 1, np.tile(np.arange(300), 4), 300)
+    large = np.ldexp(1.0, rng.integers(30, 100, 300))
+    check(np.concatenate([large, -large, -first / 2**40]), 0, np.tile(np.arange(300), 3), 300)
+
+
 # -- NIST Statistical Reference Datasets ------------------------------------------------------------------------------
 NUMACC = {  # NumAcc1 to 4 by their recipe, with the certified mean and (sample) deviation
     "NumAcc1": ([10000001, 10000003, 10000002], "10000002", "1"),
