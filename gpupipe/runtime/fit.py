@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from gpupipe.artifact.pipeline import Fit
+from gpupipe.artifact.seen import Provenance
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
 from gpupipe.compiler.again import columns_again
-from gpupipe.compiler.expand import columns_of, only_column
+from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.plan import TASKS, Plan, make_plan
 from gpupipe.compiler.words import no_number, noted
 from gpupipe.errors import NullableFeatureError, TargetError, counted
@@ -25,7 +26,7 @@ from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.carried import Carried, with_all_values
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.execute import no_rows, run_scans, workers
-from gpupipe.runtime.fitting import Examples, examples, group_identity, labels_of
+from gpupipe.runtime.fitting import Examples, examples, group_identity, refuse_one_value
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.provenance import keyed_by, provenance
@@ -171,11 +172,23 @@ def run_fit(
         probe = _probe(rows)
     progress.end()
     report = report_of(rows, len(plan.scans) + (model is not None), clock.total(), features.constant_divisors())
-    task, groups = declared.task, declared.groups
+    seen = _seen(declared, source, validation, plan, carried, row_ids)
+    told = declared.target, declared.weights, declared.task, probe, notes, declared.groups
+    return Outcome(Fit(features, model, *told, seen), report, rows)
+
+
+def _seen(
+    declared: Declared,
+    source: Source,
+    validation: Source | None,
+    plan: Plan,
+    carried: Carried | None,
+    row_ids: Values | None,
+) -> Provenance:
+    """The rows that this fit has seen: of an update the new ones, as they were given."""
     new = source if carried is None or carried.newest is None else carried.newest.given
-    seen = provenance(new, validation, plan.fit_columns, (keyed_by(new, None if declared.key else groups), row_ids))
-    kept = Fit(features, model, declared.target, declared.weights, task, probe, notes, groups, seen)
-    return Outcome(kept, report, rows)
+    name = keyed_by(new, None if declared.key else declared.groups)
+    return provenance(new, validation, plan.fit_columns, (name, row_ids))
 
 
 def planned(declared: Declared, schema: Schema, carried: Carried | None = None) -> Plan:
@@ -215,7 +228,7 @@ def taught(
 ) -> tuple[Model, dict[str, Any]]:
     """The model trained on `found`, the features of `rows`, and what is noted of it; `held` stops it early."""
     row = describe(declared.model)
-    _refuse_one_value(declared, found, rows)
+    refuse_one_value(declared.target, declared.task, found, rows)
     model = train(
         declared.model,
         found.matrix,
@@ -227,23 +240,6 @@ def taught(
         targets=features.plan.target_names if row.supervised else None,
     )
     return model, {"rows": len(found.matrix), "baseline": _baseline(model, found)}
-
-
-def _refuse_one_value(declared: Declared, found: Examples, rows: Rows) -> None:
-    """A comparison that holds for every row or for none: told by what the column holds, which the labels do not say."""
-    node, told = declared.target, found.target
-    column = None if node is None or node.op not in _COMPARISONS else only_column(node)
-    if column is None or declared.task != TASKS[0] or not isinstance(told, np.ndarray) or (told != told[0]).any():
-        return
-    held = sorted({repr(value) for value in labels_of(rows.frame(0, [column])[column]).tolist()})
-    shown = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
-    raise TargetError(
-        f"The target {node} is {bool(told[0])} in all {len(told):,} rows, and a classifier needs two classes. The "
-        f"column {column!r} holds: {shown}. Compare it with one of its values."
-    )
-
-
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "is_in")
 
 
 def _baseline(model: Model, found: Examples) -> Any:

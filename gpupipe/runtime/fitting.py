@@ -14,7 +14,7 @@ from gpupipe.columns import Column, Frame, Values, concat
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted, plain_values
-from gpupipe.compiler.plan import Plan
+from gpupipe.compiler.plan import TASKS, Plan
 from gpupipe.errors import GroupsError, TargetError, WeightsError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.execute import over_partitions
@@ -194,3 +194,20 @@ def _weights(column: Column, node: Node) -> Values:
             "none of them null, NaN or infinite. Fill or filter them."
         ).at(row, _column(node))
     return weights
+
+
+def refuse_one_value(target: Node | None, task: str | None, found: Examples, rows: Rows) -> None:
+    """A comparison that holds for every row or for none: told by what the column holds, which the labels do not say."""
+    told = found.target
+    column = None if target is None or target.op not in _COMPARISONS else only_column(target)
+    if column is None or task != TASKS[0] or not isinstance(told, np.ndarray) or (told != told[0]).any():
+        return
+    held = sorted({repr(value) for value in labels_of(rows.frame(0, [column])[column]).tolist()})
+    shown = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
+    raise TargetError(
+        f"The target {target} is {bool(told[0])} in all {len(told):,} rows, and a classifier needs two classes. The "
+        f"column {column!r} holds: {shown}. Compare it with one of its values."
+    )
+
+
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "is_in")
