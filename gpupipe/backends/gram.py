@@ -13,16 +13,15 @@ from gpupipe.backends.digits import HALF, ZEROS, Cell, Layout
 from gpupipe.backends.labels import Labels
 from gpupipe.backends.states.gram import Gram, Label, in_order
 from gpupipe.columns import Column, Values
-from gpupipe.errors import CovarianceError, NonFiniteError
+from gpupipe.errors import CovarianceError
 from gpupipe.kernels.reference import gram as reference
 from gpupipe.kernels.reference.gram import DIGIT, ROWS
 
 MOST_DIGITS = 12  # a column: 252 bits from the top of its largest value to the last bit of its least
 MOST_LABELS = 2_000  # of all keys together
-_LARGEST = 900  # the exponent: scaling stays within float64
+_LARGEST, _FLOAT32 = 900, 128  # exponents: scaling stays within float64, and features will be float32
 _AT_ONCE = 16 * ROWS
 _WORTH_NUMBA = 4_000_000  # values that cost NumPy as much as Numba's start
-_NOT_FINITE = ", which a linear model cannot learn from. Clip it, filter it out, or use .nan_to_null() and fill it."
 
 
 class Sums:
@@ -49,8 +48,7 @@ class Sums:
             cells: integers of shape (rows,).
 
         Raises:
-            CovarianceError: values too large or too far apart, too many labels.
-            NonFiniteError: an infinite value, or NaN.
+            CovarianceError: values too large, too far apart or no numbers; too many labels.
         """
         if codes.size:
             self._widen(codes.max(axis=1))
@@ -69,7 +67,7 @@ class Sums:
                 valid[self._masks.index(number)] = column.valid[chunk]
             if not np.isfinite(row).all():
                 at = int(np.flatnonzero(~np.isfinite(row))[0])
-                raise NonFiniteError(f"{self._shown[number]} is {row[at]}{_NOT_FINITE}").at(chunk.start + at)
+                raise CovarianceError(f"{self._shown[number]} is {row[at]}").at(chunk.start + at)
         return x, valid
 
     def _chunk(self, x: Values, valid: Values, codes: Values, cells: Values, kernels: Any) -> None:
@@ -118,8 +116,8 @@ class Sums:
         exponents = np.where(largest > 0, np.frexp(largest)[1], ZEROS).astype(np.int64)
         layout = self._layout.reaching(exponents)
         used = layout.tops[layout.counts > 0]
-        if (np.abs(used) > _LARGEST).any():
-            raise CovarianceError("a feature has values beyond 2^900, or all below 2^-900")
+        if (used > _FLOAT32).any() or (used < -_LARGEST).any():
+            raise CovarianceError("a feature has values beyond float32, or all below 2^-900")
         for row in x[(layout.counts > 0) & (layout.tops > DIGIT)]:  # others are scaled up, which loses no bit
             if (np.abs(row[row != 0]) < 2.0**-_LARGEST).any():
                 raise CovarianceError("a feature has values that are too far apart")
@@ -216,8 +214,7 @@ class Gatherer:
             cells: integers of shape (rows,): what the sums are kept by.
 
         Raises:
-            CovarianceError: values too large or too far apart, too many labels.
-            NonFiniteError: an infinite value, or NaN.
+            CovarianceError: values too large, too far apart or no numbers; too many labels.
         """
         codes = np.zeros((len(keys), len(cells)), np.int32)
         for key, column in enumerate(keys):

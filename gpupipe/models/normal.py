@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.backends.moments import Moments
+from gpupipe.errors import CovarianceError
 
 Floats = NDArray[Any]
 
 _STEPS = 2  # of refinement
-_EPS = np.finfo(np.float64).eps
+_SMALL, _VAGUE = 1e-9, 1e-11  # of the largest eigenvalue
+_NULL = 16 * max(float(np.finfo(np.longdouble).eps), 1e-19)  # the same, for each feature: what rounding may leave of 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,9 @@ def ridge(moments: Moments, penalties: Sequence[float], *, intercept: bool = Tru
         moments: of the features, then of the target.
         penalties: from 0 on; with 0, the least squares solution of least norm.
         intercept: whether there is a `b`.
+
+    Raises:
+        CovarianceError: without a penalty, of features that are nearly dependent, and not quite.
 
     >>> x_and_y = np.array([[0.0, 1.0, 2.0], [1.0, 3.0, 5.0]])
     >>> mean = x_and_y.mean(axis=1)
@@ -98,8 +103,11 @@ def _least_norm(gram: Floats, target: Floats) -> Floats:
     size = np.sqrt(np.diagonal(gram).astype(np.float64))
     live = np.flatnonzero(size)  # a constant feature has no part in the least norm
     gram, target, size = gram[np.ix_(live, live)], target[live], size[live]
-    values, vectors = np.linalg.eigh((gram / size[:, None] / size[None, :]).astype(np.float64))
-    kept = values > _EPS * len(values) * values.max(initial=0.0)
+    values, vectors = _spectrum(gram / size[:, None] / size[None, :])
+    largest = values.max(initial=0.0)
+    kept = values > _NULL * len(values) * largest
+    if (values[kept] < _VAGUE * largest).any():
+        raise CovarianceError("some features are so nearly dependent that their covariances do not tell it from fully")
     inside = vectors[:, kept] / size[:, None]
     solution = np.zeros_like(target)
     for _ in range(1 + _STEPS):
@@ -108,6 +116,19 @@ def _least_norm(gram: Floats, target: Floats) -> Floats:
     outside = np.linalg.qr(vectors[:, ~kept] / size[:, None])[0]
     found[live] = solution - outside @ (outside.T @ solution.astype(np.float64))
     return found
+
+
+def _spectrum(gram: Floats) -> tuple[Floats, Floats]:
+    """Eigenvalues and eigenvectors, the small ones worked out again in the space that their vectors span.
+
+    There the longest float tells an eigenvalue of 1e-14 of the largest from one that is 0.
+    """
+    values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    small = vectors[:, values < _SMALL * values.max(initial=0.0)]
+    if small.shape[1]:
+        again, turned = np.linalg.eigh((small.T @ gram @ small).astype(np.float64))
+        values[: len(again)], vectors[:, : len(again)] = again, small @ turned
+    return values, vectors
 
 
 def _with_intercepts(moments: Moments, coefficients: Floats, intercept: bool) -> Solutions:

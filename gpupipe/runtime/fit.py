@@ -28,6 +28,8 @@ from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.execute import no_rows, run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples, group_identity, refuse_one_value
 from gpupipe.runtime.given import for_given
+from gpupipe.runtime.linear_fit import linear_fit
+from gpupipe.runtime.linear_path import LinearPath, linear_path
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.provenance import keyed_by, provenance
 from gpupipe.runtime.report import Report, report_of
@@ -156,13 +158,15 @@ def run_fit(
         declared.row.alone(declared.model)
     identity = None if declared.key else group_identity(plan, backend)
     again = columns_again(plan, features=declared.model is not None, given_back=transform)
-    started = {} if carried is None else {"first": carried.first, "schema": source.schema}
+    started: dict[str, Any] = {} if carried is None else {"first": carried.first, "schema": source.schema}
     rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory, identity=identity, **started)
     if source.n_rows == 0:
         raise no_rows(rows)
     with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
-            features = FittedFeatures(plan, run_scans(plan, rows, backend, pool, progress, carried), backend)
+            trains = transform or declared.model is not None
+            learned = run_scans(plan, rows, backend, pool, progress, carried, trains=trains)
+            features = FittedFeatures(plan, learned, backend)
         model: Model | None = None
         notes: dict[str, Any] = {"key": declared.key} if declared.key else {}
         row_ids: Values | None = None
@@ -207,6 +211,13 @@ def _trained(
     clock: Clock,
 ) -> tuple[Model, dict[str, Any], Values]:
     row = describe(declared.model)
+    path = "rows stop it early" if validation is not None else linear_path(features.plan, [declared.model])
+    if isinstance(path, LinearPath):
+        with clock.stage("training"):
+            solved = linear_fit(path, features, rows, pool, progress)
+        if not isinstance(solved, str):
+            alone, row_ids = solved
+            return alone.models[0], {"rows": alone.n_trained, "baseline": alone.mean}, row_ids
     with clock.stage("features"):
         found = examples(features.for_training(), rows, pool, progress)
         with rows.all_placed(found.positions):

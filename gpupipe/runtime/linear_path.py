@@ -4,6 +4,7 @@ What the rows give is independent of every statistic; a fold's fills, means and 
 models are those of features in float64, before they are rounded to leave as float32.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -31,6 +32,8 @@ from gpupipe.models.forms.linear import Linear
 from gpupipe.models.normal import Scores, Solutions, ridge, scores
 from gpupipe.runtime.fitting import refuse_null_target
 
+MOST_COLUMNS = 256  # sums of their digits take 20 MB a thread and fold, and 16 times the products of float64
+
 
 def penalty_of(model: Any) -> float | str:
     """The penalty of a model that covariances are enough for; or why they are not."""
@@ -39,6 +42,10 @@ def penalty_of(model: Any) -> float | str:
         return f"{row.name} is no Ridge or LinearRegression"
     if model.positive:
         return "positive=True asks for coefficients from 0 on"
+    try:
+        copy.deepcopy(model).fit([[0.0], [1.0]], [0.0, 1.0])
+    except (ValueError, TypeError) as error:
+        return f"its library refuses its parameters: {error}"
     alpha = getattr(model, "alpha", 0.0)
     return float(alpha) if np.ndim(alpha) == 0 else "there is a penalty for each target"
 
@@ -52,6 +59,8 @@ def linear_path(plan: Plan, models: Sequence[Any]) -> "LinearPath | str":
     found = covariances(plan)
     if isinstance(found, str):
         return found
+    if len(found.columns) > MOST_COLUMNS:
+        return f"there are more than {MOST_COLUMNS} columns of numbers"
     return LinearPath(plan, found, models, [float(penalty) for penalty in penalties])
 
 
@@ -110,7 +119,6 @@ class LinearPath:
         Raises:
             CovarianceError: they are to be trained on as rows.
             TargetError: a null target.
-            NonFiniteError: an infinite value, or NaN.
         """
         chosen = [columns[place] for place in self._places]
         split = len(self._found.columns)

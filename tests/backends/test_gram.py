@@ -15,7 +15,7 @@ from gpupipe.backends.gram import Gatherer
 from gpupipe.backends.moments import Indicator, Number, moments
 from gpupipe.backends.states.gram import Gram
 from gpupipe.columns import Column, Values
-from gpupipe.errors import CovarianceError, NonFiniteError
+from gpupipe.errors import CovarianceError
 from gpupipe.kernels.cpu import gram as compiled
 from gpupipe.kernels.reference import gram as reference
 from gpupipe.schema import Float64, Int64, String
@@ -158,7 +158,7 @@ def test_moments_of_filled_columns_and_labels() -> None:
 def test_values_that_are_no_numbers_are_refused_with_their_row() -> None:
     for bad in (np.inf, -np.inf, np.nan):
         gatherer = Gatherer([False], 0, ["x"])
-        with pytest.raises(NonFiniteError, match=r"x is (-?inf|nan), which") as told:
+        with pytest.raises(CovarianceError, match=r"x is (-?inf|nan)") as told:
             gatherer.update([Column(Float64, np.array([1.0, bad]))], [], np.zeros(2, np.int64))
         assert told.value.row == 1
     gatherer = Gatherer([True], 0, ["x"])  # but not where they are null
@@ -166,7 +166,7 @@ def test_values_that_are_no_numbers_are_refused_with_their_row() -> None:
     assert gatherer.states()[0].cross[gatherer.states()[0].mask(0), 0] == 1
 
 
-@pytest.mark.parametrize("values", [[1e300, 1.0], [1.0, 1e-300], [1e-290], [5e-324, 1e50], [1e100, 1e-200]])
+@pytest.mark.parametrize("values", [[1e300, 1.0], [1e39], [1.0, 1e-300], [1e-290], [5e-324, 1e50], [1e100, 1e-200]])
 def test_values_too_large_or_too_far_apart_are_told(values: list[float]) -> None:
     gatherer = Gatherer([False], 0, ["x"])
     with pytest.raises(CovarianceError):
@@ -174,7 +174,7 @@ def test_values_too_large_or_too_far_apart_are_told(values: list[float]) -> None
 
 
 def test_wide_ranges_within_bounds_are_exact() -> None:
-    for values in ([1e40, 1e-9], [2.0**-800, 2.0**-790], [2.0**890, -(2.0**880)], [5e-324, 2.0**-850]):
+    for values in ([1e30, 1e-15], [2.0**-800, 2.0**-790], [3e38, -3e38], [5e-324, 2.0**-850]):
         gatherer = Gatherer([False], 0, ["x"])
         gatherer.update([Column(Float64, np.array(values))], [], np.zeros(2, np.int64))
         assert product(gatherer.states()[0], 0, 0) == sum(Fraction(value) ** 2 for value in values)

@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import mean_squared_error, r2_score
 
 from gpupipe.backends.moments import Moments
+from gpupipe.errors import CovarianceError
 from gpupipe.models.normal import least_squares, principal_components, ridge, scores
 
 
@@ -62,6 +63,19 @@ def test_features_of_very_different_sizes_keep_their_rank() -> None:
     found = least_squares(moments_of((X * scale)[:, :5], y))
     told = LinearRegression().fit(X[:, :5], y).coef_ / scale[:5]
     assert np.allclose(found.coefficients[0], told, rtol=1e-9)
+
+
+def test_features_that_are_nearly_dependent_are_told() -> None:
+    X, y = example()
+    for distance, told in ((1e-3, False), (1e-6, True), (1e-7, True)):
+        near = np.column_stack([X, X[:, 0] + distance * y**2])
+        moments = moments_of(near, y)
+        if told:
+            with pytest.raises(CovarianceError, match="nearly dependent"):
+                least_squares(moments)
+        else:
+            assert close(least_squares(moments).coefficients[0], LinearRegression().fit(near, y).coef_, 1e-8)
+        ridge(moments, [1.0])  # a penalty makes them one
 
 
 def test_a_small_penalty_on_dependent_features_is_solved_to_the_last_digits() -> None:
