@@ -27,6 +27,7 @@ from gpupipe.runtime.given import own_columns, source_of
 from gpupipe.runtime.inputs import inputs_of
 from gpupipe.runtime.linear_path import Solved
 from gpupipe.runtime.progress import Progress, progress_for
+from gpupipe.runtime.twins import refuse_target_elsewhere
 
 _SUPERVISED = ("classifier", "regressor", "ranker")
 
