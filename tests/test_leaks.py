@@ -362,6 +362,11 @@ def so_in_a_polars_frame():
 
 
 @leak(f"'label', which is the target's column 'y' {ANOTHER}")
+def so_in_a_cross_validation():
+    gp.cross_validate(model(gp.numeric()), TABLE.append_column("label", TABLE["y"]))
+
+
+@leak(f"'label', which is the target's column 'y' {ANOTHER}")
 def one_list_under_two_names():
     labels = Y.tolist()
     model(gp.numeric()).fit({"x": X[:, 0], "label": labels, "y": labels})
