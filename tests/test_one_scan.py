@@ -74,6 +74,7 @@ RULES = {
     "robust": (filled.robust(), 2),
     "quantile": (x.fill_null("mean").exp().quantile(0.3), 2),
     "extremes": (x.fill_null("mean").min_max(), 2),
+    "filled again": (filled.standardize().fill_null("mean").max(), 4),
     # The fill of each group.
     "group fill": (by_group.standardize(), 2),
     "group fill, then all": (by_group.fill_null("mean").standardize(), 3),

@@ -58,14 +58,11 @@ class Folding:
         """How `node` is gathered."""
         value, keys = operands(node)
         beneath = self._taken.level(value, *keys)
-        for level in range(1, beneath + 1 if FOLDS else 1):
-            found = self._at(level, node)
-            if found is not None:
-                return found
-        return Folded(beneath + 1, value, keys, NOT_LATE)
+        found = self._at(beneath, node) if beneath and FOLDS else None
+        return found or Folded(beneath + 1, value, keys, NOT_LATE)
 
     def _at(self, level: int, node: Node) -> Folded | None:
-        """The same if the scan `level` can gather it: its constants may make it wait for a later one all the same."""
+        """The same if the scan `level`, the last of what stands beneath, can gather it."""
         value, keys = operands(node)
         by = [found for found in (self._taken.key(key, level) for key in keys) if found is not None]
         found = self._value(node, value, keys, level)
@@ -74,7 +71,7 @@ class Folding:
         base, late = found
         if any(key.fill for key in by):
             late = Late(late.constants, late.suffix, tuple(key.fill for key in by))
-        return Folded(max(level, self._taken.level(*late.values)), base, tuple(key.base for key in by), late)
+        return Folded(level, base, tuple(key.base for key in by), late)
 
     def _value(self, node: Node, value: Node, keys: tuple[Node, ...], level: int) -> tuple[Node, Late] | None:
         if self._taken.level(value) < level:

@@ -72,7 +72,9 @@ class Decomposer:
         """
         asked = (value, level, keys)
         if asked not in self._known:
-            self._known[asked] = self._split(*asked)
+            refilled = any(node.op == "coalesce" and self.level(node.args[0]) >= level for node in rows_of(value))
+            plain = self._where_present(value, None) if refilled else value
+            self._known[asked] = self._split(plain, level, keys)
         return self._known[asked]
 
     def _split(self, value: Node, level: int, keys: tuple[Node, ...]) -> tuple[Node, Late] | None:
@@ -170,15 +172,27 @@ class Decomposer:
 
         return self._remade(value, step)
 
-    def _where_present(self, value: Node, absent: Node) -> Node:
-        """`value` in the rows where `absent` is not null."""
+    def _where_present(self, value: Node, absent: Node | None) -> Node:
+        """`value` in the rows where `absent` is not null (None: in all rows), without fills of what is never null."""
+        sure = set() if absent is None else {absent}  # whatever the schema says of columns
 
         def step(node: Node, made: Node) -> Node:
-            if node == absent:
+            if absent is not None and node == absent:
                 return absent
-            return absent if made.op == "coalesce" and made.args[0] == absent else _chosen(made, absent, False)
+            if made.op == "coalesce" and made.args[0] in sure:
+                return made.args[0]
+            if not self._may_be_null(made, sure):
+                sure.add(made)
+            return made if absent is None else _chosen(made, absent, False)
 
         return self._remade(value, step)
+
+    def _may_be_null(self, node: Node, sure: set[Node]) -> bool:
+        """Whether a node can be null in rows where all of `sure` are not."""
+        if node.op in REDUCTIONS or not node.args:
+            return self._info[node].nullable or not self._info[node].scalar
+        operands = [Info(self._info[arg].dtype, arg not in sure) for arg in node.args]
+        return may_be_null(node, operands)
 
     def _remade(self, value: Node, step: Step) -> Node:
         done: dict[Node, Node] = {}
@@ -213,17 +227,11 @@ class Decomposer:
 
     def _null_only_where(self, value: Node, absent: Node) -> bool:
         """Whether `value` is null in no row but those where `absent` is."""
-        nullable: dict[Node, Info] = {}
+        sure = {absent}
         for node in rows_of(value):
-            own = self._info[node]
-            if node == absent:
-                may = False
-            elif not node.args or node.op in REDUCTIONS:
-                may = own.nullable
-            else:
-                may = may_be_null(node, [nullable[arg] for arg in node.args])
-            nullable[node] = Info(own.dtype, may, own.scalar)
-        return not nullable[value].nullable
+            if node == absent or not self._may_be_null(node, sure):
+                sure.add(node)
+        return value in sure
 
 
 def _chosen(node: Node, tested: Node, is_null: bool) -> Node:
