@@ -13,7 +13,7 @@ from lightgbm import LGBMClassifier, LGBMRanker
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import PredefinedSplit, TimeSeriesSplit, cross_validate
@@ -21,7 +21,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from xgboost import XGBClassifier
 
 import gpupipe as gp
@@ -96,8 +96,10 @@ def one_fold_each(found: Any, keys: Any) -> bool:
     return set(rows.aggregate([("fold", "count_distinct")])["fold_count_distinct"].to_pylist()) == {1}
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("target", ["bought", "kind"])
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [(name, target) for name in FAMILIES for target in ("bought", "kind") if target == "bought" or "target" in name],
+)
 def test_a_fold_is_a_fit_on_the_other_rows(name, target):
     source = gp.scan(TABLE, partitions=3)
     pipeline = gp.Pipeline(FAMILIES[name], target=target, model=DecisionTreeClassifier(max_depth=3, random_state=0))
@@ -108,12 +110,11 @@ TREE = DecisionTreeClassifier(max_depth=3, random_state=0)
 PLAIN = [NUMBERS.standardize(), col("city").target_mean(), col("k").one_hot()]
 MODELS = {
     "logistic": (LogisticRegression(max_iter=500), "bought"),
-    "three classes": (LogisticRegression(max_iter=500), "kind"),
+    "three classes": (LogisticRegression(max_iter=50, tol=0.1), "kind"),
     "ridge": (Ridge(), "paid"),
     "linear": (LinearRegression(), "paid"),
     "naive Bayes": (GaussianNB(), "kind"),
     "margins alone": (SGDClassifier(random_state=0), "bought"),
-    "boosting": (HistGradientBoostingClassifier(max_iter=5, random_state=0), "bought"),
     "xgboost": (XGBClassifier(n_estimators=5, n_jobs=1), "kind"),
     "forest": (RandomForestClassifier(5, random_state=0), "bought"),
 }
@@ -171,7 +172,7 @@ def theirs(model: Any) -> Any:
 @pytest.mark.parametrize("target", ["bought", "paid"])
 def test_scores_are_those_of_scikit_learn(target):
     table = customers(1000).filter(pa.compute.is_valid(customers(1000)["city"]))
-    model = Ridge(alpha=2.0) if target == "paid" else LogisticRegression(C=0.5, tol=1e-10, max_iter=2000)
+    model = Ridge(alpha=2.0) if target == "paid" else LogisticRegression(C=0.5, tol=1e-9, max_iter=500)
     scoring = {"rmse": "neg_root_mean_squared_error", "r2": "r2"}
     if target == "bought":
         scoring = {"accuracy": "accuracy", "log_loss": "neg_log_loss", "roc_auc": "roc_auc"}
@@ -286,7 +287,7 @@ def test_pure_noise_is_told_from_nothing():
     table = {"key": rng.integers(0, n // 2, n), "x": rng.normal(size=n), "y": rng.integers(0, 2, n).astype(bool)}
     mean = col("key").target_mean(smoothing=5)
     features = [mean, mean.standardize().suffix("_s"), col("x")]
-    for model in (LogisticRegression(), HistGradientBoostingClassifier(max_iter=5)):
+    for model in (LogisticRegression(), DecisionTreeClassifier(min_samples_leaf=50)):
         found = gp.cross_validate(gp.Pipeline(features, target="y", model=model), table)
         assert abs(found.metrics["roc_auc"].value - 0.5) < 0.04
         assert found.pooled.metrics["roc_auc"].low < 0.5 < found.pooled.metrics["roc_auc"].high + 0.01
@@ -474,7 +475,7 @@ def test_wrong_pipelines():
 
 
 @pytest.mark.parametrize("features", [[NUMBERS.standardize()], [col("k")], [col("city").target_mean().standardize()]])
-@pytest.mark.parametrize("model", [Ridge(), HistGradientBoostingRegressor(max_iter=2)])
+@pytest.mark.parametrize("model", [Ridge(), DecisionTreeRegressor(max_depth=2)])
 def test_trips_are_those_that_explain_tells(features, model):
     pipeline, source = gp.Pipeline(features, target="paid", model=model), gp.scan(TABLE, partitions=3)
     told, done = pipeline.explain(source, folds=3), gp.cross_validate(pipeline, source, folds=3)

@@ -34,7 +34,7 @@ from gpupipe.runtime.rows import Rows
 from gpupipe.schema import Float64, Int64
 
 CPU = backend_for("cpu")
-QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 FOLDS = 3
 outcomes: Counter[str] = Counter()
 
