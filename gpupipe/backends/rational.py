@@ -141,7 +141,7 @@ def _quick_means(n: Values, total: Exact) -> tuple[Values, Values]:
 
 
 def _in_two(numbers: Exact) -> tuple[Values, Values, Values]:
-    """(high, low, where that is within 2^-100 of the number, and of ordinary size): high + low, high being the nearest."""
+    """(high, low, where high + low is within 2^-100 of the number, and of ordinary size)."""
     digits = numbers.digits
     high, low = digits[:, -1].view(np.int32).astype(np.float64), np.zeros(len(digits))
     for place in reversed(range(digits.shape[1] - 1)):

@@ -127,14 +127,13 @@ def _grid(values: Values, slices: tuple[int, ...], squares: bool) -> tuple[int, 
 
 
 def _of_all(run: ModuleType, values: Values, squares: bool) -> Sums | None:
-    found = [0, 0]
-    grid = _grid(values, (2, 4) if squares else (2,), squares) if len(values) else None
-    if grid is not None:
-        values = _tiles(run, values, *grid, squares, found)
-    wide = _grid(values, (4,) if squares else (2,), squares) if len(values) else None
-    if wide is not None:  # where few values of many tiles are off the grid, the others are on this
-        off = reference.off_grid(values, *wide, squares)
-        values = np.concatenate([_tiles(run, values[~off], *wide, squares, found), values[off]])
+    found, grid = [0, 0], None
+    for slices in ((2, 3, 4), (4,)) if squares else ((2,), (2,)):
+        grid = _grid(values, slices, squares) if len(values) else None
+        values = values if grid is None else _tiles(run, values, *grid, squares, found)
+    if grid is not None and len(values):  # of many tiles few values are off the grid
+        off = reference.off_grid(values, *grid, squares)
+        values = np.concatenate([_tiles(run, values[~off], *grid, squares, found), values[off]])
     if len(values) <= _FEW and np.isfinite(values).all():
         values = _add_each(values, squares, found)
     total = from_integers([found[0]], -_UNIT)
@@ -195,7 +194,7 @@ def _by_group(run: ModuleType, values: Values, groups: Values, n_groups: int, sq
     values = values.astype(np.float64, copy=False)
     if not np.isfinite(values).all():
         return None
-    grid = _grid(values, (1, 2, 4) if squares else (1, 2), squares) if len(values) else None
+    grid = _grid(values, (1, 2, 3, 4) if squares else (1, 2), squares) if len(values) else None
     if grid is None:
         return _Digits(run, n_groups, squares).of(values, groups, None)
     low, slices = grid

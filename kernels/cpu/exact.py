@@ -55,6 +55,35 @@ def _squares_of_two(values, magic, per_unit, totals, tile, wrong):
 
 
 @summing
+def _squares_of_three(values, magic, per_unit, totals, tile, wrong):
+    for first in range(0, len(values), ROWS):
+        sa = sb = sc = aa = ab = bb = ac = bc = cc = left = 0.0
+        for row in range(first, min(first + ROWS, len(values))):
+            x = np.float64(values[row])
+            a = _cut(x, magic[0])
+            x = _left(x, a)
+            b = _cut(x, magic[1])
+            x = _left(x, b)
+            c = _cut(x, magic[2])
+            left += abs(_left(x, c))
+            sa += a
+            sb += b
+            sc += c
+            aa += a * a
+            ab += a * b
+            bb += b * b
+            ac += a * c
+            bc += b * c
+            cc += c * c
+        if aa * per_unit[3] < _LIMIT and left == 0.0:
+            tile[0], tile[1], tile[2], tile[3], tile[4], tile[5] = sa, sb, sc, aa, ab, bb
+            tile[6], tile[7], tile[8] = ac, bc, cc
+            _add(totals, tile, per_unit)
+        else:
+            wrong[first // ROWS] = True
+
+
+@summing
 def _squares_of_four(values, magic, per_unit, totals, tile, wrong):
     for first in range(0, len(values), ROWS):
         sa = sb = sc = sd = aa = ab = bb = ac = bc = cc = ad = bd = cd = dd = left = 0.0
@@ -110,6 +139,9 @@ def _sums_of_two(values, magic, per_unit, totals, tile, wrong):
             wrong[first // ROWS] = True
 
 
+_SQUARES = {2: _squares_of_two, 3: _squares_of_three, 4: _squares_of_four}
+
+
 @lru_cache(maxsize=512)
 def _constants(low, slices, squares):
     """What rounds to each slice, and what makes sums of slices, then of products, count their units."""
@@ -122,7 +154,7 @@ def _constants(low, slices, squares):
 
 def tile_sums(values, low, slices, squares, totals):
     """As the reference says."""
-    run = (_squares_of_two if slices == 2 else _squares_of_four) if squares else _sums_of_two
+    run = _SQUARES[slices] if squares else _sums_of_two
     wrong = np.zeros(-(-len(values) // ROWS), bool)
     run(values, *_constants(low, slices, squares), totals, np.empty(len(totals)), wrong)
     return np.flatnonzero(wrong)

@@ -30,7 +30,7 @@ def on_grid(low, slices, squares, n=N, seed=0):
 
 
 @pytest.mark.parametrize("run", FORMS)
-@pytest.mark.parametrize(("slices", "squares"), [(2, True), (4, True), (2, False)])
+@pytest.mark.parametrize(("slices", "squares"), [(2, True), (3, True), (4, True), (2, False)])
 @pytest.mark.parametrize("low", [-500, -60, 0, 300])
 def test_tiles_on_the_grid_add_up_exactly(run, slices, squares, low):
     values = on_grid(low, slices, squares)
@@ -47,7 +47,7 @@ def test_tiles_on_the_grid_add_up_exactly(run, slices, squares, low):
 
 
 @pytest.mark.parametrize("run", FORMS)
-@pytest.mark.parametrize(("slices", "squares"), [(2, True), (4, True), (2, False)])
+@pytest.mark.parametrize(("slices", "squares"), [(2, True), (3, True), (4, True), (2, False)])
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, 1e300, -1e300, 2.0**-200, 5e-324, -1e-310])
 def test_a_tile_with_a_value_off_the_grid_is_named_and_left_out(run, slices, squares, odd):
     values = on_grid(-30, slices, squares)
@@ -63,7 +63,7 @@ def test_a_tile_with_a_value_off_the_grid_is_named_and_left_out(run, slices, squ
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("shape", ["normal", "wide", "whole", "cancelling", "all exponents", "nothing"])
-@pytest.mark.parametrize(("slices", "squares"), [(2, True), (4, True), (2, False)])
+@pytest.mark.parametrize(("slices", "squares"), [(2, True), (3, True), (4, True), (2, False)])
 def test_both_forms_give_the_same_totals_and_name_the_same_tiles(dtype, shape, slices, squares):
     with np.errstate(over="ignore"):
         values = hard(shape, 20 * exact.ROWS - 3).astype(dtype)
@@ -76,7 +76,7 @@ def test_both_forms_give_the_same_totals_and_name_the_same_tiles(dtype, shape, s
 
 
 @pytest.mark.parametrize("shape", ["normal", "wide", "whole", "cancelling", "all exponents", "nothing"])
-@pytest.mark.parametrize(("slices", "squares"), [(1, True), (2, True), (4, True), (1, False), (2, False)])
+@pytest.mark.parametrize(("slices", "squares"), [(1, True), (2, True), (3, True), (4, True), (1, False), (2, False)])
 def test_both_forms_give_the_same_totals_by_group(shape, slices, squares):
     values = hard(shape, 9000)
     groups = np.random.default_rng(1).integers(0, 7, len(values))
