@@ -27,7 +27,6 @@ from gpupipe.runtime.given import own_columns, source_of
 from gpupipe.runtime.inputs import inputs_of
 from gpupipe.runtime.linear_path import Solved
 from gpupipe.runtime.progress import Progress, progress_for
-from gpupipe.runtime.twins import refuse_target_elsewhere
 
 _SUPERVISED = ("classifier", "regressor", "ranker")
 
@@ -87,7 +86,7 @@ def cross_validate(
     asked = Dealing(_name(folds), _name(stratify) or False, _name(groups), _name(time), seed, validation)
     declared = pipeline._declared(y, sample_weight, None)
     source = source_of(data, y, sample_weight, pipeline.key)
-    refuse_target_elsewhere(declared.plan(source.schema), declared.target, source)
+    declared.plan(source.schema)
     penalties = None if alphas is None else _penalties(pipeline.model, alphas)
     models = [pipeline.model] if penalties is None else [_penalised(pipeline.model, alpha) for alpha in penalties]
     backend, heard = backend_for(pipeline.device), progress_for(progress)
