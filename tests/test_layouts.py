@@ -2,6 +2,8 @@
 learned, one of the features."""
 
 import hashlib
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,15 @@ from layouts import Layout, drawn, source_of, worked_as
 
 import gpupipe as gp
 from gpupipe import col
+from gpupipe.artifact import kept
+from gpupipe.artifact.kept import Kept
+from gpupipe.backends.backend import backend_for
+from gpupipe.backends.categories import Tables
+from gpupipe.compiler.bind import Binder
+from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.gathering import bind_scan
+from gpupipe.runtime import execute
+from gpupipe.runtime.merging import Merging
 
 N = 700
 NUMBERS = ["f64", "f32", "far", "tiny", "wide", "whole", "small"]
@@ -154,3 +165,63 @@ def test_other_rows_do_show(rows: Any, expected: Any, tmp_path: Path, monkeypatc
     order[3], order[4] = order[4], order[3]
     found = digests(rows.take(order), PLAIN, tmp_path, monkeypatch)
     assert found[1] != expected[1] and found[2] != expected[2]
+
+
+# -- processes ------------------------------------------------------------------------------------------------
+def gather_elsewhere(folder: str, partitions: str, numbers: str, name: str) -> None:
+    """In a process of its own: the first scan's states of some partitions, written to a folder."""
+    source = gp.scan(f"{folder}/*.parquet", partitions=int(partitions))
+    plan = pipeline().explain(source).plan
+    binder = Binder(plan.slots, Fitted(), plan.info, training=True)
+    bound = bind_scan(plan.scans[0], binder)
+    prepared = backend_for("cpu").prepare(bound.outputs, binder.info, Tables(Fitted()))
+    merging = Merging(bound.intakes)
+    for number in map(int, numbers.split()):
+        frame = source.load(number, plan.fit_columns)
+        merging.add(execute._states_of(bound, prepared.columns(frame), frame.n_rows, []))
+    states = merging.states()
+    kept.write(f"{folder}/{name}", Kept(states, [str(at) for at in range(len(states))], 0, 0), "none")
+
+
+def in_processes(rows: pa.Table, layout: Layout, count: int, folder: Path, monkeypatch: Any) -> tuple[str, str, str]:
+    """The digests where the first scan's states come from `count` processes."""
+    source = source_of(rows, layout, folder)
+    numbers = np.random.default_rng(layout.seed).permutation(len(source.partitions))
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import test_layouts as t; t.gather_elsewhere(*sys.argv[2:])"
+    running, names = [], []
+    for part in np.array_split(numbers, count):
+        if len(part):
+            names.append(f"states {len(names)}")
+            words = [str(folder), str(layout.partitions), " ".join(map(str, part)), names[-1]]
+            running.append(subprocess.Popen([sys.executable, "-c", script, str(Path(__file__).parent), *words]))
+    assert [process.wait() for process in running] == [0] * len(running)
+    taken_in = execute.taken_in
+
+    def from_files(bound: Any, prepared: Any, read: Any, *others: Any, **options: Any) -> Any:
+        if not names:
+            return taken_in(bound, prepared, read, *others, **options)
+        merging = Merging(bound.intakes, read.memory)
+        while names:
+            merging.add(kept.read(folder / names.pop(), "none").states)
+        return merging
+
+    monkeypatch.setattr(execute, "taken_in", from_files)
+    fitted = pipeline()
+    training = fitted.fit_transform(source, output="numpy")
+    assert not names
+    return fitted.state_digest(), sha256(training), sha256(fitted.transform(source, output="numpy"))
+
+
+def files(seed: int) -> Layout:
+    layout = drawn(seed, N)
+    return replace(layout, kind="parquet", partitions=layout.partitions or 8)
+
+
+def test_two_processes_do_not_show(rows: Any, expected: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    assert in_processes(rows, files(4), 2, tmp_path, monkeypatch) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5_000, 5_024))
+def test_processes_do_not_show(rows: Any, expected: Any, seed: int, tmp_path: Path, monkeypatch: Any) -> None:
+    assert in_processes(rows, files(seed), 1 + seed % 4, tmp_path, monkeypatch) == expected

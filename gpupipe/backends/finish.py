@@ -11,7 +11,7 @@ from gpupipe.backends.exact import Exact
 from gpupipe.backends.states.integers import total as total_of
 from gpupipe.backends.states.orders import neighbours
 from gpupipe.backends.states.state import Entries, State
-from gpupipe.backends.states.values import frequent, in_order
+from gpupipe.backends.states.values import frequent, in_order, order_of
 from gpupipe.columns import Column, Values
 from gpupipe.errors import IntegerOverflowError, InternalError, NonFiniteError
 from gpupipe.expr.node import Node
@@ -202,9 +202,10 @@ def n_unique(state: State, node: Node, dtype: DType) -> Column:
 def vocabulary(state: State, node: Node, dtype: DType) -> tuple[Column, Values]:
     """The entries kept and their counts: by count descending, ties by value; or by value where asked."""
     assert state.entries is not None
-    often = in_order(frequent(state.entries, node["min_count"], node["max_size"]))
-    by_count = np.argsort(-often.counts, kind="stable")[: node["max_size"]]
-    kept = np.sort(by_count) if node["order"] == "value" else by_count
+    often = frequent(state.entries, node["min_count"], node["max_size"])
+    by_value = order_of(often)
+    by_count = np.argsort(-often.counts[by_value], kind="stable")[: node["max_size"]]
+    kept = by_value[np.sort(by_count) if node["order"] == "value" else by_count]
     column = often.values.take(kept)
     if dtype == Boolean:
         column = Column(Boolean, column.values.astype(bool))

@@ -98,6 +98,13 @@ def value_counts(column: Column, times: Values | None = None) -> tuple[Column, V
     return Column(column.dtype, _from_ordered_bits(bits[first], column.values.dtype)), counts
 
 
+def order_of_distinct(column: Column) -> Values:
+    """int64 positions that sort values without nulls and NaN; equal ones stay as they are."""
+    if column.dtype == String:
+        return np.asarray(pc.sort_indices(column.values)).view(np.int64)
+    return np.argsort(ordered_bits(column), kind="stable")
+
+
 def _changes(values: Values) -> Values:
     """Where a value is another than the one before."""
     new = np.ones(len(values), bool)

@@ -24,16 +24,20 @@ def learned_from(slot: Slot, gather: Gather, parts: Iterable[State], dtype: DTyp
     if gather.keys:
         found = [learned(slot, gather, part, dtype) for part in parts]
         return _by_key(found, places=slot.node.op == "place")
-    kept = [_kept(slot, part) for part in parts]
-    counted, rows = kept[0], np.sum([part.rows for part in kept], axis=0)
-    entries = [part.entries for part in kept if part.entries is not None]
-    whole = Entries(
-        concat([each.values for each in entries]),
-        np.concatenate([each.groups for each in entries]),
-        np.concatenate([each.counts for each in entries]),
-        in_order=False,
-    )
-    return learned(slot, gather, State(counted.kind, counted.keys, rows, {}, whole), dtype)
+    return learned(slot, gather, _together([_kept(slot, part) for part in parts]), dtype)
+
+
+def _together(parts: list[State]) -> State:
+    """One state of parts whose entries are all different. The parts are taken off their list: there may be many."""
+    kind, keys, rows = parts[0].kind, parts[0].keys, np.sum([part.rows for part in parts], axis=0)
+    entries = [part.entries for part in parts if part.entries is not None]
+    parts.clear()
+    counts = np.concatenate([each.counts for each in entries])
+    groups = np.concatenate([each.groups for each in entries]) if len(rows) > 1 else np.zeros(len(counts), np.int64)
+    values = [each.values for each in entries]
+    entries.clear()
+    pa.default_memory_pool().release_unused()
+    return State(kind, keys, rows, {}, Entries(concat(values), groups, counts, in_order=False))
 
 
 def _kept(slot: Slot, part: State) -> State:

@@ -35,9 +35,18 @@ def in_order(entries: Entries) -> Entries:
     """The entries by group, then by value."""
     if entries.in_order:
         return entries
-    ids, _ = grouping.factorize([Column(Int64, entries.groups), entries.values])
-    sorted_ = entries.take(np.argsort(ids))
-    return Entries(sorted_.values, sorted_.groups, sorted_.counts)
+    found = entries.take(order_of(entries))
+    return Entries(found.values, found.groups, found.counts)
+
+
+def order_of(entries: Entries) -> Values:
+    """int64 positions that put entries by group, then by value."""
+    if entries.in_order:
+        return np.arange(len(entries))
+    by_value = grouping.order_of_distinct(entries.values)
+    if not entries.groups.any():
+        return by_value
+    return by_value[np.argsort(entries.groups[by_value], kind="stable")]
 
 
 def frequent(entries: Entries, min_count: int, max_size: int | None) -> Entries:
