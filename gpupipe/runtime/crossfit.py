@@ -9,6 +9,7 @@ from gpupipe.backends.backend import Backend
 from gpupipe.columns import Column, Frame
 from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.plan import Plan
+from gpupipe.errors import CovarianceError
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.cross_checks import checked_plan, together
 from gpupipe.runtime.dealing import Dealing, deal, identity_of, refuse_unknown
@@ -81,8 +82,11 @@ def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) ->
             fitted, path = scans.learned(folds, path)
         pairs = list(zip(folds.folds, fitted, strict=True))
         if isinstance(path, LinearPath):
-            each = [training.solved(folds, fold, one, judge, path) for fold, one in pairs]
-        else:
+            try:
+                each = [training.solved(folds, fold, one, judge, path) for fold, one in pairs]
+            except CovarianceError as error:  # told in the result
+                path = str(error)
+        if isinstance(path, str):
             each = [training.trained(folds, fold, one, judge, models) for fold, one in pairs]
         report = report_of(rows, scans.trips + training.trips + asked.looks_first, clock.total(), ())
     crossing.progress.end()

@@ -1,12 +1,14 @@
 """Runs a plan: partitions through scans on all cores, states merged as they come."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from gpupipe.backends.backend import Backend, Prepared
 from gpupipe.backends.categories import Tables
+from gpupipe.backends.indexes import same_keys
 from gpupipe.backends.late import Waiting
 from gpupipe.backends.learn import learned
 from gpupipe.backends.parts import learned_from
@@ -66,6 +68,16 @@ def over_partitions(
     return list(pool.map(one, range(first, rows.n_partitions)))
 
 
+class Beside(Protocol):
+    """What takes in rows in the trip of a scan, beside its states; from any thread."""
+
+    def joined(self, bound: BoundScan, binder: Binder) -> BoundScan:
+        """The scan, which computes what is taken in besides."""
+
+    def update(self, columns: Sequence[Column], frame: Frame) -> None:
+        """Take in a partition's rows, computed as the joined scan says."""
+
+
 def run_scans(
     plan: Plan,
     rows: Rows,
@@ -75,12 +87,14 @@ def run_scans(
     carried: Carried | None = None,
     *,
     trains: bool = True,
+    beside: Beside | None = None,
 ) -> Fitted:
     """What all scans of the plan learn.
 
     Args:
         carried: the states of the first scan that earlier rows left, and where this one's are kept.
         trains: whether features of the training rows are wanted: their out-of-fold values are kept for nothing else.
+        beside: takes in the rows of the first scan too.
 
     Raises:
         EmptyDataError: a statistic of a column that holds no value, or of no rows.
@@ -90,12 +104,13 @@ def run_scans(
     for scan in plan.scans if trains or carried is not None else without_idle_folds(plan.scans, plan.slots):
         progress.begin(f"scan {scan.level} of {len(plan.scans)}", rows)
         binder = Binder(plan.slots, fitted, plan.info, training=True)
-        bound = bind_scan(scan, binder)
+        watching = beside if scan.level == 1 else None
+        bound = bind_scan(scan, binder) if watching is None else watching.joined(bind_scan(scan, binder), binder)
         prepared = Reading(bound.outputs, binder.info, Tables(fitted), backend)
         again = further_trips(binder, fitted, rows, backend, pool, progress)
         scattered: dict[int, Scattered] = {}
         if carried is None or scan.level > 1:
-            states, scattered = taken_in(bound, prepared, rows, pool, progress).merged()
+            states, scattered = taken_in(bound, prepared, rows, pool, progress, beside=watching).merged()
         else:
             states = carried.merged(bound, gathered(bound, prepared, rows, pool, progress, first=carried.first))
         later = later_rows(plan, bound, states, fitted)
@@ -129,13 +144,17 @@ def taken_in(
     progress: Progress,
     fold_of: Callable[[int, Frame], Column] | None = None,
     first: int = 0,
+    beside: Beside | None = None,
 ) -> Merging:
     """The same, not yet put together."""
     merging = Merging(bound.intakes, rows.memory)
 
     def work(index: int, frame: Frame) -> None:
         last = [] if fold_of is None else [fold_of(index, frame)]
-        merging.add(_states_of(bound, prepared.columns(frame), frame.n_rows, last))
+        columns = prepared.columns(frame)
+        merging.add(_states_of(bound, columns, frame.n_rows, last))
+        if beside is not None:
+            beside.update(columns, frame)
 
     over_partitions(rows, work, pool, progress, first)
     return merging
@@ -208,6 +227,7 @@ def finish(
         for number in numbers[index]:
             if number in apart:
                 found = _learned_by_parts(slot, planned, apart[number], plan.info[slot.node], rows)
+                found = _sharing_keys(found, (one for known in fitted.slots.values() for one in known))
             else:
                 found = _learned(slot, planned, states[number], waiting, plan.info, rows)
             fitted.slots[index].append(found)
@@ -240,6 +260,12 @@ def _learned_by_parts(slot: Slot, gather: Gather, scattered: Scattered, info: In
     if not any(held):
         _refuse_empty(slot.node, info.nullable, rows)
     return found
+
+
+def _sharing_keys(found: Learned, others: Iterable[Learned]) -> Learned:
+    """The same, its keys those of another if they are equal: long lists stand in memory once."""
+    alike = (other.keys for other in others if same_keys(other.keys, found.keys))
+    return replace(found, keys=next(alike, found.keys))
 
 
 def _holds_values(state: State) -> bool:

@@ -28,8 +28,7 @@ from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.execute import no_rows, run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples, group_identity, refuse_one_value
 from gpupipe.runtime.given import for_given
-from gpupipe.runtime.linear_fit import linear_fit
-from gpupipe.runtime.linear_path import LinearPath, linear_path
+from gpupipe.runtime.linear_fit import LinearFit, linear_fit
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.provenance import keyed_by, provenance
 from gpupipe.runtime.report import Report, report_of
@@ -157,25 +156,30 @@ def run_fit(
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
     identity = None if declared.key else group_identity(plan, backend)
-    again = columns_again(plan, features=declared.model is not None, given_back=transform)
+    trains = declared.model is not None
+    linear = linear_fit(plan, declared.model, joins=carried is None) if trains and validation is None else None
+    joined = linear if linear is not None and linear.joins else None
+    again = columns_again(plan, features=trains and joined is None, given_back=transform)
     started: dict[str, Any] = {} if carried is None else {"first": carried.first, "schema": source.schema}
     rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory, identity=identity, **started)
     if source.n_rows == 0:
         raise no_rows(rows)
     with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
-            trains = transform or declared.model is not None
-            learned = run_scans(plan, rows, backend, pool, progress, carried, trains=trains)
+            learned = run_scans(
+                plan, rows, backend, pool, progress, carried, trains=transform or trains, beside=joined
+            )
             features = FittedFeatures(plan, learned, backend)
         model: Model | None = None
         notes: dict[str, Any] = {"key": declared.key} if declared.key else {}
         row_ids: Values | None = None
         if declared.model is not None:
-            model, found, row_ids = _trained(declared, features, rows, validation, pool, progress, clock)
+            model, found, row_ids = _trained(declared, features, rows, validation, pool, progress, clock, linear)
             notes |= found
         probe = _probe(rows)
     progress.end()
-    report = report_of(rows, len(plan.scans) + (model is not None), clock.total(), features.constant_divisors())
+    trips = len(plan.scans) + (model is not None and (joined is None or joined.refused is not None))
+    report = report_of(rows, trips, clock.total(), features.constant_divisors())
     seen = _seen(declared, source, validation, plan, carried, row_ids)
     told = declared.target, declared.weights, declared.task, probe, notes, declared.groups
     return Outcome(Fit(features, model, *told, seen), report, rows)
@@ -209,15 +213,14 @@ def _trained(
     pool: Executor,
     progress: Progress,
     clock: Clock,
+    linear: LinearFit | None,
 ) -> tuple[Model, dict[str, Any], Values]:
     row = describe(declared.model)
-    path = "rows stop it early" if validation is not None else linear_path(features.plan, [declared.model])
-    if isinstance(path, LinearPath):
+    if linear is not None:
         with clock.stage("training"):
-            solved = linear_fit(path, features, rows, pool, progress)
-        if not isinstance(solved, str):
-            alone, row_ids = solved
-            return alone.models[0], {"rows": alone.n_trained, "baseline": alone.mean}, row_ids
+            solved = linear.trained(features, rows, pool, progress)
+        if solved is not None:
+            return solved
     with clock.stage("features"):
         found = examples(features.for_training(), rows, pool, progress)
         with rows.all_placed(found.positions):

@@ -1,44 +1,84 @@
-"""A fit of linear regression or ridge from covariances: one trip over columns in memory, and no matrix of features."""
+"""A fit of linear regression or ridge from covariances: gathered beside statistics, with no matrix of features."""
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.features import FittedFeatures
-from gpupipe.columns import Frame, Values
+from gpupipe.backends.reading import Reading
+from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan
+from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
-from gpupipe.runtime.execute import no_rows, over_partitions
-from gpupipe.runtime.linear_path import LinearPath, Solved
+from gpupipe.models.fitted import Model
+from gpupipe.runtime.execute import Beside, no_rows, over_partitions
+from gpupipe.runtime.linear_path import LinearPath, linear_path
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 
 
-def linear_fit(
-    path: LinearPath, features: FittedFeatures, rows: Rows, pool: Executor, progress: Progress
-) -> tuple[Solved, Values] | str:
-    """The model of all rows, to the bit that of any order of them, and their identities; or why rows must train it.
+class LinearFit(Beside):
+    """The model of all rows, to the bit that of any order of them.
 
-    Raises:
-        DataError: no rows, or a null target.
+    Args:
+        path: over one model.
+
+    Attributes:
+        joins: whether it is gathered in the first scan; else in a trip of its own.
+        refused: why the model must be trained on rows after all.
     """
-    plan = features.plan
-    binder = Binder(plan.slots, Fitted(), plan.info)
-    bound = path.joined(BoundScan((), ()), binder)
-    prepared = features.backend.prepare(bound.outputs, binder.info, Tables(Fitted()))
 
-    def work(_: int, frame: Frame) -> Values:
-        path.update(prepared.columns(frame), np.zeros(frame.n_rows, np.int8))
-        return frame.row_ids
+    def __init__(self, path: LinearPath, *, joins: bool) -> None:
+        self._path, self.joins = path, joins
+        self.refused: str | None = None
+        self._row_ids: list[Values] = []
 
-    progress.begin("covariances", rows)
-    try:
-        row_ids = over_partitions(rows, work, pool, progress)
+    def joined(self, bound: BoundScan, binder: Binder) -> BoundScan:
+        return self._path.joined(bound, binder)
+
+    def update(self, columns: Sequence[Column], frame: Frame) -> None:
+        self._row_ids.append(frame.row_ids)
+        if self.refused is None:
+            try:
+                self._path.update(columns, np.zeros(frame.n_rows, np.int8))
+            except CovarianceError as error:
+                self.refused = str(error)
+
+    def trained(
+        self, features: FittedFeatures, rows: Rows, pool: Executor, progress: Progress
+    ) -> tuple[Model, dict[str, Any], Values] | None:
+        """The model, what is noted of it, and the identities of its rows in any order; None if it was refused.
+
+        Raises:
+            DataError: no rows, or a null target.
+        """
+        if not self.joins:
+            self._trip(features, rows, pool, progress)
         if not rows.report.rows_kept:
             raise no_rows(rows)
-        return path.solved([0], [0], features.fitted, features.names), np.concatenate(row_ids)
-    except CovarianceError as error:
-        return str(error)
+        if self.refused is None:
+            try:
+                found = self._path.solved([0], [0], features.fitted, features.names)
+            except CovarianceError as error:
+                self.refused = str(error)
+        if self.refused is not None:
+            return None
+        return found.models[0], {"rows": found.n_trained, "baseline": found.mean}, np.concatenate(self._row_ids)
+
+    def _trip(self, features: FittedFeatures, rows: Rows, pool: Executor, progress: Progress) -> None:
+        binder = Binder(features.plan.slots, Fitted(), features.plan.info)
+        bound = self.joined(BoundScan((), ()), binder)
+        reading = Reading(bound.outputs, binder.info, Tables(Fitted()), features.backend)
+        progress.begin("covariances", rows)
+        over_partitions(rows, lambda _, frame: self.update(reading.columns(frame), frame), pool, progress)
+
+
+def linear_fit(plan: Plan, model: Any, *, joins: bool) -> LinearFit | None:
+    """How to fit `model` from covariances; None where it must be trained on rows."""
+    path = linear_path(plan, [model])
+    return LinearFit(path, joins=joins and bool(plan.scans)) if isinstance(path, LinearPath) else None
