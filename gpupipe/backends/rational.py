@@ -132,11 +132,12 @@ def means(n: Values, total: Exact) -> Values:
 
 def _quick_means(n: Values, total: Exact) -> tuple[Values, Values]:
     """(the mean, where it is surely rounded as it should be), by the sum of two floats that each sum is close to."""
-    high, low, usual = _in_two(total)
     count = np.maximum(n, 1).astype(np.float64)
-    quotient = high / count
-    product, lost = _product(quotient, count)
-    result, near = _corrected(quotient, (((high - product) - lost) + low) / count)
+    with np.errstate(all="ignore"):  # of what is not usual
+        high, low, usual = _in_two(total)
+        quotient = high / count
+        product, lost = _product(quotient, count)
+        result, near = _corrected(quotient, (((high - product) - lost) + low) / count)
     return result, usual & ~near
 
 
@@ -145,13 +146,13 @@ def _in_two(numbers: Exact) -> tuple[Values, Values, Values]:
     digits = numbers.digits
     high, low = digits[:, -1].view(np.int32).astype(np.float64), np.zeros(len(digits))
     for place in reversed(range(digits.shape[1] - 1)):
-        high, low = high * 2.0**32, low * 2.0**32
-        added, digit = high + digits[:, place], digits[:, place].astype(np.float64)
+        high, low, digit = high * 2.0**32, low * 2.0**32, digits[:, place].astype(np.float64)
+        added = high + digit
         back = added - high
         low += (high - (added - back)) + (digit - back)
         high = added + low
         low -= high - added
-    usual = (np.abs(numbers.scale) <= 8) & (digits.shape[1] <= 8)
+    usual = (np.abs(numbers.scale) <= 8) & (np.abs(high) < 2.0**256)
     unit = 2.0 ** (32 * np.clip(numbers.scale, -8, 8))
     return high * unit, low * unit, usual
 

@@ -128,6 +128,7 @@ def test_many_small_groups():
     check(values, 1, groups, 400)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_ties_and_cancelling_groups():
     """Means halfway between two floats, and those whose greatest digits cancel, among many groups."""
     rng = np.random.default_rng(1)
@@ -137,6 +138,8 @@ def test_ties_and_cancelling_groups():
     check(np.concatenate([first, first, np.nextafter(first, -np.inf), first]), 1, np.tile(np.arange(300), 4), 300)
     large = np.ldexp(1.0, rng.integers(30, 100, 300))
     check(np.concatenate([large, -large, -first / 2**40]), 0, np.tile(np.arange(300), 3), 300)
+    mixed = np.concatenate([first, [1e300, -1e-300, -1e300]])
+    check(mixed, 0, np.concatenate([np.arange(300), [0, 0, 7]]), 300)
 
 
 # -- NIST Statistical Reference Datasets ------------------------------------------------------------------------------
