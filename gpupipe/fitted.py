@@ -134,7 +134,7 @@ class FittedPipeline(SklearnContract):
         features, kind = self._fitted().features, self._kind(X, output)
         rows = passing(self.scan(X), features)
         how = self._components if self._makes_components() else self._transformed
-        return transformed_by(self._fitted().seen, how(features, rows, kind, X), rows.source, X)
+        return transformed_by(self._fitted().learned_from, how(features, rows, kind, X), rows.source, X)
 
     def _makes_components(self) -> bool:
         return self.model_ is not None and self.model_.kind in ("transformer", "clusterer")

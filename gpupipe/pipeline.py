@@ -236,7 +236,7 @@ class Pipeline(FittedPipeline):
             training, kind = self._fitted().features.for_training(), self._kind(X, output)
             rows.last_trip()
             how = self._components if self._makes_components() else self._transformed
-            found = transformed_by(self._fitted().seen, how(training, rows, kind, X), rows.source, X)
+            found = transformed_by(self._fitted().learned_from, how(training, rows, kind, X), rows.source, X)
             self.report_ = self.report_.at_last(rows)
             return found
 

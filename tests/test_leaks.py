@@ -576,6 +576,12 @@ def features_fitted_on_the_training_side():
 
 
 @clean
+def features_that_hold_no_statistic():
+    made = gp.Pipeline([gp.numeric().clip(-1, 1)]).fit_transform(X)
+    return [given().fit(made[:300], Y[:300]).evaluate(made[300:], Y[300:])]
+
+
+@clean
 def the_folds_own_rows():
     found = gp.cross_validate(model(), (source := gp.scan("all.parquet")), folds="fold")
     return [fold.pipeline.evaluate(source.filter(col("fold") == fold.name)) for fold in found.folds]

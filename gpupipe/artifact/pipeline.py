@@ -57,6 +57,11 @@ class Fit:
     groups: Node | None = None
     seen: Provenance = NOTHING_SEEN
 
+    @property
+    def learned_from(self) -> Provenance:
+        """The rows that what it gives depends on: none where nothing was learned."""
+        return self.seen if self.features.plan.slots or self.model is not None else NOTHING_SEEN
+
     def digest(self) -> str:
         """SHA-256 of the feature state: expressions, schema and learned values. The model has its own."""
         shapes, arrays = fitted_document(self.features.fitted)
