@@ -68,22 +68,29 @@ _KEPT: dict[str, Callable[[Slot, Entries], Entries]] = {
 }
 
 
-def _by_key(parts: Sequence[Learned], places: bool) -> Learned:
-    """Tables of different groups as one, sorted by key; the places in a group's list stay in their order."""
+def _by_key(parts: list[Learned], places: bool) -> Learned:
+    """Tables of different groups as one, sorted by key; the places in a group's list stay in their order.
+
+    The parts are taken off their list, and column after column is put together: no two stand in memory twice.
+    """
     n_keys = len(parts[0].keys)
-    keys = [concat([part.keys[at] for part in parts]) for at in range(n_keys)]
-    order = _order(keys[: n_keys - 1] if places else keys)
-    for at in range(n_keys):  # one by one, so that no more than one stands in memory twice
-        keys[at] = keys[at].take(order)
-    value = concat([part.value for part in parts]).take(order)
-    return Learned(value, tuple(keys), by_fold=_folds(parts, order))
+    columns = [[part.keys[at] for part in parts] for at in range(n_keys)] + [[part.value for part in parts]]
+    folds, heights = [part.by_fold for part in parts if part.by_fold is not None], [len(part.value) for part in parts]
+    parts.clear()
+    whole = []
+    for column in columns:
+        whole.append(concat(column))
+        column.clear()
+    order = _order(whole[: n_keys - 1] if places else whole[:n_keys])
+    for at in range(len(whole)):
+        whole[at] = whole[at].take(order)
+    pa.default_memory_pool().release_unused()
+    return Learned(whole[-1], tuple(whole[:-1]), by_fold=_folds(folds, np.array(heights), order))
 
 
-def _folds(parts: Sequence[Learned], order: Values) -> Column | None:
-    folds = [part.by_fold for part in parts if part.by_fold is not None]
+def _folds(folds: Sequence[Column], heights: Values, order: Values) -> Column | None:
     if not folds:
         return None
-    heights = np.array([len(part.value) for part in parts])
     n_folds = sum(map(len, folds)) // max(int(heights.sum()), 1)
     starts = np.repeat(np.cumsum(heights * n_folds) - heights * n_folds, heights)
     within = np.arange(int(heights.sum())) - np.repeat(np.cumsum(heights) - heights, heights)
