@@ -185,11 +185,14 @@ def same_keys(some: Sequence[Column], others: Sequence[Column]) -> bool:
 
 
 def _equal(one: Column, other: Column) -> bool:
-    if one.dtype != other.dtype or len(one) != len(other) or (one.valid is None) != (other.valid is None):
+    if one.dtype != other.dtype or len(one) != len(other):
         return False
-    if one.valid is not None and not np.array_equal(one.valid, other.valid):
-        return False
-    return bool(one.values.equals(other.values) if one.dtype == String else np.array_equal(one.values, other.values))
+    if one.valid is None or other.valid is None:
+        present = one.valid is other.valid
+    else:
+        present = np.array_equal(one.valid, other.valid)
+    text = one.dtype == String
+    return present and bool(one.values.equals(other.values) if text else np.array_equal(one.values, other.values))
 
 
 def _is_same(one: Column, other: Column) -> bool:

@@ -14,12 +14,12 @@ _MASK = 2**64 - 1
 
 
 @part
-def _rotate(x, by):  # type: ignore[no-untyped-def]
+def _rotate(x, by):
     return (x << np.uint64(by)) | (x >> np.uint64(64 - by))
 
 
 @part
-def word(data, at, size):  # type: ignore[no-untyped-def]
+def word(data, at, size):
     """`size` bytes, little-endian."""
     word = np.uint64(0)
     for byte in range(size):
@@ -28,17 +28,17 @@ def word(data, at, size):  # type: ignore[no-untyped-def]
 
 
 @part
-def _round(state, lane):  # type: ignore[no-untyped-def]
+def _round(state, lane):
     return _rotate(state + lane * _P2, 31) * _P1
 
 
 @part
-def _merged(total, lane):  # type: ignore[no-untyped-def]
+def _merged(total, lane):
     return (total ^ _round(np.uint64(0), lane)) * _P1 + _P4
 
 
 @part
-def hash_bytes(data, first, last, seed):  # type: ignore[no-untyped-def]
+def hash_bytes(data, first, last, seed):
     """XXH64 of the bytes from `first` to `last`."""
     at, size = first, last - first
     if size >= 32:
@@ -69,7 +69,7 @@ def hash_bytes(data, first, last, seed):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _hash_strings(data, offsets, seed):  # type: ignore[no-untyped-def]
+def _hash_strings(data, offsets, seed):
     hashes = np.empty(len(offsets) - 1, np.uint64)
     for row in range(len(hashes)):
         hashes[row] = hash_bytes(data, offsets[row], offsets[row + 1], seed)

@@ -11,7 +11,7 @@ Array = np.ndarray[Any, Any]
 
 
 @part
-def _same(data, at, wanted, first, size):  # type: ignore[no-untyped-def]
+def _same(data, at, wanted, first, size):
     done = 0
     while size - done >= 8:
         if word(data, at + done, 8) != word(wanted, first + done, 8):
@@ -25,7 +25,7 @@ def _same(data, at, wanted, first, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _index(data, offsets, table):  # type: ignore[no-untyped-def]
+def _index(data, offsets, table):
     mask = np.uint64(len(table) - 1)
     for place in range(len(offsets) - 1):
         at = hash_bytes(data, offsets[place], offsets[place + 1], np.uint64(0)) & mask
@@ -35,7 +35,7 @@ def _index(data, offsets, table):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _find(table, data, offsets, wanted, wanted_offsets):  # type: ignore[no-untyped-def]
+def _find(table, data, offsets, wanted, wanted_offsets):
     mask = np.uint64(len(table) - 1)
     found = np.full(len(wanted_offsets) - 1, -1, np.int64)
     for row in range(len(found)):
