@@ -99,7 +99,7 @@ def _filled(gram: Gram, numbers: Sequence[Number], low: Values, sums: Values) ->
     found = np.empty((len(sums), len(numbers)), object)
     for at, (number, unit) in enumerate(zip(numbers, low.tolist(), strict=True)):
         found[:, at] = sums[:, gram.column(number.column)] * (1 << int(gram.low[number.column]) - unit)
-        if number.fill:
+        if number.fill and number.column in gram.masks:  # without a mask it was never null
             whole = int(Fraction(number.fill) / Fraction(2) ** unit)
             found[:, at] += whole * (sums[:, 0] - sums[:, gram.mask(number.column)])
     return found
