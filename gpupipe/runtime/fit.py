@@ -155,20 +155,15 @@ def run_fit(
     refuse_target_elsewhere(plan, declared.target, source)
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
-    identity = None if declared.key else group_identity(plan, backend)
     trains = declared.model is not None
-    linear = linear_fit(plan, declared.model, joins=carried is None) if trains and validation is None else None
-    joined = linear if linear is not None and linear.joins else None
-    again = columns_again(plan, features=trains and joined is None, given_back=transform)
-    started: dict[str, Any] = {} if carried is None else {"first": carried.first, "schema": source.schema}
-    rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory, identity=identity, **started)
-    if source.n_rows == 0:
-        raise no_rows(rows)
+    linear = linear_fit(plan, None if validation is not None else declared.model, joins=carried is None)
+    again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
+    identity = None if declared.key else group_identity(plan, backend)
+    rows = _rows(source, plan, carried, needed_again=again, memory=memory, identity=identity)
     with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
-            learned = run_scans(
-                plan, rows, backend, pool, progress, carried, trains=transform or trains, beside=joined
-            )
+            kept = transform or trains
+            learned = run_scans(plan, rows, backend, pool, progress, carried, trains=kept, beside=linear.beside)
             features = FittedFeatures(plan, learned, backend)
         model: Model | None = None
         notes: dict[str, Any] = {"key": declared.key} if declared.key else {}
@@ -178,11 +173,20 @@ def run_fit(
             notes |= found
         probe = _probe(rows)
     progress.end()
-    trips = len(plan.scans) + (model is not None and (joined is None or joined.refused is not None))
+    trips = len(plan.scans) + (trains and not linear.made_no_trip)
     report = report_of(rows, trips, clock.total(), features.constant_divisors())
     seen = _seen(declared, source, validation, plan, carried, row_ids)
     told = declared.target, declared.weights, declared.task, probe, notes, declared.groups
     return Outcome(Fit(features, model, *told, seen), report, rows)
+
+
+def _rows(source: Source, plan: Plan, carried: Carried | None, **how: Any) -> Rows:
+    """The rows to be read: of an update the new ones, and those that came before where a statistic needs them."""
+    started: dict[str, Any] = {} if carried is None else {"first": carried.first, "schema": source.schema}
+    rows = Rows(source, plan.fit_columns, **how, **started)
+    if source.n_rows == 0:
+        raise no_rows(rows)
+    return rows
 
 
 def _seen(
@@ -213,10 +217,10 @@ def _trained(
     pool: Executor,
     progress: Progress,
     clock: Clock,
-    linear: LinearFit | None,
+    linear: LinearFit,
 ) -> tuple[Model, dict[str, Any], Values]:
     row = describe(declared.model)
-    if linear is not None:
+    if linear.refused is None:
         with clock.stage("training"):
             solved = linear.trained(features, rows, pool, progress)
         if solved is not None:

@@ -26,24 +26,35 @@ class LinearFit(Beside):
     """The model of all rows, to the bit that of any order of them.
 
     Args:
-        path: over one model.
+        path: over one model; or why there is none.
+        joins: whether it is gathered in the first scan; else in a trip of its own.
 
     Attributes:
-        joins: whether it is gathered in the first scan; else in a trip of its own.
-        refused: why the model must be trained on rows after all.
+        refused: why the model must be trained on rows.
     """
 
-    def __init__(self, path: LinearPath, *, joins: bool) -> None:
-        self._path, self.joins = path, joins
-        self.refused: str | None = None
+    def __init__(self, path: LinearPath | str, *, joins: bool) -> None:
+        self._path, self._joins = path, joins
+        self.refused = path if isinstance(path, str) else None
         self._row_ids: list[Values] = []
 
+    @property
+    def beside(self) -> Beside | None:
+        """What the first scan takes with it."""
+        return self if self._joins and self.refused is None else None
+
+    @property
+    def made_no_trip(self) -> bool:
+        """Whether the model was had from the scans alone."""
+        return self._joins and self.refused is None
+
     def joined(self, bound: BoundScan, binder: Binder) -> BoundScan:
+        assert isinstance(self._path, LinearPath)
         return self._path.joined(bound, binder)
 
     def update(self, columns: Sequence[Column], frame: Frame) -> None:
         self._row_ids.append(frame.row_ids)
-        if self.refused is None:
+        if self.refused is None and isinstance(self._path, LinearPath):
             try:
                 self._path.update(columns, np.zeros(frame.n_rows, np.int8))
             except CovarianceError as error:
@@ -57,7 +68,8 @@ class LinearFit(Beside):
         Raises:
             DataError: no rows, or a null target.
         """
-        if not self.joins:
+        assert isinstance(self._path, LinearPath)
+        if not self._joins:
             self._trip(features, rows, pool, progress)
         if not rows.report.rows_kept:
             raise no_rows(rows)
@@ -78,7 +90,12 @@ class LinearFit(Beside):
         over_partitions(rows, lambda _, frame: self.update(reading.columns(frame), frame), pool, progress)
 
 
-def linear_fit(plan: Plan, model: Any, *, joins: bool) -> LinearFit | None:
-    """How to fit `model` from covariances; None where it must be trained on rows."""
-    path = linear_path(plan, [model])
-    return LinearFit(path, joins=joins and bool(plan.scans)) if isinstance(path, LinearPath) else None
+def linear_fit(plan: Plan, model: Any, *, joins: bool) -> LinearFit:
+    """How `model` is fitted from covariances, if it is.
+
+    Args:
+        model: None: nothing is.
+        joins: whether the first scan may gather them.
+    """
+    path = "there is nothing to train" if model is None else linear_path(plan, [model])
+    return LinearFit(path, joins=joins and bool(plan.scans))
