@@ -39,9 +39,9 @@ def measure(repeats: int, cases: Sequence[str] = ("strings", "floats")) -> Itera
     """All cases, the two sides taking turns; then the kernels."""
     for case in cases:
         for phase, numbers in run("exact", [case, str(repeats)]).items():
-            side, _, repeat = phase.partition(" ")
+            side, _, number = phase.partition(" ")
             if side in SIDES:
-                yield from rows_of("exact", _TOLD[case], side, int(repeat), {"fit": numbers})
+                yield from rows_of("exact", _TOLD[case], side, int(number), {"fit": numbers})
     for repeat in range(repeats):
         for side, numbers in run("exact", ["kernels"]).items():
             if side in FORMS:
@@ -130,7 +130,7 @@ _KINDS = {
     "exact": kinds.KINDS["moments"],
     "plain": StateKind("moments", _plain_update, _plain_combine, invertible=False),
 }
-_FINISH = {
+_FINISH: dict[str, dict[str, Callable[..., Column]]] = {
     "exact": {op: finish.FINISH[op] for op in ("mean", "std")},
     "plain": {"mean": _plain_mean, "std": _plain_std},
 }
@@ -150,7 +150,7 @@ def kernels() -> dict[str, dict[str, float]]:
     if optional.available("numba"):
         forms["Numba"] = optional.load("gpupipe.kernels.cpu.exact")
     n = 250_000
-    cases = {
+    cases: dict[str, Values] = {
         "float32": rng.normal(size=n).astype(np.float32),
         "float64": rng.normal(size=n),
         "float64, log-normal, deviation 3": rng.lognormal(0, 3, n),

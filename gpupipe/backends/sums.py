@@ -97,9 +97,10 @@ def sums(
         return _Digits(run, n_groups, squares).of(values, spread, times)
     if values.dtype.kind != "f":
         values = values.astype(np.float64)
+    if groups is None or n_groups == 1:
+        return _of_all(run, values, squares)
     few = 0 < n_groups <= _FEW_GROUPS and len(values) >= n_groups * reference.ROWS
-    way = _one_by_one if few else _by_group
-    return _of_all(run, values, squares) if n_groups == 1 else way(run, values, groups, n_groups, squares)
+    return (_one_by_one if few else _by_group)(run, values, groups, n_groups, squares)
 
 
 def _is_float(values: Values) -> bool:

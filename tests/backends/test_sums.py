@@ -33,7 +33,7 @@ def is_root(root, number):
     above = math.nextafter(root, math.inf)
     high = BEYOND if math.isinf(above) else (Fraction(root) + Fraction(above)) / 2
     low = (Fraction(root) + Fraction(math.nextafter(root, -math.inf))) / 2
-    return max(low, 0) ** 2 <= number <= high**2
+    return (low**2 if low > 0 else 0) <= number <= high**2
 
 
 def statistics(values, kernels, groups=None, n_groups=1, ddof=0, times=None):
@@ -165,7 +165,7 @@ def test_nist_numacc(name):
 def nist_anova():
     if not optional.available("scipy"):
         return []
-    folder = Path(optional.load("scipy").__file__).parent / "stats" / "tests" / "data" / "nist_anova"
+    folder = Path(str(optional.load("scipy").__file__)).parent / "stats" / "tests" / "data" / "nist_anova"
     return sorted(folder.glob("*.dat")) if os.path.isdir(folder) else []
 
 
@@ -187,10 +187,13 @@ def test_order_and_parts_leave_the_same_arrays(seed):
     rng = np.random.default_rng(seed)
     want = sums(values, squares=True, kernels=plain)
     mixed = sums(values[rng.permutation(len(values))], squares=True, kernels=fast)
+    assert want is not None and mixed is not None
     for a, b in ((want.total, mixed.total), (want.squares, mixed.squares)):
+        assert a is not None and b is not None
         assert a.digits.tobytes() == b.digits.tobytes() and a.scale.tolist() == b.scale.tolist()
     alone = sums(values, kernels=fast)
-    assert alone.squares is None and alone.total.digits.tobytes() == want.total.digits.tobytes()
+    assert alone is not None and alone.squares is None
+    assert alone.total.digits.tobytes() == want.total.digits.tobytes()
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])

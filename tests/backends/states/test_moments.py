@@ -179,8 +179,8 @@ def test_infinities_are_counted_by_group_and_fold():
 def test_affine_steps_act_before_the_one_rounding(values, scale, shift):
     moments = exact_moments(state_of("moments", values, [], Float64)).affine(scale, shift)
     moved = [Fraction(scale) * Fraction(value) + Fraction(shift) for value in values]
-    mean = sum(moved) / len(moved)
-    spread = sum((value - mean) ** 2 for value in moved) / (len(moved) - 1)
+    mean = sum(moved, Fraction(0)) / len(moved)
+    spread = sum(((value - mean) ** 2 for value in moved), Fraction(0)) / (len(moved) - 1)
     assert moments.mean() == mean and moments.var(1) == spread
     assert rounded(mean) == mean.numerator / mean.denominator
     assert math.isclose(rounded_root(spread) ** 2, spread, rel_tol=1e-15, abs_tol=1e-300)
