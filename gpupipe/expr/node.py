@@ -43,7 +43,11 @@ class Node:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if not isinstance(other, Node) or not _same(self, other):
+        if not isinstance(other, Node) or self._hash != other._hash:
+            return False
+        if self.args is other.args:  # leaves, and what has been compared before: planning compares hardly anything else
+            return self.op == other.op and self._key == other._key
+        if not _same(self, other):
             return False
         # Equal operands become the same ones, so that comparing what stands above ends here: those that were written.
         left, right = (self, other) if any(arg.written for arg in self.args) else (other, self)
