@@ -180,7 +180,7 @@ def gather_elsewhere(folder: str, partitions: str, numbers: str, name: str) -> N
         frame = source.load(number, plan.fit_columns)
         merging.add(execute._states_of(bound, prepared.columns(frame), frame.n_rows, []))
     states = merging.states()
-    kept.write(f"{folder}/{name}", Kept(states, [str(at) for at in range(len(states))], 0, 0), "none")
+    kept.write(f"{folder}/{name}", Kept(states, [str(at) for at in range(len(states))], N, N), "none")
 
 
 def in_processes(rows: pa.Table, layout: Layout, count: int, folder: Path, monkeypatch: Any) -> tuple[str, str, str]:
