@@ -5,6 +5,7 @@ import operator
 import os
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
 from gpupipe.errors import ParameterError
@@ -17,7 +18,7 @@ _UNITS = {"b": 1} | {
     for power, letter in enumerate("kmgt")
     for form, base in (("b", 1000), ("ib", 1024))
 }
-_AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+_AMOUNT = re.compile(r"\s*(\d{1,30}(?:\.\d{1,30})?)\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)
 _TRY = "Give a number of bytes, or text such as '4GiB' or '500MB'."
 
 
@@ -53,7 +54,7 @@ def _parsed(text: str) -> int:
         meant = "" if found is None or f"{found[2].lower()}ib" not in _UNITS else f"{found[1]}{found[2].upper()}iB"
         hint = f"Write '{meant}' (by 1024) or '{meant.replace('i', '')}' (by 1000)." if meant else _TRY
         raise ParameterError(f"memory={text!r} is no amount of memory. {hint}")
-    return int(float(found[1]) * unit)
+    return int(Fraction(found[1]) * unit)
 
 
 def memory_limit() -> int:

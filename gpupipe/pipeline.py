@@ -176,7 +176,8 @@ class Pipeline(FittedPipeline):
         known = None if seen is None else self._inputs.by_name(seen, plan.columns)
         earlier = None if seen is None else source_of(scan_as(known, plan.schema), None, None, key)
         held = None if validation is None else validation_of(validation, y, key, self._inputs)
-        declared = replace(self._declared(y, sample_weight, groups), key=key)
+        task = fit.task if self.model is None else None
+        declared = replace(self._declared(y, sample_weight, groups), key=key, fitted_task=task)
         how = (backend_for(self.device), progress_for(progress), self.memory)
         outcome, state = run_update(declared, fit, self._kept_state, new, earlier, held, how)
         outcome.rows.close()

@@ -36,7 +36,23 @@ def test_bytes_are_bytes(amount: int) -> None:
     assert memory_bytes(amount) == amount
 
 
-NO_AMOUNTS = ["", "GiB", "4", "4 4GiB", "-1GiB", "4GiBs", "nan", "1e9B", -1, 0.5, True, [4], b"4GiB"]
+NO_AMOUNTS = [
+    "",
+    "GiB",
+    "4",
+    "4 4GiB",
+    "-1GiB",
+    "4GiBs",
+    "nan",
+    "1e9B",
+    "9" * 400 + "TiB",
+    "٤GiB",
+    -1,
+    0.5,
+    True,
+    [4],
+    b"4GiB",
+]
 
 
 @pytest.mark.parametrize("memory", NO_AMOUNTS)

@@ -6,13 +6,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.errors import ArtifactCorruptError, LeakageError, ParameterError, SchemaMismatchError, UnavailableError
+from gpupipe.artifact.format import read as read_folder
+from gpupipe.artifact.format import write as write_folder
+from gpupipe.errors import (
+    ArtifactCorruptError,
+    ArtifactExistsError,
+    LeakageError,
+    ParameterError,
+    SchemaMismatchError,
+    UnavailableError,
+)
 
 ROWS = 60
+DOCUMENT = ("kind", "state_digest", "labels", "states", "listed", "rows", "exact")
 
 
 def table(seed, n=ROWS):
@@ -198,3 +208,76 @@ def test_rows_that_were_seen_do_not_count_twice(files):
     assert fitted.update(files[2]).state_digest() == pipeline().fit(files[:3]).state_digest() != digest
     with pytest.raises(LeakageError):
         fitted.update(files[2])
+
+
+@pytest.mark.parametrize("keep_state", [True, "values"])
+@pytest.mark.parametrize("model", [None, Ridge()])
+def test_no_new_rows_change_nothing(files, tmp_path, keep_state, model):
+    features = [col("age").median().alias("middle"), col("city").target_mean()]
+    fitted = gp.Pipeline(features, "y", model).fit(files[0], keep_state=keep_state)
+    digest, empty = fitted.state_digest(), str(tmp_path / "empty.parquet")
+    pq.write_table(table(1, 10).slice(0, 0), empty)
+    for nothing in (table(1, 10).slice(0, 0), empty, gp.scan(files[1]).filter(col("age") > 1000)):
+        assert fitted.update(nothing).state_digest() == digest
+    assert fitted.update(files[1]).state_digest() == gp.Pipeline(features, "y", model).fit(files[:2]).state_digest()
+
+
+def test_features_alone_go_on_for_the_task_of_their_model(tmp_path):
+    rows = [
+        table(seed).append_column("churned", pa.array(np.random.default_rng(seed).integers(0, 3, ROWS)))
+        for seed in (0, 1)
+    ]
+    full = gp.Pipeline([col("city").target_mean()], "churned", LogisticRegression()).fit(pa.concat_tables(rows))
+    fitted = gp.Pipeline([col("city").target_mean()], "churned", LogisticRegression()).fit(rows[0], keep_state=True)
+    fitted.features_.save(tmp_path / "features.gpp")
+    assert gp.load(tmp_path / "features.gpp").update(rows[1], seen=rows[0]).state_digest() == full.state_digest()
+    assert fitted.features_.update(rows[1]).state_digest() == full.state_digest()
+
+
+def test_what_the_fit_was_given_is_asked_for(files):
+    X, y = table(0).drop(["y"]), table(0)["y"].to_numpy()
+    fitted = gp.Pipeline([col("age").standardize()], model=Ridge()).fit(X, y, sample_weight=y**2, keep_state=True)
+    with pytest.raises(ParameterError, match="fit was given y, and these rows come without"):
+        fitted.update(X.slice(0, 5))
+    with pytest.raises(ParameterError, match=r"given sample_weight, .*update\(X, sample_weight=…\)"):
+        fitted.update(table(1).drop(["y"]), table(1)["y"].to_numpy())
+
+
+def test_states_in_the_way_leave_nothing_behind(files, tmp_path):
+    fitted = pipeline().fit(files[0], keep_state=True)
+    (tmp_path / "a.gpp.state").mkdir()
+    with pytest.raises(ArtifactExistsError, match=r"stand at .*a\.gpp\.state"):
+        fitted.save(tmp_path / "a.gpp")
+    assert not (tmp_path / "a.gpp").exists()
+
+
+HOSTILE = {
+    "a scale that takes all memory": ("0.array.sum_scale", lambda array: np.full_like(array, 2**40)),
+    "the least scale": ("0.array.squares_scale", lambda array: np.full_like(array, -(2**63))),
+    "a variance below 0": ("0.array.sum_scale", np.zeros_like),
+    "digits of another type": ("0.array.sum", lambda array: array.astype(np.float32)),
+    "digits in three dimensions": ("0.array.sum", lambda array: array[..., None]),
+    "more values than rows": ("0.array.n", lambda array: array + 2**40),
+    "counts in two dimensions": ("0.array.n", lambda array: array[:, None]),
+    "more rows than there were": ("0.rows", lambda array: array + 1),
+    "entries of more rows than there were": ("1.counts", lambda array: array + 2**62),
+    "a group that there is not": ("1.groups", lambda array: array + 1),
+    "a group below 0": ("1.groups", lambda array: array - 1),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_states_that_no_rows_give_are_refused(name, tmp_path):
+    """They are signed for by nobody: whoever can write the folder can write anything into it."""
+    declared = gp.Pipeline([col("amount").fill_null("mean").standardize(), col("city").codes()])
+    declared.fit(table(0), keep_state=True).save(tmp_path / "a.gpp")
+    contents = read_folder(tmp_path / "a.gpp.state")
+    document = {key: contents.document[key] for key in DOCUMENT}
+    arrays = dict(contents.arrays["states"])
+    key, change = HOSTILE[name]
+    write_folder(tmp_path / "a.gpp.state", document=document, arrays={"states": arrays}, overwrite=True)
+    gp.load(tmp_path / "a.gpp").update(table(1))  # as it was
+    arrays[key] = change(arrays[key])
+    write_folder(tmp_path / "a.gpp.state", document=document, arrays={"states": arrays}, overwrite=True)
+    with pytest.raises(ArtifactCorruptError):
+        gp.load(tmp_path / "a.gpp").update(table(1))

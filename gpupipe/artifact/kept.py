@@ -21,6 +21,8 @@ from gpupipe.errors import ArtifactCorruptError, GpupipeError
 
 KIND = "gpupipe.states"
 SUFFIX = ".state"
+MAX_ROWS = 2**53
+_MOST = 70  # no square of a float64 has a digit beyond 2^(32 * 70), or below its inverse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,36 +110,56 @@ def _kept(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Kept:
     labels, listed, rows, exact = (document[name] for name in ("labels", "listed", "rows", "exact"))
     if not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
         raise ValueError("labels that are no text")
-    if type(listed) is not int or type(rows) is not int or not 0 <= rows <= listed or not isinstance(exact, bool):
-        raise ValueError("a number of rows, or a flag, that is none")
-    states = [_get(arrays, str(number), shape) for number, shape in enumerate(document["states"])]
+    if type(listed) is not int or type(rows) is not int or not 0 <= rows <= listed <= MAX_ROWS:
+        raise ValueError("a number of rows that is none")
+    if not isinstance(exact, bool):
+        raise ValueError("a flag that is none")
+    states = [_get(arrays, str(number), shape, rows) for number, shape in enumerate(document["states"])]
     if len(states) != len(labels):
         raise ValueError(f"{len(states)} states and {len(labels)} labels")
     return Kept(states, labels, listed, rows, exact)
 
 
-def _get(arrays: Mapping[str, Any], name: str, shape: Mapping[str, Any]) -> State:
+def _get(arrays: Mapping[str, Any], name: str, shape: Mapping[str, Any], n_rows: int) -> State:
     taken: set[str] = set()
     keys = [get_column(arrays, f"{name}.key{at}", dtype, taken) for at, dtype in enumerate(shape["keys"])]
     rows = _counts(arrays, f"{name}.rows")
+    if (rows > n_rows).any():
+        raise ValueError(f"{name}.rows are more rows than there were")
     own = {key: arrays[f"{name}.array.{key}"] for key in shape["arrays"]}
     if any(len(column) != len(rows) for column in (*keys, *own.values())) or (not keys and len(rows) != 1):
         raise ValueError(f"state {name}: lengths differ")
     state = State(shape["kind"], keys, rows, own)
     made = KINDS[state.kind]
+    for key, array in own.items():
+        _check(f"{name}.array.{key}", key, array, rows)
     if (shape["entries"] is None) != (made.entries is None):
         raise ValueError(f"state {name} has entries, or has none")
     if shape["entries"] is not None:
         values = get_column(arrays, f"{name}.entries", shape["entries"], taken)
-        state.entries = _entries(values, arrays, name, len(rows))
+        state.entries = _entries(values, arrays, name, rows)
     return state
 
 
-def _entries(values: Column, arrays: Mapping[str, Any], name: str, n_groups: int) -> Entries:
+def _check(name: str, key: str, array: Any, rows: Values) -> None:
+    """Refuse numbers that no rows give: more values than rows, and exact sums too large for memory."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} is no array of numbers")
+    if key == "n" and (array.shape != rows.shape or (array < 0).any() or (array > rows).any()):
+        raise ValueError(f"{name} counts more values than rows")
+    if key.endswith("_scale") and ((array < -_MOST) | (array > _MOST)).any():
+        raise ValueError(f"{name} is no scale of a sum")
+    if array.ndim == 2 and not 0 < array.shape[1] <= 3 * _MOST:
+        raise ValueError(f"{name} has no digits of a sum")
+
+
+def _entries(values: Column, arrays: Mapping[str, Any], name: str, rows: Values) -> Entries:
     groups, counts = _counts(arrays, f"{name}.groups"), _counts(arrays, f"{name}.counts")
-    inside = len(groups) == 0 or int(groups.max()) < n_groups
+    inside = len(groups) == 0 or int(groups.max()) < len(rows)
     if not len(values) == len(groups) == len(counts) or not inside:
         raise ValueError(f"state {name}: entries of no group")
+    if (counts > rows[groups]).any():
+        raise ValueError(f"state {name}: entries of more rows than there are")
     return Entries(values, groups, counts)
 
 

@@ -1,6 +1,7 @@
 """What a fit carries over to the rows that come next: the states of its first scan."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from gpupipe.artifact.kept import Kept
@@ -8,8 +9,8 @@ from gpupipe.backends.states.gathering import merge
 from gpupipe.backends.states.state import State
 from gpupipe.compiler.gathering import BoundScan, Intake
 from gpupipe.compiler.plan import Plan
-from gpupipe.compiler.scans import Scan
-from gpupipe.errors import ArtifactCorruptError
+from gpupipe.compiler.scans import REFINED, TAILS, Scan
+from gpupipe.errors import ArtifactCorruptError, GpupipeError
 from gpupipe.expr.node import show
 from gpupipe.runtime.named import named
 from gpupipe.sources.following import Following
@@ -52,14 +53,41 @@ class Carried:
             )
         both = []
         for intake, old, new in zip(bound.intakes, before.states, states, strict=True):
-            with named(intake.gather.node):
+            with named(intake.gather.node), self.believed():
+                if _form(old) != _form(new):
+                    raise ArtifactCorruptError("The states that were kept are of another form than its rows' now.")
                 both.append(merge([old, new]))
         return both
+
+    @contextmanager
+    def believed(self) -> Iterator[None]:
+        """What is done inside believes the states that were kept: where numbers contradict each other, they are wrong.
+
+        Raises:
+            ArtifactCorruptError: they do.
+        """
+        try:
+            yield
+        except GpupipeError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if self._before is None:
+                raise
+            raise ArtifactCorruptError(
+                f"The states that were kept are damaged: {error}. Fit again with keep_state=True."
+            ) from error
 
     def kept(self, listed: int, rows: int) -> Kept:
         """What to keep for the next rows; `listed` is how many there were now, `rows` how many were taken in."""
         before = (0, 0) if self._before is None else (self._before.listed, self._before.rows)
         return Kept(self._states, self._labels, before[0] + listed, before[1] + rows, self.exact)
+
+
+def _form(state: State) -> tuple[object, ...]:
+    """The types of all that a state is made of."""
+    entries = None if state.entries is None else state.entries.values.dtype
+    arrays = {name: (array.dtype, array.ndim) for name, array in state.arrays.items()}
+    return state.kind, [key.dtype for key in state.keys], entries, arrays
 
 
 def _label(intake: Intake) -> str:
@@ -74,5 +102,5 @@ def with_all_values(plan: Plan) -> Plan:
 
 
 def _valued(scan: Scan) -> Scan:
-    gathers = (replace(each, state="values") if each.state == "order" else each for each in scan.gathers)
+    gathers = (replace(each, state="values") if each.state in (REFINED, TAILS) else each for each in scan.gathers)
     return replace(scan, gathers=tuple(gathers))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -114,7 +114,8 @@ def run_scans(
         else:
             states = carried.merged(bound, gathered(bound, prepared, rows, pool, progress, first=carried.first))
         later = later_rows(plan, bound, states, fitted)
-        finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows, scattered)
+        with nullcontext() if carried is None or scan.level > 1 else carried.believed():
+            finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows, scattered)
     return fitted
 
 

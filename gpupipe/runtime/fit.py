@@ -49,6 +49,7 @@ class Declared:
         key: the column that row identity comes from, or None.
         aside: further columns that are no features: the one y was taken from.
         groups: the expression of what a ranker's rows are ranked in, or None.
+        fitted_task: without a model, the task of the one that the features were fitted for, or None.
     """
 
     features: list[Node]
@@ -58,6 +59,7 @@ class Declared:
     key: str | None
     aside: tuple[str, ...] = ()
     groups: Node | None = None
+    fitted_task: str | None = None
 
     @property
     def apart(self) -> list[str]:
@@ -74,7 +76,7 @@ class Declared:
     def task(self) -> str | None:
         """What kind of target the model learns; None leaves it to the target's type."""
         kind = None if self.row is None else self.row.kind
-        return {"classifier": TASKS[0], "regressor": TASKS[1], "ranker": TASKS[1]}.get(kind or "")
+        return {"classifier": TASKS[0], "regressor": TASKS[1], "ranker": TASKS[1]}.get(kind or "", self.fitted_task)
 
     def plan(self, schema: Schema) -> Plan:
         """The plan against a schema.
@@ -184,7 +186,7 @@ def _rows(source: Source, plan: Plan, carried: Carried | None, **how: Any) -> Ro
     """The rows to be read: of an update the new ones, and those that came before where a statistic needs them."""
     started: dict[str, Any] = {} if carried is None else {"first": carried.first, "schema": source.schema}
     rows = Rows(source, plan.fit_columns, **how, **started)
-    if source.n_rows == 0:
+    if source.n_rows == 0 and (carried is None or carried.newest is None):  # new ones may be none
         raise no_rows(rows)
     return rows
 

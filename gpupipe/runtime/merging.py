@@ -17,6 +17,7 @@ from gpupipe.compiler.scans import REFINED
 from gpupipe.memory import memory_bytes
 from gpupipe.runtime.named import named
 from gpupipe.runtime.scattered import Scattered, nbytes
+from gpupipe.runtime.spill import Spill
 
 _AT_ONCE = 8
 _SHARE = 16  # of the memory may be states that wait: merging them takes several times as much for a moment
@@ -39,8 +40,9 @@ class Merging:
             free = _by_buckets(intake) and (intake.gather.value, intake.gather.keys) not in counted
             alike.setdefault((intake.keys, free, number if _listed(intake) else -1), []).append(number)
         most = memory_bytes(memory) // _SHARE
+        spill = Spill()  # of all states, which may be more than the files a process may have open
         self._families = [
-            _Family(numbers, [intakes[number] for number in numbers], may_scatter=kind[1])
+            _Family(numbers, [intakes[number] for number in numbers], spill if kind[1] else None)
             for kind, numbers in alike.items()
         ]
         self._most, self._each = most, most // max(len(self._families), 1)
@@ -88,13 +90,16 @@ def _by_buckets(intake: Intake) -> bool:
 class _Family:
     """States over the same keys, whose groups are the same: what is found out about them is found out once.
 
+    Args:
+        spill: where they are scattered; None: nowhere.
+
     Attributes:
         numbers: their numbers among the intakes.
         size: bytes that wait to be merged.
     """
 
-    def __init__(self, numbers: Sequence[int], intakes: Sequence[Intake], may_scatter: bool) -> None:
-        self.numbers, self._intakes, self._may_scatter = numbers, intakes, may_scatter
+    def __init__(self, numbers: Sequence[int], intakes: Sequence[Intake], spill: Spill | None) -> None:
+        self.numbers, self._intakes, self._spill = numbers, intakes, spill
         self.size = 0
         #: By how often they were merged: each state is merged with others as large as itself, so a few times at most.
         self._waiting: defaultdict[int, list[list[State]]] = defaultdict(list)
@@ -123,7 +128,7 @@ class _Family:
         with self._lock:
             self._waiting[level] += states
             self.size += sum(map(_size, states))
-            large = self._may_scatter and is_large(self.size)
+            large = self._spill is not None and is_large(self.size)
             if not large and len(self._waiting[level]) < _AT_ONCE:
                 return [], False
             taken = self._all() if large else self._waiting.pop(level)
@@ -138,9 +143,9 @@ class _Family:
     def _is_scattered(self, large: bool) -> bool:
         """Whether states of this family go into files, from now on if they have become too large."""
         with self._lock:
-            if large and not self._scattered:
+            if large and self._spill is not None and not self._scattered:
                 gathers = [intake.gather for intake in self._intakes]
-                self._scattered = [Scattered(gather.state, len(gather.keys)) for gather in gathers]
+                self._scattered = [Scattered(gather.state, len(gather.keys), self._spill) for gather in gathers]
             return bool(self._scattered)
 
     def _scatter(self, taken: list[list[State]]) -> None:

@@ -110,7 +110,7 @@ class Scattered:
         return merge(list(self.parts()))
 
     def close(self) -> None:
-        """Free the scratch files."""
+        """Free the scratch files, those of all states that share them."""
         self.spill.close()
 
     # -- writing ------------------------------------------------------------------------------------------

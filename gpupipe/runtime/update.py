@@ -12,9 +12,17 @@ from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import Backend
 from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import ArtifactNotFoundError, ParameterError, SchemaMismatchError, UnavailableError, counted
+from gpupipe.errors import (
+    ArtifactExistsError,
+    ArtifactNotFoundError,
+    ParameterError,
+    SchemaMismatchError,
+    UnavailableError,
+    counted,
+)
 from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.fit import Declared, Outcome, planned, run_fit
+from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.provenance import merged, refuse_overlap
 from gpupipe.schema import Field, Schema, require_columns
@@ -23,6 +31,7 @@ from gpupipe.sources.source import Source
 from gpupipe.sources.together import one_type
 
 KEPT = (False, True, "values")
+_GIVEN = {GIVEN_TARGET: "y", GIVEN_WEIGHT: "sample_weight", GIVEN_GROUPS: "groups"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +71,10 @@ class KeptState:
 
     def save(self, fit: Fit, path: str | os.PathLike[str], *, overwrite: bool) -> str:
         """Write the artifact, and beside it the states, if they are in memory; gives the artifact's digest."""
+        if self.kept is not None and not overwrite and os.path.lexists(f"{Path(path)}{SUFFIX}"):
+            raise ArtifactExistsError(
+                f"States of another fit stand at {Path(path)}{SUFFIX}. Choose another path, or pass overwrite=True."
+            )
         digest = fit.save(path, overwrite=overwrite)
         if self.kept is not None:
             artifact.write(f"{Path(path)}{SUFFIX}", self.kept, fit.digest(), overwrite=overwrite)
@@ -145,6 +158,12 @@ def _known(earlier: Source | None, kept: Kept, again: Sequence[str]) -> Source:
 
 def _grown(plan: Plan, new: Schema) -> Schema:
     """The schema of the fit, nullable where the new rows may be."""
+    for name, argument in _GIVEN.items():
+        if any(column.startswith(name) and column not in new for column in plan.fit_columns):
+            raise ParameterError(
+                f"The fit was given {argument}, and these rows come without. Give update(X, {argument}=…), a value for "
+                "each of the new rows."
+            )
     require_columns(plan.fit_columns, new, "which the fit took in")
     fields = dict(plan.schema.items())
     for name in plan.fit_columns:

@@ -189,3 +189,28 @@ def test_scratch_files_go_with_the_states(scan, tmp_path, monkeypatch):
         if isinstance(state, Scattered):
             state.close()
     assert not open_files(tmp_path)
+
+
+def test_any_number_of_states_share_their_scratch_files(tmp_path, monkeypatch):
+    """A process may have 256 files open on some systems; every column has a vocabulary here."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    rows = pa.table({f"s{at}": [f"{at} {row}" for row in range(200)] for at in range(30)})
+    most, merged_of = 0, Merging.merged
+
+    def counted(merging):
+        nonlocal most
+        found = merged_of(merging)
+        most = max(most, len(open_files(tmp_path)))
+        assert len(found[1]) == 60  # all of them are scattered
+        return found
+
+    monkeypatch.setattr(Merging, "merged", counted)
+    declared = [
+        gp.cols(*rows.column_names).codes(),
+        *(gp.lit(1.0).sum().over(name).alias(name + "_n") for name in rows.column_names),
+    ]
+    tight = gp.Pipeline(declared, memory=1).fit(gp.scan(rows, partitions=3))
+    assert 1 <= most <= (os.cpu_count() or 1)
+    monkeypatch.undo()
+    assert tight.state_digest() == gp.Pipeline(declared).fit(rows).state_digest()
