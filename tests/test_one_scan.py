@@ -18,7 +18,7 @@ import gpupipe as gp
 from gpupipe import col, when
 from gpupipe.compiler import folding
 from gpupipe.compiler.folding import BY_SUMS
-from gpupipe.errors import DataError, NonFiniteError
+from gpupipe.errors import DataError, IntegerOverflowError, NonFiniteError
 
 x, y, w, i, j, s, c, d, t = (col(name) for name in "xywijscdt")
 filled = x.fill_null("median")
@@ -331,3 +331,29 @@ def fitted_value(feature, data):
     found, pipeline = fitted([feature], data)
     assert pipeline.report_.scans == 1
     return found.column(0)[0].as_py()
+
+
+# -- what is told, and what does not show ---------------------------------------------------------------------------
+@pytest.mark.parametrize("feature", [
+    lambda v: v.min(), lambda v: v.max(), lambda v: 1 / v.min(), lambda v: (-v).max(), lambda v: v.min().over("g"),
+    lambda v: (-(v - v.min())).max(), lambda v: (-(v - v.min())).median(), lambda v: v.fill_null("min").max(),
+])  # fmt: skip
+def test_which_zero_came_first_does_not_show(feature):
+    table = pa.table({"x": [0.0, -0.0, None, -0.0, 0.0], "g": ["a", "a", "b", "b", "a"]})
+    shown = set()
+    for order in ([0, 1, 2, 3, 4], [1, 0, 2, 4, 3], [3, 4, 2, 1, 0]):
+        found, _ = fitted([feature(x)], table.take(pa.array(order)))
+        shown |= {repr(value) for value in found.column(0).to_pylist()}
+    assert shown in ({"0.0"}, {"inf"})
+
+
+@pytest.mark.parametrize(("feature", "told"), [
+    ((i - i.min()).max(), "Column 'i': (i - i.min()).max(): (value - i.min()): the result leaves int64, of "),
+    ((i - i.min()).max().over("k"), "(i - i.min()).max().over('k'): (value - i.min().over(k)): the result leaves"),
+    (i.fill_null(i.max().over("k") * 2**62).max(), "(i.max().over('k') * 4611686018427387904): the result leaves"),
+])  # fmt: skip
+def test_steps_after_the_scan_that_leave_int64_are_told_as_they_were_written(feature, told):
+    data = pa.table({"i": pa.array([2**63 - 1, -(2**63), None, 5], pa.int64()), "k": [1, 1, 2, 2]})
+    with pytest.raises(IntegerOverflowError) as caught:
+        fitted([feature], data)
+    assert told in str(caught.value) and "key 0" not in str(caught.value) and "Row" not in str(caught.value)

@@ -114,8 +114,12 @@ class Waiting:
 
     def _evaluated(self, node: Node, columns: Mapping[str, Column], n_rows: int, dtype: DType) -> Column:
         frame = Frame(columns, n_rows, np.zeros(n_rows, np.uint64))
-        found = evaluate_all([node], frame, self._tables)[node]
-        return leaving(found, gathered_type(dtype), n_rows)
+        try:
+            found = evaluate_all([node], frame, self._tables)[node]
+            return leaving(found, gathered_type(dtype), n_rows)
+        except DataError as error:
+            error.row = error.column = None  # these are groups, and columns that nobody knows
+            raise
 
     def _key(self, key: Key, column: Column) -> Column:
         """A key of groups, from what they were gathered by: nulls take the value that they are filled with."""
@@ -137,11 +141,13 @@ class Waiting:
 
 
 def _placed(root: Node, names: Mapping[Node, str]) -> Node:
-    """`root` with columns of these names in the place of the nodes that have one."""
+    """`root` with columns of these names in the place of the nodes that have one; it shows as it was written."""
     done: dict[Node, Node] = {}
     for node in walk(root):
-        args = tuple(done[arg] for arg in node.args)
-        done[node] = make("col", name=names[node]) if node in names else node.with_args(args)
+        if node in names:
+            done[node] = make("col", name=names[node]).as_written(show(node))
+        else:
+            done[node] = Node(node.op, tuple(done[arg] for arg in node.args), node.params, node.written)
     return done[root]
 
 

@@ -93,7 +93,7 @@ class Steps:
         if found.values.dtype.kind == "f" and np.isnan(found.values).any():
             raise NonFiniteError(_NAN)
         values = np.zeros(self._size, found.values.dtype)
-        values[groups] = found.values
+        values[groups] = found.values + found.values.dtype.type(0)  # as values gathered are: -0.0 is 0.0
         valid = np.zeros(self._size, bool)
         valid[groups] = True
         return Column(found.dtype, values, valid)

@@ -28,6 +28,8 @@ def _update_extremes(column: Column, groups: Values, n_groups: int, times: Value
     elif len(values):
         np.minimum.at(least, groups, values)
         np.maximum.at(greatest, groups, values)
+    if values.dtype.kind == "f":  # -0.0 equals 0.0: which of them came first must not show
+        least, greatest = least + values.dtype.type(0), greatest + values.dtype.type(0)
     return {"n": counts(groups, n_groups, times), "min": least, "max": greatest}
 
 
