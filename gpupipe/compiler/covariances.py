@@ -41,12 +41,14 @@ class Covariances:
     Attributes:
         terms: the features, in order.
         columns: core nodes of numbers, the target last; keys: of values whose labels are told apart.
+        rounded: for each column whether it is a feature as it stands, and so is rounded to float32 at once.
         info: what is known of these nodes.
     """
 
     terms: tuple[Term, ...]
     columns: tuple[Node, ...]
     keys: tuple[Node, ...]
+    rounded: tuple[bool, ...]
     info: dict[Node, Info]
 
 
@@ -56,17 +58,18 @@ def covariances(plan: Plan) -> Covariances | str:
         return "there is not one target"
     if plan.weights is not None:
         return "rows are weighted"
-    info, columns, keys = dict(plan.info), dict[Node, int](), dict[Node, int]()
+    info, columns, keys = dict(plan.info), dict[tuple[Node, bool], int](), dict[Node, int]()
     terms = []
     for feature in plan.features:
         found = _one_hot(feature, info, keys) if feature.info.wide else _number(feature, info, columns)
         if found is None:
             return f"the rows of {show(feature.source)} take more from statistics than a fill and affine steps"
         terms.append(found)
-    return Covariances(tuple(terms), (*columns, plan.target), tuple(keys), info)
+    nodes, rounded = [node for node, _ in columns], [how for _, how in columns]
+    return Covariances(tuple(terms), (*nodes, plan.target), tuple(keys), (*rounded, False), info)
 
 
-def _number(feature: Feature, info: dict[Node, Info], columns: dict[Node, int]) -> Term | None:
+def _number(feature: Feature, info: dict[Node, Info], columns: dict[tuple[Node, bool], int]) -> Term | None:
     if feature.info.scalar:
         return None
     found = decomposed(feature.node, info)
@@ -76,7 +79,8 @@ def _number(feature: Feature, info: dict[Node, Info], columns: dict[Node, int]) 
     fills, suffix = late.constants, late.suffix
     if len(fills) > 1 or any(fill.keys for fill in fills) or not (suffix is None or is_affine(suffix, info)):
         return None
-    return Term(feature, columns.setdefault(base, len(columns)), fills[0].value if fills else None, suffix)
+    column = columns.setdefault((base, not fills and suffix is None), len(columns))
+    return Term(feature, column, fills[0].value if fills else None, suffix)
 
 
 def _one_hot(feature: Feature, info: dict[Node, Info], keys: dict[Node, int]) -> Term | None:

@@ -123,7 +123,8 @@ class LinearPath:
         chosen = [columns[place] for place in self._places]
         split = len(self._found.columns)
         refuse_null_target(chosen[split - 1], self._found.columns[-1])
-        self._gatherer.update(chosen[:split], chosen[split:], cells)
+        numbers = [_as_float32(c) if how else c for c, how in zip(chosen, self._found.rounded, strict=False)]
+        self._gatherer.update(numbers, chosen[split:], cells)
 
     @cached_property
     def _states(self) -> dict[int, Gram]:
@@ -152,6 +153,11 @@ class LinearPath:
         mean = float(train.mean[-1])
         trivial = Solutions(np.zeros((1, len(names))), np.array([mean]))
         return Solved(models, train.n, test.n, scores(test, found), mean, scores(test, trivial))
+
+
+def _as_float32(column: Column) -> Column:
+    with np.errstate(over="ignore"):
+        return Column(column.dtype, column.values.astype(np.float32).astype(np.float64), column.valid)
 
 
 class _Values:

@@ -166,7 +166,8 @@ def test_of_no_target_there_are_no_covariances() -> None:
 
 def test_values_that_sums_cannot_hold_are_trained_on_as_rows() -> None:
     data = FRAME.assign(a=np.where(np.arange(len(FRAME)) % 2, 1e-300, 1.0) * FRAME["b"].fillna(1.0))
-    pipeline = gp.Pipeline([col("a"), col("c").fill_null("mean").standardize()], target="y", model=Ridge())
+    features = [col("a").standardize(), col("c").fill_null("mean").standardize()]
+    pipeline = gp.Pipeline(features, target="y", model=Ridge())
     found = gp.cross_validate(pipeline, source(data), folds=2)
     assert found.trained_on_rows == "a feature has values that are too far apart"
     assert found.metrics["mae"].value is not None
@@ -183,6 +184,16 @@ def test_features_nearly_dependent_are_trained_on_as_rows() -> None:
     X = data[["a", "b"]].to_numpy().astype(np.float32).astype(np.float64)
     told = LinearRegression().fit(X, data["y"]).coef_
     assert np.allclose(pipeline.fit(source(data)).model_.arrays["coefficients"][0], told, rtol=1e-9)
+
+
+def test_features_without_statistics_are_learned_from_as_they_leave() -> None:
+    """So that weights of 1, which ask for rows, change nothing but the last digits."""
+    X = np.random.default_rng(0).normal(size=(60, 3)) / 3
+    y = X @ [1.0, -2.0, 0.5]
+    told = LinearRegression().fit(X.astype(np.float32).astype(np.float64), y)
+    for weights in (None, np.ones(60)):
+        fitted = gp.Pipeline([gp.numeric()], model=LinearRegression()).fit(X, y, sample_weight=weights)
+        assert np.allclose(fitted.model_.arrays["coefficients"][0], told.coef_, rtol=1e-13)
 
 
 def test_a_null_target_is_refused() -> None:
