@@ -89,6 +89,7 @@ class Pipeline(FittedPipeline):
         self.memory = memory
 
     _loaded_model: str | None = None
+    report_: Report
 
     # -- fitting ------------------------------------------------------------------------------------------------
     @weighed_if_the_model_is
@@ -219,7 +220,7 @@ class Pipeline(FittedPipeline):
         outcome = run_fit(declared, source, held, *how, transform=transform, carried=carried)
         state = KeptState() if carried is None else kept_of(declared, carried, source, outcome)
         self._keep(outcome.fit, inputs, state)
-        self.report_: Report = outcome.report
+        self.report_ = outcome.report
         return outcome.rows
 
     @weighed_if_the_model_is

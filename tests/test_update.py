@@ -15,6 +15,7 @@ from gpupipe.artifact.format import write as write_folder
 from gpupipe.errors import (
     ArtifactCorruptError,
     ArtifactExistsError,
+    DataError,
     LeakageError,
     ParameterError,
     SchemaMismatchError,
@@ -281,3 +282,14 @@ def test_states_that_no_rows_give_are_refused(name, tmp_path):
     write_folder(tmp_path / "a.gpp.state", document=document, arrays={"states": arrays}, overwrite=True)
     with pytest.raises(ArtifactCorruptError):
         gp.load(tmp_path / "a.gpp").update(table(1))
+
+
+def test_earlier_rows_that_changed_are_told():
+    rows = np.arange(50.0)[:, None]
+    fitted = gp.Pipeline([col("x0").median().alias("middle")]).fit(rows, keep_state=True)
+    rows += 1000.0
+    with pytest.raises(DataError, match="not those that the states were kept of"):
+        fitted.update(np.arange(5.0)[:, None])
+    rows -= 1000.0
+    full = gp.Pipeline([col("x0").median().alias("middle")]).fit(np.r_[np.arange(50.0), np.arange(5.0)][:, None])
+    assert fitted.update(np.arange(5.0)[:, None]).state_digest() == full.state_digest()
