@@ -103,6 +103,17 @@ RULES = {
     "quantile of a root by group": ((x - x.min()).sqrt().quantile(0.7).over("c"), 2),
     "rounded": (((x - x.mean()) / x.std()).floor().median(), 2),
     "clipped by quantiles": (x.clip(x.quantile(0.1), x.quantile(0.9)).quantile(0.95), 2),
+    # Values clipped by their own quantiles, under sums: the trip that settles those sums the tails.
+    "winsorized": (x.clip(x.quantile(0.1), x.quantile(0.9)).mean(), 2),
+    "winsorized, then standardized": (x.clip(x.quantile(0.05), x.quantile(0.9)).standardize(), 2),
+    "winsorized below": (x.clip(x.median()).std(), 2),
+    "winsorized above": (x.clip(None, x.quantile(0.7)).sum(), 2),
+    "winsorized integers": (i.clip(i.quantile(0.1), i.quantile(0.8)).var(), 2),
+    "winsorized float32": (x.cast("Float32").clip(None, x.cast("Float32").quantile(0.7)).mean(), 2),
+    "winsorized after a fill": (filled.clip(x.quantile(0.1), x.quantile(0.9)).standardize(), 2),
+    "winsorized after a group's fill": (by_group.clip(x.quantile(0.1), x.quantile(0.9)).mean(), 2),
+    "winsorized, then largest": (x.clip(x.quantile(0.05), x.quantile(0.9)).standardize().max(), 3),
+    "winsorized function": (x.exp().clip(x.exp().quantile(0.05)).standardize(), 2),
     "count of z": (filled.standardize().count(), 3),
     "group's steps": ((x - x.mean().over("c")).max().over("c"), 2),
     "integers": ((i - i.min()).max(), 2),
@@ -195,6 +206,7 @@ LATE = {
     "falls": lambda v: 3 - v / v.max().abs().nonzero(),
     "log of the distance": lambda v: (v - v.min()).log1p(),
     "clip": lambda v: v.clip(v.quantile(0.2), v.quantile(0.8)),
+    "clip above": lambda v: v.clip(None, v.median()),
     "centred by group": lambda v: v - v.mean().over("s").fill_null(0),
 }
 ENDS = {
@@ -357,3 +369,10 @@ def test_steps_after_the_scan_that_leave_int64_are_told_as_they_were_written(fea
     with pytest.raises(IntegerOverflowError) as caught:
         fitted([feature], data)
     assert told in str(caught.value) and "key 0" not in str(caught.value) and "Row" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [col("k"), col("k").fill_null("mode")])
+def test_a_value_that_a_statistic_by_group_refuses_is_told_with_its_column(key):
+    data = pa.table({"x": [1.0, 2.0, float("nan")], "k": [1, None, 1]})
+    with pytest.raises(NonFiniteError, match=r"^Row 2, column 'x': x\.mean\(\)\.over\("):
+        fitted([x.mean().over(key)], data)

@@ -11,19 +11,21 @@ from gpupipe.backends.indexes import KeyIndex
 from gpupipe.backends.keys import factorize, is_nan
 from gpupipe.backends.reference import evaluate_all
 from gpupipe.backends.registers import leaving
-from gpupipe.backends.states.gathering import regroup, with_rows, without_nulls
+from gpupipe.backends.states.gathering import gather, regroup, with_rows, without_nulls
 from gpupipe.backends.states.integers import total
-from gpupipe.backends.states.state import State
+from gpupipe.backends.states.moments import INFINITE, TAILS
+from gpupipe.backends.states.state import State, groups_of
+from gpupipe.backends.states.tails import clipped
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, gathered_type
-from gpupipe.compiler.late import Constant, Key
+from gpupipe.compiler.late import Constant, Key, rows_of
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Slot
 from gpupipe.errors import DataError, NonFiniteError
 from gpupipe.expr.node import Node, make, show, walk
-from gpupipe.schema import DType
+from gpupipe.schema import DType, Float64
 
 _KEY = "key {}"
 
@@ -83,11 +85,27 @@ class Waiting:
         Raises:
             NonFiniteError: what nulls are filled with is NaN, or infinite where the state takes no infinity.
         """
+        if slot.late.clip is not None:
+            state = self._clipped(slot.late.clip, state)
         for constant, rows in zip(slot.late.constants, self.rows(slot), strict=True):
             some = rows.times > 0
             if some.any():
                 state = self._with(slot, constant, state, Rows([key.take(some) for key in rows.keys], rows.times[some]))
+        if slot.late.clip is not None and slot.node.op != "sum" and state.arrays["infinite"].any():
+            raise NonFiniteError(INFINITE)
         return self._rekeyed(slot, state) if any(slot.late.keys) else state
+
+    def _clipped(self, clip: Node, state: State) -> State:
+        """The state as if all values had been clipped before."""
+        if state.entries is None:
+            return clipped(state, lambda values: self._taken(clip, values))
+        values = Column(Float64, state.entries.values.values.astype(np.float64))  # all of them were kept
+        return gather(TAILS.name, self._taken(clip, values), groups_of([], len(values)), state.entries.counts)
+
+    def _taken(self, steps: Node, values: Column) -> Column:
+        """What steps make of the values gathered."""
+        (leaf,) = (node for node in rows_of(steps) if node.op == "gathered")
+        return self.values(steps, {leaf: values}, len(values), self._info[steps].dtype)
 
     def _with(self, slot: Slot, constant: Constant, state: State, rows: Rows) -> State:
         groups = np.zeros(len(rows.times), np.int64)
@@ -96,7 +114,9 @@ class Waiting:
         with _filling(constant.value):
             bases = dict(zip(slot.counted[0][1], rows.keys, strict=True))
             by = {key.node: self._key(key, bases[key.base]) for key in constant.keys}
-            values = self.values(constant.value, by, len(groups), self._info[slot.base].dtype)
+            clip, dtype = slot.late.clip, self._info[slot.base].dtype
+            values = self.values(constant.value, by, len(groups), dtype if clip is None else Float64)
+            values = values if clip is None else self._taken(clip, values)
             if is_nan(values) is not None:
                 raise NonFiniteError("it is NaN, which has no place among the values. Fill with a number.")
             return with_rows(without_nulls(state, rows.times, groups), values, rows.times, groups)

@@ -13,7 +13,7 @@ from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.folding import operands
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.late import needs_ends, rows_of, steps_of
+from gpupipe.compiler.late import CLIPS, needs_ends, rows_of, steps_of
 from gpupipe.compiler.scans import Slot
 from gpupipe.errors import IntegerOverflowError, InternalError, NonFiniteError
 from gpupipe.expr.elementwise import ELEMENTWISE
@@ -47,7 +47,8 @@ class Steps:
         other = node.args[1 - at]
         found = self._waiting.values(other, self._keys, self._size, self._info[other].dtype)
         valid = np.ones(self._size, bool) if found.valid is None else found.valid
-        if found.values.dtype.kind == "f" and not np.isfinite(found.values[valid]).all():
+        finite = found.values.dtype.kind != "f" or np.isfinite(found.values[valid]).all()
+        if not finite and node.op not in CLIPS:
             raise NonFiniteError(f"{show(other)}, which values are put together with, is not finite.")
         if node.op == "div" and not found.values[valid].all():
             raise NonFiniteError(f"values are divided by {show(other)}, which is 0. Divide by .nonzero() of it.")

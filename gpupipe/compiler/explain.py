@@ -10,7 +10,7 @@ from gpupipe.compiler.groups import Store, group, is_tile
 from gpupipe.compiler.late import Late
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.reasons import Forced, forced
-from gpupipe.compiler.scans import REFINED, Gather
+from gpupipe.compiler.scans import REFINED, TAILS, Gather
 from gpupipe.errors import ParameterError, counted, nearest
 from gpupipe.expr.node import Node, show, walk
 
@@ -166,6 +166,8 @@ def _scans(plan: Plan) -> Iterator[str]:
             yield from (f"  {line}" for line in _states(gather))
         if open_ended := [show(gather.value) for gather in scan.gathers if gather.state == REFINED]:
             yield f"  then a trip over few rows settles the quantiles of {', '.join(open_ended)}"
+            if cut := [show(gather.value) for gather in scan.gathers if gather.state == TAILS]:
+                yield f"  and sums what lies beyond those that clip, of {', '.join(cut)}"
 
 
 def _states(gather: Gather) -> Iterator[str]:
@@ -192,7 +194,11 @@ def _afterwards(late: Late, gather: Gather) -> Iterator[str]:
     for key, value in zip(gather.keys, late.keys, strict=False):
         if value is not None:
             yield f"the group of null {show(key)} joins that of {show(value)}"
-    if late.suffix is not None:
+    if late.clip is not None:
+        yield f"from {show(gather.value)} by {show(late.clip)}"
+        if late.suffix is not None:
+            yield f"then by {show(late.suffix)}"
+    elif late.suffix is not None:
         yield f"from {show(gather.value)} by {show(late.suffix)}"
 
 

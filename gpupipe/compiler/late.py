@@ -48,16 +48,19 @@ class Late:
         constants: rows to add, each class once; their nulls were counted.
         suffix: steps over :func:`gathered_value` that act on the finished statistic's exact ingredients; None: none.
         keys: for each grouping key, the core node of the value that its null group takes, or None; empty: none is late.
+        clip: steps over :func:`gathered_value`, before those of `suffix`, that clip values by quantiles of their own;
+            None: none.
     """
 
     constants: tuple[Constant, ...] = ()
     suffix: Node | None = None
     keys: tuple[Node | None, ...] = ()
+    clip: Node | None = None
 
     @property
     def values(self) -> tuple[Node, ...]:
         """The core nodes of all values that are waited for."""
-        found = [*(constant.value for constant in self.constants), self.suffix, *self.keys]
+        found = [*(constant.value for constant in self.constants), self.clip, self.suffix, *self.keys]
         found += [key.fill for constant in self.constants for key in constant.keys]
         return tuple(node for node in found if node is not None)
 
@@ -82,6 +85,7 @@ def rows_of(*roots: Node) -> Iterator[Node]:
 
 # -- steps after the scan --------------------------------------------------------------------------------------
 _PARTIAL = ("log", "log1p", "sqrt")
+CLIPS = ("max_horizontal", "min_horizontal")
 _AFFINE = ("add", "sub", "mul", "div", "neg", "to_float")
 
 
@@ -107,6 +111,32 @@ def is_affine(suffix: Node, info: Mapping[Node, Info]) -> bool:
     steps = steps_of(suffix)
     numbers = all(node.op in _AFFINE and info[node].dtype.is_numeric for node, _ in steps)
     return numbers and not any(node.op == "div" and at for node, at in steps)
+
+
+def own_clip(suffix: Node) -> tuple[Node, Node] | None:
+    """The first steps of a suffix where they clip values by quantiles of all rows.
+
+    Returns:
+        (the last of these steps, the core node that the quantiles are of), or None: the first step is another.
+    """
+    found = None
+    for step, at in steps_of(suffix):
+        of = _quantiles_of(step.args[1 - at]) if step.op in CLIPS and len(step.args) == 2 else None
+        if of is None or (found and found[1] != of):
+            break
+        found = step, of
+    return found
+
+
+def gathered_as(of: Node, base: Node) -> bool:
+    """Whether the values of the core node `base` are those of `of`, as they are or as floats."""
+    return base == of or (base.op, base.args) == ("to_float", (of,))
+
+
+def _quantiles_of(node: Node) -> Node | None:
+    """What a quantile is of, if it is one of all rows."""
+    whole = node.op in ("median", "quantile") and not node["keys"] and not node.get("folds")
+    return node.args[0] if whole else None
 
 
 def is_monotone(suffix: Node) -> bool:

@@ -85,10 +85,14 @@ class Decomposer:
                 return None
             path = below
         base, constants = found
-        if path is value:
-            return base, Late(constants)
-        leaf = self._note(gathered_value(self._info[path].dtype), Info(self._info[path].dtype, nullable=False))
-        return base, Late(constants, self._remade(value, lambda node, made: leaf if node == path else made))
+        return base, Late(constants, self.after(value, path))
+
+    def after(self, value: Node, step: Node) -> Node | None:
+        """The steps from `step` to `value`, over the value gathered; None: there are none."""
+        if step == value:
+            return None
+        leaf = self._note(gathered_value(self._info[step].dtype), Info(self._info[step].dtype, nullable=False))
+        return self._remade(value, lambda node, made: leaf if node == step else made)
 
     def _below(self, node: Node, level: int, keys: tuple[Node, ...]) -> Node | None:
         """The one operand that is another for every row; None where there are more, or none."""

@@ -10,6 +10,8 @@ from gpupipe.expr.node import Node, walk
 from gpupipe.expr.reductions import REDUCTIONS
 
 REFINED = "order"  # the kind of state that a trip over few rows settles
+TAILS = "tails"  # the kind that the same trip takes apart, where values are clipped by the quantiles
+_NOT_WHOLE = ("values", TAILS)  # may be too large to be held whole, or are taken apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,12 @@ def _gathers(slots: list[Slot], level: int) -> Iterator[Gather]:
     shared: dict[tuple[str, Node, tuple[Node, ...], int], list[Slot]] = {}
     here = [slot for slot in slots if slot.level == level]
     for slot in here:
-        kind = REDUCTIONS[slot.node.op].state_over(slot.keys)
+        kind = REDUCTIONS[slot.node.op].state_over(slot.keys) if slot.late.clip is None else TAILS
         shared.setdefault((kind, slot.base, slot.keys, slot.folds), []).append(slot)
     asked = dict.fromkeys(pair for slot in here for pair in slot.counted)
     for key, members in shared.items():
         kind, value, keys, folds = key
-        tells = (value, keys) in asked and not folds and kind != "values"  # those may be too large to be held whole
+        tells = (value, keys) in asked and not folds and kind not in _NOT_WHOLE
         if tells:
             del asked[value, keys]
         yield Gather(*key, tuple(members), tells)

@@ -1,7 +1,7 @@
 """What a first trip over the rows leaves open: quantiles, known to a bin, settled by the rows that lie in it."""
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -9,11 +9,12 @@ from gpupipe.backends.indexes import KeyIndex
 from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Groups, State, groups_of
+from gpupipe.backends.states.tails import Tails
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.gathering import BoundScan, Intake
 from gpupipe.compiler.late import needs_ends
-from gpupipe.compiler.scans import Slot
+from gpupipe.compiler.scans import REFINED, TAILS, Slot
 from gpupipe.errors import InternalError
 
 #: Runs a function over all partitions, each with the columns of some outputs, the last key if states have one besides
@@ -36,7 +37,8 @@ def refined(
     """The merged states of a scan with nothing left open: those of kind ``order`` become states of values.
 
     Each is exact at the ranks that its slots ask for, of all rows and of what each fold trains with, and holds one
-    entry for all values between two such. Usually that takes one trip; of many rows close together, a few more.
+    entry for all values between two such. Usually that takes one trip; of many rows close together, a few more. Those
+    of kind ``tails``, which stand beside one of the same column, are taken apart at these ranks by the last of them.
 
     Args:
         trip: goes over the rows again; one for all columns at a time.
@@ -49,26 +51,54 @@ def refined(
     opened = {
         number: Settling(state, _asked(intake, state, outer, later))
         for number, (intake, state) in enumerate(zip(bound.intakes, states, strict=True))
-        if state.kind == "order"
+        if state.kind == REFINED
     }
+    apart = _beside(bound, states)
+    tails: dict[int, Tails] = {}
     waiting = dict(opened)
     while waiting:
-        most = _MOST_ROWS // len(waiting)
-        found = {number: settling.wanted(most) for number, settling in waiting.items()}
-        wanted = {number: spans for number, spans in found.items() if spans is not None}
-        waiting = {number: waiting[number] for number in wanted}
-        if wanted:
-            _go(bound, {number: _Collecting(waiting[number], spans) for number, spans in wanted.items()}, trip)
+        collecting = _next(waiting, apart, states, tails)
+        waiting = {number: waiting[number] for number in collecting}
+        if collecting:
+            _go(bound, collecting, trip)
     for number, settling in opened.items():
         result[number] = settling.state()
+    for number, found in tails.items():
+        result[apart[number]] = found.state()
     return result
 
 
-class _Collecting:
-    """What one column holds in its spans, of the partitions so far."""
+def _beside(bound: BoundScan, states: Sequence[State]) -> dict[int, int]:
+    """For the number of an order state, that of the state of the same column that its trips take apart."""
+    orders = {
+        bound.intakes[number].value: number
+        for number, state in enumerate(states)
+        if state.kind == REFINED and not bound.intakes[number].gather.folds
+    }
+    intakes = enumerate(zip(bound.intakes, states, strict=True))
+    return {orders[intake.value]: number for number, (intake, state) in intakes if state.kind == TAILS}
 
-    def __init__(self, settling: Settling, spans: Spans) -> None:
-        self._settling, self._spans = settling, spans
+
+def _next(
+    waiting: Mapping[int, Settling], apart: Mapping[int, int], states: Sequence[State], tails: dict[int, Tails]
+) -> "dict[int, _Collecting]":
+    """What the next trip is for; `tails` takes those that it is the last one for."""
+    most = _MOST_ROWS // len(waiting)
+    collecting = {}
+    for number, settling in waiting.items():
+        spans, beside = settling.wanted(most), None
+        if number in apart and number not in tails and (spans is None or spans.widths is None):
+            beside = tails[number] = Tails(settling, states[apart[number]])
+        if spans is not None or (beside is not None and beside.needs_rows):
+            collecting[number] = _Collecting(settling, spans, beside)
+    return collecting
+
+
+class _Collecting:
+    """What one column holds in its spans, of the partitions so far; and aside from them, where that is wanted."""
+
+    def __init__(self, settling: Settling, spans: Spans | None, tails: Tails | None) -> None:
+        self._settling, self._spans, self._tails = settling, spans, tails
         self._groups = KeyIndex(settling.keys) if settling.keys else None
         self._parts: list[Found] = []
         self._lock = threading.Lock()
@@ -76,21 +106,25 @@ class _Collecting:
     def add(self, column: Column, by: Groups) -> None:
         """Take in a partition's column; from any thread."""
         group_of = np.zeros(1, np.int64) if self._groups is None else self._groups.find(by.keys)
-        self._put(self._spans.found(column, by, group_of))
+        if self._tails is not None:
+            self._tails.add(column, by, group_of)
+        if self._spans is not None:
+            self._put(self._spans, self._spans.found(column, by, group_of))
 
-    def _put(self, part: Found) -> None:
+    def _put(self, spans: Spans, part: Found) -> None:
         with self._lock:
             self._parts.append(part)
             if len(self._parts) < _AT_ONCE:
                 return
             taken, self._parts = self._parts, []
-        merged = self._spans.merged(taken)
+        merged = spans.merged(taken)
         with self._lock:
             self._parts.append(merged)
 
     def settle(self) -> None:
         """Once all partitions are in."""
-        self._settling.settle(self._spans, self._parts)
+        if self._spans is not None:
+            self._settling.settle(self._spans, self._parts)
 
 
 def _go(bound: BoundScan, collecting: dict[int, _Collecting], trip: Trip) -> None:

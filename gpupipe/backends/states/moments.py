@@ -12,28 +12,37 @@ from gpupipe.backends.sums import Sums, sums
 from gpupipe.columns import Column, Values
 from gpupipe.errors import NonFiniteError
 
-_INFINITE = "an infinite value has no place in a mean, a variance or a standard deviation. Clip it, or filter it out."
+INFINITE = "an infinite value has no place in a mean, a variance or a standard deviation. Clip it, or filter it out."
 _SCALE = "_scale"  # beside the digits of "sum" stands "sum_scale"; `gpupipe.backends.exact` says what both are
 
 
 def _update_moments(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
     found = _sums(column.values, groups, n_groups, times, squares=True)
     if found is None:
-        raise NonFiniteError(_INFINITE).at(int(np.flatnonzero(~np.isfinite(column.values))[0]))
+        raise NonFiniteError(INFINITE).at(int(np.flatnonzero(~np.isfinite(column.values))[0]))
     return {"n": counts(groups, n_groups, times), **_arrays(found)}
 
 
 def _update_sum(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
     """Infinities are counted beside the sum of the others: ``infinite`` has a column for each sign."""
-    values, n = column.values, counts(groups, n_groups, times)
-    found = _sums(values, groups, n_groups, times, squares=False)
+    return _finite_sums(column.values, groups, n_groups, times, squares=False)
+
+
+def _update_tails(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
+    """As of moments, but infinities are counted: clipping may take them away."""
+    return _finite_sums(column.values.astype(np.float64), groups, n_groups, times, squares=True)
+
+
+def _finite_sums(values: Values, groups: Values, n_groups: int, times: Values | None, *, squares: bool) -> Arrays:
+    n = counts(groups, n_groups, times)
+    found = _sums(values, groups, n_groups, times, squares=squares)
     infinite = np.zeros((n_groups, 2), np.int64)
     if found is None:
         for sign, of_sign in enumerate((values == np.inf, values == -np.inf)):
             infinite[:, sign] = counts(groups[of_sign], n_groups, None if times is None else times[of_sign])
         finite = np.isfinite(values)
         times = None if times is None else times[finite]
-        found = _sums(values[finite], groups[finite], n_groups, times, squares=False)
+        found = _sums(values[finite], groups[finite], n_groups, times, squares=squares)
     assert found is not None  # what is left is finite
     return {"n": n, **_arrays(found), **({"infinite": infinite} if values.dtype.kind == "f" else {})}
 
@@ -91,3 +100,4 @@ def _is_exact(name: str) -> bool:
 
 SUM = StateKind("sum", _update_sum, _combine, invertible=True, stack=_stack)
 MOMENTS = StateKind("moments", _update_moments, _combine, invertible=True, stack=_stack)
+TAILS = StateKind("tails", _update_tails, _combine, invertible=True, stack=_stack)

@@ -82,6 +82,29 @@ class Settling:
         one_by_one = min(rows, self._distinct_in(spans)) <= few or not spans.divisible
         return spans if one_by_one else spans.divided()
 
+    @property
+    def known(self) -> Found:
+        """The entries: values where those are known, else the least value of a bin, and how many rows lie in it."""
+        return Found(self._values, self._groups, self._counts)
+
+    @property
+    def exact(self) -> Values:
+        """float64 or int64, ascending: the values at the ranks asked for, once all is settled."""
+        return np.unique(self._values[self._places()])
+
+    def aside(self) -> Spans:
+        """Where no rank asked for lies, beside and between the bins that hold one, and not all values are known."""
+        low, high, _ = self._bounds(radix.ordered_bits(self._values[self._places()]))
+        low, first = np.unique(low, return_index=True)
+        ends = radix.first_bits()[[0, -1]]
+        low, high = np.append(ends[0], high[first]), np.append(low, ends[1])
+        some = low < high
+        gaps = Spans(low[some], high[some])
+        bits = radix.ordered_bits(self._values)
+        at, inside = gaps.places(bits)
+        unknown = np.unique(at[inside & ~self._bounds(bits)[2]])
+        return Spans(gaps.low[unknown], gaps.high[unknown])
+
     def _distinct_in(self, spans: Spans) -> int:
         """How many different values the spans could hold."""
         if self._dtype == Int64:
@@ -140,7 +163,7 @@ class Settling:
 
     def state(self) -> State:
         """The state as one of values: exact at the ranks asked for, one entry for all between two of those."""
-        exact = np.unique(self._values[self._places()])
+        exact = self.exact
         slot = 2 * np.searchsorted(exact, self._values, side="left") + np.isin(self._values, exact)
         slots = 2 * len(exact) + 1
         least = np.zeros(slots, self._values.dtype)

@@ -64,6 +64,10 @@ class Spans:
         at = np.searchsorted(self.low, bits, side="right") - 1
         return at, (at >= 0) & (bits < self.high[at])
 
+    def holds(self, bits: Values) -> Values:
+        """bool, whether each of these bits is in a span; there may be none."""
+        return self.places(bits)[1] if len(self.low) else np.zeros(len(bits), bool)
+
     def part(self, at: Values, bits: Values) -> tuple[Values, Values]:
         """Where the part of each of these bits, in the span `at`, begins and has ended."""
         if self.widths is None:
@@ -76,20 +80,23 @@ class Spans:
         """Whether all values of the parts that begin there are known."""
         return np.ones(len(begin), bool) if self.single is None else np.isin(begin, self.single)
 
+    def rows(self, column: Column, by: Groups) -> Values:
+        """The rows of a partition's column whose values lie in the spans."""
+        rows = kernels().rows_between(column.values.astype(np.float64, copy=False), self.low, self.high)
+        if column.valid is not None:
+            rows = rows[column.valid[rows]]
+        return rows if by.of_row is None else rows[by.of_row[rows] >= 0]
+
     def found(self, column: Column, by: Groups, group_of: Values) -> Found:
         """What a partition's column holds in the spans.
 
         Args:
             group_of: int64, the number that each group of `by` has among the groups of all partitions.
         """
-        values = column.values.astype(np.float64, copy=False)
-        rows = kernels().rows_between(values, self.low, self.high)
-        if column.valid is not None:
-            rows = rows[column.valid[rows]]
-        if by.of_row is not None:
-            rows = rows[by.of_row[rows] >= 0]
+        rows = self.rows(column, by)
         groups = np.zeros(len(rows), np.int64) if by.of_row is None else group_of[by.of_row[rows]]
-        exact = values[rows] + 0.0 if column.dtype.is_float else column.values[rows].astype(np.int64)
+        values = column.values[rows]
+        exact = values.astype(np.float64) + 0.0 if column.dtype.is_float else values.astype(np.int64)
         return self._reduced(Found(exact, groups, np.ones(len(rows), np.int64)))
 
     def merged(self, parts: Sequence[Found]) -> Found:

@@ -1,0 +1,196 @@
+"""Statistics of columns clipped by their own quantiles: one scan, and what a second pass over clipped rows gives."""
+
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from folds import only
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gpupipe as gp
+from gpupipe import col
+from gpupipe.artifact.pipeline import Fit
+from gpupipe.backends.backend import backend_for
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.compiler import folding
+from gpupipe.compiler.expand import flatten
+from gpupipe.errors import DataError
+from gpupipe.expr.expr import Expr
+from gpupipe.kernels.reference.hashing import counter_uniform
+from gpupipe.runtime.dealing import Dealing, deal
+from gpupipe.runtime.execute import workers
+from gpupipe.runtime.fit import Declared, run_fit
+from gpupipe.runtime.fold_scans import ScansByFold
+from gpupipe.runtime.folds import DEALT
+from gpupipe.runtime.progress import Silent
+from gpupipe.runtime.rows import Rows
+
+x = col("x")
+ENDS = ("sum", "mean", "var", "std")
+CPU = backend_for("cpu")
+LARGE = 150_000  # more rows than a trip takes one by one
+
+
+def features(clipped: Expr, ends: tuple[str, ...] = ENDS) -> list[Expr]:
+    return [getattr(clipped, end)().cast("Float64").alias(end) for end in ends]
+
+
+def learned(clipped: Expr, table: pa.Table, ends: tuple[str, ...] = ENDS, partitions: int = 3) -> Any:
+    """(each statistic, the report); or the kind of error."""
+    pipeline = gp.Pipeline(features(clipped, ends))
+    try:
+        pipeline.fit(gp.scan(table, partitions=partitions))
+    except DataError as error:
+        return type(error), None
+    found = pipeline.transform(table.slice(0, 1), output="arrow")
+    return {end: repr(found[end][0].as_py()) for end in ends}, pipeline.report_
+
+
+def by_passes(monkeypatch: pytest.MonkeyPatch, clipped: Expr, table: pa.Table, ends: tuple[str, ...] = ENDS) -> Any:
+    """The same by a scan for each level: the rows are clipped, and then taken in."""
+    with monkeypatch.context() as patch:
+        patch.setattr(folding, "FOLDS", False)
+        found, report = learned(clipped, table, ends)
+    assert report is None or report.scans == 2
+    return found
+
+
+def by_numpy(values: Any, low: float | None, high: float | None) -> dict[str, str]:
+    """The exact statistics of the clipped values, rounded once."""
+    bounds = [
+        -np.inf if low is None else np.quantile(values, low),
+        np.inf if high is None else np.quantile(values, high),
+    ]
+    rows = [Fraction(value) for value in np.clip(values, *bounds).tolist()]
+    mean = sum(rows) / len(rows)
+    var = sum((row - mean) ** 2 for row in rows) / len(rows)
+    with mpmath.workprec(400):
+        std = float(mpmath.sqrt(mpmath.mpf(var.numerator) / var.denominator))
+    return {"sum": repr(float(sum(rows))), "mean": repr(float(mean)), "var": repr(float(var)), "std": repr(std)}
+
+
+@pytest.mark.parametrize("bounds", [(0.01, 0.99), (0.1, None), (None, 0.75), (0.5, 0.5), (0, 1), (0.3, 0.301)])
+@pytest.mark.parametrize("partitions", [1, 5])
+def test_exact_statistics_of_clipped_values(bounds, partitions):
+    rng = np.random.default_rng(5)
+    values, known = rng.standard_cauchy(3001), rng.random(3001) < 0.9
+    low, high = (None if q is None else x.quantile(q) for q in bounds)
+    table = pa.table({"x": pa.array(values, mask=~known)})
+    found, report = learned(x.clip(low, high), table, partitions=partitions)
+    assert (report.scans, report.source_reads, report.refinements) == (1, 1, 1)
+    assert report.bytes_read == gp.scan(table, partitions=partitions).nbytes(["x"])
+    assert found == by_numpy(values[known], *bounds)
+
+
+RNG = np.random.default_rng(2)
+COLUMNS = {
+    "close together": 1 + RNG.integers(0, LARGE, LARGE) * 2.0**-52,
+    "times": RNG.integers(1_700_000_000_000_000, 1_700_600_000_000_000, LARGE),
+    "large integers": 2**60 + RNG.integers(0, 3000, LARGE),
+    "few values": RNG.integers(-3, 4, LARGE),
+    "most are equal": np.where(RNG.random(LARGE) < 0.8, 7.25, RNG.normal(7, 1, LARGE)),
+    "tiny": RNG.normal(size=2000) * 5e-324 * 100,
+    "infinite tails": np.where(RNG.random(2000) < 0.02, RNG.choice([-np.inf, np.inf], 2000), RNG.normal(size=2000)),
+    "zeros": np.where(RNG.random(2000) < 0.5, -0.0, RNG.choice([0.0, 1.0], 2000)),
+    "one": np.array([4.5]),
+    "none": np.array([], np.float64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_any_column_gives_what_two_passes_give(monkeypatch, name):
+    table = pa.table({"x": COLUMNS[name]})
+    clipped = x.clip(x.quantile(0.05), x.quantile(0.95))
+    found, report = learned(clipped, table)
+    assert report is None or report.scans == 1
+    assert found == by_passes(monkeypatch, clipped, table)
+
+
+FILLS = {
+    "none": lambda v: v,
+    "mean": lambda v: v.fill_null("mean"),
+    "beyond": lambda v: v.fill_null(v.max() + 1),
+    "quantile": lambda v: v.fill_null(v.quantile(0.2)),
+    "two": lambda v: v.fill_null("max").fill_null(0),
+    "infinite": lambda v: v.fill_null(v.count() + np.inf),
+}
+CLIPS = {
+    "both": lambda v, a, b: v.clip(x.quantile(a), x.quantile(b)),
+    "low": lambda v, a, b: v.clip(x.quantile(a)),
+    "high": lambda v, a, b: v.clip(None, x.quantile(b)),
+    "twice": lambda v, a, b: v.clip(x.median(), x.quantile(b)).clip(x.quantile(a)),
+    "crossed": lambda v, a, b: v.clip(x.quantile(max(a, b)), x.quantile(min(a, b))),
+}
+NUMBERS = st.floats(-1e3, 1e3) | st.sampled_from([0.0, -0.0, np.inf, -np.inf, 5e-324, 1e300]) | st.integers(-3, 3)
+SHARES = st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5, 1.0])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    values=st.lists(st.none() | NUMBERS, min_size=1, max_size=30),
+    fill=st.sampled_from(sorted(FILLS)),
+    clip=st.sampled_from(sorted(CLIPS)),
+    shares=st.tuples(SHARES, SHARES),
+    end=st.sampled_from(ENDS),
+)
+def test_any_rows_give_what_two_passes_give(values, fill, clip, shares, end):
+    table = pa.table({"x": pa.array([None if value is None else float(value) for value in values], pa.float64())})
+    clipped = CLIPS[clip](FILLS[fill](x), *shares)
+    found, report = learned(clipped, table, (end,))
+    assert report is None or report.scans == 1
+    with pytest.MonkeyPatch.context() as patch:
+        assert found == by_passes(patch, clipped, table, (end,))
+
+
+# -- folds ------------------------------------------------------------------------------------------------------------
+FOLDS = 3
+
+
+def by_folds(declared: Declared, source: gp.Source) -> tuple[list[str], int]:
+    """(the digest of what each fold learns, how many trips over all rows that took)."""
+    plan = declared.plan(source.schema)
+    with Rows(source, plan.fit_columns) as rows, workers(2) as pool:
+        folds = deal(Dealing(FOLDS), rows, None, "", pool, Silent())
+        scans = ScansByFold(plan, rows, CPU, pool, Silent())
+        fitted, _ = scans.learned(folds)
+    each = [FittedFeatures(plan, one, CPU) for one in fitted]
+    return [Fit(one, None, None, None, None, None, {}).digest() for one in each], scans.trips
+
+
+@pytest.mark.parametrize("name", ["normal", "close together", "few values", "many nulls", "four rows"])
+def test_each_fold_is_clipped_by_its_own_quantiles(name):
+    rng = np.random.default_rng(9)
+    n = {"close together": 100_000, "four rows": 4}.get(name, 900)
+    values = {
+        "close together": lambda: 3 + rng.integers(0, n, n) * 2.0**-51,
+        "few values": lambda: rng.integers(0, 4, n).astype(np.float64),
+    }.get(name, lambda: rng.standard_cauchy(n))()
+    table = pa.table({"x": pa.array(values, mask=rng.random(n) < (0.97 if name == "many nulls" else 0.1))})
+    clipped = x.clip(x.quantile(0.05), x.quantile(0.9))
+    declared = Declared(flatten([*features(clipped), clipped.standardize().alias("z")]), None, None, None, None)
+    source = gp.scan(table, partitions=4)
+    found, trips = by_folds(declared, source)
+    fold = counter_uniform(0, DEALT, np.arange(n)) % np.uint64(FOLDS)
+    assert trips == 1
+    for number in range(FOLDS):
+        alone = run_fit(declared, only(source, np.flatnonzero(fold != number)), None, CPU, Silent())
+        assert found[number] == alone.fit.digest()
+
+
+# -- rows that come later ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("keep", [True, "values"])
+def test_an_update_is_a_fit_on_all(tmp_path, keep):
+    rng = np.random.default_rng(4)
+    table = pa.table({"x": pa.array(rng.normal(size=3000), mask=rng.random(3000) < 0.1)})
+    for part in range(3):
+        pq.write_table(table.slice(part * 1000, 1000), tmp_path / f"{part}.parquet")
+    files = [str(tmp_path / f"{part}.parquet") for part in range(3)]
+    pipeline = gp.Pipeline([x.fill_null("mean").clip(x.quantile(0.1), x.quantile(0.8)).standardize()])
+    whole = pipeline.fit(files).state_digest()
+    updated = pipeline.fit(files[:2], keep_state=keep).update(files[2])
+    assert updated.state_digest() == whole
