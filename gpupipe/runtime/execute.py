@@ -192,7 +192,7 @@ def _states_of(bound: BoundScan, columns: Sequence[Column], n_rows: int, last: l
     }
     states = []
     for intake in bound.intakes:
-        with named(intake.gather.node):
+        with named(intake.gather.node, intake.gather.value):
             states.append(gather(intake.gather.state, columns[intake.value], groups[intake.keys]))
     return states
 

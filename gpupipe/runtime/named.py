@@ -9,9 +9,9 @@ from gpupipe.expr.node import Node, show
 
 
 @contextmanager
-def named(node: Node) -> Iterator[None]:
-    """Errors of data inside say which expression they stopped."""
+def named(node: Node, value: Node | None = None) -> Iterator[None]:
+    """Errors of data inside say which expression they stopped, and its column; `value`: what of it is at fault."""
     try:
         yield
     except DataError as error:
-        raise error.within(show(node)).at(column=only_column(node)) from None
+        raise error.within(show(node)).at(column=only_column(node if value is None else value)) from None
