@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpupipe.backends.blas import ONE_THREAD
 from gpupipe.backends.moments import Moments
 from gpupipe.errors import CovarianceError
 
@@ -66,7 +67,7 @@ def ridge(moments: Moments, penalties: Sequence[float], *, intercept: bool = Tru
     """
     about = moments if intercept else _about_zero(moments)
     gram, target = about.cross[:-1, :-1], about.cross[:-1, -1]
-    values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    values, vectors = _eigh(gram)
     values = np.maximum(values, 0.0)
     found = np.empty((len(penalties), len(target)))
     for at, penalty in enumerate(penalties):
@@ -118,15 +119,21 @@ def _least_norm(gram: Floats, target: Floats) -> Floats:
     return found
 
 
+def _eigh(gram: Floats) -> tuple[Floats, Floats]:
+    with ONE_THREAD:  # small: threads would wait for each other
+        values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    return values, vectors
+
+
 def _spectrum(gram: Floats) -> tuple[Floats, Floats]:
     """Eigenvalues and eigenvectors, the small ones worked out again in the space that their vectors span.
 
     There the longest float tells an eigenvalue of 1e-14 of the largest from one that is 0.
     """
-    values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    values, vectors = _eigh(gram)
     small = vectors[:, values < _SMALL * values.max(initial=0.0)]
     if small.shape[1]:
-        again, turned = np.linalg.eigh((small.T @ gram @ small).astype(np.float64))
+        again, turned = _eigh(small.T @ gram @ small)
         values[: len(again)], vectors[:, : len(again)] = again, small @ turned
     return values, vectors
 
