@@ -4,11 +4,15 @@ import errno
 import os
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from faults import Counting, Dies, FailsOnce, forked, in_place, open_files
 
@@ -128,3 +132,24 @@ def test_where_large_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert place(held=True, chosen=False) == Path("/var/tmp")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert place(held=True, chosen=False) == tmp_path
+
+
+_WITHOUT = """
+import os, sys
+del os.posix_fallocate, os.O_TMPFILE  # macOS has neither
+import gpupipe as gp
+
+def fit(**options):
+    return gp.Pipeline([gp.col("x").median().alias("m")], **options).fit(gp.scan("x.parquet", partitions=2))
+spilled, kept = fit(memory=0), fit()
+assert spilled.report_.spilled_bytes and spilled.report_.source_reads == 1
+assert spilled.state_digest() == kept.state_digest()
+assert os.listdir(os.environ["TMPDIR"]) == []
+"""
+
+
+def test_a_system_without_the_calls_of_linux(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [float(n * n % 997) for n in range(5_000)]}), tmp_path / "x.parquet")
+    (tmp_path / "scratch").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "scratch")}
+    subprocess.run([sys.executable, "-c", _WITHOUT], cwd=tmp_path, env=environment, check=True)

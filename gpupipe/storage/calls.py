@@ -19,6 +19,10 @@ _AT_FDCWD = -100
 UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
+def _unsupported(*_: Any) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
 class Storage:
     """The calls of one file system; each raises OSError as the system does, and none is repeated.
 
@@ -35,7 +39,7 @@ class Storage:
     pread = staticmethod(os.pread)
     pwrite = staticmethod(os.pwrite)
     mmap = staticmethod(mmap.mmap)
-    fallocate = staticmethod(os.posix_fallocate)
+    fallocate = staticmethod(getattr(os, "posix_fallocate", _unsupported))  # macOS has none
     ftruncate = staticmethod(os.ftruncate)
     fsync = staticmethod(os.fsync)
     fchmod = staticmethod(os.fchmod)
