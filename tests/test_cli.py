@@ -276,3 +276,8 @@ def test_update_reads_new_rows_alone(work: Path, tmp_path: Path, capsys: pytest.
     assert scored == whole.transform({"age": [44], "city": ["Rome"]}).to_pydict()
     assert cli.main(["update", saved, "--data", str(new), "--out", saved]) == 1
     assert "is there already" in capsys.readouterr().err
+    (tmp_path / "left.state").mkdir()  # told before the fit, not after it
+    left = ["fit", str(file), "--data", str(old), "--out", str(tmp_path / "left"), "--keep-state", "yes"]
+    assert cli.main(left) != 0
+    told = capsys.readouterr()
+    assert "left.state is there already" in told.err and "scan 1" not in told.out

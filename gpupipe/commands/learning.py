@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import gpupipe as gp
+from gpupipe.artifact.kept import SUFFIX
 from gpupipe.commands.options import add_data, add_split
 from gpupipe.errors import ArtifactExistsError, counted
 from gpupipe.own_file import load_pipeline
@@ -30,8 +31,8 @@ def add_fit(commands: Any) -> None:
 def _fit(arguments: argparse.Namespace) -> None:
     """Fit the pipeline of FILE.py, which is your own code and is run, and save it as an artifact."""
     pipeline = load_pipeline(arguments.file)
-    if Path(arguments.out).exists() and not arguments.overwrite:
-        raise ArtifactExistsError(f"{arguments.out} is there already. Choose another --out, or add --overwrite.")
+    if not arguments.overwrite:
+        _refuse_standing(arguments.out, "add --overwrite", states=arguments.keep_state is not None)
     train, test = gp.scan(arguments.data), None
     if arguments.split is not None:
         train, test = train.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)
@@ -44,6 +45,13 @@ def _fit(arguments: argparse.Namespace) -> None:
         print(pipeline.evaluate(test), "\n", sep="")
     pipeline.save(arguments.out, overwrite=arguments.overwrite)
     print(f"saved to {arguments.out}")
+
+
+def _refuse_standing(out: str, otherwise: str, *, states: bool) -> None:
+    """Say before the work, not after it, that what it would write is there already."""
+    for path in (Path(out), *([Path(f"{Path(out)}{SUFFIX}")] if states else [])):
+        if path.exists():
+            raise ArtifactExistsError(f"{path} is there already. Choose another --out, or {otherwise}.")
 
 
 def add_update(commands: Any) -> None:
@@ -69,8 +77,8 @@ def _update(arguments: argparse.Namespace) -> None:
     if arguments.pipeline is not None:
         pipeline.model = load_pipeline(arguments.pipeline).model
     out = arguments.out or arguments.artifact
-    if arguments.out is not None and Path(out).exists():
-        raise ArtifactExistsError(f"{out} is there already. Choose another --out, or leave it out to replace ARTIFACT.")
+    if arguments.out is not None:
+        _refuse_standing(out, "leave it out to replace ARTIFACT", states=True)
     seen = None if arguments.seen is None else pipeline.scan(arguments.seen, target=True)
     if seen is not None and arguments.split is not None:
         seen = seen.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)[0]
