@@ -1,6 +1,7 @@
 """Statistics of columns clipped by their own quantiles: one scan, and what a second pass over clipped rows gives."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -11,6 +12,7 @@ import pytest
 from folds import only
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layouts import Layout, drawn, source_of, worked_as
 
 import gpupipe as gp
 from gpupipe import col
@@ -145,6 +147,49 @@ def test_any_rows_give_what_two_passes_give(values, fill, clip, shares, end):
     assert report is None or report.scans == 1
     with pytest.MonkeyPatch.context() as patch:
         assert found == by_passes(patch, clipped, table, (end,))
+
+
+# -- layouts ----------------------------------------------------------------------------------------------------------
+ROWS = 600
+SPREAD = np.random.default_rng(1)
+MIXED = pa.table(
+    {
+        "wide": SPREAD.normal(size=ROWS) * 2.0 ** SPREAD.integers(-400, 400, ROWS),
+        "f32": pa.array(SPREAD.normal(size=ROWS).astype("f4"), mask=SPREAD.random(ROWS) < 0.1),
+        "whole": SPREAD.integers(-(2**40), 2**40, ROWS),
+        "small": pa.array(SPREAD.integers(-3, 4, ROWS).astype("i1"), mask=SPREAD.random(ROWS) < 0.1),
+    }
+)
+
+
+def digest(layout: Layout, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    folder.mkdir(exist_ok=True)
+    source = source_of(MIXED, layout, folder)
+    clipped = [
+        v.fill_null("mean").clip(v.quantile(0.05), v.quantile(0.9)).standardize() for v in map(col, MIXED.column_names)
+    ]
+    with worked_as(layout, monkeypatch):
+        fitted = gp.Pipeline(clipped, memory=layout.memory).fit(source)
+    assert fitted.report_.scans == 1
+    return fitted.state_digest()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    layout = Layout(0, "memory", (), (ROWS,), 1, False, True, 1, 0.0, 0.0, "1GiB", False)
+    with pytest.MonkeyPatch.context() as patch:
+        return digest(layout, tmp_path_factory.mktemp("plain"), patch)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_layout_shows(plain, seed, tmp_path, monkeypatch):
+    assert digest(drawn(seed, ROWS), tmp_path, monkeypatch) == plain
+
+
+@pytest.mark.slow
+def test_500_layouts_do_not_show(plain, tmp_path, monkeypatch):
+    for seed in range(100, 600):
+        assert digest(drawn(seed, ROWS), tmp_path / str(seed), monkeypatch) == plain, seed
 
 
 # -- folds ------------------------------------------------------------------------------------------------------------
