@@ -103,4 +103,5 @@ class Folding:
             return not keyed and is_affine(late.suffix, self._info)
         if node.op in BY_ORDER:
             return is_monotone(late.suffix)
-        return node.op in _BY_NULLS and keeps_nulls(late.suffix, self._info)
+        # Affine: a count refuses NaN, which other steps may make of some rows, and no count of nulls tells.
+        return node.op in _BY_NULLS and is_affine(late.suffix, self._info) and keeps_nulls(late.suffix, self._info)
