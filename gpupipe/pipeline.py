@@ -114,9 +114,9 @@ class Pipeline(FittedPipeline):
             groups: a ranker's groups, where the pipeline declares none.
             validation: rows for a model that stops early: as `X`, or (X, y), or (X, y, sample_weight), or
                 (X, y, sample_weight, groups).
-            keep_state: True keeps what `update` goes on from (``save`` writes it beside the artifact; it may hold
-                values of the data); ``"values"`` keeps all values of what quantiles are of, too, so that `update` need
-                not read those columns again.
+            keep_state: True keeps what `update` goes on from: it may hold values of the data. ``save`` writes it beside
+                the artifact, and a pickle of the pipeline has it too. ``"values"`` keeps all values of what quantiles
+                are of, so that `update` need not read those columns again.
             progress: True for lines on stderr, None for a terminal only.
 
         Raises:
