@@ -378,13 +378,6 @@ def test_a_value_that_a_statistic_by_group_refuses_is_told_with_its_column(key):
         fitted([x.mean().over(key)], data)
 
 
-@pytest.mark.parametrize("key", [col("k"), col("k").fill_null("mode")])
-def test_a_value_that_a_statistic_by_group_refuses_is_told_with_its_column(key):
-    data = pa.table({"x": [1.0, 2.0, float("nan")], "k": [1, None, 1]})
-    with pytest.raises(NonFiniteError, match=r"^Row 2, column 'x': x\.mean\(\)\.over\("):
-        fitted([x.mean().over(key)], data)
-
-
 @pytest.mark.parametrize("count", [lambda v: v.count(), lambda v: v.null_count()])
 def test_a_count_refuses_nan_that_a_later_step_makes(count):
     """As it does where the step comes in the same scan."""
