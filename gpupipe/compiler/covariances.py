@@ -41,6 +41,7 @@ class Covariances:
     Attributes:
         terms: the features, in order.
         columns: core nodes of numbers, the target last; keys: of values whose labels are told apart.
+        target: the core node of the target; None: models learn without one.
         rounded: for each column whether it is a feature as it stands, and so is rounded to float32 at once.
         info: what is known of these nodes.
     """
@@ -50,11 +51,16 @@ class Covariances:
     keys: tuple[Node, ...]
     rounded: tuple[bool, ...]
     info: dict[Node, Info]
+    target: Node | None
 
 
-def covariances(plan: Plan) -> Covariances | str:
-    """What to gather for a plan's features and its one target; or why that is not enough."""
-    if plan.target is None or plan.target_names is not None:
+def covariances(plan: Plan, *, supervised: bool = True) -> Covariances | str:
+    """What to gather for a plan's features and its one target; or why that is not enough.
+
+    Args:
+        supervised: whether a target is learned; else none is gathered.
+    """
+    if supervised and (plan.target is None or plan.target_names is not None):
         return "there is not one target"
     if plan.weights is not None:
         return "rows are weighted"
@@ -66,7 +72,10 @@ def covariances(plan: Plan) -> Covariances | str:
             return f"the rows of {show(feature.source)} take more from statistics than a fill and affine steps"
         terms.append(found)
     nodes, rounded = [node for node, _ in columns], [how for _, how in columns]
-    return Covariances(tuple(terms), (*nodes, plan.target), tuple(keys), (*rounded, False), info)
+    target = plan.target if supervised else None
+    if target is not None:
+        nodes, rounded = [*nodes, target], [*rounded, False]
+    return Covariances(tuple(terms), tuple(nodes), tuple(keys), tuple(rounded), info, target)
 
 
 def _number(feature: Feature, info: dict[Node, Info], columns: dict[tuple[Node, bool], int]) -> Term | None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gpupipe import optional
 from gpupipe.artifact.pipeline import Fit
-from gpupipe.errors import counted
+from gpupipe.errors import UnavailableError, counted
 from gpupipe.evaluation.folds import FoldMetric, across
 from gpupipe.evaluation.judge import several
 from gpupipe.evaluation.report import Evaluation, html_table, number, text_table
@@ -24,6 +24,7 @@ from gpupipe.runtime.folds import Folds
 from gpupipe.runtime.inputs import Inputs
 from gpupipe.runtime.report import Report
 
+_UNSUPERVISED = "transformer"
 _MANY = 10  # folds: a page shows no column for each of more
 
 
@@ -94,14 +95,14 @@ class CrossValidation:
     """What a cross-validation found.
 
     Attributes:
-        kind: "classifier", "regressor" or "ranker".
+        kind: "classifier", "regressor" or "ranker"; of a PCA "transformer".
         n_rows: the rows judged on, each once.
         metrics: name to the measure over folds: its mean, 95 % interval and the value of each fold.
         targets: of several targets, the same of each by its name; `metrics` is then of all together.
         folds: each fold's metrics and fitted pipeline.
         path: the penalties tried, where some were given; all else is of the one chosen.
         report_: what was done: trips over the rows, reads of the source, bytes, seconds.
-        trained_on_rows: why models were trained on matrices of rows; None: they are linear, and were solved from
+        trained_on_rows: why models were trained on matrices of rows; None: they were solved from
             covariances that the scan gathered. `pooled` and `predictions` then read the source once more.
     """
 
@@ -129,6 +130,11 @@ class CrossValidation:
     @cached_property
     def _each(self) -> list[tuple[Said, ...]]:
         """What each fold's model said of its rows."""
+        if self.kind == _UNSUPERVISED:
+            raise UnavailableError(
+                "A PCA predicts nothing, so there are no predictions of rows to show or to judge together. "
+                ".metrics has its measures over folds, and .pipelines[0].transform(rows) the components of rows."
+            )
         said = [parts for parts in self._said if parts is not None]
         return said if len(said) == len(self.folds) else self._again.said()
 
@@ -139,6 +145,7 @@ class CrossValidation:
 
         Raises:
             ParameterError: decision values of models that know different classes.
+            UnavailableError: the models are PCAs, which predict nothing.
         """
         each = [said.evaluation() for said in self._whole]
         return several(list(self.targets), self._whole, each) if self.targets else each[0]
@@ -148,6 +155,9 @@ class CrossValidation:
         """What each row's fold said of it, in the order of rows: ``row`` (its place in the source), ``fold``,
         ``target``, ``prediction``, and of a classifier with probabilities ``probability_LABEL``; of several targets
         ``target_NAME`` and so on.
+
+        Raises:
+            UnavailableError: the models are PCAs, which predict nothing.
         """
         order = np.argsort(self._whole[0].positions, kind="stable")
         names = [fold.name for fold, parts in zip(self.folds, self._each, strict=True) for _ in parts[0].target]
@@ -175,8 +185,9 @@ class CrossValidation:
                 {"name": fold.name, "n_trained": fold.n_trained, "n_rows": fold.n_rows, **fold.evaluation.to_dict()}
                 for fold in self.folds
             ],
-            "pooled": self.pooled.to_dict(),
         }
+        if self.kind != _UNSUPERVISED:
+            found["pooled"] = self.pooled.to_dict()
         if self.targets:
             found["targets"] = {name: {"metrics": _dicts(metrics)} for name, metrics in self.targets.items()}
         return found if self.path is None else {**found, "path": self.path.to_dict()}

@@ -9,6 +9,7 @@ from gpupipe import optional
 from gpupipe.arguments import named_arguments
 from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import backend_for
+from gpupipe.columns import Values
 from gpupipe.crossval.result import Again, CrossValidation, Judged, Path, found
 from gpupipe.errors import ParameterError
 from gpupipe.evaluation.folds import across
@@ -17,8 +18,10 @@ from gpupipe.evaluation.report import Evaluation, Metric
 from gpupipe.evaluation.said import said_by
 from gpupipe.expr.expr import Expr
 from gpupipe.models.estimators import describe
+from gpupipe.models.families.cluster import Projection
 from gpupipe.models.normal import Scores
 from gpupipe.pipeline import Pipeline
+from gpupipe.runtime.component_path import Projected, is_pca
 from gpupipe.runtime.crossfit import Crossing, cross_fit
 from gpupipe.runtime.dealing import Dealing
 from gpupipe.runtime.fitting import Examples
@@ -29,6 +32,7 @@ from gpupipe.runtime.linear_path import Solved
 from gpupipe.runtime.progress import Progress, progress_for
 
 _SUPERVISED = ("classifier", "regressor", "ranker")
+_AT_ONCE = 1 << 14  # rows
 
 
 @named_arguments
@@ -54,7 +58,10 @@ def cross_validate(
     pipeline itself is not changed.
 
     Args:
-        pipeline: features, a target and a model, declared; whether it is fitted does not matter.
+        pipeline: features, a target and a model, declared; whether it is fitted does not matter. A PCA needs no target:
+            it is judged by `explained_variance`, the share of the variance of a fold's features about the training
+            mean that their projection keeps: 1 - (squared error of the reconstruction) / (squared distance from the
+            mean), summed over rows and features. On training rows it would be `explained_variance_ratio_.sum()`.
         data: whatever `gpupipe.scan` takes.
         y: the target's values, where the pipeline declares no target; `data` must be in memory.
         folds: how many, each row's by a hash of its identity and `seed` (rows with equal keys, or of one ranking's
@@ -107,10 +114,14 @@ class _Judge:
 
     def of_rows(self, fit: Fit, rows: Examples) -> Judged:
         assert fit.model is not None
+        if isinstance(fit.model.body, Projection):
+            return _kept(_kept_of_rows(fit.model.body, rows.matrix), len(rows.matrix))
         said = tuple(said_by(fit.model, rows))
         return Judged(said, judged_examples(fit, said, intervals=False))
 
-    def of_scores(self, solved: Solved, number: int) -> Judged:
+    def of_scores(self, solved: Solved | Projected, number: int) -> Judged:
+        if isinstance(solved, Projected):
+            return _kept(solved.kept, solved.n_judged)
         metrics, baseline = (_measures(of, at) for of, at in ((solved.scores, number), (solved.baseline, 0)))
         return Judged(None, Evaluation("regressor", solved.n_judged, metrics, baseline))
 
@@ -122,6 +133,23 @@ def _measures(scores: Scores, number: int) -> dict[str, Metric]:
         "mae": Metric(None, reason="the rows were judged together, without a prediction of each; pooled has it"),
         "r2": Metric(None, reason="the target is constant") if np.isnan(r2) else Metric(r2),
     }
+
+
+def _kept(share: float, n_rows: int) -> Judged:
+    """What components are worth; the baseline is a projection on none, which keeps the training mean alone."""
+    found = Metric(None, reason="the features are constant") if np.isnan(share) else Metric(share)
+    baseline = {"explained_variance": Metric(0.0)}
+    return Judged(None, Evaluation("transformer", n_rows, {"explained_variance": found}, baseline))
+
+
+def _kept_of_rows(body: Projection, matrix: Values) -> float:
+    """The share of the rows' variance about the training mean that their projection keeps."""
+    total = kept = 0.0
+    for first in range(0, len(matrix), _AT_ONCE):
+        part = matrix[first : first + _AT_ONCE]
+        total += float(((part.astype(np.float64) - body.mean) ** 2).sum())
+        kept += float(((body.raw(part) * body.scale) ** 2).sum())
+    return kept / total if total > 0 else float("nan")
 
 
 def _refuse_others(pipeline: Any) -> None:
@@ -137,10 +165,10 @@ def _refuse_others(pipeline: Any) -> None:
             f"{'was loaded, and holds no estimator to train' if loaded else 'has no model'}. Declare it with model=."
         )
     row = describe(pipeline.model)
-    if row.kind not in _SUPERVISED:
+    if row.kind not in _SUPERVISED and not is_pca(pipeline.model):
         raise ParameterError(
             f"{row.name} learns without a target, so that nothing says how good it is. cross_validate takes "
-            "classifiers, regressors and rankers."
+            "classifiers, regressors and rankers, and PCA, by the variance that it keeps."
         )
 
 

@@ -52,7 +52,7 @@ class Evaluation:
     """What a model's outputs are worth on some rows.
 
     Attributes:
-        kind: "classifier", "regressor" or "ranker".
+        kind: "classifier", "regressor" or "ranker"; of a cross-validated PCA "transformer".
         n_rows: the rows evaluated.
         metrics: name to measure with interval.
         baseline: the same measures, without intervals, of a model that knows no feature: it always gives the

@@ -171,20 +171,43 @@ class Components:
     mean: Floats
 
 
-def principal_components(moments: Moments, count: int) -> Components:
-    """The `count` first principal components of features, with the signs of scikit-learn's PCA.
+def principal_components(moments: Moments, wanted: int | float | None) -> Components:
+    """The first principal components of features, with the signs of scikit-learn's PCA.
+
+    Args:
+        wanted: how many; the share of the variance, between 0 and 1, that they are to explain more than; None: all.
 
     >>> found = principal_components(Moments(3, np.zeros(2), np.array([[8.0, 0.0], [0.0, 2.0]])), 1)
     >>> found.components.tolist(), found.explained_variance.tolist(), found.explained_variance_ratio.tolist()
     ([[1.0, 0.0]], [4.0], [0.8])
     """
-    values, vectors = np.linalg.eigh(moments.cross.astype(np.float64) / (moments.n - 1))
+    values, vectors = _eigh(moments.cross / (moments.n - 1))
     variances = np.maximum(values[::-1], 0.0)
+    total = variances.sum()
+    ratio = variances / total if total > 0 else np.zeros_like(variances)
+    count = min(moments.n, len(variances))
+    if isinstance(wanted, float):
+        count = min(count, int(np.searchsorted(np.cumsum(ratio), wanted, side="right")) + 1)
+    elif wanted is not None:
+        count = wanted
     components = vectors.T[::-1][:count]
     largest = components[np.arange(len(components)), np.abs(components).argmax(axis=1)]
-    return Components(
-        components * np.sign(largest)[:, None],
-        variances[:count],
-        variances[:count] / variances.sum(),
-        np.asarray(moments.mean, np.float64),
-    )
+    mean = np.asarray(moments.mean, np.float64)
+    return Components(components * np.sign(largest)[:, None], variances[:count], ratio[:count], mean)
+
+
+def share_kept(moments: Moments, components: Floats, mean: Floats) -> float:
+    """The share of the variance about `mean` that a projection on `components` keeps; NaN where there is none.
+
+    Args:
+        moments: of the features over the rows that are projected.
+        components: of shape (components, features): of length 1, at right angles.
+        mean: of shape (features,): what is taken off before.
+
+    >>> share_kept(Moments(2, np.zeros(2), np.array([[6.0, 0.0], [0.0, 2.0]])), np.array([[1.0, 0.0]]), np.zeros(2))
+    0.75
+    """
+    off = moments.mean - mean
+    about = moments.cross + moments.n * off[:, None] * off[None, :]
+    total = np.diagonal(about).sum()
+    return float(((components @ about) * components).sum() / total) if total > 0 else float("nan")

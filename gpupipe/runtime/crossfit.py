@@ -11,6 +11,7 @@ from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.runtime.clock import Clock
+from gpupipe.runtime.component_path import path_from_covariances
 from gpupipe.runtime.cross_checks import checked_plan, together
 from gpupipe.runtime.dealing import Dealing, deal, identity_of, refuse_unknown
 from gpupipe.runtime.execute import no_rows, workers
@@ -19,7 +20,6 @@ from gpupipe.runtime.fitting import group_identity, target_column
 from gpupipe.runtime.fold_scans import ScansByFold
 from gpupipe.runtime.fold_training import FoldFit, Found, Judge, Training
 from gpupipe.runtime.folds import Folds
-from gpupipe.runtime.linear_path import LinearPath, linear_path
 from gpupipe.runtime.progress import Progress, Silent
 from gpupipe.runtime.report import Report, report_of
 from gpupipe.runtime.rows import Rows
@@ -58,7 +58,7 @@ class Crossed(Generic[Found]):
 def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) -> Crossed[Found]:
     """Every fold's features learned from one scan, each of `models` trained, and `judge` asked about the fold's rows.
 
-    One training matrix is held at a time; none of linear models that covariances are enough for.
+    One training matrix is held at a time; none of models that covariances are enough for.
 
     Args:
         models: estimator objects, trained on the same features one after the other.
@@ -69,8 +69,8 @@ def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) ->
     """
     declared, asked, clock = crossing.declared, crossing.asked, Clock()
     plan = checked_plan(declared, crossing.source, asked)
-    path = linear_path(plan, models)
-    rows = _rows(crossing, plan, by_covariances=isinstance(path, LinearPath))
+    path = path_from_covariances(plan, models)
+    rows = _rows(crossing, plan, by_covariances=not isinstance(path, str))
     if crossing.source.n_rows == 0:
         raise no_rows(rows)
     with rows, workers(rows.n_workers) as pool:
@@ -81,7 +81,7 @@ def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) ->
             folds = deal(asked, rows, labels, together(declared, asked), pool, crossing.progress)
             fitted, path = scans.learned(folds, path)
         pairs = list(zip(folds.folds, fitted, strict=True))
-        if isinstance(path, LinearPath):
+        if not isinstance(path, str):
             try:
                 each = [training.solved(folds, fold, one, judge, path) for fold, one in pairs]
             except CovarianceError as error:  # told in the result

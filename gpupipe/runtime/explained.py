@@ -3,9 +3,9 @@
 from gpupipe.backends.backend import backend_for
 from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.explain import Explanation
+from gpupipe.runtime.component_path import path_from_covariances
 from gpupipe.runtime.dealing import Dealing
 from gpupipe.runtime.fit import Declared
-from gpupipe.runtime.linear_path import linear_path
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.twins import refuse_target_elsewhere
 from gpupipe.runtime.update import read_again
@@ -25,7 +25,7 @@ def explained(
     plan, row = declared.plan(source.schema), declared.row
     refuse_target_elsewhere(plan, declared.target, source)
     again = columns_again(plan, features=row is not None)
-    path = linear_path(plan, [declared.model]) if folds and row is not None else "there is no model"
+    path = path_from_covariances(plan, [declared.model]) if folds and row is not None else "there is no model"
     return Explanation(
         device=backend_for(device).name,
         source=repr(source).splitlines()[0],

@@ -17,9 +17,9 @@ from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
 from gpupipe.errors import CovarianceError, DataError, ModelError
+from gpupipe.runtime.component_path import CovariancePath
 from gpupipe.runtime.execute import finish, further_trips, gathered, later_rows
 from gpupipe.runtime.folds import CELL, Fold, Folds, RowsOf
-from gpupipe.runtime.linear_path import LinearPath
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.refine import refined
 from gpupipe.runtime.rows import Rows
@@ -38,7 +38,7 @@ def within(fold: Fold) -> Iterator[None]:
 class Joint:
     """Covariances gathered in a scan of statistics: what is computed of a partition is taken in by both."""
 
-    def __init__(self, path: LinearPath) -> None:
+    def __init__(self, path: CovariancePath) -> None:
         self.path = path
         self.refused: str | None = None
         self._prepared: Prepared | None = None
@@ -77,8 +77,8 @@ class ScansByFold:
     trips: int = 0
 
     def learned(
-        self, folds: Folds, path: LinearPath | str = "not asked for"
-    ) -> tuple[list[Fitted], LinearPath | str]:
+        self, folds: Folds, path: CovariancePath | str = "not asked for"
+    ) -> tuple[list[Fitted], CovariancePath | str]:
         """What each fold's training rows teach: the first scan for all of them at once.
 
         Args:
@@ -88,7 +88,7 @@ class ScansByFold:
             What each fold knows, and the path; or why rows are needed after all.
         """
         fitted = [Fitted() for _ in folds.folds]
-        joint = Joint(path) if isinstance(path, LinearPath) else None
+        joint = None if isinstance(path, str) else Joint(path)
         for scan in self.plan.scans or ([Scan(1, ())] if joint else []):
             if scan.level == 1:
                 self._together(scan, folds, fitted, joint)

@@ -18,11 +18,12 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation
 from gpupipe.models.scoring import refuse_nan, takes_nan
 from gpupipe.runtime.clock import Clock
+from gpupipe.runtime.component_path import CovariancePath, Projected
 from gpupipe.runtime.fit import Declared, checked_rows, taught
 from gpupipe.runtime.fitting import Examples, examples
 from gpupipe.runtime.fold_scans import within
 from gpupipe.runtime.folds import Fold, Folds, RowsOf
-from gpupipe.runtime.linear_path import LinearPath, Solved
+from gpupipe.runtime.linear_path import Solved
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.provenance import provenance_at
 from gpupipe.runtime.rows import Rows
@@ -37,7 +38,7 @@ class Judge(Protocol[Kept]):
     def of_rows(self, fit: Fit, rows: Examples) -> Kept:
         """What the fit's model makes of them."""
 
-    def of_scores(self, solved: Solved, number: int) -> Kept:
+    def of_scores(self, solved: Solved | Projected, number: int) -> Kept:
         """How well the model of that number predicts them, known without them."""
 
 
@@ -89,7 +90,7 @@ class Training:
                 ]
 
     def solved(
-        self, folds: Folds, fold: Fold, fitted: Fitted, judge: Judge[Found], path: LinearPath
+        self, folds: Folds, fold: Fold, fitted: Fitted, judge: Judge[Found], path: CovariancePath
     ) -> list[FoldFit[Found]]:
         """Every model of the path, solved and judged without a row."""
         features = FittedFeatures(self.plan, fitted, self.backend)
@@ -97,8 +98,7 @@ class Training:
             found = path.solved(fold.trains, fold.tests, fitted, features.names)
         keys = self.declared.key, folds.identities(fold.trains)
         seen = provenance_at(self.rows.source, self.plan.fit_columns, folds.positions(fold.trains), keys)
-        notes = {"rows": found.n_trained, "baseline": found.mean}
-        fits = [replace(self._fit(features, model, notes), seen=seen) for model in found.models]
+        fits = [replace(self._fit(features, model, found.notes), seen=seen) for model in found.models]
         return [
             FoldFit(fold.name, found.n_trained, found.n_judged, fit, judge.of_scores(found, number))
             for number, fit in enumerate(fits)

@@ -80,7 +80,7 @@ class LinearFit(Beside):
                 self.refused = str(error)
         if self.refused is not None:
             return None
-        return found.models[0], {"rows": found.n_trained, "baseline": found.mean}, np.concatenate(self._row_ids)
+        return found.models[0], found.notes, np.concatenate(self._row_ids)
 
     def _trip(self, features: FittedFeatures, rows: Rows, pool: Executor, progress: Progress) -> None:
         binder = Binder(features.plan.slots, Fitted(), features.plan.info)
