@@ -54,8 +54,9 @@ def cross_validate(
     """Judge a pipeline on rows that it has not seen: each fold by a fit on the rows of the others.
 
     All folds' statistics come from one scan: states are kept by fold, and what a fold may know is the merge of the
-    others. Each fold's features and model are, to the bit, those of a fit on a source without the fold's rows. The
-    pipeline itself is not changed.
+    others. Each fold's features and model are, to the bit, those of a fit on a source without the fold's rows
+    (of a PCA, whose fit is scikit-learn's on features of float32, the model is so but for that rounding). The pipeline
+    itself is not changed.
 
     Args:
         pipeline: features, a target and a model, declared; whether it is fitted does not matter. A PCA needs no target:

@@ -11,7 +11,7 @@ from sklearn.metrics import mean_squared_error, r2_score
 
 from gpupipe.backends.moments import Moments
 from gpupipe.errors import CovarianceError
-from gpupipe.models.normal import least_squares, principal_components, ridge, scores
+from gpupipe.models.normal import least_squares, principal_components, ridge, scores, share_kept
 
 
 def moments_of(X: np.ndarray, y: np.ndarray | None = None) -> Moments:
@@ -129,3 +129,19 @@ def test_components_are_those_of_pca() -> None:
     assert np.allclose(found.explained_variance, told.explained_variance_, rtol=1e-11)
     assert np.allclose(found.explained_variance_ratio, told.explained_variance_ratio_, rtol=1e-11)
     assert np.allclose(found.mean, told.mean_, rtol=1e-14)
+
+
+@pytest.mark.parametrize("wanted", [0.3, 0.9, 0.999, None])
+def test_a_share_or_none_is_as_many_components_as_those_of_pca(wanted: float | None) -> None:
+    for X in (example()[0], example(3)[0]):
+        told = PCA(n_components=wanted, svd_solver="full").fit(X)
+        assert len(principal_components(moments_of(X), wanted).components) == len(told.components_)
+
+
+def test_the_share_kept_is_what_a_reconstruction_does_not_lose() -> None:
+    X, other = example()[0], example(120, seed=1)[0] + 0.5
+    told = PCA(n_components=2, svd_solver="full").fit(X)
+    lost = ((other - told.inverse_transform(told.transform(other))) ** 2).sum() / ((other - told.mean_) ** 2).sum()
+    assert share_kept(moments_of(other), told.components_, told.mean_) == pytest.approx(1 - lost, abs=1e-12)
+    own = share_kept(moments_of(X), told.components_, told.mean_)
+    assert own == pytest.approx(told.explained_variance_ratio_.sum(), abs=1e-12)
