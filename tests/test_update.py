@@ -15,7 +15,6 @@ from gpupipe.artifact.format import write as write_folder
 from gpupipe.errors import (
     ArtifactCorruptError,
     ArtifactExistsError,
-    DataError,
     LeakageError,
     ParameterError,
     SchemaMismatchError,
@@ -288,7 +287,7 @@ def test_earlier_rows_that_changed_are_told():
     rows = np.arange(50.0)[:, None]
     fitted = gp.Pipeline([col("x0").median().alias("middle")]).fit(rows, keep_state=True)
     rows += 1000.0
-    with pytest.raises(DataError, match="not those that the states were kept of"):
+    with pytest.raises(ParameterError, match="not those that the states were kept of"):
         fitted.update(np.arange(5.0)[:, None])
     rows -= 1000.0
     full = gp.Pipeline([col("x0").median().alias("middle")]).fit(np.r_[np.arange(50.0), np.arange(5.0)][:, None])

@@ -60,7 +60,8 @@ class ValueIndex:
         self._hashed = 0
         self._building = threading.Lock()
         if entries.dtype == String:
-            self._strings = entries.values.take(pa.array(self._at)) if len(nulls) else entries.values
+            strings = entries.values.dictionary_decode() if entries.is_dictionary else entries.values
+            self._strings = strings.take(pa.array(self._at)) if len(nulls) else strings
         else:
             bits = ordered_bits(entries)[self._at]
             self._low = int(bits.min()) if len(bits) else 0

@@ -10,7 +10,7 @@ from gpupipe.backends.states.state import State
 from gpupipe.compiler.gathering import BoundScan, Intake
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import REFINED, TAILS, Scan
-from gpupipe.errors import ArtifactCorruptError, DataError, GpupipeError, InternalError
+from gpupipe.errors import ArtifactCorruptError, GpupipeError, InternalError, ParameterError
 from gpupipe.expr.node import show
 from gpupipe.runtime.named import named
 from gpupipe.sources.following import Following
@@ -65,14 +65,14 @@ class Carried:
 
         Raises:
             ArtifactCorruptError: they do.
-            DataError: the earlier rows that were read again contradict them.
+            ParameterError: the earlier rows that were read again contradict them.
         """
         try:
             yield
         except InternalError as error:
             if self._before is None:
                 raise
-            raise DataError(
+            raise ParameterError(
                 "The earlier rows, read again, are not those that the states were kept of: other rows were given as "
                 "seen=…, or theirs were changed in place. Give them as they were, or fit on all rows again."
             ) from error

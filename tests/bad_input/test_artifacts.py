@@ -23,6 +23,7 @@ from gpupipe.errors import (
     StorageError,
     UsageError,
 )
+from gpupipe.own_file import load_pipeline
 from gpupipe.storage import disk
 
 from .case import bad_input, check, runs
@@ -338,7 +339,7 @@ def newer(device, folder):
 )
 def no_pipeline(device, folder):
     (folder / "mine.py").write_text("import gpupipe as gp\npipelin = gp.Pipeline([gp.col('x')])\n", encoding="utf-8")
-    cli.load_pipeline(str(folder / "mine.py"))
+    load_pipeline(str(folder / "mine.py"))
 
 
 @bad_input(
@@ -352,7 +353,7 @@ def no_pipeline(device, folder):
 )
 def wrong_expression(device, folder):
     (folder / "mine.py").write_text("from gpupipe import col\n\nage = col('age').fillna(0)\n", encoding="utf-8")
-    cli.load_pipeline(str(folder / "mine.py"))
+    load_pipeline(str(folder / "mine.py"))
 
 
 @bad_input(
@@ -365,7 +366,7 @@ def wrong_expression(device, folder):
 )
 def wrong_python(device, folder):
     (folder / "mine.py").write_text("rows = {}\nrows['x']\n", encoding="utf-8")
-    cli.load_pipeline(str(folder / "mine.py"))
+    load_pipeline(str(folder / "mine.py"))
 
 
 @bad_input(

@@ -286,7 +286,8 @@ def no_model(device, folder):
 )
 def no_probabilities(device, folder):
     pipeline = gp.Pipeline([col("age")], gp.col("age2"), LinearRegression(), device=device)
-    pipeline.fit(TRAINING.append_column("age2", TRAINING["age"])).predict_proba(TRAINING)
+    doubled = pa.array([2.0 * (age or 0.0) for age in TRAINING["age"].to_pylist()])
+    pipeline.fit(TRAINING.append_column("age2", doubled)).predict_proba(TRAINING)
 
 
 @bad_input(

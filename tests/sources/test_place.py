@@ -129,7 +129,7 @@ CASES = {
     "NaN in a mean over groups": (
         NonFiniteError,
         lambda s, d: gp.Pipeline([col("x").mean().over(col("y").floor() % 2)], device=d).fit(s),
-        None,
+        "x",
     ),
     "NaN before a model": (
         NonFiniteError,
