@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 import gpupipe as gp
 from gpupipe import optional
-from gpupipe.backends import finish, sums
+from gpupipe.backends import finish
+from gpupipe.backends.exact import sums
 from gpupipe.backends.states import kinds
 from gpupipe.backends.states.integers import counts, total
 from gpupipe.backends.states.state import Arrays, State, StateKind

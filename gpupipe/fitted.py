@@ -23,7 +23,6 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.forms.labels import side_by_side
 from gpupipe.runtime.given import scan_as, source_of
 from gpupipe.runtime.inputs import Inputs, rows_as_table
-from gpupipe.runtime.lineage import transformed_by
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import (
     passing,
@@ -35,6 +34,7 @@ from gpupipe.runtime.score import (
     transformed,
     transformed_matrix,
 )
+from gpupipe.runtime.seen.lineage import transformed_by
 from gpupipe.runtime.update import KeptState
 from gpupipe.schema import require_columns
 from gpupipe.sources.kinds import array_as, arrays_as, checked_kind, columns_as, index_of, kind_of, matrix_as

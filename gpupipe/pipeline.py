@@ -27,10 +27,10 @@ from gpupipe.runtime.given import (
     validation_of,
 )
 from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
-from gpupipe.runtime.lineage import transformed_by
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.seen.lineage import transformed_by
 from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
 from gpupipe.sources.kinds import labels_array
 

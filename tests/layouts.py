@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 import gpupipe as gp
 from gpupipe import optional
-from gpupipe.backends import cpu, indexes, sums, text
+from gpupipe.backends import cpu, indexes, text
+from gpupipe.backends.exact import sums
 from gpupipe.backends.states import orders
 from gpupipe.columns import Frame
 from gpupipe.kernels.reference import exact, hashing, interpreter, lookup, radix

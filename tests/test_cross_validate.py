@@ -28,7 +28,7 @@ import gpupipe as gp
 from gpupipe import col
 from gpupipe.errors import FoldsError, GpupipeError, ParameterError, TargetError
 from gpupipe.kernels.reference.hashing import counter_uniform
-from gpupipe.runtime.folds import STOPPING
+from gpupipe.runtime.folds.rows import STOPPING
 
 N = 400
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.backends import rational
-from gpupipe.backends.exact import Exact
+from gpupipe.backends.exact import rational
+from gpupipe.backends.exact.number import Exact
 from gpupipe.backends.states.integers import total as total_of
 from gpupipe.backends.states.orders import neighbours
 from gpupipe.backends.states.state import Entries, State

@@ -6,9 +6,9 @@ from math import isfinite
 
 import numpy as np
 
+from gpupipe.backends.exact.rational import exact_moments, rounded, rounded_root, total_of
 from gpupipe.backends.finish import FINISH, interpolated, order_statistics
 from gpupipe.backends.late import Waiting
-from gpupipe.backends.rational import exact_moments, rounded, rounded_root, total_of
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.folding import operands

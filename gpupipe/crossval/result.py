@@ -18,9 +18,9 @@ from gpupipe.evaluation.report import Evaluation, html_table, number, text_table
 from gpupipe.evaluation.said import Said, side_by_side
 from gpupipe.evaluation.several import SeveralEvaluations
 from gpupipe.pipeline import Pipeline
-from gpupipe.runtime.crossfit import Crossed, Crossing, judged_later
-from gpupipe.runtime.fold_training import FoldFit, Judge
-from gpupipe.runtime.folds import Folds
+from gpupipe.runtime.folds.crossfit import Crossed, Crossing, judged_later
+from gpupipe.runtime.folds.rows import Folds
+from gpupipe.runtime.folds.training import FoldFit, Judge
 from gpupipe.runtime.inputs import Inputs
 from gpupipe.runtime.report import Report
 

@@ -21,14 +21,14 @@ from gpupipe.models.estimators import describe
 from gpupipe.models.families.cluster import Projection
 from gpupipe.models.normal import Scores
 from gpupipe.pipeline import Pipeline
-from gpupipe.runtime.component_path import Projected, is_pca
-from gpupipe.runtime.crossfit import Crossing, cross_fit
-from gpupipe.runtime.dealing import Dealing
 from gpupipe.runtime.fitting import Examples
-from gpupipe.runtime.fold_training import FoldFit
+from gpupipe.runtime.folds.crossfit import Crossing, cross_fit
+from gpupipe.runtime.folds.dealing import Dealing
+from gpupipe.runtime.folds.training import FoldFit
 from gpupipe.runtime.given import own_columns, source_of
 from gpupipe.runtime.inputs import inputs_of
-from gpupipe.runtime.linear_path import Solved
+from gpupipe.runtime.linear.components import Projected, is_pca
+from gpupipe.runtime.linear.path import Solved
 from gpupipe.runtime.progress import Progress, progress_for
 
 _SUPERVISED = ("classifier", "regressor", "ranker")

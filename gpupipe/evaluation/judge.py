@@ -17,8 +17,8 @@ from gpupipe.runtime.execute import workers
 from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Silent
-from gpupipe.runtime.provenance import refuse_keys, refuse_statistics, rows_seen
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.seen.provenance import refuse_keys, refuse_statistics, rows_seen
 from gpupipe.sources.source import Source
 
 

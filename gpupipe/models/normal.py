@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.backends.blas import ONE_THREAD
-from gpupipe.backends.moments import Moments
+from gpupipe.backends.gram.moments import Moments
 from gpupipe.errors import CovarianceError
 
 Floats = NDArray[Any]

@@ -3,11 +3,11 @@
 from gpupipe.backends.backend import backend_for
 from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.explain import Explanation
-from gpupipe.runtime.component_path import path_from_covariances
-from gpupipe.runtime.dealing import Dealing
 from gpupipe.runtime.fit import Declared
+from gpupipe.runtime.folds.dealing import Dealing
+from gpupipe.runtime.linear.components import path_from_covariances
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.twins import refuse_target_elsewhere
+from gpupipe.runtime.seen.twins import refuse_target_elsewhere
 from gpupipe.runtime.update import read_again
 from gpupipe.sources.source import Source
 

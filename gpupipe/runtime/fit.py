@@ -28,12 +28,12 @@ from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.execute import no_rows, run_scans, workers
 from gpupipe.runtime.fitting import Examples, examples, group_identity, refuse_one_value
 from gpupipe.runtime.given import for_given
-from gpupipe.runtime.linear_fit import LinearFit, linear_fit
+from gpupipe.runtime.linear.fit import LinearFit, linear_fit
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.provenance import keyed_by, provenance
 from gpupipe.runtime.report import Report, report_of
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.twins import refuse_target_elsewhere
+from gpupipe.runtime.seen.provenance import keyed_by, provenance
+from gpupipe.runtime.seen.twins import refuse_target_elsewhere
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
 

@@ -24,7 +24,7 @@ from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.fit import Declared, Outcome, planned, run_fit
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.provenance import merged, refuse_overlap
+from gpupipe.runtime.seen.provenance import merged, refuse_overlap
 from gpupipe.schema import Field, Schema, require_columns
 from gpupipe.sources.following import Chain, Following
 from gpupipe.sources.source import Source

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpupipe.backends import exact
-from gpupipe.backends.exact import Exact, combined, from_integers, from_places, negated, stacked
+from gpupipe.backends.exact import number as exact
+from gpupipe.backends.exact.number import Exact, combined, from_integers, from_places, negated, stacked
 
 EDGES = [0, 1, -1, 2**31, -(2**31), 2**32 - 1, -(2**32), 2**63 - 1, -(2**63), 2**64, 3 << 70, -(5 << 96)]
 WHOLE = st.sampled_from(EDGES) | st.integers(-(2**200), 2**200)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpupipe.backends import gram as module
-from gpupipe.backends.gram import Gatherer
-from gpupipe.backends.moments import Indicator, Number, moments
-from gpupipe.backends.states.gram import Gram
+from gpupipe.backends.gram import gatherer as module
+from gpupipe.backends.gram.gatherer import Gatherer
+from gpupipe.backends.gram.moments import Indicator, Number, moments
+from gpupipe.backends.gram.state import Gram
 from gpupipe.columns import Column, Values
 from gpupipe.errors import CovarianceError
 from gpupipe.kernels.cpu import gram as compiled
@@ -129,7 +129,7 @@ def test_both_forms_of_the_kernels_give_the_same(monkeypatch: pytest.MonkeyPatch
 
 
 def test_sums_beyond_int64_are_carried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpupipe.backends.digits._FITS", 2)
+    monkeypatch.setattr("gpupipe.backends.gram.digits._FITS", 2)
     rows = hard_rows(8000)
     few = gathered(rows, np.array_split(np.arange(8000), 9))
     monkeypatch.undo()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gpupipe import optional
-from gpupipe.backends import sums as module
-from gpupipe.backends.rational import deviations, means, totals, variances
-from gpupipe.backends.sums import sums
+from gpupipe.backends.exact import sums as module
+from gpupipe.backends.exact.rational import deviations, means, totals, variances
+from gpupipe.backends.exact.sums import sums
 from gpupipe.kernels.cpu import exact as fast
 from gpupipe.kernels.reference import exact as plain
 

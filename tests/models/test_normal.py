@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import mean_squared_error, r2_score
 
-from gpupipe.backends.moments import Moments
+from gpupipe.backends.gram.moments import Moments
 from gpupipe.errors import CovarianceError
 from gpupipe.models.normal import least_squares, principal_components, ridge, scores, share_kept
 

@@ -13,22 +13,22 @@ from strategies import TARGETS, drawn_tables, feature_lists
 import gpupipe as gp
 from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.backend import backend_for
+from gpupipe.backends.exact.sums import sums
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.backends.states.folds import ByFold
 from gpupipe.backends.states.gathering import gather, merge, outside_fold
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import State, groups_of
-from gpupipe.backends.sums import sums
 from gpupipe.columns import Column
 from gpupipe.compiler.expand import flatten
 from gpupipe.errors import GpupipeError
 from gpupipe.expr.expr import as_column
 from gpupipe.kernels.reference.hashing import counter_uniform
-from gpupipe.runtime.dealing import Dealing, deal
 from gpupipe.runtime.execute import workers
 from gpupipe.runtime.fit import Declared, run_fit
-from gpupipe.runtime.fold_scans import ScansByFold
-from gpupipe.runtime.folds import DEALT
+from gpupipe.runtime.folds.dealing import Dealing, deal
+from gpupipe.runtime.folds.rows import DEALT
+from gpupipe.runtime.folds.scans import ScansByFold
 from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 from gpupipe.schema import Float64, Int64

@@ -18,8 +18,8 @@ from gpupipe import col
 from gpupipe.compiler.covariances import covariances
 from gpupipe.compiler.plan import make_plan
 from gpupipe.errors import TargetError
-from gpupipe.runtime.gathered_sums import MOST_COLUMNS
-from gpupipe.runtime.linear_path import linear_path
+from gpupipe.runtime.linear.path import linear_path
+from gpupipe.runtime.linear.sums import MOST_COLUMNS
 
 NUMBERS, WORDS = ["a", "b", "c", "d"], ["u", "v"]
 PENALTIES = [1e-3, 0.1, 10.0, 1e4]

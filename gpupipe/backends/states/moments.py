@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpupipe.backends import exact
-from gpupipe.backends.exact import Exact
+from gpupipe.backends.exact import number as exact
+from gpupipe.backends.exact.number import Exact
+from gpupipe.backends.exact.sums import Sums, sums
 from gpupipe.backends.states.integers import counts, total
 from gpupipe.backends.states.state import Arrays, StateKind
-from gpupipe.backends.sums import Sums, sums
 from gpupipe.columns import Column, Values
 from gpupipe.errors import NonFiniteError
 
 INFINITE = "an infinite value has no place in a mean, a variance or a standard deviation. Clip it, or filter it out."
-_SCALE = "_scale"  # beside the digits of "sum" stands "sum_scale"; `gpupipe.backends.exact` says what both are
+_SCALE = "_scale"  # beside the digits of "sum" stands "sum_scale"; `gpupipe.backends.exact.number` says what both are
 
 
 def _update_moments(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import gpupipe as gp
 from gpupipe import col
+from gpupipe.backends.exact.rational import ExactMoments, each_moments, exact_moments, rounded, rounded_root
 from gpupipe.backends.finish import FINISH
-from gpupipe.backends.rational import ExactMoments, each_moments, exact_moments, rounded, rounded_root
 from gpupipe.backends.states.gathering import gather, merge, outside_fold, regroup, with_rows, without_nulls
 from gpupipe.backends.states.moments import negated
 from gpupipe.backends.states.state import State, groups_of

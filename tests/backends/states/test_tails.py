@@ -24,11 +24,11 @@ from gpupipe.compiler.expand import flatten
 from gpupipe.errors import DataError
 from gpupipe.expr.expr import Expr
 from gpupipe.kernels.reference.hashing import counter_uniform
-from gpupipe.runtime.dealing import Dealing, deal
 from gpupipe.runtime.execute import workers
 from gpupipe.runtime.fit import Declared, run_fit
-from gpupipe.runtime.fold_scans import ScansByFold
-from gpupipe.runtime.folds import DEALT
+from gpupipe.runtime.folds.dealing import Dealing, deal
+from gpupipe.runtime.folds.rows import DEALT
+from gpupipe.runtime.folds.scans import ScansByFold
 from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 

@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from gpupipe import optional
-from gpupipe.backends.exact import Exact, combined, from_integers, from_places, stacked
+from gpupipe.backends.exact.number import Exact, combined, from_integers, from_places, stacked
 from gpupipe.columns import Values
 from gpupipe.kernels.reference import exact as reference
 

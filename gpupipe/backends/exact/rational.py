@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from gpupipe.backends.exact import Exact
+from gpupipe.backends.exact.number import Exact
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Values
 

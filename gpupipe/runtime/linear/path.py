@@ -14,7 +14,7 @@ from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.forms.linear import Linear
 from gpupipe.models.normal import Scores, Solutions, ridge, scores
-from gpupipe.runtime.gathered_sums import MOST_COLUMNS, GatheredSums
+from gpupipe.runtime.linear.sums import MOST_COLUMNS, GatheredSums
 
 
 def penalty_of(model: Any) -> float | str:

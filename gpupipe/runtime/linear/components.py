@@ -15,8 +15,8 @@ from gpupipe.models.estimators import describe
 from gpupipe.models.families.cluster import Projection
 from gpupipe.models.fitted import Model
 from gpupipe.models.normal import principal_components, share_kept
-from gpupipe.runtime.gathered_sums import MOST_COLUMNS, GatheredSums
-from gpupipe.runtime.linear_path import LinearPath, linear_path
+from gpupipe.runtime.linear.path import LinearPath, linear_path
+from gpupipe.runtime.linear.sums import MOST_COLUMNS, GatheredSums
 
 _EXACT = ("auto", "full", "covariance_eigh")  # solvers that give what covariances give
 

@@ -11,8 +11,8 @@ from gpupipe.columns import Values
 from gpupipe.errors import LeakageError, counted
 from gpupipe.expr.node import Node
 from gpupipe.runtime.given import GIVEN_GROUPS
-from gpupipe.runtime.lineage import statistics_saw
-from gpupipe.runtime.overlap import Overlap, overlap
+from gpupipe.runtime.seen.lineage import statistics_saw
+from gpupipe.runtime.seen.overlap import Overlap, overlap
 from gpupipe.sources.addresses import Memory
 from gpupipe.sources.join import Dimension, Join
 from gpupipe.sources.listed import ListedFile

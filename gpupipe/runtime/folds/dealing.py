@@ -13,7 +13,7 @@ from gpupipe.compiler.fitted import plain_values
 from gpupipe.errors import FoldsError, ParameterError, counted
 from gpupipe.kernels.reference.hashing import counter_uniform
 from gpupipe.runtime.execute import over_partitions
-from gpupipe.runtime.folds import DEALT, Fold, Folds, chained_folds, plain_folds, with_stopping
+from gpupipe.runtime.folds.rows import DEALT, Fold, Folds, chained_folds, plain_folds, with_stopping
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 from gpupipe.schema import Schema

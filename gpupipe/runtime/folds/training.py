@@ -18,15 +18,15 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation
 from gpupipe.models.scoring import refuse_nan, takes_nan
 from gpupipe.runtime.clock import Clock
-from gpupipe.runtime.component_path import CovariancePath, Projected
 from gpupipe.runtime.fit import Declared, checked_rows, taught
 from gpupipe.runtime.fitting import Examples, examples
-from gpupipe.runtime.fold_scans import within
-from gpupipe.runtime.folds import Fold, Folds, RowsOf
-from gpupipe.runtime.linear_path import Solved
+from gpupipe.runtime.folds.rows import Fold, Folds, RowsOf
+from gpupipe.runtime.folds.scans import within
+from gpupipe.runtime.linear.components import CovariancePath, Projected
+from gpupipe.runtime.linear.path import Solved
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.provenance import provenance_at
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.seen.provenance import provenance_at
 
 Found = TypeVar("Found")
 Kept = TypeVar("Kept", covariant=True)

@@ -9,9 +9,9 @@ import numpy as np
 
 from gpupipe import optional
 from gpupipe.backends.blas import ONE_THREAD
-from gpupipe.backends.digits import HALF, ZEROS, Cell, Layout
-from gpupipe.backends.labels import Labels
-from gpupipe.backends.states.gram import Gram, Label, in_order
+from gpupipe.backends.gram.digits import HALF, ZEROS, Cell, Layout
+from gpupipe.backends.gram.labels import Labels
+from gpupipe.backends.gram.state import Gram, Label, in_order
 from gpupipe.columns import Column, Values
 from gpupipe.errors import CovarianceError
 from gpupipe.kernels.reference import gram as reference

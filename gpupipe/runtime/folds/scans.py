@@ -17,9 +17,9 @@ from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
 from gpupipe.errors import CovarianceError, DataError, ModelError
-from gpupipe.runtime.component_path import CovariancePath
 from gpupipe.runtime.execute import finish, further_trips, gathered, later_rows
-from gpupipe.runtime.folds import CELL, Fold, Folds, RowsOf
+from gpupipe.runtime.folds.rows import CELL, Fold, Folds, RowsOf
+from gpupipe.runtime.linear.components import CovariancePath
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.refine import refined
 from gpupipe.runtime.rows import Rows

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from gpupipe.backends.categories import Tables
-from gpupipe.backends.gram import Gatherer
-from gpupipe.backends.moments import NO_KEY, Feature, Indicator, Moments, Number, moments
+from gpupipe.backends.gram.gatherer import Gatherer
+from gpupipe.backends.gram.moments import NO_KEY, Feature, Indicator, Moments, Number, moments
+from gpupipe.backends.gram.state import Gram
 from gpupipe.backends.reference import evaluate_all
-from gpupipe.backends.states.gram import Gram
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.covariances import Covariances, Term

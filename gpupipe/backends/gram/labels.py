@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from gpupipe.backends import keys as grouping
-from gpupipe.backends.states.gram import Label
+from gpupipe.backends.gram.state import Label
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.fitted import plain_values
 

@@ -8,9 +8,9 @@ from gpupipe.compiler.plan import TASKS, Plan
 from gpupipe.errors import ParameterError
 from gpupipe.expr.node import show
 from gpupipe.models.estimators import describe
-from gpupipe.runtime.dealing import Dealing
 from gpupipe.runtime.fit import Declared
-from gpupipe.runtime.twins import refuse_target_elsewhere
+from gpupipe.runtime.folds.dealing import Dealing
+from gpupipe.runtime.seen.twins import refuse_target_elsewhere
 from gpupipe.sources.source import Source
 
 

@@ -8,7 +8,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import LeakageError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.given import GIVEN_TARGET
-from gpupipe.runtime.overlap import memory_of
+from gpupipe.runtime.seen.overlap import memory_of
 from gpupipe.sources.join import Join
 from gpupipe.sources.listed import ListedFile
 from gpupipe.sources.source import Source

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpupipe.artifact.seen import Provenance
 from gpupipe.columns import Values
-from gpupipe.runtime.overlap import in_both, kept_rows, memory_of, rows_marked
+from gpupipe.runtime.seen.overlap import in_both, kept_rows, memory_of, rows_marked
 from gpupipe.sources.addresses import Memory
 from gpupipe.sources.origin import Stretch
 from gpupipe.sources.source import Source, scan

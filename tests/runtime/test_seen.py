@@ -24,8 +24,8 @@ import gpupipe as gp
 from gpupipe import col
 from gpupipe.artifact.seen import NOTHING_SEEN, VALIDATION, FileRows, Provenance, Seen, kept_keys, load_seen
 from gpupipe.errors import ArtifactCorruptError, LeakageError
-from gpupipe.runtime.overlap import overlap
-from gpupipe.runtime.provenance import merged, provenance, provenance_at, refuse_overlap
+from gpupipe.runtime.seen.overlap import overlap
+from gpupipe.runtime.seen.provenance import merged, provenance, provenance_at, refuse_overlap
 from gpupipe.sources.addresses import located
 from gpupipe.sources.identity import key_hash
 from gpupipe.sources.listed import listed

@@ -11,15 +11,15 @@ from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.runtime.clock import Clock
-from gpupipe.runtime.component_path import path_from_covariances
-from gpupipe.runtime.cross_checks import checked_plan, together
-from gpupipe.runtime.dealing import Dealing, deal, identity_of, refuse_unknown
 from gpupipe.runtime.execute import no_rows, workers
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.fitting import group_identity, target_column
-from gpupipe.runtime.fold_scans import ScansByFold
-from gpupipe.runtime.fold_training import FoldFit, Found, Judge, Training
-from gpupipe.runtime.folds import Folds
+from gpupipe.runtime.folds.checks import checked_plan, together
+from gpupipe.runtime.folds.dealing import Dealing, deal, identity_of, refuse_unknown
+from gpupipe.runtime.folds.rows import Folds
+from gpupipe.runtime.folds.scans import ScansByFold
+from gpupipe.runtime.folds.training import FoldFit, Found, Judge, Training
+from gpupipe.runtime.linear.components import path_from_covariances
 from gpupipe.runtime.progress import Progress, Silent
 from gpupipe.runtime.report import Report, report_of
 from gpupipe.runtime.rows import Rows

@@ -17,7 +17,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.models.fitted import Model
 from gpupipe.runtime.execute import Beside, no_rows, over_partitions
-from gpupipe.runtime.linear_path import LinearPath, linear_path
+from gpupipe.runtime.linear.path import LinearPath, linear_path
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 

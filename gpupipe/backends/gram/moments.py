@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from gpupipe.backends.states.gram import Gram, Label
+from gpupipe.backends.gram.state import Gram, Label
 from gpupipe.columns import Values
 
 

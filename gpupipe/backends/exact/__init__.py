@@ -1,0 +1,1 @@
+"""Exact numbers: sums of values, what they are, and how they are rounded once."""

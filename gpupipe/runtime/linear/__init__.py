@@ -1,0 +1,1 @@
+"""Models from covariances: linear regression, ridge and principal components."""
