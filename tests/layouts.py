@@ -64,7 +64,8 @@ def drawn(seed: int, n_rows: int) -> Layout:
     """A random layout of so many rows."""
     rng = random.Random(seed)
     cuts = tuple(sorted(rng.sample(range(1, n_rows), rng.randint(0, 4))))
-    memory = rng.choice(["1GiB", "1GiB", "1GiB", 30_000, 0])
+    memories: list[int | str] = ["1GiB", "1GiB", "1GiB", 30_000, 0]
+    memory = rng.choice(memories)
     most = 64 if memory else 6  # partitions: all that is kept of each is written to files
     return Layout(
         seed=seed,
@@ -184,7 +185,7 @@ def _lost() -> Iterator[None]:
 def _merging(layout: Layout, original: type) -> type:
     """States of an attempt that failed are dropped."""
 
-    class Merging(original):  # type: ignore[misc, valid-type]
+    class Merging(original):
         def add(self, states: Sequence[Any]) -> None:
             if threading.get_ident() not in _losing:
                 super().add(states)

@@ -137,7 +137,7 @@ def test_a_model_is_that_of_a_fit_on_the_other_rows(name):
 def test_several_targets():
     several = MultiOutputClassifier(LogisticRegression(max_iter=500))
     pipeline, source = gp.Pipeline([NUMBERS.standardize()], target=["bought", "kind"], model=several), gp.scan(TABLE)
-    found = gp.cross_validate(pipeline, source, folds=3)
+    found: Any = gp.cross_validate(pipeline, source, folds=3)
     same_as_fits(found, pipeline, source)
     assert list(found.targets) == ["bought", "kind"]
     assert found.metrics["accuracy"].value < found.targets["kind"]["accuracy"].value
@@ -154,7 +154,7 @@ def test_a_ranking_is_not_torn():
     table = table.append_column("grade", pa.array((table["price"].to_numpy() + rng.normal(size=300) > 0.5).astype(int)))
     ranker = LGBMRanker(n_estimators=5, min_child_samples=5, verbose=-1, n_jobs=1)
     pipeline, source = gp.Pipeline([col("price")], target="grade", groups="query", model=ranker), gp.scan(table)
-    found = gp.cross_validate(pipeline, source, folds=4)
+    found: Any = gp.cross_validate(pipeline, source, folds=4)
     same_as_fits(found, pipeline, source)
     assert one_fold_each(found, table["query"])
     assert found.metrics["ndcg"].value > 0.5 and found.pooled.n_groups == 60
@@ -177,7 +177,7 @@ def test_scores_are_those_of_scikit_learn(target):
     if target == "bought":
         scoring = {"accuracy": "accuracy", "log_loss": "neg_log_loss", "roc_auc": "roc_auc"}
     pipeline = gp.Pipeline([NUMBERS.standardize(), col("city").one_hot()], target=target, model=model)
-    found = gp.cross_validate(pipeline, table, folds=4)
+    found: Any = gp.cross_validate(pipeline, table, folds=4)
     frame = table.to_pandas()
     split = PredefinedSplit(found.predictions["fold"].to_numpy())
     expected = cross_validate(theirs(model), frame, frame[target], cv=split, scoring=scoring)
@@ -244,7 +244,7 @@ def test_rows_of_one_customer_share_a_fold(way):
     table = TABLE.append_column("side", pa.array(TABLE["customer"].to_numpy() % 3 == 0))
     key = None if way == "groups" else "customer"
     pipeline, source = gp.Pipeline(PLAIN, target="bought", model=TREE, key=key), gp.scan(table, partitions=3)
-    options = {"key": {}, "groups": {"groups": "customer"}, "stratified key": {"stratify": "side"}}[way]
+    options: dict[str, Any] = {"key": {}, "groups": {"groups": "customer"}, "stratified key": {"stratify": "side"}}[way]
     found = gp.cross_validate(pipeline, source, folds=3, **options)
     assert one_fold_each(found, table["customer"])
     keyed = gp.Pipeline(PLAIN, target="bought", model=TREE, key="customer")  # inner folds keep customers whole too
@@ -271,7 +271,7 @@ def test_folds_in_a_column(names):
     table = TABLE.append_column("part", pa.array(values))
     features = [gp.numeric().fill_null(0), gp.booleans()]
     pipeline, source = gp.Pipeline(features, target="bought", model=TREE), gp.scan(table)
-    found = gp.cross_validate(pipeline, source, folds="part")
+    found: Any = gp.cross_validate(pipeline, source, folds="part")
     assert [fold.name for fold in found.folds] == sorted(set(names))
     assert found.predictions["fold"].to_pylist() == values
     assert "part" not in found.pipelines[0].get_feature_names_out()
@@ -288,7 +288,7 @@ def test_pure_noise_is_told_from_nothing():
     mean = col("key").target_mean(smoothing=5)
     features = [mean, mean.standardize().suffix("_s"), col("x")]
     for model in (LogisticRegression(), DecisionTreeClassifier(min_samples_leaf=50)):
-        found = gp.cross_validate(gp.Pipeline(features, target="y", model=model), table)
+        found: Any = gp.cross_validate(gp.Pipeline(features, target="y", model=model), table)
         assert abs(found.metrics["roc_auc"].value - 0.5) < 0.04
         assert found.pooled.metrics["roc_auc"].low < 0.5 < found.pooled.metrics["roc_auc"].high + 0.01
 
@@ -297,14 +297,14 @@ def test_pure_noise_is_told_from_nothing():
 def test_what_is_in_a_fold_moves_no_bit_of_its_model(options):
     features = [*PLAIN, col("y").mean().over("k").fill_null(0).alias("u"), col("city").codes(), col("k").target_mean()]
     pipeline = gp.Pipeline(features, target="bought", model=LogisticRegression(max_iter=100))
-    before = gp.cross_validate(pipeline, TABLE, folds=3, **options)
+    before: Any = gp.cross_validate(pipeline, TABLE, folds=3, **options)
     number = 2
     rows = before.predictions["row"].to_numpy()[before.predictions["fold"].to_numpy() == number]
     columns = {name: TABLE[name].to_pylist() for name in TABLE.column_names}
     for row in rows:
         columns["bought"][row] = "no" if columns["bought"][row] == "yes" else "yes"
         columns["x"][row], columns["y"][row], columns["k"][row], columns["city"][row] = 1e6, None, 77, "Atlantis"
-    after = gp.cross_validate(pipeline, pa.table(columns, TABLE.schema), folds=3, **options)
+    after: Any = gp.cross_validate(pipeline, pa.table(columns, TABLE.schema), folds=3, **options)
     assert after.predictions["fold"].equals(before.predictions["fold"])
     assert after.pipelines[number].state_digest() == before.pipelines[number].state_digest()
     assert after.pipelines[number].model_.digest() == before.pipelines[number].model_.digest()
@@ -318,7 +318,7 @@ def test_what_is_in_a_fold_moves_no_bit_of_its_model(options):
 ])  # fmt: skip
 def test_rows_that_stop_a_training_are_neither_its_own_nor_those_it_is_judged_on(model):
     pipeline, source = gp.Pipeline(PLAIN, target="bought", model=model), gp.scan(TABLE, partitions=2)
-    found = gp.cross_validate(pipeline, source, folds=3, validation=0.25)
+    found: Any = gp.cross_validate(pipeline, source, folds=3, validation=0.25)
     stops = np.flatnonzero(counter_uniform(0, STOPPING, np.arange(N)) < np.uint64(2**62))
     for number, fold in enumerate(found.folds):
         trained = trained_with(found, number)
@@ -332,7 +332,7 @@ def test_rows_that_stop_a_training_are_neither_its_own_nor_those_it_is_judged_on
 # -- what comes out ---------------------------------------------------------------------------------------------------
 def test_what_is_found():
     pipeline = gp.Pipeline(PLAIN, target="bought", model=LogisticRegression(max_iter=500), weights="trust")
-    found = gp.cross_validate(pipeline, TABLE, folds=4)
+    found: Any = gp.cross_validate(pipeline, TABLE, folds=4)
     auc = found.to_dict()["metrics"]["roc_auc"]
     assert len(auc["folds"]) == 4 and auc["value"] == pytest.approx(np.mean(auc["folds"]))
     half = scipy.stats.t.ppf(0.975, 3) * np.std(auc["folds"], ddof=1) / 2
@@ -364,8 +364,9 @@ def test_a_fold_s_pipeline_is_one_to_keep(tmp_path):
 def test_penalties():
     pipeline = gp.Pipeline([gp.cols("x", "y").fill_null(0).standardize()], target="paid", model=Lasso())
     alphas = [100.0, 1e-3, 1.0, 1e4]
-    found = gp.cross_validate(pipeline, TABLE, folds=4, alphas=alphas)
-    single = [gp.cross_validate(clone(pipeline).set_params(model__alpha=alpha), TABLE, folds=4) for alpha in alphas]
+    found: Any = gp.cross_validate(pipeline, TABLE, folds=4, alphas=alphas)
+    each = [clone(pipeline).set_params(model__alpha=alpha) for alpha in alphas]
+    single: list[Any] = [gp.cross_validate(one, TABLE, folds=4) for one in each]
     assert [one["rmse"].folds for one in found.path.metrics] == [one.metrics["rmse"].folds for one in single]
     best = int(np.argmin([one.metrics["rmse"].value for one in single]))
     assert found.path.alpha == alphas[best] and found.metrics == single[best].metrics
@@ -377,7 +378,7 @@ def test_penalties_of_ridge_come_from_covariances_of_the_scan():
     features = [NUMBERS.standardize(), col("city").one_hot()]
     pipeline, source = gp.Pipeline(features, target="paid", model=Ridge()), gp.scan(TABLE, partitions=3)
     alphas = [100.0, 1e-3, 1.0, 1e4]
-    found = gp.cross_validate(pipeline, source, folds=4, alphas=alphas)
+    found: Any = gp.cross_validate(pipeline, source, folds=4, alphas=alphas)
     assert found.trained_on_rows is None and found.report_.scans == found.report_.source_reads == 1
     folds = found.predictions["fold"].to_numpy()
     for number, fold in enumerate(found.folds):
@@ -397,7 +398,7 @@ def test_penalties_of_ridge_come_from_covariances_of_the_scan():
 
 def test_y_and_weights_given_beside_the_rows():
     X, y = TABLE.drop_columns(["bought"]).to_pandas(), np.array(TABLE["bought"].to_pylist())
-    options = {"folds": 3, "stratify": True}
+    options: dict[str, Any] = {"folds": 3, "stratify": True}
     given = gp.cross_validate(gp.Pipeline(PLAIN, model=TREE), X, y, sample_weight=TABLE["trust"].to_numpy(), **options)
     declared = gp.Pipeline(PLAIN, target="bought", weights="trust", model=TREE)
     assert given.metrics == gp.cross_validate(declared, TABLE.to_pandas(), **options).metrics

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -358,7 +359,8 @@ def so_in_a_frame():
 
 @leak(f"'label', which is the target's column 'y' {ANOTHER}")
 def so_in_a_polars_frame():
-    model(gp.numeric()).explain(pl.from_arrow(TABLE).with_columns(pl.col("y").alias("label")))
+    frame: Any = pl.from_arrow(TABLE)
+    model(gp.numeric()).explain(frame.with_columns(pl.col("y").alias("label")))
 
 
 @leak(f"'label', which is the target's column 'y' {ANOTHER}")

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from fractions import Fraction
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -192,7 +193,7 @@ STEPS = {
     "text": lambda v: v.cast("String").str.len_chars(),
     "parts": lambda v: when(v > 3).then(v).otherwise(-v),
 }
-FILLS = {
+FILLS: dict[str, Any] = {
     "constant": lambda v: v.fill_null(1),
     **{name: lambda v, name=name: v.fill_null(name) for name in ("mean", "median", "min", "max", "mode")},
     "group": lambda v: v.fill_null(v.median().over("s")),
@@ -209,7 +210,7 @@ LATE = {
     "clip above": lambda v: v.clip(None, v.median()),
     "centred by group": lambda v: v - v.mean().over("s").fill_null(0),
 }
-ENDS = {
+ENDS: dict[str, Any] = {
     **{name: lambda v, name=name: getattr(v, name)() for name in
        ("sum", "mean", "std", "var", "min", "max", "median", "mode", "n_unique", "count", "null_count")},
     "quantile": lambda v: v.quantile(0.3),

@@ -1,6 +1,7 @@
 """`update`: new rows alone are read, and the bits are those of a fit on all."""
 
 import stat
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -251,7 +252,7 @@ def test_states_in_the_way_leave_nothing_behind(files, tmp_path):
     assert not (tmp_path / "a.gpp").exists()
 
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[str, Any]] = {
     "a scale that takes all memory": ("0.array.sum_scale", lambda array: np.full_like(array, 2**40)),
     "the least scale": ("0.array.squares_scale", lambda array: np.full_like(array, -(2**63))),
     "a variance below 0": ("0.array.sum_scale", np.zeros_like),

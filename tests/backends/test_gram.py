@@ -145,7 +145,8 @@ def test_moments_of_filled_columns_and_labels() -> None:
     gatherer = Gatherer([True, False], 1, ["x", "z"])
     columns = [Column(Float64, x, valid), Column(Float64, x**2)]
     gatherer.update(columns, [Column(String, pa.array(text), known)], np.zeros(600, np.int64))
-    features = [Number(0, 2.0**-20), Indicator(0, "b"), Number(1), Indicator(0, "c", nulls=True), Indicator(0, "d")]
+    labels = Indicator(0, "b"), Indicator(0, "c", nulls=True), Indicator(0, "d")
+    features: list[Number | Indicator] = [Number(0, 2.0**-20), labels[0], Number(1), *labels[1:]]
     found = moments(gatherer.states()[0], features)
     told = [np.where(valid, x, 2.0**-20), known & (text == "b"), x**2, ~known | (text == "c"), np.zeros(600)]
     made = np.array(told, np.longdouble)

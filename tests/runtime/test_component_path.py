@@ -48,6 +48,12 @@ def equal_pipeline() -> Any:
     return ColumnTransformer([("s", skewed, ["a", "b"]), ("p", plain, ["c", "d", "e"]), ("w", words, ["u"])])
 
 
+def arrays_of(pipeline: gp.Pipeline) -> Any:
+    """Those of its trained model."""
+    assert pipeline.model_ is not None
+    return pipeline.model_.arrays
+
+
 def source(data: pd.DataFrame = FRAME, partitions: int = 3) -> Any:
     return gp.scan(pa.Table.from_pandas(data, preserve_index=False), partitions=partitions)
 
@@ -71,7 +77,7 @@ def test_components_of_folds_are_those_of_scikit_learn(model: Any) -> None:
         made, inside = equal_pipeline(), FRAME["fold"] == number
         X, own = made.fit_transform(FRAME[~inside]), made.transform(FRAME[inside])
         told = PCA(**{**model.get_params(), "svd_solver": "full"}).fit(X)
-        ours = fold.pipeline.model_.arrays
+        ours = arrays_of(fold.pipeline)
         assert ours["components"].shape == told.components_.shape
         assert np.abs(ours["components"] - told.components_).max() <= 1e-7
         assert np.abs(ours["mean"] - told.mean_).max() <= 1e-12
@@ -84,9 +90,9 @@ def test_components_of_folds_are_those_of_scikit_learn(model: Any) -> None:
 
 
 def test_all_components_keep_all() -> None:
-    found = gp.cross_validate(gp.Pipeline(FEATURES, model=PCA()), source(), folds=3)
+    found: Any = gp.cross_validate(gp.Pipeline(FEATURES, model=PCA()), source(), folds=3)
     assert np.allclose(found.metrics["explained_variance"].folds, 1.0, atol=1e-12)
-    assert found.pipelines[0].model_.arrays["components"].shape == (8, 8)
+    assert arrays_of(found.pipelines[0])["components"].shape == (8, 8)
 
 
 def test_on_its_own_training_rows_the_measure_is_the_sum_of_ratios() -> None:
@@ -101,7 +107,7 @@ def test_no_partitioning_shows_in_a_bit() -> None:
     rng, seen = np.random.default_rng(0), set()
     for partitions in (1, 2, 7):
         shuffled = source(FRAME.iloc[rng.permutation(N)], partitions)
-        found = gp.cross_validate(gp.Pipeline(FEATURES, model=PCA(3), key="row"), shuffled)
+        found: Any = gp.cross_validate(gp.Pipeline(FEATURES, model=PCA(3), key="row"), shuffled)
         digests = [pipeline.model_.digest() for pipeline in found.pipelines]
         seen.add((*digests, *found.metrics["explained_variance"].folds))
     assert len(seen) == 1
@@ -110,6 +116,8 @@ def test_no_partitioning_shows_in_a_bit() -> None:
 def test_a_fold_s_components_do_not_see_its_rows() -> None:
     spoilt = FRAME.assign(a=np.where(FRAME["fold"] == 2, 1e6 * np.arange(N), FRAME["a"]))
     pipeline = gp.Pipeline(FEATURES, model=PCA(3))
+    plain: Any
+    other: Any
     plain, other = (gp.cross_validate(pipeline, source(data), folds="fold") for data in (FRAME, spoilt))
     same = [a.model_.digest() == b.model_.digest() for a, b in zip(plain.pipelines, other.pipelines, strict=True)]
     assert same == [False, False, True, False]
@@ -151,7 +159,7 @@ def test_what_covariances_are_not_enough_for_is_trained_on_rows(name: str) -> No
     for number, fold in enumerate(found.folds):
         own = source(FRAME[FRAME["fold"] == number])
         X = gp.Pipeline(features).fit(source(FRAME[FRAME["fold"] != number])).transform(own, output="numpy")
-        arrays = fold.pipeline.model_.arrays
+        arrays = arrays_of(fold.pipeline)
         off = X.astype(np.float64) - arrays["mean"]
         error = ((off - off @ arrays["components"].T @ arrays["components"]) ** 2).sum()
         value = found.metrics["explained_variance"].folds[number]
@@ -160,7 +168,7 @@ def test_what_covariances_are_not_enough_for_is_trained_on_rows(name: str) -> No
 
 def test_what_is_found(tmp_path: Any) -> None:
     pipeline = gp.Pipeline(FEATURES, model=PCA(2))
-    found = gp.cross_validate(pipeline, source(), folds=4)
+    found: Any = gp.cross_validate(pipeline, source(), folds=4)
     metric, told = found.metrics["explained_variance"], found.to_dict()
     assert metric.value == pytest.approx(np.mean(metric.folds)) and metric.low < metric.value < metric.high
     assert told["kind"] == "transformer" and "pooled" not in told and len(told["folds"]) == 4

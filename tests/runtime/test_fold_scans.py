@@ -153,9 +153,9 @@ def test_sums_of_few_groups_are_those_of_each(squares, scale):
     rng = np.random.default_rng(1)
     values = rng.normal(size=20_000) * scale * 2.0 ** rng.integers(-30, 30, 20_000)
     groups = rng.integers(0, 4, 20_000)
-    found = sums(values, groups, 4, squares=squares)
+    found: Any = sums(values, groups, 4, squares=squares)
     for one in range(4):
-        alone = sums(values[groups == one], squares=squares)
+        alone: Any = sums(values[groups == one], squares=squares)
         assert found.total.fractions()[one] == alone.total.fractions()[0]
         assert not squares or found.squares.fractions()[one] == alone.squares.fractions()[0]
     assert sums(np.append(values, np.inf), np.append(groups, 2), 4, squares=squares) is None

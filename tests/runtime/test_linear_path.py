@@ -52,6 +52,12 @@ def equal_pipeline() -> Any:
     return ColumnTransformer([("s", skewed, ["a", "b"]), ("r", ranged, ["c", "d"]), ("w", words, WORDS)])
 
 
+def arrays_of(pipeline: gp.Pipeline) -> Any:
+    """Those of its trained model."""
+    assert pipeline.model_ is not None
+    return pipeline.model_.arrays
+
+
 def source(data: pd.DataFrame = FRAME, partitions: int = 3) -> Any:
     return gp.scan(pa.Table.from_pandas(data, preserve_index=False), partitions=partitions)
 
@@ -73,7 +79,7 @@ def test_folds_and_penalties_are_those_of_scikit_learn(model: Any) -> None:
             assert metrics["rmse"].folds[number] == pytest.approx(rmse, abs=1e-9)
             assert metrics["r2"].folds[number] == pytest.approx(r2_score(y[inside], predicted), abs=1e-9)
             if found.path is None or alpha == found.path.alpha:
-                ours = fold.pipeline.model_.arrays
+                ours = arrays_of(fold.pipeline)
                 assert np.abs(ours["coefficients"][0] - told.coef_).max() <= 1e-9 * np.abs(told.coef_).max()
                 assert ours["intercept"][0] == pytest.approx(told.intercept_, abs=1e-9)
 
@@ -83,7 +89,7 @@ def test_no_order_of_rows_or_partitions_shows_in_a_fit() -> None:
     for partitions in (1, 2, 7, 40):
         shuffled = FRAME.iloc[rng.permutation(len(FRAME))]
         fitted = gp.Pipeline(FEATURES, target="y", model=Ridge(0.5)).fit(source(shuffled, partitions))
-        arrays = fitted.model_.arrays
+        arrays = arrays_of(fitted)
         digests.add(arrays["coefficients"].tobytes() + arrays["intercept"].tobytes())
         assert fitted.report_.scans == fitted.report_.source_reads == 1
     assert len(digests) == 1
@@ -94,7 +100,7 @@ def test_a_fold_s_model_is_to_the_bit_that_of_a_fit_without_its_rows() -> None:
     folds = found.predictions["fold"].to_numpy()
     alone = gp.Pipeline(FEATURES, target="y", model=Ridge()).fit(source(FRAME[folds != 2], 5))
     for name in ("coefficients", "intercept"):
-        assert found.pipelines[2].model_.arrays[name].tobytes() == alone.model_.arrays[name].tobytes()
+        assert arrays_of(found.pipelines[2])[name].tobytes() == arrays_of(alone)[name].tobytes()
 
 
 ODD = pa.table(
@@ -135,8 +141,8 @@ def test_each_kind_of_feature_is_that_of_the_rows(feature: Any) -> None:
     assert fitted.report_.scans == 1 and not isinstance(linear_path(fitted.plan_, [Ridge()]), str)
     X = gp.Pipeline([feature]).fit_transform(ODD, output="numpy")
     told = Ridge(0.1).fit(X.astype(np.float64), np.array(ODD["y"]))
-    assert np.allclose(fitted.model_.arrays["coefficients"][0], told.coef_, rtol=1e-5, atol=1e-7)
-    assert fitted.model_.arrays["intercept"][0] == pytest.approx(told.intercept_, rel=1e-5, abs=1e-6)
+    assert np.allclose(arrays_of(fitted)["coefficients"][0], told.coef_, rtol=1e-5, atol=1e-7)
+    assert arrays_of(fitted)["intercept"][0] == pytest.approx(told.intercept_, rel=1e-5, abs=1e-6)
 
 
 def reason(*features: Any, model: Any = None, **beside: Any) -> Any:
@@ -174,7 +180,7 @@ def test_values_that_sums_cannot_hold_are_trained_on_as_rows() -> None:
     assert found.metrics["mae"].value is not None
     fitted = pipeline.fit(source(data))
     X = gp.Pipeline(pipeline.features).fit_transform(source(data), output="numpy").astype(np.float64)
-    assert np.allclose(fitted.model_.arrays["coefficients"][0], Ridge().fit(X, data["y"]).coef_, rtol=1e-9)
+    assert np.allclose(arrays_of(fitted)["coefficients"][0], Ridge().fit(X, data["y"]).coef_, rtol=1e-9)
 
 
 def test_features_nearly_dependent_are_trained_on_as_rows() -> None:
@@ -184,7 +190,7 @@ def test_features_nearly_dependent_are_trained_on_as_rows() -> None:
     assert found.trained_on_rows is not None and "nearly dependent" in found.trained_on_rows
     X = data[["a", "b"]].to_numpy().astype(np.float32).astype(np.float64)
     told = LinearRegression().fit(X, data["y"]).coef_
-    assert np.allclose(pipeline.fit(source(data)).model_.arrays["coefficients"][0], told, rtol=1e-9)
+    assert np.allclose(arrays_of(pipeline.fit(source(data)))["coefficients"][0], told, rtol=1e-9)
 
 
 def test_features_without_statistics_are_learned_from_as_they_leave() -> None:
@@ -194,7 +200,7 @@ def test_features_without_statistics_are_learned_from_as_they_leave() -> None:
     told = LinearRegression().fit(X.astype(np.float32).astype(np.float64), y)
     for weights in (None, np.ones(60)):
         fitted = gp.Pipeline([gp.numeric()], model=LinearRegression()).fit(X, y, sample_weight=weights)
-        assert np.allclose(fitted.model_.arrays["coefficients"][0], told.coef_, rtol=1e-13)
+        assert np.allclose(arrays_of(fitted)["coefficients"][0], told.coef_, rtol=1e-13)
 
 
 def test_a_null_target_is_refused() -> None:

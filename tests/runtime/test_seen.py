@@ -9,6 +9,7 @@ import time
 import weakref
 from copy import deepcopy
 from itertools import product
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,7 +39,7 @@ TABLE = pa.table(
         "id": np.arange(N),
         "x": rng.normal(size=N),
         "g": rng.integers(0, 6, N),
-        "s": rng.choice(["a", "b", "c", None], N).tolist(),
+        "s": rng.choice(np.array(["a", "b", "c", None], object), N).tolist(),
         "y": rng.integers(0, 2, N),
     }
 )
@@ -252,7 +253,8 @@ def test_values_without_a_place_of_their_own():
     for values in (["a", "b"], [True, None], [1.5], ["a", "a"]):
         array = pa.array(values)
         for made in (array, array.dictionary_encode(), pa.chunked_array([array, array])):
-            assert located(made).is_that_of(located(made)) and not located(made).is_that_of(located(pa.array(values)))
+            place: Any = located(made)
+            assert place.is_that_of(located(made)) and not place.is_that_of(located(pa.array(values)))
 
 
 @given(st.lists(st.integers(-40, 40), min_size=4, max_size=4), st.sampled_from([1, 2, 3, 4, 6, -1, -2, -3]),
@@ -322,7 +324,7 @@ def test_two_records_in_one(folder):
     first, second = (gp.scan(folder / f"{number}.parquet") for number in (0, 1))
     hashes = [key_hash(source.load(0)["g"]) for source in (first, second)]
     each = zip((first, second), hashes, strict=True)
-    seen = merged(*(provenance(source, None, ["x"], ("g", keys)) for source, keys in each))
+    seen: Any = merged(*(provenance(source, None, ["x"], ("g", keys)) for source, keys in each))
     assert overlap(seen, gp.scan([folder / f"{number}.parquet" for number in (2, 1, 0)])).n_rows == 160
     assert set(seen.keys.hashes.tolist()) == set(np.concatenate(hashes).tolist()) and seen.keys.whole
     with pytest.raises(LeakageError, match=r"All 80 rows were in the fit, .* and would count twice"):

@@ -64,13 +64,13 @@ def by_passes(monkeypatch: pytest.MonkeyPatch, clipped: Expr, table: pa.Table, e
 
 def by_numpy(values: Any, low: float | None, high: float | None) -> dict[str, str]:
     """The exact statistics of the clipped values, rounded once."""
-    bounds = [
+    bounds: Any = [
         -np.inf if low is None else np.quantile(values, low),
         np.inf if high is None else np.quantile(values, high),
     ]
     rows = [Fraction(value) for value in np.clip(values, *bounds).tolist()]
-    mean = sum(rows) / len(rows)
-    var = sum((row - mean) ** 2 for row in rows) / len(rows)
+    mean = sum(rows, Fraction()) / len(rows)
+    var = sum(((row - mean) ** 2 for row in rows), Fraction()) / len(rows)
     with mpmath.workprec(400):
         std = float(mpmath.sqrt(mpmath.mpf(var.numerator) / var.denominator))
     return {"sum": repr(float(sum(rows))), "mean": repr(float(mean)), "var": repr(float(var)), "std": repr(std)}
