@@ -384,3 +384,10 @@ def test_a_count_refuses_nan_that_a_later_step_makes(count):
     """As it does where the step comes in the same scan."""
     with pytest.raises(NonFiniteError, match=r"^Row 0, column 'x': .*NaN stands among the values"):
         fitted([count((x - x.mean()).log())], pa.table({"x": [0.0, 1.0, None, 5.0]}))
+
+
+def test_an_infinity_times_a_statistic_that_is_0_is_refused_as_in_several_scans():
+    table = {"x": pa.array([1.0, float("inf"), 2.0]), "k": pa.array([1.0, -1.0, 0.0])}
+    for made in ((col("x") * col("k").sum()).median(), (col("x") * col("k").sum()).count()):
+        with pytest.raises(NonFiniteError):
+            gp.Pipeline([made.alias("made")]).fit(gp.scan(table))

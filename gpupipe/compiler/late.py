@@ -84,7 +84,7 @@ def rows_of(*roots: Node) -> Iterator[Node]:
 
 
 # -- steps after the scan --------------------------------------------------------------------------------------
-_PARTIAL = ("log", "log1p", "sqrt")
+_PARTIAL = ("log", "log1p", "sqrt", "mul")  # an infinity times a statistic that is 0 is NaN
 CLIPS = ("max_horizontal", "min_horizontal")
 _AFFINE = ("add", "sub", "mul", "div", "neg", "to_float")
 
@@ -150,7 +150,7 @@ def needs_ends(suffix: Node) -> bool:
 
 
 def keeps_nulls(suffix: Node, info: Mapping[Node, Info]) -> bool:
-    """Whether a value is null after the steps exactly where it was before."""
+    """Whether a value is null after the steps exactly where it was before, and no infinity NaN by a 0."""
     steps = [node for node, _ in steps_of(suffix)]
     known = all(node.op in ELEMENTWISE and ELEMENTWISE[node.op].nulls == "propagate" for node in steps)
-    return known and not any(info[node].nullable for node in steps)
+    return known and not any(info[node].nullable or node.op == "mul" for node in steps)
