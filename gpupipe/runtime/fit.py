@@ -158,7 +158,7 @@ def run_fit(
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
     trains = declared.model is not None
-    linear = linear_fit(plan, None if validation is not None else declared.model, joins=carried is None)
+    linear = linear_fit(plan, declared.model, stops_early=validation is not None, joins=carried is None)
     again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
     identity = None if declared.key else group_identity(plan, backend)
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, identity=identity)
@@ -176,7 +176,7 @@ def run_fit(
         probe = _probe(rows)
     progress.end()
     trips = len(plan.scans) + (trains and not linear.made_no_trip)
-    report = report_of(rows, trips, clock.total(), features.constant_divisors())
+    report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
     seen = _seen(declared, source, validation, plan, carried, row_ids)
     told = declared.target, declared.weights, declared.task, probe, notes, declared.groups
     return Outcome(Fit(features, model, *told, seen), report, rows)

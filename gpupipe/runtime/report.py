@@ -31,6 +31,8 @@ class Report:
         kept_bytes: bytes of decoded columns kept in memory for further trips.
         spilled_bytes: bytes of them written to temporary files.
         read_again: why some partitions were read from the source again; None: none was.
+        trained_on_rows: why a linear regression or ridge was trained on a matrix of rows rather than from covariances;
+            None: it was not, or the model is another.
     """
 
     scans: int
@@ -47,6 +49,7 @@ class Report:
     kept_bytes: int = 0
     spilled_bytes: int = 0
     read_again: str | None = None
+    trained_on_rows: str | None = None
 
     def at_last(self, rows: Rows) -> "Report":
         """The report after another trip over the rows, which does not count as one of the fit."""
@@ -68,11 +71,14 @@ class Report:
         without = self.rows_without_key.items()
         lines += [f"{counted(count, 'row')} with no key (null or NaN), of {text}" for text, count in without if count]
         lines += [f"constant column, divided by 1: {name}" for name in self.constant]
+        lines += [f"trained on a matrix of rows: {self.trained_on_rows}"] if self.trained_on_rows else []
         return "\n".join(lines)
 
 
-def report_of(rows: Rows, scans: int, seconds: Mapping[str, float], constant: tuple[str, ...]) -> Report:
-    """What a fit did that made so many trips over `rows`."""
+def report_of(
+    rows: Rows, scans: int, seconds: Mapping[str, float], constant: tuple[str, ...], on_rows: str | None = None
+) -> Report:
+    """What a fit did that made so many trips over `rows`; `on_rows`: see `Report.trained_on_rows`."""
     return Report(
         scans=scans,
         source_reads=rows.source_reads,
@@ -86,6 +92,7 @@ def report_of(rows: Rows, scans: int, seconds: Mapping[str, float], constant: tu
         kept_bytes=rows.kept_bytes,
         spilled_bytes=rows.spilled_bytes,
         read_again=rows.read_again,
+        trained_on_rows=on_rows,
     )
 
 

@@ -208,3 +208,11 @@ def test_a_null_target_is_refused() -> None:
     for run in (lambda p: p.fit(source(data)), lambda p: gp.cross_validate(p, source(data))):
         with pytest.raises(TargetError, match="null in 1 of"):
             run(gp.Pipeline(FEATURES, target="y", model=Ridge()))
+
+
+def test_a_fit_tells_why_rows_trained_a_linear_model() -> None:
+    table = {"x": [1.0, 2.0, 4.0], "y": [1.0, 2.0, 3.0]}
+    for model, why in ((Ridge(), None), (Ridge(positive=True), "positive=True"), (Lasso(), None)):
+        told = gp.Pipeline([gp.col("x")], target="y", model=model).fit(table).report_
+        assert (told.trained_on_rows is None) if why is None else (why in str(told.trained_on_rows))
+        assert ("trained on a matrix of rows" in repr(told)) == (why is not None)

@@ -17,7 +17,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.models.fitted import Model
 from gpupipe.runtime.execute import Beside, no_rows, over_partitions
-from gpupipe.runtime.linear.path import LinearPath, linear_path
+from gpupipe.runtime.linear.path import LinearPath, is_linear, linear_path
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 
@@ -27,16 +27,22 @@ class LinearFit(Beside):
 
     Args:
         path: over one model; or why there is none.
+        linear: whether the model is one that there could be a path for.
         joins: whether it is gathered in the first scan; else in a trip of its own.
 
     Attributes:
         refused: why the model must be trained on rows.
     """
 
-    def __init__(self, path: LinearPath | str, *, joins: bool) -> None:
-        self._path, self._joins = path, joins
+    def __init__(self, path: LinearPath | str, *, linear: bool, joins: bool) -> None:
+        self._path, self._linear, self._joins = path, linear, joins
         self.refused = path if isinstance(path, str) else None
         self._row_ids: list[Values] = []
+
+    @property
+    def on_rows(self) -> str | None:
+        """Why a linear model was trained on rows; None: it was not, or the model is another."""
+        return self.refused if self._linear else None
 
     @property
     def beside(self) -> Beside | None:
@@ -90,12 +96,15 @@ class LinearFit(Beside):
         over_partitions(rows, lambda _, frame: self.update(reading.columns(frame), frame), pool, progress)
 
 
-def linear_fit(plan: Plan, model: Any, *, joins: bool) -> LinearFit:
+def linear_fit(plan: Plan, model: Any, *, stops_early: bool, joins: bool) -> LinearFit:
     """How `model` is fitted from covariances, if it is.
 
     Args:
         model: None: nothing is.
+        stops_early: whether rows are given for that.
         joins: whether the first scan may gather them.
     """
-    path = "there is nothing to train" if model is None else linear_path(plan, [model])
-    return LinearFit(path, joins=joins and bool(plan.scans))
+    if model is None:
+        return LinearFit("there is nothing to train", linear=False, joins=False)
+    path = "rows are given to stop early by" if stops_early else linear_path(plan, [model])
+    return LinearFit(path, linear=is_linear(model), joins=joins and bool(plan.scans))

@@ -17,11 +17,16 @@ from gpupipe.models.normal import Scores, Solutions, ridge, scores
 from gpupipe.runtime.linear.sums import MOST_COLUMNS, GatheredSums
 
 
+def is_linear(model: Any) -> bool:
+    """Whether it is one of the models that covariances may be enough for."""
+    row = describe(model)
+    return row.module == "sklearn.linear_model" and row.name in ("Ridge", "LinearRegression")
+
+
 def penalty_of(model: Any) -> float | str:
     """The penalty of a model that covariances are enough for; or why they are not."""
-    row = describe(model)
-    if row.module != "sklearn.linear_model" or row.name not in ("Ridge", "LinearRegression"):
-        return f"{row.name} is no Ridge or LinearRegression"
+    if not is_linear(model):
+        return f"{describe(model).name} is no Ridge or LinearRegression"
     if model.positive:
         return "positive=True asks for coefficients from 0 on"
     try:
