@@ -165,10 +165,10 @@ def _sum(state: State, dtype: DType, a: Fraction, b: Fraction) -> float | int:
 
 
 def _moment(op: str, node: Node, state: State, a: Fraction, b: Fraction) -> float:
-    moments = exact_moments(state)
+    moments = exact_moments(state).affine(a, b)
     if op == "mean":
-        return _within_float64(rounded(a * moments.mean() + b))
-    spread = a * a * moments.var(node["ddof"])
+        return _within_float64(rounded(moments.mean()))
+    spread = moments.var(node["ddof"])
     return _within_float64(rounded_root(spread) if op == "std" else rounded(spread))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gpupipe.compiler.info import Info
 from gpupipe.expr.elementwise import ELEMENTWISE
-from gpupipe.expr.node import Node, make
+from gpupipe.expr.node import Node, make, walk
 from gpupipe.expr.reductions import REDUCTIONS
 from gpupipe.schema import DType
 
@@ -70,17 +70,7 @@ NOT_LATE = Late()
 
 def rows_of(*roots: Node) -> Iterator[Node]:
     """Every distinct node under `roots` that is computed row by row, operands first; a statistic is a leaf."""
-    seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            yield node
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            if node.op not in REDUCTIONS:
-                stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
+    return walk(*roots, leaves=REDUCTIONS)
 
 
 # -- steps after the scan --------------------------------------------------------------------------------------

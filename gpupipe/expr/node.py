@@ -1,7 +1,7 @@
 """The one data structure of the language: a frozen node, compared by structure."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,8 +136,8 @@ def make(op: str, *args: Node, **params: Param) -> Node:
     return Node(op, tuple(args), tuple(sorted(params.items())))
 
 
-def walk(*roots: Node) -> Iterator[Node]:
-    """Every distinct node under `roots`, operands before what uses them."""
+def walk(*roots: Node, leaves: Container[str] = ()) -> Iterator[Node]:
+    """Every distinct node under `roots`, operands before what uses them; nothing beneath operations among `leaves`."""
     seen: set[Node] = set()
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
@@ -147,7 +147,8 @@ def walk(*roots: Node) -> Iterator[Node]:
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
+            if node.op not in leaves:
+                stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
 
 
 def rewrite(roots: list[Node], step: Callable[[Node], Node]) -> list[Node]:

@@ -112,29 +112,12 @@ def run_scans(
         if carried is None or scan.level > 1:
             states, scattered = taken_in(bound, prepared, rows, pool, progress, beside=watching).merged()
         else:
-            states = carried.merged(bound, gathered(bound, prepared, rows, pool, progress, first=carried.first))
+            new = taken_in(bound, prepared, rows, pool, progress, first=carried.first)
+            states = carried.merged(bound, new.states())
         later = later_rows(plan, bound, states, fitted)
         with nullcontext() if carried is None or scan.level > 1 else carried.believed():
             finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows, scattered)
     return fitted
-
-
-def gathered(
-    bound: BoundScan,
-    prepared: Prepared | Reading,
-    rows: Rows,
-    pool: Executor,
-    progress: Progress,
-    fold_of: Callable[[int, Frame], Column] | None = None,
-    first: int = 0,
-) -> list[State]:
-    """The states of one trip over all rows, in the order of the scan's intakes.
-
-    Args:
-        first: the first partition to take in.
-        fold_of: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
-    """
-    return taken_in(bound, prepared, rows, pool, progress, fold_of, first).states()
 
 
 def taken_in(
@@ -147,7 +130,13 @@ def taken_in(
     first: int = 0,
     beside: Beside | None = None,
 ) -> Merging:
-    """The same, not yet put together."""
+    """The states of one trip over all rows, in the order of the scan's intakes, not yet put together.
+
+    Args:
+        fold_of: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
+        first: the first partition to take in.
+        beside: takes in the same columns.
+    """
     merging = Merging(bound.intakes, rows.memory)
 
     def work(index: int, frame: Frame) -> None:

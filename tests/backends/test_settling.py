@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folds import outside_fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpupipe.backends.finish import FINISH, order_statistics
 from gpupipe.backends.indexes import KeyIndex
 from gpupipe.backends.states import orders, settling
-from gpupipe.backends.states.gathering import gather, merge, outside_fold, with_rows, without_fold
+from gpupipe.backends.states.gathering import gather, merge, with_rows, without_fold
 from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import Column

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from folds import outside_fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,6 @@ from gpupipe.backends.states.gathering import (
     gather,
     merge,
     outside_each,
-    outside_fold,
     with_rows,
     without_fold,
     without_nulls,

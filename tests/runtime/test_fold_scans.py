@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from folds import only
+from folds import only, outside_fold
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import TARGETS, drawn_tables, feature_lists
@@ -16,7 +16,7 @@ from gpupipe.backends.backend import backend_for
 from gpupipe.backends.exact.sums import sums
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.backends.states.folds import ByFold
-from gpupipe.backends.states.gathering import gather, merge, outside_fold
+from gpupipe.backends.states.gathering import gather, merge
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import Column

@@ -46,7 +46,7 @@ class ExactMoments:
         """
         return (self.n * self.squares - self.total**2) / (self.n * (self.n - ddof))
 
-    def affine(self, scale: float, shift: float) -> "ExactMoments":
+    def affine(self, scale: float | Fraction, shift: float | Fraction) -> "ExactMoments":
         """The moments of scale * value + shift, unrounded, as if no value had been rounded either."""
         a, b = Fraction(scale), Fraction(shift)
         squares = a * a * self.squares + 2 * a * b * self.total + b * b * self.n

@@ -119,16 +119,6 @@ def without_fold(state: State) -> State:
     return regroup(state, keys, groups)
 
 
-def outside_fold(state: State, fold: int) -> State:
-    """The state of the rows whose last key, the fold, is another; that key is dropped."""
-    outside = state.keys[-1].values != fold
-    groups = np.zeros(state.n_groups, np.int64)
-    keys: list[Column] = []
-    if len(state.keys) > 1:
-        groups[outside], keys = grouping.sorted_groups([key.take(outside) for key in state.keys[:-1]])
-    return regroup(state, keys, groups, outside)
-
-
 def outside_each(state: State, whole: State, fold: int) -> State:
     """The state of the rows whose last key, the fold, is another, by the groups of `whole`: the state without folds."""
     outside = state.keys[-1].values != fold

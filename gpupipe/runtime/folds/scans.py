@@ -17,7 +17,7 @@ from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
 from gpupipe.errors import CovarianceError, DataError, ModelError
-from gpupipe.runtime.execute import finish, further_trips, gathered, later_rows
+from gpupipe.runtime.execute import finish, further_trips, later_rows, taken_in
 from gpupipe.runtime.folds.rows import CELL, Fold, Folds, RowsOf
 from gpupipe.runtime.linear.components import CovariancePath
 from gpupipe.runtime.progress import Progress
@@ -126,10 +126,11 @@ class ScansByFold:
         fold_of = None if by is None else rows.column
         if joint is None:
             reading = Reading(bound.outputs, binder.info, Tables(fitted), self.backend)
-            states = gathered(bound, reading, rows, self.pool, self.progress, fold_of)
+            states = taken_in(bound, reading, rows, self.pool, self.progress, fold_of).states()
         else:
             prepared = self.backend.prepare(bound.outputs, binder.info, Tables(fitted))
-            states = gathered(bound, joint.over(prepared), rows.celled(), self.pool, self.progress, fold_of)
+            taken = taken_in(bound, joint.over(prepared), rows.celled(), self.pool, self.progress, fold_of)
+            states = taken.states()
         again = further_trips(binder, fitted, rows, self.backend, self.pool, self.progress, fold_of)
         training = () if by is None else [fold.trains for fold in by.folds]
         settled = refined(bound, states, again, training, later_rows(self.plan, bound, states, fitted))

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from folds import outside_fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ import gpupipe as gp
 from gpupipe import col
 from gpupipe.backends.exact.rational import ExactMoments, each_moments, exact_moments, rounded, rounded_root
 from gpupipe.backends.finish import FINISH
-from gpupipe.backends.states.gathering import gather, merge, outside_fold, regroup, with_rows, without_nulls
+from gpupipe.backends.states.gathering import gather, merge, regroup, with_rows, without_nulls
 from gpupipe.backends.states.moments import negated
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import Column
