@@ -20,10 +20,10 @@ demo: $(READY) ## the main job on real data: plan, fit, evaluate, save, score ag
 	$(VENV)/bin/gpupipe demo $(DEMO) $(ARGS)
 
 test: $(READY) ## the tests, about 9 minutes on 2 cores
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto $(ARGS)
 
 test-all: $(READY) ## the tests with the large counts too
-	$(PY) -m pytest -m "slow or not slow" $(ARGS)
+	$(PY) -m pytest -n auto -m "slow or not slow" $(ARGS)
 
 lint: $(READY) ## ruff
 	$(PY) -m ruff check .

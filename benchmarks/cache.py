@@ -64,7 +64,7 @@ def added(index: int, frame: Frame) -> float:
     """The sum of every column: each byte is looked at."""
     return sum(
         float(column.values.sum()) if isinstance(column.values, np.ndarray) else len(column.values)
-        for column in frame.columns.values()
+        for column in map(frame.__getitem__, frame.columns)
     )
 
 

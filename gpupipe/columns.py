@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -58,19 +58,40 @@ class Column:
         return Column(self.dtype, self.values.take(pa.array(chosen)), valid)
 
 
+class Resident(Protocol):
+    """A column whose values are in a device's memory. Whoever knows no device asks for it on the host."""
+
+    @property
+    def dtype(self) -> DType:
+        """The logical type."""
+
+    def __len__(self) -> int: ...
+
+    def to_host(self) -> Column:
+        """The same column in this process's memory; copied at the first call."""
+
+
+AnyColumn = Column | Resident
+
+
+def on_host(column: AnyColumn) -> Column:
+    """The column in this process's memory, where it may be already."""
+    return column if isinstance(column, Column) else column.to_host()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """Columns of equal length, with the identity of each row.
 
     Attributes:
-        columns: name to column.
+        columns: name to column, on the host or on a device. ``frame[name]`` gives it on the host.
         n_rows: the number of rows.
         row_ids: uint64 array of shape (rows,): each row's identity, its position in the whole source as listed
             (before any filter), or the hash of its key. Folds, splits and random numbers come from it.
         places: where `row_ids` are hashes, each row's position besides, so that an error can name the row.
     """
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, AnyColumn]
     n_rows: int
     row_ids: Values = field(repr=False)
     places: Values | None = field(default=None, repr=False)
@@ -81,6 +102,10 @@ class Frame:
         return self.row_ids if self.places is None else self.places
 
     def __getitem__(self, name: str) -> Column:
+        return on_host(self.resident(name))
+
+    def resident(self, name: str) -> AnyColumn:
+        """The named column, wherever it is."""
         try:
             return self.columns[name]
         except KeyError:
@@ -88,15 +113,15 @@ class Frame:
 
     def take(self, rows: Values) -> "Frame":
         """The given rows (positions or a bool mask)."""
-        columns = {name: column.take(rows) for name, column in self.columns.items()}
+        columns = {name: on_host(column).take(rows) for name, column in self.columns.items()}
         row_ids = self.row_ids[rows]
         return Frame(columns, len(row_ids), row_ids, None if self.places is None else self.places[rows])
 
     def select(self, names: Sequence[str]) -> "Frame":
-        """The named columns, in the order asked."""
-        return Frame({name: self[name] for name in names}, self.n_rows, self.row_ids, self.places)
+        """The named columns, in the order asked, wherever they are."""
+        return Frame({name: self.resident(name) for name in names}, self.n_rows, self.row_ids, self.places)
 
-    def with_columns(self, columns: Mapping[str, Column]) -> "Frame":
+    def with_columns(self, columns: Mapping[str, AnyColumn]) -> "Frame":
         """This frame with columns added or replaced."""
         return Frame({**self.columns, **columns}, self.n_rows, self.row_ids, self.places)
 

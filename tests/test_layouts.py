@@ -174,11 +174,12 @@ def gather_elsewhere(folder: str, partitions: str, numbers: str, name: str) -> N
     plan = pipeline().explain(source).plan
     binder = Binder(plan.slots, Fitted(), plan.info, training=True)
     bound = bind_scan(plan.scans[0], binder)
-    prepared = backend_for("cpu").prepare(bound.outputs, binder.info, Tables(Fitted()))
+    backend = backend_for("cpu")
+    prepared = backend.prepare(bound.outputs, binder.info, Tables(Fitted()))
     merging = Merging(bound.intakes)
     for number in map(int, numbers.split()):
         frame = source.load(number, plan.fit_columns)
-        merging.add(execute._states_of(bound, prepared.columns(frame), frame.n_rows, []))
+        merging.add(backend.states(bound.intakes, prepared.columns(frame), frame.n_rows))
     states = merging.states()
     kept.write(f"{folder}/{name}", Kept(states, [str(at) for at in range(len(states))], N, N), "none")
 

@@ -191,7 +191,7 @@ def _refuse_wide(plan: Plan, n_outputs: int) -> None:
 def _refuse_long(plan: Plan, probe: Frame) -> None:
     """Runs of many words of a long text are far more text than it: runs of up to n are some n² / 2 times as much."""
     longest = max((n["high"] for n in walk(*plan.info) if n.op == "word_ngrams"), default=0)
-    size = sum(c.values.nbytes for c in probe.columns.values() if c.dtype == String)
+    size = sum(c.values.nbytes for c in map(probe.__getitem__, probe.columns) if c.dtype == String)
     words = min(longest, size)
     if words > FEW_WORDS and words**2 * size > MAX_WORDS:
         raise ArtifactCorruptError(

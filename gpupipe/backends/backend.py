@@ -6,8 +6,10 @@ from typing import Protocol
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.cpu import CpuBackend
 from gpupipe.backends.reference import ReferenceBackend
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.backends.states.state import State
+from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.compiler.bind import Output
+from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.info import Info
 from gpupipe.errors import ParameterError, nearest
 from gpupipe.expr.node import Node
@@ -18,6 +20,9 @@ class Prepared(Protocol):
 
     def columns(self, frame: Frame) -> list[Column]:
         """Each output over the rows of `frame`, in the type it leaves in."""
+
+    def resident(self, frame: Frame) -> list[AnyColumn]:
+        """The same, in the memory of the device that computed them."""
 
     def matrix(self, frame: Frame, out: Values) -> None:
         """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN."""
@@ -32,6 +37,11 @@ class Backend(Protocol):
 
     def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> Prepared:
         """Make `outputs` ready to run."""
+
+    def states(
+        self, intakes: Sequence[Intake], columns: Sequence[AnyColumn], n_rows: int, last: Sequence[Column] = ()
+    ) -> list[State]:
+        """The state of each intake over the rows of `columns`; `last`: further keys of every state, after its own."""
 
 
 DEVICES = ("auto", "cpu", "reference")

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.columns import Column, Frame, Values, on_host
 from gpupipe.errors import SchemaMismatchError
 from gpupipe.schema import Boolean, DType, Schema, String
 
@@ -18,7 +18,7 @@ def as_planned(frame: Frame, schema: Schema) -> Frame:
         SchemaMismatchError: a column of another kind, or a value that its type cannot hold.
     """
     changed = {
-        name: conform(name, column, schema[name].dtype)
+        name: conform(name, on_host(column), schema[name].dtype)
         for name, column in frame.columns.items()
         if name in schema and column.dtype != schema[name].dtype
     }

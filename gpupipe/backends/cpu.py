@@ -15,7 +15,8 @@ from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reference import columnwise, evaluate_all
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.backends.taking import OnHost
+from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.groups import Store, is_tile
 from gpupipe.compiler.info import Info
@@ -36,7 +37,7 @@ class _Tally:
     values = 0
 
 
-class CpuBackend:
+class CpuBackend(OnHost):
     """Runs bound outputs by groups.
 
     Args:
@@ -96,6 +97,10 @@ class CpuProgram:
                 column = loaded(self._value(output.node, made), output.name)
                 results[index] = leaving(column, output.dtype, frame.n_rows)
         return [results[index] for index in range(len(self._outputs))]
+
+    def resident(self, frame: Frame) -> list[AnyColumn]:
+        """The same: there is no other memory."""
+        return list(self.columns(frame))
 
     def matrix(self, frame: Frame, out: Values) -> None:
         """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN."""

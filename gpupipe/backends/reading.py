@@ -6,8 +6,10 @@ import numpy as np
 
 from gpupipe.backends.backend import Backend, Prepared
 from gpupipe.backends.categories import Tables
-from gpupipe.columns import Column, Frame
+from gpupipe.backends.states.state import State
+from gpupipe.columns import AnyColumn, Column, Frame, on_host
 from gpupipe.compiler.bind import Output
+from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
 
@@ -19,6 +21,7 @@ class Reading:
     """
 
     def __init__(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables, backend: Backend) -> None:
+        self._backend = backend
         self._plain = [self._name(output, info) for output in outputs]
         computed = [output for output, name in zip(outputs, self._plain, strict=True) if name is None]
         self._prepared: Prepared | None = backend.prepare(computed, info, tables) if computed else None
@@ -30,12 +33,22 @@ class Reading:
 
     def columns(self, frame: Frame) -> list[Column]:
         """Each output over the rows of `frame`, in the type it leaves in."""
-        computed = iter(() if self._prepared is None else self._prepared.columns(frame))
-        return [next(computed) if name is None else _shared(frame[name]) for name in self._plain]
+        return [on_host(column) for column in self.resident(frame)]
+
+    def resident(self, frame: Frame) -> list[AnyColumn]:
+        """The same, wherever they were computed, or are."""
+        computed = iter(() if self._prepared is None else self._prepared.resident(frame))
+        return [next(computed) if name is None else _shared(frame.resident(name)) for name in self._plain]
+
+    def states(
+        self, intakes: Sequence[Intake], columns: Sequence[AnyColumn], n_rows: int, last: Sequence[Column] = ()
+    ) -> list[State]:
+        """The states of what :meth:`resident` gave, as the backend takes it in."""
+        return self._backend.states(intakes, columns, n_rows, last)
 
 
-def _shared(column: Column) -> Column:
-    if not isinstance(column.values, np.ndarray):
+def _shared(column: AnyColumn) -> AnyColumn:
+    if not isinstance(column, Column) or not isinstance(column.values, np.ndarray):
         return column
     values = column.values.view()
     values.flags.writeable = False

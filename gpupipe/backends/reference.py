@@ -11,8 +11,9 @@ from gpupipe.backends import strings
 from gpupipe.backends.bins import bins
 from gpupipe.backends.categories import CATEGORIES, Tables
 from gpupipe.backends.registers import fold_numbers, height, leaving, literal_column, loaded, spread, spread_valid
+from gpupipe.backends.taking import OnHost
 from gpupipe.backends.text import TEXT
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted
@@ -26,7 +27,7 @@ from gpupipe.schema import Boolean, DType, Float64, Int64, String, parse_dtype
 _SHOWN = 200  # characters of an expression that a message shows
 
 
-class ReferenceBackend:
+class ReferenceBackend(OnHost):
     """Evaluates bound nodes one by one.
 
     >>> ReferenceBackend().name
@@ -51,6 +52,10 @@ class ReferenceProgram:
         """Each output over the rows of `frame`, in the type it leaves in."""
         values = evaluate_all([output.node for output in self.outputs], frame, self.tables)
         return [leaving(values[output.node], output.dtype, frame.n_rows) for output in self.outputs]
+
+    def resident(self, frame: Frame) -> list[AnyColumn]:
+        """The same: there is no other memory."""
+        return list(self.columns(frame))
 
     def matrix(self, frame: Frame, out: Values) -> None:
         """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN."""

@@ -79,8 +79,8 @@ def _bits(column: pa.ChunkedArray) -> Any:
 
 def _tables(rows: gp.Source) -> Iterator[pa.Table]:
     for partition in range(len(rows.partitions)):
-        columns = rows.load(partition).columns
-        yield pa.table({name: to_arrow(column) for name, column in columns.items()})
+        frame = rows.load(partition)
+        yield pa.table({name: to_arrow(frame[name]) for name in frame.columns})
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.columns import AnyColumn, Column, Frame, Values, on_host
 from gpupipe.runtime.spill import Spill, Spilled
 from gpupipe.schema import UInt64
 
@@ -76,7 +76,7 @@ class Cache:
         parts: dict[str | int, Column | Counting | None] = {_IDS: _counting(frame.row_ids)}
         parts[_PLACES] = None if frame.places is None else _counting(frame.places)
         for name, column in frame.columns.items():
-            parts[name] = column
+            parts[name] = on_host(column)
         taken = self._reserved(parts, views)
         try:
             waiting = self._spilled({key: part for key, part in parts.items() if key not in taken})
@@ -181,12 +181,15 @@ def _owned(array: Values) -> bool:
 
 def read_only(frame: Frame) -> Frame:
     """The frame with arrays that nobody can write to, as others may hold the same ones."""
-    columns = {
-        name: Column(column.dtype, _fixed(column.values), None if column.valid is None else _fixed(column.valid))
-        for name, column in frame.columns.items()
-    }
+    columns = {name: _fixed_column(column) for name, column in frame.columns.items()}
     places = None if frame.places is None else _fixed(frame.places)
     return Frame(columns, frame.n_rows, _fixed(frame.row_ids), places)
+
+
+def _fixed_column(column: AnyColumn) -> AnyColumn:
+    if not isinstance(column, Column):  # what is on a device is written once
+        return column
+    return Column(column.dtype, _fixed(column.values), None if column.valid is None else _fixed(column.valid))
 
 
 def _fixed(values: Values) -> Values:

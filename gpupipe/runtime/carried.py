@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from gpupipe.artifact.kept import Kept
+from gpupipe.backends.named import named
 from gpupipe.backends.states.gathering import merge
 from gpupipe.backends.states.state import State
 from gpupipe.compiler.gathering import BoundScan, Intake
@@ -12,7 +13,6 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import REFINED, TAILS, Scan
 from gpupipe.errors import ArtifactCorruptError, GpupipeError, InternalError, ParameterError
 from gpupipe.expr.node import show
-from gpupipe.runtime.named import named
 from gpupipe.sources.following import Following
 
 

@@ -6,17 +6,17 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from gpupipe.backends.backend import Backend, Prepared
+from gpupipe.backends.backend import Backend
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.indexes import same_keys
 from gpupipe.backends.late import Waiting
 from gpupipe.backends.learn import learned
+from gpupipe.backends.named import named
 from gpupipe.backends.parts import learned_from
 from gpupipe.backends.reading import Reading
-from gpupipe.backends.states.gathering import gather
-from gpupipe.backends.states.state import State, groups_of
+from gpupipe.backends.states.state import State
 from gpupipe.backends.steps import Steps
-from gpupipe.columns import Column, Frame
+from gpupipe.columns import Column, Frame, on_host
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import columns_of, only_column
 from gpupipe.compiler.fitted import Fitted, Learned
@@ -28,7 +28,6 @@ from gpupipe.errors import EmptyDataError, counted
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.merging import Merging
-from gpupipe.runtime.named import named
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.refine import Later, Trip, refined
 from gpupipe.runtime.rows import Rows
@@ -106,13 +105,13 @@ def run_scans(
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         watching = beside if scan.level == 1 else None
         bound = bind_scan(scan, binder) if watching is None else watching.joined(bind_scan(scan, binder), binder)
-        prepared = Reading(bound.outputs, binder.info, Tables(fitted), backend)
+        reading = Reading(bound.outputs, binder.info, Tables(fitted), backend)
         again = further_trips(binder, fitted, rows, backend, pool, progress)
         scattered: dict[int, Scattered] = {}
         if carried is None or scan.level > 1:
-            states, scattered = taken_in(bound, prepared, rows, pool, progress, beside=watching).merged()
+            states, scattered = taken_in(bound, reading, rows, pool, progress, beside=watching).merged()
         else:
-            new = taken_in(bound, prepared, rows, pool, progress, first=carried.first)
+            new = taken_in(bound, reading, rows, pool, progress, first=carried.first)
             states = carried.merged(bound, new.states())
         later = later_rows(plan, bound, states, fitted)
         with nullcontext() if carried is None or scan.level > 1 else carried.believed():
@@ -122,7 +121,7 @@ def run_scans(
 
 def taken_in(
     bound: BoundScan,
-    prepared: Prepared | Reading,
+    reading: Reading,
     rows: Rows,
     pool: Executor,
     progress: Progress,
@@ -141,10 +140,10 @@ def taken_in(
 
     def work(index: int, frame: Frame) -> None:
         last = [] if fold_of is None else [fold_of(index, frame)]
-        columns = prepared.columns(frame)
-        merging.add(_states_of(bound, columns, frame.n_rows, last))
+        columns = reading.resident(frame)
+        merging.add(reading.states(bound.intakes, columns, frame.n_rows, last))
         if beside is not None:
-            beside.update(columns, frame)
+            beside.update([on_host(column) for column in columns], frame)
 
     over_partitions(rows, work, pool, progress, first)
     return merging
@@ -172,18 +171,6 @@ def further_trips(
         over_partitions(rows, one, pool, progress, columns=columns_of([output.node for output in outputs]))
 
     return trip
-
-
-def _states_of(bound: BoundScan, columns: Sequence[Column], n_rows: int, last: list[Column]) -> list[State]:
-    groups = {
-        keys: groups_of([columns[place] for place in keys] + last, n_rows)
-        for keys in dict.fromkeys(intake.keys for intake in bound.intakes)
-    }
-    states = []
-    for intake in bound.intakes:
-        with named(intake.gather.node, intake.gather.value):
-            states.append(gather(intake.gather.state, columns[intake.value], groups[intake.keys]))
-    return states
 
 
 def later_rows(plan: Plan, bound: BoundScan, states: Sequence[State], fitted: Fitted) -> Later:

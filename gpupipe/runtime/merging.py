@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gpupipe.backends.keys import factorize
+from gpupipe.backends.named import named
 from gpupipe.backends.states.gathering import merge
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import State
@@ -15,7 +16,6 @@ from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.late import Late
 from gpupipe.compiler.scans import REFINED
 from gpupipe.memory import memory_bytes
-from gpupipe.runtime.named import named
 from gpupipe.runtime.scattered import Scattered, nbytes
 from gpupipe.runtime.spill import Spill
 

@@ -87,7 +87,7 @@ def put_and_taken(frame: Frame, budget: int) -> Frame:
     found = cache.frame(0, list(frame.columns))
     assert found is not None and cache.failure is None
     assert cache.kept_bytes <= budget
-    assert cache.spilled_bytes > 0 or budget > 0 or not any(map(column_bytes, frame.columns.values()))
+    assert cache.spilled_bytes > 0 or budget > 0 or not any(column_bytes(frame[name]) for name in frame.columns)
     cache.close()  # what was taken stays
     return found
 

@@ -16,12 +16,12 @@ from gpupipe.backends.backend import backend_for
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.learn import learned
 from gpupipe.backends.parts import learned_from
+from gpupipe.backends.taking import OnHost
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import bind_scan
 from gpupipe.errors import StorageError
 from gpupipe.runtime import scattered
-from gpupipe.runtime.execute import _states_of
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.scattered import Scattered, nbytes
 
@@ -95,7 +95,7 @@ def scan():
     states = []
     for index in range(PARTS):
         frame = source.load(index, plan.fit_columns)
-        states.append(_states_of(bound, prepared.columns(frame), frame.n_rows, []))
+        states.append(OnHost().states(bound.intakes, prepared.columns(frame), frame.n_rows))
     return plan, bound, states
 
 

@@ -60,7 +60,8 @@ def read_whole(path: Path) -> None:
     """Every value of every column, and features of them."""
     source = gp.scan(path, partitions=2)
     for index in range(len(source.partitions)):
-        for column in source.load(index).columns.values():
+        frame = source.load(index)
+        for column in map(frame.__getitem__, frame.columns):
             column.values.tolist() if hasattr(column.values, "tolist") else column.values.to_pylist()
     gp.Pipeline([gp.numeric().is_null(), gp.strings().codes().suffix("_c")], device="cpu").fit_transform(source)
 

@@ -5,12 +5,12 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gpupipe.backends.backend import Backend, Prepared
+from gpupipe.backends.backend import Backend
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reading import Reading
 from gpupipe.backends.states.folds import ByFold
 from gpupipe.backends.states.state import State
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.columns import Column, Frame
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
@@ -41,28 +41,18 @@ class Joint:
     def __init__(self, path: CovariancePath) -> None:
         self.path = path
         self.refused: str | None = None
-        self._prepared: Prepared | None = None
 
-    def over(self, prepared: Prepared) -> Prepared:
-        """What the joined scan computes; each partition's columns are taken in on the way."""
-        self._prepared = prepared
-        return self
+    def joined(self, bound: BoundScan, binder: Binder) -> BoundScan:
+        """The scan, which computes what covariances are gathered of besides."""
+        return self.path.joined(bound, binder)
 
-    def columns(self, frame: Frame) -> list[Column]:
-        """Each output over the rows of `frame`, which has the cell of each row."""
-        assert self._prepared is not None
-        found = self._prepared.columns(frame)
+    def update(self, columns: Sequence[Column], frame: Frame) -> None:
+        """Take in a partition's rows; the frame has the cell of each."""
         if self.refused is None:
             try:
-                self.path.update(found, frame[CELL].values)
+                self.path.update(columns, frame[CELL].values)
             except CovarianceError as error:  # told in the result: then models are trained on rows
                 self.refused = str(error)
-        return found
-
-    def matrix(self, frame: Frame, out: Values) -> None:
-        """The outputs as the columns of `out`."""
-        assert self._prepared is not None
-        self._prepared.matrix(frame, out)
 
 
 @dataclass(eq=False)
@@ -122,15 +112,11 @@ class ScansByFold:
         binder = Binder(self.plan.slots, fitted, self.plan.info, training=True)
         bound = bind_scan(scan, binder)
         if joint is not None:
-            bound = joint.path.joined(bound, binder)
+            bound = joint.joined(bound, binder)
         fold_of = None if by is None else rows.column
-        if joint is None:
-            reading = Reading(bound.outputs, binder.info, Tables(fitted), self.backend)
-            states = taken_in(bound, reading, rows, self.pool, self.progress, fold_of).states()
-        else:
-            prepared = self.backend.prepare(bound.outputs, binder.info, Tables(fitted))
-            taken = taken_in(bound, joint.over(prepared), rows.celled(), self.pool, self.progress, fold_of)
-            states = taken.states()
+        reading = Reading(bound.outputs, binder.info, Tables(fitted), self.backend)
+        seen = rows if joint is None else rows.celled()
+        states = taken_in(bound, reading, seen, self.pool, self.progress, fold_of, beside=joint).states()
         again = further_trips(binder, fitted, rows, self.backend, self.pool, self.progress, fold_of)
         training = () if by is None else [fold.trains for fold in by.folds]
         settled = refined(bound, states, again, training, later_rows(self.plan, bound, states, fitted))

@@ -1,0 +1,1 @@
+"""The backend of a GPU: the same plans, in a device's memory."""

@@ -1,0 +1,35 @@
+"""The states that a partition's computed columns give, on the host."""
+
+from collections.abc import Sequence
+
+from gpupipe.backends.named import named
+from gpupipe.backends.states.gathering import gather
+from gpupipe.backends.states.state import State, groups_of
+from gpupipe.columns import AnyColumn, Column, on_host
+from gpupipe.compiler.gathering import Intake
+
+
+class OnHost:
+    """How a backend takes in columns whose values are in this process's memory."""
+
+    def states(
+        self, intakes: Sequence[Intake], columns: Sequence[AnyColumn], n_rows: int, last: Sequence[Column] = ()
+    ) -> list[State]:
+        """The state of each intake, over `n_rows` rows of `columns`.
+
+        Args:
+            last: further keys of every state, after its own.
+
+        Raises:
+            NonFiniteError, IntegerOverflowError: as :func:`gather` does; the message names the expression.
+        """
+        held = [on_host(column) for column in columns]
+        groups = {
+            keys: groups_of([*(held[place] for place in keys), *last], n_rows)
+            for keys in dict.fromkeys(intake.keys for intake in intakes)
+        }
+        states = []
+        for intake in intakes:
+            with named(intake.gather.node, intake.gather.value):
+                states.append(gather(intake.gather.state, held[intake.value], groups[intake.keys]))
+        return states
