@@ -1,0 +1,111 @@
+"""Columns in a device's memory: numbers a value a row, text (and what is made of it) an entry's number a row."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.columns import Column, Values
+from gpupipe.kernels.gpu.device import Device, DeviceArray
+from gpupipe.schema import DType, String
+
+
+@dataclass(eq=False, slots=True)
+class DeviceColumn:
+    """One column of one partition on a device: a :class:`gpupipe.columns.Resident`.
+
+    Attributes:
+        dtype: the logical type.
+        n_rows: its rows.
+        values: of shape (rows,) in ``dtype.storage`` (bool a byte each); None where `ids` are there.
+        valid: bitmap of the rows as uint32 words, the least bit first; 1 where there is a value; None: everywhere.
+        ids: int32 of shape (rows,), which of `entries` each row has; of rows without a value anything from 0 on that
+            is an entry; None where `values` are there.
+        entries: on the host, what rows may have: of text a plain ``pa.StringArray``, of other types values by which a
+            function of text stands. An entry may be null, and no row need have it. At least one.
+    """
+
+    dtype: DType
+    n_rows: int
+    values: DeviceArray | None
+    valid: DeviceArray | None = None
+    ids: DeviceArray | None = None
+    entries: Column | None = None
+    _host: Column | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    @property
+    def device(self) -> Device:
+        """Whose memory it is in."""
+        held = self.values if self.values is not None else self.ids
+        assert held is not None
+        return held.device
+
+    def to_host(self) -> Column:
+        """The same column in this process's memory; copied at the first call."""
+        if self._host is None:
+            self._host = self._downloaded()
+        return self._host
+
+    def _downloaded(self) -> Column:
+        valid = None if self.valid is None else unpacked(self.valid.to_host(), self.n_rows)
+        if self.ids is None or self.entries is None:
+            assert self.values is not None
+            return Column(self.dtype, self.values.to_host(), _unless_all(valid))
+        ids = self.ids.to_host()
+        if self.entries.valid is not None:
+            has = self.entries.valid[ids]
+            valid = has if valid is None else valid & has
+        if self.dtype != String:
+            return Column(self.dtype, self.entries.values[ids], _unless_all(valid))
+        return Column(String, pa.DictionaryArray.from_arrays(pa.array(ids), self.entries.values), _unless_all(valid))
+
+
+def _unless_all(valid: Values | None) -> Values | None:
+    return None if valid is None or valid.all() else valid
+
+
+def packed(valid: Values) -> Values:
+    """A bool array as a bitmap of uint32 words.
+
+    >>> packed(np.array([True, False, True])).tolist()
+    [5]
+    """
+    words = np.zeros(max(-(-len(valid) // 32), 1), np.uint32)
+    bits = np.packbits(valid, bitorder="little")
+    words.view(np.uint8)[: len(bits)] = bits
+    return words
+
+
+def unpacked(words: Values, n_rows: int) -> Values:
+    """The bool array of a bitmap.
+
+    >>> unpacked(np.array([5], np.uint32), 3).tolist()
+    [True, False, True]
+    """
+    return np.unpackbits(words.view(np.uint8), count=n_rows, bitorder="little").view(bool)
+
+
+def uploaded(device: Device, column: Column) -> DeviceColumn:
+    """A copy of a host column on a device; plain text is given a dictionary first.
+
+    Raises:
+        DeviceMemoryError: the device has not so much memory.
+    """
+    size = len(column)
+    valid = None if column.valid is None else device.upload(packed(column.valid))
+    if column.dtype != String:
+        return DeviceColumn(column.dtype, size, device.upload(np.ascontiguousarray(column.values)), valid)
+    encoded = column.values if column.is_dictionary else column.values.dictionary_encode()
+    ids, strings = encoded.indices, encoded.dictionary
+    if not len(strings):
+        strings = pa.array([""], pa.string())
+    rows = np.asarray(ids.fill_null(0) if ids.null_count else ids).astype(np.int32, copy=False)
+    return DeviceColumn(String, size, None, valid, device.upload(rows), Column(String, strings, _known(strings)))
+
+
+def _known(strings: Any) -> Values | None:
+    return np.asarray(strings.is_valid()) if strings.null_count else None
