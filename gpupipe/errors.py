@@ -11,7 +11,7 @@
     │   ├── TraceError     (TypeError, ValueError)        a user function that cannot be turned into an expression
     │   ├── LeakageError              (ValueError)       a feature that would see the target, or rows seen in the fit
     │   └── NullableFeatureError      (ValueError)       a feature with nulls before a model that refuses them
-    ├── DataError                     a value or a file is not what the plan needs
+    ├── DataError                     (Placed)           a value or a file is not what the plan needs
     │   ├── SourceNotFoundError       (FileNotFoundError) no file matches
     │   ├── SourceAccessError         (PermissionError)  a file or folder that may not be read
     │   ├── FileFormatError           (ValueError)       a file that cannot be decoded
@@ -42,6 +42,10 @@
     │   ├── ArtifactBusyError         (OSError)          replaced again and again while it was opened
     │   └── ArtifactVersionError      (ValueError)       written by a newer gpupipe
     ├── StorageError                  (OSError)          a disk that is full, read-only, over quota, or failing
+    ├── DeviceError                   (RuntimeError)     the GPU was asked for and cannot be used, or it failed
+    │   ├── DeviceMemoryError         (MemoryError)      the GPU has not so much memory
+    │   └── DeviceLostError           a failure after which this process cannot use the GPU any more
+    ├── HostMemoryError               (MemoryError)      rows that do not fit into the machine's memory
     ├── NotFittedError                (ValueError, AttributeError)
     ├── MissingDependencyError        (ImportError)      an optional package that is not installed
     ├── InternalError                 (RuntimeError)     a bug of gpupipe's own, to be reported
@@ -49,11 +53,9 @@
     └── UsageError                    (ValueError)       a command line that makes no sense
 """
 
-from typing import Self
-
+from gpupipe.hints import Placed
 from gpupipe.hints import counted as counted  # here too: nearly every message needs one of them
 from gpupipe.hints import nearest as nearest
-from gpupipe.hints import place_of
 
 
 class GpupipeError(Exception):
@@ -103,47 +105,12 @@ class NullableFeatureError(PlanError, ValueError):
     """A feature may hold nulls, and the model refuses them."""
 
 
-class DataError(GpupipeError):
+class DataError(Placed, GpupipeError):
     """A value or a file is not what the plan needs. Where it stands begins the message, and is kept here.
-
-    Attributes (each None where it is not known):
-        file: the path of the file.
-        row_group: the number in the file, from 0, of the row group (of Arrow IPC: the record batch).
-        column: the name of the column.
-        row: the number of the row in the file, or in the data given, from 0, whatever filters dropped.
-        line: of CSV, the line of the file that the row begins on, from 1.
 
     >>> str(CastError("'x' cannot be read as Int64.").at(2, "age"))
     "Row 2, column 'age': 'x' cannot be read as Int64."
     """
-
-    file: str | None = None
-    row_group: int | None = None
-    column: str | None = None
-    row: int | None = None
-    line: int | None = None
-    position: int | None = None  # in the whole source, for whoever lists its files
-    is_placed = False  # whether that was asked already
-
-    def at(self, row: int | None = None, column: str | None = None) -> Self:
-        """This error, of a row of the values at hand and a column; what is known already stays."""
-        self.row = row if self.row is None else self.row
-        self.column = column if self.column is None else self.column
-        return self
-
-    def of(self, file: str, *, line: int | None = None, row: int | None = None, column: str | None = None) -> Self:
-        """This error, of a file: of a row of it, by its number there."""
-        self.file, self.line, self.row, self.column, self.is_placed = file, line, row, column, True
-        return self
-
-    def within(self, what: str) -> Self:
-        """This error, its text saying what was being computed."""
-        self.args = (f"{what}: {' '.join(str(part) for part in self.args)}",)
-        return self
-
-    def __str__(self) -> str:
-        place = place_of(self.file, self.row_group, self.line, self.row, self.column)
-        return f"{place}: {super().__str__()}" if place else super().__str__()
 
 
 class SourceNotFoundError(DataError, FileNotFoundError):
@@ -277,6 +244,37 @@ class StorageError(GpupipeError, OSError):
 
     def __reduce__(self) -> tuple[type, tuple[str, int | None, str | None]]:  # OSError's own would lose the two
         return type(self), (str(self), self.errno, self.filename)
+
+
+class DeviceError(GpupipeError, RuntimeError):
+    """The GPU was asked for and cannot be used here, or what was run on it failed."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """The GPU has not so much memory.
+
+    Attributes (None where it is not known):
+        asked: the bytes asked for.
+        device: the GPU's name.
+
+    >>> DeviceMemoryError("The GPU is full.", 4096, "NVIDIA H100").asked
+    4096
+    """
+
+    def __init__(self, message: str, asked: int | None = None, device: str | None = None) -> None:
+        super().__init__(message)
+        self.asked, self.device = asked, device
+
+    def __reduce__(self) -> tuple[type, tuple[str, int | None, str | None]]:
+        return type(self), (str(self), self.asked, self.device)
+
+
+class DeviceLostError(DeviceError):
+    """A failure of the GPU after which every further call fails: the process has to be started again."""
+
+
+class HostMemoryError(GpupipeError, MemoryError):
+    """Rows that do not fit into the machine's memory."""
 
 
 class NotFittedError(GpupipeError, ValueError, AttributeError):

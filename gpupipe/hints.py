@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Self
 
 
 def nearest(asked: object, known: Iterable[str]) -> str:
@@ -44,3 +45,43 @@ def place_of(file: str | None, row_group: int | None, line: int | None, row: int
     ]
     place = ", ".join(part for part in told if part is not None)
     return place if file else place[:1].upper() + place[1:]
+
+
+class Placed(Exception):
+    """An error that knows where in the data it is.
+
+    Attributes (each None where it is not known):
+        file: the path of the file.
+        row_group: the number in the file, from 0, of the row group (of Arrow IPC: the record batch).
+        column: the name of the column.
+        row: the number of the row in the file, or in the data given, from 0, whatever filters dropped.
+        line: of CSV, the line of the file that the row begins on, from 1.
+    """
+
+    file: str | None = None
+    row_group: int | None = None
+    column: str | None = None
+    row: int | None = None
+    line: int | None = None
+    position: int | None = None  # in the whole source, for whoever lists its files
+    is_placed = False  # whether that was asked already
+
+    def at(self, row: int | None = None, column: str | None = None) -> Self:
+        """This error, of a row of the values at hand and a column; what is known already stays."""
+        self.row = row if self.row is None else self.row
+        self.column = column if self.column is None else self.column
+        return self
+
+    def of(self, file: str, *, line: int | None = None, row: int | None = None, column: str | None = None) -> Self:
+        """This error, of a file: of a row of it, by its number there."""
+        self.file, self.line, self.row, self.column, self.is_placed = file, line, row, column, True
+        return self
+
+    def within(self, what: str) -> Self:
+        """This error, its text saying what was being computed."""
+        self.args = (f"{what}: {' '.join(str(part) for part in self.args)}",)
+        return self
+
+    def __str__(self) -> str:
+        place = place_of(self.file, self.row_group, self.line, self.row, self.column)
+        return f"{place}: {super().__str__()}" if place else super().__str__()
