@@ -66,6 +66,8 @@ def _memory() -> int:
 
 def _packages() -> Iterator[str]:
     for name, extra in optional.EXTRAS.items():
+        if name not in BRINGS:
+            continue  # of the GPU, and told there
         distribution, brings = BRINGS[name]
         if optional.available(name):
             yield f"{name:<14}{_version(distribution):<12}{brings}"

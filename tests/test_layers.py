@@ -53,9 +53,11 @@ SCORER = {
 # Which module (or package) may ask gpupipe.optional for which package; "*": whatever its own table names.
 MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.kernels": {"numba"},
+    "gpupipe.kernels.gpu": {"cupy", "rmm"},
     "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
     "gpupipe.models.forms.tree_walk": {"numba"},
     "gpupipe.backends": {"numba", "threadpoolctl"},  # numba: that is, gpupipe.kernels.cpu
+    "gpupipe.backends.devices": {"cupy", "xgboost"},  # cupy: that is, gpupipe.kernels.gpu too
     "gpupipe.sources": {"pandas", "polars"},
     "gpupipe.crossval": {"pandas", "sklearn"},
     "gpupipe.doctor": {"*"},

@@ -19,7 +19,10 @@ from gpupipe.optional import EXTRAS
 ROOT = Path(__file__).resolve().parent.parent
 
 # Where a package's name on the registry differs from the name it is imported by.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn", "xgboost": "xgboost-cpu", "cupy": "cupy-cuda13x", "rmm": "rmm-cu13", "cudf": "cudf-cu13",
+    "pylibcudf": "pylibcudf-cu13", "cuml": "cuml-cu13", "nvforest": "nvforest-cu13",
+}  # fmt: skip
 
 
 @cache

@@ -125,4 +125,11 @@ class Device(Protocol):
         Args:
             args: the kernel's parameters, in order.
             shared: bytes of dynamic shared memory of a block.
+
+        Raises:
+            DeviceError: the launch failed, or the kernel.
+            DeviceLostError: so badly that this process cannot use the device any more.
         """
+
+    def release(self) -> None:
+        """Give back memory that is kept for later arrays and held by none; before a second try."""
