@@ -24,6 +24,10 @@ class Batch:
         in_memory: whether a node may stand in memory then.
         info: what is known of every node.
         scalars: the value of every scalar node; they become parameters.
+
+    Attributes:
+        stores: as given.
+        leaves: the nodes that must stand in memory, in the order of a run's inputs.
     """
 
     def __init__(
@@ -36,20 +40,16 @@ class Batch:
         self.stores = tuple(stores)
         self._info, self._scalars = info, scalars
         inside = walk(*(store.node for store in stores))
-        self._leaves = tuple(node for node in inside if in_memory(node) and info[node].dtype != String)
+        self.leaves = tuple(node for node in inside if in_memory(node) and info[node].dtype != String)
         self._tables: dict[tuple[np.dtype[Any], ...], Table] = {}
 
-    def run(self, run: Run, value: Callable[[Node], Column], out: Sequence[Buffer], n_rows: int) -> Values:
-        """Compute all stores over `n_rows` rows into `out`; gives the interpreter's status."""
-        columns = [value(leaf) for leaf in self._leaves]
-        return run(self._table(columns), [(column.values, column.valid) for column in columns], out, 0, n_rows)
-
-    def _table(self, columns: Sequence[Column]) -> Table:
-        storage = tuple(column.values.dtype for column in columns)
-        table = self._tables.get(storage)
+    def table(self, storage: Sequence[np.dtype[Any]]) -> Table:
+        """The stores as programs over leaves that are stored so; store number n is its output n."""
+        key = tuple(storage)
+        table = self._tables.get(key)
         if table is None:
-            leaves = {leaf: dtype.name for leaf, dtype in zip(self._leaves, storage, strict=True)}
-            table = self._tables[storage] = self._grouped(leaves)
+            leaves = {leaf: dtype.name for leaf, dtype in zip(self.leaves, key, strict=True)}
+            table = self._tables[key] = self._grouped(leaves)
         return table
 
     def _grouped(self, leaves: Mapping[Node, str]) -> Table:

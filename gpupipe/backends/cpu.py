@@ -6,25 +6,22 @@ start; its NumPy form gives the same bits.
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 import numpy as np
 
 from gpupipe import optional
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
-from gpupipe.backends.reference import columnwise, evaluate_all
+from gpupipe.backends.reference import columnwise
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
+from gpupipe.backends.staged import Staged
 from gpupipe.backends.taking import OnHost
 from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.compiler.bind import Output
-from gpupipe.compiler.groups import Store, is_tile
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.stages import Stage, plan_stages
-from gpupipe.errors import InternalError
-from gpupipe.expr.node import Node, walk
+from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import interpreter
-from gpupipe.schema import Int64, String
+from gpupipe.schema import Int64
 
 # Numba's form takes .6 s of a processor to start and then saves some 9 ns a value: it starts once NumPy has computed so
 # many that the start would have paid, and from then on takes every call that is not tiny.
@@ -54,43 +51,20 @@ class CpuBackend(OnHost):
         return CpuProgram(outputs, info, tables, self._numba)
 
 
-class CpuProgram:
+class CpuProgram(Staged[Column]):
     """Bound outputs as stages of column operations and tile groups."""
 
+    name = "cpu"
+
     def __init__(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables, numba: bool) -> None:
-        self._outputs, self._info, self._tables, self._numba = tuple(outputs), info, tables, numba
-        nodes = [output.node for output in outputs]
-        inside = list(walk(*nodes))
-        self._columns = {node: str(node["name"]) for node in inside if node.op == "col"}
-        self._folds = tuple(node for node in inside if node.op == "fold_of")
-        self._stages: tuple[Stage, ...] = plan_stages(nodes, info)
-        self._made: set[Node] = {*self._columns, *self._folds}
-        self._scalars = self._constants(nodes)
-        self._stage_batches = [self._stage_batch(stage) for stage in self._stages]
-        self._tiled = [index for index, output in enumerate(outputs) if self._is_stored(output.node)]
-        self._plain = self._batch([Store(outputs[at].node, str(outputs[at].dtype.storage)) for at in self._tiled])
-        self._as_matrix = self._batch([Store(node, "float32") for node in nodes])
-
-    def _stage_batch(self, stage: Stage) -> Batch:
-        """What a stage stores, from what stands in memory by then, which grows from stage to stage."""
-        batch = self._batch(stage.stores)
-        self._made.update(stage.columns)
-        self._made.update(store.node for store in stage.stores)
-        return batch
-
-    def _batch(self, stores: Sequence[Store]) -> Batch:
-        return Batch(stores, lambda node: node in self._made or node.op == "pick", self._info, self._scalars)
-
-    def _constants(self, nodes: Sequence[Node]) -> dict[Node, Column]:
-        """Every scalar under `nodes`, computed once by the reference, so that all devices share its bits."""
-        scalars = [node for node in walk(*nodes) if node.op != "table" and self._info[node].scalar]
-        return evaluate_all(scalars, Frame({}, 1, np.zeros(1, np.uint64)), self._tables)
+        super().__init__(outputs, info, tables)
+        self._numba = numba
 
     def columns(self, frame: Frame) -> list[Column]:
         """Each output over the rows of `frame`, in the type it leaves in."""
         made = self._run_stages(frame)
         results: dict[int, Column] = {}
-        for index, values, valid in zip(self._tiled, *self._stored(self._plain, made, frame), strict=True):
+        for index, values, valid in zip(self._tiled, *self._buffers(self._plain, made, frame), strict=True):
             results[index] = Column(self._outputs[index].dtype, values, valid)
         for index, output in enumerate(self._outputs):
             if index not in results:
@@ -108,10 +82,6 @@ class CpuProgram:
         buffers: list[Buffer] = [(out[:, index], None) for index in range(len(self._outputs))]
         self._interpret(self._as_matrix, made, frame, buffers)
 
-    def _is_stored(self, node: Node) -> bool:
-        dtype = self._info[node].dtype
-        return dtype != String and not self._info[node].scalar and (is_tile(node, self._info) or node.op == "col")
-
     def _value(self, node: Node, made: Mapping[Node, Column]) -> Column:
         found = made.get(node)
         if found is not None:
@@ -121,18 +91,12 @@ class CpuProgram:
             return Column(wide.dtype, wide.values[node["index"]], wide.valid)
         return self._scalars[node]
 
-    def _run_stages(self, frame: Frame) -> dict[Node, Column]:
-        made: dict[Node, Column] = {node: frame[name] for node, name in self._columns.items()}
+    def _sources(self, frame: Frame) -> dict[Node, Column]:
+        made = {node: frame[name] for node, name in self._columns.items()}
         for node, name in self._columns.items():
             refuse_beyond_int64(made[node], name)
         for fold in self._folds:
             made[fold] = Column(Int64, fold_numbers(frame.row_ids, fold["folds"]))
-        for stage, batch in zip(self._stages, self._stage_batches, strict=True):
-            for node in stage.columns:
-                made[node] = self._column(node, made, frame)
-            kept = zip(stage.stores, *self._stored(batch, made, frame), strict=True)
-            for store, values, valid in kept:
-                made[store.node] = Column(self._info[store.node].dtype, values, valid)
         return made
 
     def _column(self, node: Node, made: Mapping[Node, Column], frame: Frame) -> Column:
@@ -142,7 +106,11 @@ class CpuProgram:
         with np.errstate(all="ignore"):
             return spread(columnwise(node, args, self._tables), frame.n_rows)
 
-    def _stored(
+    def _stored(self, batch: Batch, made: Mapping[Node, Column], frame: Frame) -> list[Column]:
+        found = zip(batch.stores, *self._buffers(batch, made, frame), strict=True)
+        return [Column(self._info[store.node].dtype, values, valid) for store, values, valid in found]
+
+    def _buffers(
         self, batch: Batch, made: Mapping[Node, Column], frame: Frame
     ) -> tuple[list[Values], list[Values | None]]:
         size = frame.n_rows
@@ -155,7 +123,9 @@ class CpuProgram:
         if not batch.stores or not frame.n_rows:
             return
         run = self._interpreter(frame.n_rows * len(batch.stores))
-        status = batch.run(run, lambda leaf: self._value(leaf, made), out, frame.n_rows)
+        columns = [self._value(leaf, made) for leaf in batch.leaves]
+        table = batch.table([column.values.dtype for column in columns])
+        status = run(table, [(column.values, column.valid) for column in columns], out, 0, frame.n_rows)
         if status[:, 0].any():
             self._refuse(frame)
 
@@ -166,8 +136,3 @@ class CpuProgram:
             return fast
         _Tally.values += n_values
         return interpreter.run
-
-    def _refuse(self, frame: Frame) -> NoReturn:
-        """Raise what the reference says of rows that failed here, so that both say the same."""
-        evaluate_all([output.node for output in self._outputs], frame, self._tables)
-        raise InternalError("A value failed in the cpu backend and not in the reference. Please report this.")
