@@ -11,7 +11,7 @@ import numpy as np
 from ..reference.exact import ROWS, magic_of, pairs_of, units_of, width_of
 from .jit import kernel, part, summing
 
-_LIMIT = 2.0**52
+_LIMIT, _SUM_LIMIT = 2.0**52, 2.0**51  # as in the reference
 _MASK = 0xFFFF_FFFF
 
 
@@ -132,7 +132,7 @@ def _sums_of_two(values, magic, per_unit, totals, tile, wrong):
             sa += a
             sb += b
             size += abs(a)
-        if size * per_unit[0] < _LIMIT and left == 0.0:
+        if size * per_unit[0] < _SUM_LIMIT and left == 0.0:
             tile[0], tile[1] = sa, sb
             _add(totals, tile, per_unit)
         else:

@@ -22,7 +22,8 @@ TILES_AT_ONCE = 512  # whose sums, each below 2^53, fit int64 together
 GROUP_ROWS = 2**18  # the same of rows by group, whose products are below 2^44
 _BLOCK = 8  # tiles computed together, so that the scratch stays in cache
 _MASK = np.uint64(0xFFFF_FFFF)
-_LIMIT = 2.0**52
+_SQUARES_LIMIT = 2.0**52
+_SUM_LIMIT = 2.0**51  # beyond, adding the constant of `magic_of` to a negative value does not round to whole units
 _ONES = np.ones(ROWS)  # a product with which adds up quicker than a sum
 
 
@@ -90,7 +91,7 @@ def _add_block(rest: Array, parts: Array, low: int, squares: bool, totals: Array
         size = sums[slices][0] / sums[slices][1]
     else:
         size = np.abs(parts[0], out=rest).sum(axis=1) / units[0]
-    wrong |= ~(size < _LIMIT)
+    wrong |= ~(size < (_SQUARES_LIMIT if squares else _SUM_LIMIT))
     for place, (found, unit) in enumerate(sums):
         whole = np.where(wrong, 0.0, found / unit) if wrong.any() else found / unit
         totals[place] += whole.astype(np.int64).sum()

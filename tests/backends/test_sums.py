@@ -196,6 +196,18 @@ def test_order_and_parts_leave_the_same_arrays(seed):
     assert alone.total.digits.tobytes() == want.total.digits.tobytes()
 
 
+@pytest.mark.parametrize("kernels", [plain, fast], ids=["numpy", "numba"])
+@pytest.mark.parametrize("large", [3072 + 2.0**-41, 2048 + 2.0**-41, 4095.5 + 2.0**-40, 1536 + 2.0**-42])
+def test_a_rare_value_far_above_the_sample(kernels, large):
+    """So large that adding the constant that rounds to whole units leaves half a unit, where it is negative."""
+    values = np.zeros(5000)
+    values[:: 5000 // module._SAMPLE] = 1.0
+    for sign in (1, -1):
+        values[3001] = sign * large
+        found = sums(values, kernels=kernels)
+        assert found is not None and found.total.fractions() == [sum(map(Fraction, values.tolist()))]
+
+
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("kernels", [plain, fast], ids=["numpy", "numba"])
 def test_what_is_not_finite_is_told(kernels, odd):

@@ -121,7 +121,7 @@ def _grid(values: Values, slices: tuple[int, ...], squares: bool) -> tuple[int, 
     least, top = (math.frexp(number)[1] for number in (float(last_bits.min()), float(some.max())))
     width = reference.width_of(squares)
     for number in slices:
-        low = top + 1 - width * number
+        low = top + (1 if squares else 2) - width * number  # then many rows of the largest value pass
         if least >= low + _SPARE:
             break
     return (low, number) if _LEAST <= low <= _GREATEST else None
