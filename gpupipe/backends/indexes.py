@@ -24,7 +24,7 @@ _FAST = "gpupipe.kernels.cpu.lookup"
 _DENSE = 65_536  # a table of so many places costs less than a search
 
 
-class _Places:
+class Places:
     """From whole numbers to their places in a list of distinct ones: a table where they are dense, else a search."""
 
     def __init__(self, numbers: Values, span: int) -> None:
@@ -45,15 +45,27 @@ class _Places:
         place = np.minimum(np.searchsorted(self._sorted, numbers), len(self._sorted) - 1)
         return np.where(self._sorted[place] == numbers, self._order[place], -1)
 
+    def listed(self) -> tuple[Values, Values]:
+        """(the numbers of the list, sorted, the place of each)."""
+        if self._table is None:
+            return self._sorted, self._order
+        numbers = np.flatnonzero(self._table >= 0)
+        return numbers, self._table[numbers]
+
 
 class ValueIndex:
-    """From values to their positions in a list of distinct values."""
+    """From values to their positions in a list of distinct values.
+
+    Attributes:
+        entries: the list.
+        null: the position of null; -1 where it is not listed.
+    """
 
     def __init__(self, entries: Column) -> None:
-        self._entries = entries
+        self.entries = entries
         valid = np.ones(len(entries), bool) if entries.valid is None else entries.valid
         nulls = np.flatnonzero(~valid)
-        self._null = int(nulls[0]) if len(nulls) else -1
+        self.null = int(nulls[0]) if len(nulls) else -1
         self._at = np.flatnonzero(valid)
         self._by_value: dict[Any, int] | None = None
         self._own: _Strings | None = None
@@ -67,15 +79,20 @@ class ValueIndex:
             self._low = int(bits.min()) if len(bits) else 0
             span = int(bits.max()) - self._low + 1 if len(bits) else 0
             # Distances beyond int64 wrap, the same for entries and for what is looked up.
-            self._places = _Places(bits - np.int64(self._low) if span < 2**63 else bits, span)
+            self._places = Places(bits - np.int64(self._low) if span < 2**63 else bits, span)
             self._shifted = span < 2**63
 
     def find(self, column: Column) -> Values:
         """int64 position of each row's value; -1 where it is not listed (NaN never is)."""
-        found = self._strings_at(column) if self._entries.dtype == String else self._numbers_at(column)
+        found = self._strings_at(column) if self.entries.dtype == String else self._numbers_at(column)
         if column.valid is not None:
-            found = np.where(column.valid, found, self._null)
+            found = np.where(column.valid, found, self.null)
         return found
+
+    def listed(self) -> tuple[Values, Values]:
+        """Of other types than text: (the ordered bits of the values listed, sorted, the position of each)."""
+        numbers, places = self._places.listed()
+        return numbers + np.int64(self._low) if self._shifted else numbers, self._at[places]
 
     def _numbers_at(self, column: Column) -> Values:
         bits = ordered_bits(column)
@@ -104,7 +121,7 @@ class ValueIndex:
             found = np.asarray(pc.index_in(strings, value_set=self._strings).fill_null(-1)).astype(np.int64)
         else:
             found = self._table(kernels).find(strings)
-        return found if self._null < 0 else np.append(self._at, -1)[found]
+        return found if self.null < 0 else np.append(self._at, -1)[found]
 
     def _worth_own_table(self, n_rows: int) -> ModuleType | None:
         """The kernels to look strings up with where building Arrow's table, for every call anew, would take longer."""
@@ -138,18 +155,25 @@ class _Strings:
 
 
 class KeyIndex:
-    """From the keys of rows to the position of their group in a table of distinct keys."""
+    """From the keys of rows to the position of their group in a table of distinct keys.
+
+    Attributes:
+        keys: the table.
+        first: the distinct first keys.
+        further: of each further key: the distinct ones, how many, and the places of the combined numbers.
+        row_of: the position in the table of each place of the last of those; None for one key, and -1 at the end.
+    """
 
     def __init__(self, keys: Sequence[Column]) -> None:
         self.keys = keys
-        self._further: list[tuple[ValueIndex, int, _Places]] = []
+        self.further: list[tuple[ValueIndex, int, Places]] = []
         self._known: tuple[Sequence[Column], Values] | None = None
-        self._row_of: Values | None = None
+        self.row_of: Values | None = None
         if len(keys) == 1:
-            self._first = ValueIndex(keys[0])
+            self.first = ValueIndex(keys[0])
             return
         ranks, uniques = column_ranks(keys[0])
-        self._first = ValueIndex(uniques)
+        self.first = ValueIndex(uniques)
         for key in keys[1:]:
             inner, distinct = column_ranks(key)
             size = max(len(distinct), 1)
@@ -157,9 +181,9 @@ class KeyIndex:
             # Ranks stay below the number of groups, so that any number of wide keys fits int64.
             span = (int(ranks.max()) + 1) * size if len(ranks) else 0
             ranks, at = dense_ranks(combined)
-            self._further.append((ValueIndex(distinct), size, _Places(combined[at], span)))
-        self._row_of = np.full(len(ranks) + 1, -1, np.int64)  # the last, where -1 points, is -1
-        self._row_of[ranks] = np.arange(len(ranks))
+            self.further.append((ValueIndex(distinct), size, Places(combined[at], span)))
+        self.row_of = np.full(len(ranks) + 1, -1, np.int64)  # the last, where -1 points, is -1
+        self.row_of[ranks] = np.arange(len(ranks))
 
     def find(self, columns: Sequence[Column]) -> Values:
         """int64 position of each row's group; -1 where there is none. Not to be written to."""
@@ -171,13 +195,13 @@ class KeyIndex:
         return found
 
     def _found(self, columns: Sequence[Column]) -> Values:
-        ranks = self._first.find(columns[0])
-        if self._row_of is None:
+        ranks = self.first.find(columns[0])
+        if self.row_of is None:
             return ranks
-        for column, (index, size, places) in zip(columns[1:], self._further, strict=True):
+        for column, (index, size, places) in zip(columns[1:], self.further, strict=True):
             at = index.find(column)
             ranks = places.of(np.where((ranks < 0) | (at < 0), -1, ranks * size + at))
-        return self._row_of[ranks]
+        return self.row_of[ranks]
 
 
 def same_keys(some: Sequence[Column], others: Sequence[Column]) -> bool:

@@ -95,7 +95,7 @@ def value_counts(column: Column, times: Values | None = None) -> tuple[Column, V
         bits, times = bits[order], times[order]
     first = np.flatnonzero(_changes(bits))
     counts = np.diff(first, append=len(bits)) if times is None else sums_of_runs(times, first)
-    return Column(column.dtype, _from_ordered_bits(bits[first], column.values.dtype)), counts
+    return Column(column.dtype, from_ordered_bits(bits[first], column.values.dtype)), counts
 
 
 def order_of_distinct(column: Column) -> Values:
@@ -117,7 +117,8 @@ def sums_of_runs(values: Values, first: Values) -> Values:
     return np.add.reduceat(values, first) if len(first) else np.zeros(0, values.dtype)
 
 
-def _from_ordered_bits(bits: Values, dtype: np.dtype[Any]) -> Values:
+def from_ordered_bits(bits: Values, dtype: np.dtype[Any]) -> Values:
+    """The values whose :func:`ordered_bits` these are."""
     if dtype.kind != "f":
         return np.asarray(bits.astype(dtype))
     return np.asarray((bits ^ ((bits >> 63) & _SIGN)).view(np.float64).astype(dtype))

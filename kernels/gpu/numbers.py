@@ -1,12 +1,12 @@
 """Rows as keys: a column's values in a device's memory, read by kernels as ordered bits whatever their type."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .device import Argument, Device, DeviceArray, Kernel
+from .source import text
 
 BLOCK = 256
 _BLOCKS = 8  # of each multiprocessor: rows are dealt to them in turn
@@ -14,12 +14,11 @@ _BLOCKS = 8  # of each multiprocessor: rows are dealt to them in turn
 # As in numbers.cuh. 64-bit integers without a sign wrap, as they do on the host; bool is a byte.
 _KINDS = {"i1": 0, "i2": 1, "i4": 2, "i8": 3, "u1": 4, "b1": 4, "u2": 5, "u4": 6, "u8": 3, "f4": 7, "f8": 8}
 _PART = {"i4": 9, "i8": 10}
-_HERE = Path(__file__).parent
 
 
 def source(*names: str) -> str:
     """The text of some files of this folder, one after the other, after what reads numbers."""
-    return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("numbers.cuh", *names))
+    return text("numbers.cuh", *names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from gpupipe.backends.states.state import Entries, Groups, State
 from gpupipe.columns import Column, Values, concat, taken_from
 from gpupipe.errors import NonFiniteError
 
-_NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
+NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
 
 
 def gather(kind: str, column: Column, by: Groups, times: Values | None = None) -> State:
@@ -33,7 +33,7 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None) -
     column = Column(column.dtype, column.values)
     with taken_from(rows):
         if (nan := grouping.is_nan(column)) is not None:
-            raise NonFiniteError(_NAN).at(int(np.flatnonzero(nan)[0]))
+            raise NonFiniteError(NAN).at(int(np.flatnonzero(nan)[0]))
         made = KINDS[kind]
         entries = None if made.entries is None else made.entries(column, groups, times)
         return State(kind, list(by.keys), by.rows, made.update(column, groups, n_groups, times), entries)
