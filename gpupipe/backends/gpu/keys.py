@@ -133,7 +133,7 @@ def _dense(numbers: Numbers, low: int, span: int, present: Values) -> lookup.Den
 
 
 def used_entries(column: DeviceColumn) -> tuple[Column, Values, Values, int]:
-    """Of a column with ids: (the entries that rows use, their numbers, how many rows use each, how many rows are null)."""
+    """Of a column with ids: (entries that rows use, their numbers, how many rows use each, how many rows are null)."""
     assert column.ids is not None and column.entries is not None
     size = len(column.entries)
     found = counting.counts(Numbers(column.ids, column.valid), 0, size)
