@@ -42,6 +42,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.radix": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
     "gpupipe.kernels.gpu.cuda": "cupy",
+    "gpupipe.backends.gpu.backend": "cupy",
 }
 
 # Names of `gpupipe` itself whose modules are imported when first used, so that importing the language is quick.

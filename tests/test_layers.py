@@ -57,6 +57,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
     "gpupipe.models.forms.tree_walk": {"numba"},
     "gpupipe.backends": {"numba", "threadpoolctl"},  # numba: that is, gpupipe.kernels.cpu
+    "gpupipe.backends.backend": {"cupy"},  # that is, gpupipe.backends.gpu.backend
     "gpupipe.backends.devices": {"cupy", "xgboost"},  # cupy: that is, gpupipe.kernels.gpu too
     "gpupipe.sources": {"pandas", "polars"},
     "gpupipe.crossval": {"pandas", "sklearn"},

@@ -39,9 +39,20 @@ class Batch:
     ) -> None:
         self.stores = tuple(stores)
         self._info, self._scalars = info, scalars
-        inside = walk(*(store.node for store in stores))
-        self.leaves = tuple(node for node in inside if in_memory(node) and info[node].dtype != String)
+        self.leaves = tuple(node for node in self._reached(in_memory) if info[node].dtype != String)
         self._tables: dict[tuple[np.dtype[Any], ...], Table] = {}
+
+    def _reached(self, in_memory: Callable[[Node], bool]) -> list[Node]:
+        """The nodes in memory that the stores load: not what is beneath them in turn."""
+        reached: dict[Node, bool] = {}
+        waiting = [store.node for store in self.stores]
+        while waiting:
+            node = waiting.pop()
+            if node in reached or self._info[node].scalar:
+                continue
+            reached[node] = in_memory(node)
+            waiting.extend(() if reached[node] else node.args)
+        return [node for node in walk(*(store.node for store in self.stores)) if reached.get(node)]
 
     def table(self, storage: Sequence[np.dtype[Any]]) -> Table:
         """The stores as programs over leaves that are stored so; store number n is its output n."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpupipe.backends.backend import Backend, Prepared
+from gpupipe.backends.backend import Backend, Prepared, backend_for
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reference import evaluate_all
 from gpupipe.columns import Column, Frame, Values
@@ -94,8 +94,14 @@ class FittedFeatures:
         return any(bool(found[guard].values[0]) for guard in guards)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy needs: what is prepared for the device is prepared again."""
-        return {name: self.__dict__[name] for name in ("plan", "fitted", "backend", "training")}
+        """What a copy needs: what is prepared for the device is prepared again. A GPU stays where it is."""
+        kept = {name: self.__dict__[name] for name in ("plan", "fitted", "backend", "training")}
+        return {**kept, "backend": None} if self.backend.name == "gpu" else kept
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__dict__.update(kept)
+        if kept["backend"] is None:
+            self.backend = backend_for("auto")
 
     def for_training(self) -> "FittedFeatures":
         """The same for the rows of the fit: out-of-fold values where an operator keeps folds."""

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from gpupipe.backends.named import named
 from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
-from gpupipe.columns import AnyColumn, Column, on_host
+from gpupipe.columns import AnyColumn, Column, Frame, on_host
 from gpupipe.compiler.gathering import Intake
 
 
 class OnHost:
     """How a backend takes in columns whose values are in this process's memory."""
+
+    def placed(self, frame: Frame) -> Frame:
+        """The frame as it is."""
+        return frame
 
     def states(
         self, intakes: Sequence[Intake], columns: Sequence[AnyColumn], n_rows: int, last: Sequence[Column] = ()

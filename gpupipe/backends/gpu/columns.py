@@ -24,6 +24,7 @@ class DeviceColumn:
             is an entry; None where `values` are there.
         entries: on the host, what rows may have: of text a plain ``pa.StringArray``, of other types values by which a
             function of text stands. An entry may be null, and no row need have it. At least one.
+        settled: the same column, its nulls told by the entries alone, once a program needed it so.
     """
 
     dtype: DType
@@ -32,6 +33,7 @@ class DeviceColumn:
     valid: DeviceArray | None = None
     ids: DeviceArray | None = None
     entries: Column | None = None
+    settled: "DeviceColumn | None" = field(default=None, repr=False)
     _host: Column | None = field(default=None, repr=False)
 
     def __len__(self) -> int:

@@ -1,0 +1,104 @@
+"""The GPU backend: fused kernels for groups of expressions, statistics by kernels; the host does what they do not."""
+
+import threading
+from collections.abc import Mapping, Sequence
+
+from gpupipe.backends.categories import Tables
+from gpupipe.backends.gpu.gather import gather
+from gpupipe.backends.gpu.keys import DeviceGroups, groups_of
+from gpupipe.backends.gpu.placed import Placed, on_device, placed, placed_frame
+from gpupipe.backends.gpu.program import GpuProgram
+from gpupipe.backends.gpu.refused import NotOnDevice
+from gpupipe.backends.named import named
+from gpupipe.backends.states import gathering
+from gpupipe.backends.states import state as host
+from gpupipe.backends.states.state import State
+from gpupipe.columns import AnyColumn, Column, Frame
+from gpupipe.compiler.bind import Output
+from gpupipe.compiler.gathering import Intake
+from gpupipe.compiler.info import Info
+from gpupipe.expr.node import Node, show
+from gpupipe.kernels.gpu.device import Device
+
+
+class GpuBackend:
+    """Computes on one device. It does not travel: a copy of fitted features is given what there is where it is loaded.
+
+    Args:
+        device: the device.
+
+    Attributes:
+        device: as given.
+        on_host: what the host had to do so far, and why, by expression.
+    """
+
+    name = "gpu"
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.on_host: dict[str, str] = {}
+        self._noting = threading.Lock()
+
+    def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> GpuProgram:
+        """The outputs, ready to run on any number of frames, from any number of threads."""
+        return GpuProgram(outputs, info, tables, self.device)
+
+    def placed(self, frame: Frame) -> Frame:
+        """The frame, each column copied to the device when it is first needed there."""
+        return placed_frame(self.device, frame)
+
+    def states(
+        self, intakes: Sequence[Intake], columns: Sequence[AnyColumn], n_rows: int, last: Sequence[Column] = ()
+    ) -> list[State]:
+        """The state of each intake over `n_rows` rows of `columns`; `last`: further keys of every state.
+
+        Raises:
+            NonFiniteError, IntegerOverflowError: as on the host; the message names the expression.
+            DeviceMemoryError: the device has not so much memory.
+        """
+        rows = _Rows([placed(self.device, column) for column in [*columns, *last]], len(columns), n_rows)
+        return [self._state(intake, rows) for intake in intakes]
+
+    def _state(self, intake: Intake, rows: "_Rows") -> State:
+        kind, value = intake.gather.state, rows.columns[intake.value]
+        with named(intake.gather.node, intake.gather.value):
+            try:
+                return gather(kind, on_device(value), rows.groups(intake.keys))
+            except NotOnDevice as why:
+                self._note(intake.gather.node, str(why))
+            return gathering.gather(kind, value.to_host(), rows.groups_on_host(intake.keys))
+
+    def _note(self, node: Node, why: str) -> None:
+        with self._noting:
+            self.on_host[show(node)] = why
+
+
+class _Rows:
+    """A partition's columns and the groups of its rows, each made when first needed."""
+
+    def __init__(self, columns: list[Placed], n_values: int, n_rows: int) -> None:
+        self.columns, self._n_rows = columns, n_rows
+        self._last = tuple(range(n_values, len(columns)))
+        self._there: dict[tuple[int, ...], DeviceGroups | NotOnDevice] = {}
+        self._here: dict[tuple[int, ...], host.Groups] = {}
+
+    def groups(self, keys: tuple[int, ...]) -> DeviceGroups:
+        """The groups that the columns of these numbers make, and those that every state has."""
+        if keys not in self._there:
+            try:
+                self._there[keys] = groups_of([on_device(column) for column in self._keys(keys)], self._n_rows)
+            except NotOnDevice as why:
+                self._there[keys] = why
+        found = self._there[keys]
+        if isinstance(found, NotOnDevice):
+            raise found
+        return found
+
+    def groups_on_host(self, keys: tuple[int, ...]) -> host.Groups:
+        """The same, in this process's memory."""
+        if keys not in self._here:
+            self._here[keys] = host.groups_of([column.to_host() for column in self._keys(keys)], self._n_rows)
+        return self._here[keys]
+
+    def _keys(self, keys: tuple[int, ...]) -> list[Placed]:
+        return [self.columns[place] for place in (*keys, *self._last)]

@@ -1,0 +1,107 @@
+"""Columns where a device's programs want them: host columns go up at first use, text with its nulls as an entry."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
+from gpupipe.columns import AnyColumn, Column, Frame
+from gpupipe.kernels.gpu.device import Device
+from gpupipe.kernels.gpu.ids import Ids, with_absent
+from gpupipe.schema import DType, String
+
+
+@dataclass(eq=False, slots=True)
+class Uploading:
+    """A host column that is copied to a device when it is first asked for there: a :class:`gpupipe.columns.Resident`.
+
+    Attributes:
+        host: the column.
+        target: the device.
+    """
+
+    host: Column
+    target: Device
+    _there: DeviceColumn | None = field(default=None, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def dtype(self) -> DType:
+        return self.host.dtype
+
+    def __len__(self) -> int:
+        return len(self.host)
+
+    def to_host(self) -> Column:
+        """The host column itself."""
+        return self.host
+
+    def on_device(self) -> DeviceColumn:
+        """The copy, made once.
+
+        Raises:
+            DeviceMemoryError: the device has not so much memory.
+        """
+        with self._lock:
+            if self._there is None:
+                self._there = uploaded(self.target, _encoded(self.host) if self.host.dtype == String else self.host)
+            return self._there
+
+
+def _encoded(column: Column) -> Column:
+    """The text as a dictionary whose entries hold a null, which rows without a value have."""
+    encoded = column.values if column.is_dictionary else column.values.dictionary_encode()
+    ids, strings = encoded.indices, encoded.dictionary
+    if column.valid is None:
+        return Column(String, encoded)
+    rows = np.where(column.valid, np.asarray(ids.fill_null(0) if ids.null_count else ids), len(strings))
+    entries = pa.concat_arrays([strings, pa.nulls(1, pa.string())])
+    return Column(String, pa.DictionaryArray.from_arrays(pa.array(rows.astype(np.int32)), entries))
+
+
+Placed = DeviceColumn | Uploading
+
+
+def placed(device: Device, column: AnyColumn) -> Placed:
+    """The column as a device's programs take it; nothing is copied yet."""
+    if isinstance(column, DeviceColumn | Uploading):
+        return column
+    return Uploading(column if isinstance(column, Column) else column.to_host(), device)
+
+
+def placed_frame(device: Device, frame: Frame) -> Frame:
+    """The frame, each column copied to the device when first needed there, once however many ask."""
+    columns: Mapping[str, AnyColumn] = {name: placed(device, column) for name, column in frame.columns.items()}
+    return Frame(columns, frame.n_rows, frame.row_ids, frame.places)
+
+
+def on_device(column: Placed) -> DeviceColumn:
+    """The column in the device's memory."""
+    return column.on_device() if isinstance(column, Uploading) else column
+
+
+def settled(device: Device, columns: Sequence[DeviceColumn]) -> list[DeviceColumn]:
+    """The columns, the nulls of encoded ones told by their entries alone: one launch for all that have a bitmap."""
+    waiting = [(column, ids) for column in columns if (ids := _unsettled(column)) is not None]
+    made = with_absent(device, [ids for _, ids in waiting])
+    for (column, _), ids in zip(waiting, made, strict=True):
+        assert column.entries is not None
+        column.settled = DeviceColumn(column.dtype, column.n_rows, None, None, ids, with_null(column.entries))
+    return [column if column.settled is None else column.settled for column in columns]
+
+
+def _unsettled(column: DeviceColumn) -> Ids | None:
+    if column.settled is not None or column.ids is None or column.valid is None or column.entries is None:
+        return None
+    return Ids(column.ids, column.valid, len(column.entries), 0)
+
+
+def with_null(entries: Column) -> Column:
+    """The entries and, after them, a null."""
+    valid = np.append(np.ones(len(entries), bool) if entries.valid is None else entries.valid, False)
+    if entries.dtype == String:
+        return Column(String, pa.concat_arrays([entries.values, pa.nulls(1, pa.string())]), valid)
+    return Column(entries.dtype, np.append(entries.values, entries.values.dtype.type(0)), valid)
