@@ -1,6 +1,7 @@
 """What kernels need of a device: memory, copies, launches. `cuda.py` is the one that a GPU is reached through."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -133,3 +134,10 @@ class Device(Protocol):
 
     def release(self) -> None:
         """Give back memory that is kept for later arrays and held by none; before a second try."""
+
+    def guarded(self, what: str) -> AbstractContextManager[None]:
+        """Around calls of other libraries on this device: what they raise when it fails becomes a DeviceError.
+
+        Args:
+            what: what is being done, for the message.
+        """
