@@ -1,0 +1,81 @@
+// Bitmaps (32 rows a word, the least bit first; bits beyond the rows are anything), and rows taken out of columns.
+
+#define CHUNK 256  // words that one block numbers
+
+__device__ __forceinline__ u32 word_of(const u32* words, i64 at, i64 n) {
+    const u32 word = words[at];
+    return (at + 1) * 32 <= n ? word : word & ((1u << (n & 31)) - 1u);
+}
+
+extern "C" __global__ void count_bits(const u32* words, i64 n, u64* total) {
+    __shared__ u32 block;
+    if (threadIdx.x == 0) block = 0;
+    __syncthreads();
+    u32 count = 0;
+    const i64 n_words = (n + 31) >> 5, stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n_words; at += stride)
+        count += __popc(word_of(words, at, n));
+    if (count != 0) atomicAdd(&block, count);
+    __syncthreads();
+    if (threadIdx.x == 0 && block != 0) atomicAdd(total, (u64)block);
+}
+
+extern "C" __global__ void both_bits(const u32* a, const u32* b, i64 n_words, u32* out) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n_words; at += stride) out[at] = a[at] & b[at];
+}
+
+extern "C" __global__ void either_bits(const u32* a, const u32* b, i64 n_words, u32* out) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n_words; at += stride) out[at] = a[at] | b[at];
+}
+
+// A bit for each byte that is not 0.
+extern "C" __global__ void pack(const unsigned char* bytes, i64 n, u32* out) {
+    const int lane = threadIdx.x & 31;
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 first = (i64)blockIdx.x * blockDim.x + threadIdx.x - lane; first < n; first += stride) {
+        const u32 word = __ballot_sync(ALL_LANES, first + lane < n && bytes[first + lane] != 0);
+        if (lane == 0) out[first >> 5] = word;
+    }
+}
+
+extern "C" __global__ void unpack(const u32* words, i64 n, unsigned char* out) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 row = (i64)blockIdx.x * blockDim.x + threadIdx.x; row < n; row += stride)
+        out[row] = (words[row >> 5] >> (row & 31)) & 1u;
+}
+
+// How many bits are set among the words of each block.
+extern "C" __global__ void __launch_bounds__(CHUNK) count_chunks(const u32* words, i64 n, u32* counts) {
+    __shared__ u32 block;
+    if (threadIdx.x == 0) block = 0;
+    __syncthreads();
+    const i64 at = (i64)blockIdx.x * CHUNK + threadIdx.x;
+    const u32 count = at < (n + 31) >> 5 ? __popc(word_of(words, at, n)) : 0;
+    if (count != 0) atomicAdd(&block, count);
+    __syncthreads();
+    if (threadIdx.x == 0) counts[blockIdx.x] = block;
+}
+
+// The rows of the set bits, ascending; those of a block from starts[block] on.
+extern "C" __global__ void __launch_bounds__(CHUNK) write_positions(const u32* words, i64 n, const i64* starts, i64* out) {
+    __shared__ u32 warps[CHUNK / 32];
+    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    const i64 at = (i64)blockIdx.x * CHUNK + threadIdx.x;
+    u32 word = at < (n + 31) >> 5 ? word_of(words, at, n) : 0;
+    u32 upto = __popc(word);
+#pragma unroll
+    for (int away = 1; away < 32; away <<= 1) {
+        const u32 before = __shfl_up_sync(ALL_LANES, upto, away);
+        if (lane >= away) upto += before;
+    }
+    if (lane == 31) warps[warp] = upto;
+    __syncthreads();
+    i64 to = starts[blockIdx.x] + upto - __popc(word);
+    for (int other = 0; other < warp; other++) to += warps[other];
+    while (word != 0) {
+        out[to++] = at * 32 + (__ffs(word) - 1);
+        word &= word - 1;
+    }
+}

@@ -1,0 +1,134 @@
+"""Bitmaps in a device's memory, and rows taken out of columns by them.
+
+A bitmap has 32 rows a word, the least bit first; bits beyond the rows are anything. None stands for all bits set.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .device import DeviceArray, Kernel
+from .rows import BLOCK, C_TYPES, blocks, is_float, none_found, row_or_none, source
+
+Array = np.ndarray[Any, Any]
+
+_CHUNK = 256 * 32  # rows that one block numbers, as in bits.cu
+_SAMPLE = 256
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+_TEXT = source(np.uint32, "bits.cu")
+
+
+def _taking(values: Any, rows: Any) -> str:
+    return f"typedef {C_TYPES[np.dtype(rows).name]} index_t;\n" + source(values, "taken.cu")
+
+
+SOURCES = {"bits": _TEXT, "taken": _taking(np.float64, np.int64)}
+
+
+def words_of(n_rows: int) -> int:
+    """How many words a bitmap of so many rows has; at least one."""
+    return max(-(-n_rows // 32), 1)
+
+
+def count(bits: DeviceArray | None, n_rows: int) -> int:
+    """How many of the rows' bits are set."""
+    if bits is None or not n_rows:
+        return n_rows
+    device = bits.device
+    total = device.zeros(1, np.uint64)
+    device.launch(
+        Kernel(_TEXT, "count_bits"), blocks(device, words_of(n_rows)), BLOCK, [bits, np.int64(n_rows), total]
+    )
+    return int(device.download(total)[0])
+
+
+def both(a: DeviceArray | None, b: DeviceArray | None, n_rows: int) -> DeviceArray | None:
+    """The bits set in both."""
+    if a is None or b is None:
+        return b if a is None else a
+    return _combined("both_bits", a, b, n_rows)
+
+
+def either(a: DeviceArray | None, b: DeviceArray | None, n_rows: int) -> DeviceArray | None:
+    """The bits set in one of them or both."""
+    return None if a is None or b is None else _combined("either_bits", a, b, n_rows)
+
+
+def _combined(entry: str, a: DeviceArray, b: DeviceArray, n_rows: int) -> DeviceArray:
+    size = -(-n_rows // 32)
+    out = a.device.empty(words_of(n_rows), np.uint32)
+    if size:
+        a.device.launch(Kernel(_TEXT, entry), blocks(a.device, size), BLOCK, [a, b, np.int64(size), out])
+    return out
+
+
+def pack(flags: DeviceArray) -> DeviceArray:
+    """The bitmap of bytes (bool): a bit for each that is not 0."""
+    size, device = len(flags), flags.device
+    out = device.empty(words_of(size), np.uint32)
+    if size:
+        device.launch(Kernel(_TEXT, "pack"), blocks(device, size), BLOCK, [flags, np.int64(size), out])
+    return out
+
+
+def unpack(bits: DeviceArray, n_rows: int) -> DeviceArray:
+    """bool of shape (rows,), a byte each."""
+    device = bits.device
+    out = device.empty(n_rows, np.bool_)
+    if n_rows:
+        device.launch(Kernel(_TEXT, "unpack"), blocks(device, n_rows), BLOCK, [bits, np.int64(n_rows), out])
+    return out
+
+
+def positions(bits: DeviceArray, n_rows: int) -> DeviceArray:
+    """int64, ascending: the rows whose bits are set. Two launches."""
+    device = bits.device
+    if not n_rows:
+        return device.empty(0, np.int64)
+    chunks = -(-n_rows // _CHUNK)
+    counts = device.empty(chunks, np.uint32)
+    device.launch(Kernel(_TEXT, "count_chunks"), chunks, BLOCK, [bits, np.int64(n_rows), counts])
+    ends = np.cumsum(device.download(counts), dtype=np.int64)
+    out = device.empty(int(ends[-1]), np.int64)
+    if ends[-1]:
+        starts = device.upload(np.append(np.int64(0), ends[:-1]))
+        device.launch(Kernel(_TEXT, "write_positions"), chunks, BLOCK, [bits, np.int64(n_rows), starts, out])
+    return out
+
+
+def take(values: DeviceArray, rows: DeviceArray) -> DeviceArray:
+    """The values (of any type of 1, 2, 4 or 8 bytes) at these positions (int32 or int64, none negative)."""
+    device, size = values.device, len(rows)
+    out = device.empty(size, values.dtype)
+    if size:
+        kernel = Kernel(_taking(_UNSIGNED[values.dtype.itemsize], rows.dtype), "take")
+        device.launch(kernel, blocks(device, size), BLOCK, [values, rows, np.int64(size), out])
+    return out
+
+
+def samples(values: DeviceArray, valid: DeviceArray | None = None, most: int = _SAMPLE) -> Array:
+    """float64 on the host: every k-th value, 0.0 for one that is not valid; at least `most` of them, or all."""
+    device, size = values.device, len(values)
+    step = max(1, size // most)
+    some = -(-size // step)
+    if not some:
+        return np.zeros(0)
+    out = device.empty(some, np.float64)
+    arguments = [values, valid, np.int64(step), np.int64(some), out]
+    device.launch(Kernel(_taking(values.dtype, np.int64), "samples"), blocks(device, some), BLOCK, arguments)
+    return device.download(out)
+
+
+def first_odd(
+    values: DeviceArray, valid: DeviceArray | None = None, groups: DeviceArray | None = None
+) -> tuple[int | None, int | None]:
+    """The first row that is NaN, and the first infinite one, of those that are valid and of a group (not negative)."""
+    device, size = values.device, len(values)
+    if not size or not is_float(values.dtype):
+        return None, None
+    found = none_found(device, 2)
+    kernel = Kernel(_taking(values.dtype, np.int64), "first_odd")
+    device.launch(kernel, blocks(device, size), BLOCK, [values, valid, groups, np.int64(size), found])
+    nan, infinite = device.download(found).view(np.int64).tolist()
+    return row_or_none(nan), row_or_none(infinite)

@@ -1,0 +1,200 @@
+// Exact sums of slices, as kernels/reference/exact.py has them. Before this text are printed: value_t, SLICES, SQUARES.
+//
+// All sums are of whole numbers. Adding 1.5 * 2^52 units rounds a value to units and shows how many in the last bits of
+// the float64: no conversion is needed. Atomic adds of integers give the same in any order.
+
+#define ROWS 2048
+#define WIDTH (SQUARES ? 21 : 42)
+#define PAIRS (SQUARES ? SLICES * (SLICES + 1) / 2 : 0)
+#define TOTALS (SLICES + PAIRS)
+#define BY_WEIGHT (SQUARES ? 3 * SLICES - 1 : SLICES)
+
+// Sums are unsigned: of a tile that is left out they may overflow.
+#if SQUARES
+typedef int whole_t;  // below 2^26; 64 rows of a lane whose squares add up to less than 2^52 fit 32 bits too
+typedef u32 added_t;
+#else
+typedef i64 whole_t;
+typedef u64 added_t;
+#endif
+
+__device__ __forceinline__ double power_of_two(int exponent) { return __longlong_as_double((i64)(exponent + 1023) << 52); }
+
+__device__ __forceinline__ double unit_of(int low, int place) { return power_of_two(low + WIDTH * (SLICES - 1 - place)); }
+
+// What a value is cut into: slice `place` is whole[place] units. Returns what is left.
+__device__ __forceinline__ double cut(double x, const double* magic, whole_t* whole) {
+#pragma unroll
+    for (int place = 0; place < SLICES; place++) {
+        const double shifted = x + magic[place];
+#if SQUARES
+        whole[place] = __double2loint(shifted);  // the constant's lower half is 0
+#else
+        whole[place] = __double_as_longlong(shifted) - __double_as_longlong(magic[place]);
+#endif
+        x = x - (shifted - magic[place]);
+    }
+    return x;
+}
+
+__device__ __forceinline__ double value_of(const Four& four, int j, u32 bits) {
+    return ((bits >> j) & 1u) ? (double)four.at[j] : 0.0;
+}
+
+// Whether the first slices of a tile, of values beyond what surely fits, add up to too much. The whole warp asks.
+__device__ __noinline__ bool outgrows(const value_t* values, const u32* valid, i64 first, i64 end, bool aligned, int low) {
+    const double unit = unit_of(low, 0), magic = unit_of(low, 0) * 6755399441055744.0;
+    const double most = unit * (SQUARES ? 67108864.0 : 2251799813685248.0);
+    u64 size = 0;
+    bool huge = false;
+    for (i64 row = first + (threadIdx.x & 31) * 4; row < end; row += 128) {
+        const Four four = load_four(values, row, end, aligned);
+        const u32 bits = four_bits(valid, row);
+        for (int j = 0; j < 4; j++) {
+            const double x = value_of(four, j, bits);
+            if (!(fabs(x) < most)) {
+                huge = true;
+                continue;
+            }
+            const i64 whole = __double_as_longlong(x + magic) - __double_as_longlong(magic);
+            size += SQUARES ? (u64)(whole * whole) : (u64)(whole < 0 ? -whole : whole);
+        }
+    }
+    if (__any_sync(ALL_LANES, huge)) return true;
+    return (u64)sum_of_warp((i64)size) >= 1ULL << (SQUARES ? 52 : 51);
+}
+
+// A warp takes a tile. totals: two words (see add_wide) for each slice, then for each pair. wrong: for each tile, whether
+// it is not exact on this grid, and was left out. tiles: which ones; 0: all.
+extern "C" __global__ void __launch_bounds__(256)
+    tile_sums(const value_t* values, const u32* valid, i64 n, const i64* tiles, i64 n_tiles, int low, u64* totals,
+              unsigned char* wrong) {
+    __shared__ u64 block[2 * TOTALS];
+    if (threadIdx.x < 2 * TOTALS) block[threadIdx.x] = 0;
+    __syncthreads();
+    const bool aligned = is_aligned(values);
+    const double sure = unit_of(low, 0) * (SQUARES ? 1048576.0 : 549755813888.0);
+    double magic[SLICES];
+#pragma unroll
+    for (int place = 0; place < SLICES; place++) magic[place] = unit_of(low, place) * 6755399441055744.0;
+    i64 sums[TOTALS] = {};
+    const i64 warps = (i64)gridDim.x * (blockDim.x >> 5);
+    for (i64 at = (i64)blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5); at < n_tiles; at += warps) {
+        const i64 first = (tiles == 0 ? at : tiles[at]) * ROWS;
+        const i64 end = first + ROWS < n ? first + ROWS : n;
+        added_t added[SLICES] = {};
+        u64 products[PAIRS + 1] = {};
+        bool bad = false, large = false;
+        for (i64 row = first + (threadIdx.x & 31) * 4; row < end; row += 128) {
+            const Four four = load_four(values, row, end, aligned);
+            const u32 bits = four_bits(valid, row);
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                const double x = value_of(four, j, bits);
+                whole_t whole[SLICES];
+                bad |= cut(x, magic, whole) != 0.0;
+                large |= !(fabs(x) <= sure);
+#pragma unroll
+                for (int a = 0; a < SLICES; a++) {
+                    added[a] += (added_t)whole[a];
+#if SQUARES
+#pragma unroll
+                    for (int b = 0; b <= a; b++) products[a * (a + 1) / 2 + b] += (u64)((i64)whole[b] * whole[a]);
+#endif
+                }
+            }
+        }
+        bad = __any_sync(ALL_LANES, bad);
+        if (!bad && __any_sync(ALL_LANES, large)) bad = outgrows(values, valid, first, end, aligned, low);
+        if ((threadIdx.x & 31) == 0) wrong[at] = bad;
+        if (bad) continue;
+#pragma unroll
+        for (int place = 0; place < TOTALS; place++)
+            sums[place] += place < SLICES ? (i64)(whole_t)added[place < SLICES ? place : 0]
+                                          : (i64)products[place < SLICES ? 0 : place - SLICES];
+    }
+#pragma unroll
+    for (int place = 0; place < TOTALS; place++) add_wide(&block[2 * place], sums[place]);
+    __syncthreads();
+    if (threadIdx.x < 2 * TOTALS && block[threadIdx.x] != 0) atomicAdd(&totals[threadIdx.x], block[threadIdx.x]);
+}
+
+// Whether the value lies on the grid, and what it adds to each total of its group.
+__device__ __forceinline__ bool added_by(double x, const double* magic, double most, i64* added) {
+    whole_t whole[SLICES];
+    const double first = (x + magic[0]) - magic[0];
+    const bool on_grid = cut(x, magic, whole) == 0.0 && fabs(first) <= most;
+#pragma unroll
+    for (int total = 0; total < BY_WEIGHT; total++) added[total] = 0;
+#pragma unroll
+    for (int a = 0; a < SLICES; a++) {
+        added[a] = whole[a];
+#if SQUARES
+#pragma unroll
+        for (int b = 0; b <= a; b++) added[SLICES + a + b] += (i64)whole[b] * whole[a] * (a == b ? 1 : 2);
+#endif
+    }
+    return on_grid;
+}
+
+// off: a bit for each row that does not lie on the grid. totals: how many those are, then two words (see add_wide) for
+// each total of each group. Rows of no group (groups < 0) are not looked at; groups 0: all rows are of group 0.
+// where: the totals of one group stand in registers; few in shared memory, a block's own; those of many are added to
+// straight in global memory: in one word where none outgrows it, else in two.
+extern "C" __global__ void __launch_bounds__(256)
+    group_sums(const value_t* values, const u32* valid, const int* groups, i64 n, int low, int n_groups, int where,
+               u64* totals, u32* off) {
+    extern __shared__ u32 held[];
+    const int n_totals = n_groups * BY_WEIGHT, lane = threadIdx.x & 31;
+    u64* to = totals + 1;
+    u64* block = (u64*)held;
+    if (where <= IN_SHARED)
+        for (int at = threadIdx.x; at < n_totals * (where == IN_REGISTERS ? 2 : 1); at += blockDim.x) block[at] = 0;
+    __syncthreads();
+    const double most = unit_of(low, 0) * (double)(1LL << WIDTH);
+    double magic[SLICES];
+#pragma unroll
+    for (int place = 0; place < SLICES; place++) magic[place] = unit_of(low, place) * 6755399441055744.0;
+    i64 sums[BY_WEIGHT] = {};
+    u32 missed = 0;
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 start = (i64)blockIdx.x * blockDim.x + threadIdx.x - lane; start < n; start += stride) {
+        const i64 row = start + lane;
+        const int group = row >= n ? -1 : groups == 0 ? 0 : groups[row];
+        bool wrong = false;
+        if (group >= 0 && has_value(valid, row)) {
+            i64 added[BY_WEIGHT];
+            wrong = !added_by((double)values[row], magic, most, added);
+            if (!wrong) {
+#pragma unroll
+                for (int total = 0; total < BY_WEIGHT; total++) {
+                    const i64 at = (i64)group * BY_WEIGHT + total;
+                    if (where == IN_REGISTERS) {
+                        sums[total] += added[total];
+                    } else if (added[total] == 0) {
+                        continue;
+                    } else if (where == IN_SHARED) {
+                        add_shared(&held[2 * at], added[total]);
+                    } else if (where == IN_GLOBAL) {
+                        atomicAdd(&to[2 * at], (u64)added[total]);
+                    } else {
+                        add_halves(&to[2 * at], added[total]);
+                    }
+                }
+            }
+        }
+        const u32 word = __ballot_sync(ALL_LANES, wrong);
+        if (lane == 0) off[start >> 5] = word;
+        missed += __popc(word);
+    }
+    if (lane == 0 && missed != 0) atomicAdd(&totals[0], (u64)missed);
+    if (where == IN_REGISTERS) {
+#pragma unroll
+        for (int total = 0; total < BY_WEIGHT; total++) add_wide(&block[2 * total], sums[total]);
+    }
+    __syncthreads();
+    if (where == IN_REGISTERS && threadIdx.x < 2 * BY_WEIGHT && block[threadIdx.x] != 0)
+        atomicAdd(&to[threadIdx.x], block[threadIdx.x]);
+    if (where == IN_SHARED)
+        for (int at = threadIdx.x; at < n_totals; at += blockDim.x) add_halves(&to[2 * at], (i64)block[at]);
+}

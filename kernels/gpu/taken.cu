@@ -1,0 +1,31 @@
+// Rows of one column, by their positions.
+
+extern "C" __global__ void take(const value_t* values, const index_t* rows, i64 n, value_t* out) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n; at += stride) out[at] = values[rows[at]];
+}
+
+// Every step-th row as float64, 0 for a row without a value.
+extern "C" __global__ void samples(const value_t* values, const u32* valid, i64 step, i64 n, double* out) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n; at += stride) {
+        const i64 row = at * step;
+        out[at] = has_value(valid, row) ? (double)values[row] : 0.0;
+    }
+}
+
+// found: the first row that is NaN, then the first infinite one. Rows of no group (groups < 0) are not looked at.
+extern "C" __global__ void first_odd(const value_t* values, const u32* valid, const int* groups, i64 n, u64* found) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    u64 nan = ~0ULL, infinite = ~0ULL;
+    for (i64 row = (i64)blockIdx.x * blockDim.x + threadIdx.x; row < n; row += stride) {
+        const double value = (double)values[row];
+        if (value - value == 0.0 || !has_value(valid, row) || (groups != 0 && groups[row] < 0)) continue;
+        if (value != value)
+            nan = (u64)row < nan ? (u64)row : nan;
+        else
+            infinite = (u64)row < infinite ? (u64)row : infinite;
+    }
+    if (nan != ~0ULL) atomicMin(&found[0], nan);
+    if (infinite != ~0ULL) atomicMin(&found[1], infinite);
+}
