@@ -1,0 +1,201 @@
+"""What a launch of the fused kernel is told: one array of 8-byte words, made once for a table but for addresses.
+
+A record an expression: four words a column slot (values, bitmap, entries' numbers, entries' bitmap), a word a parameter,
+what a null gives, two words an output (address and bitmap; of a matrix the column in the tile), the expression's number.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ..opcodes import Op
+from ..reference import interpreter
+from ..table import Array, Table
+from .device import Kernel
+from .fused import HEAD, columns_kernel, matrix_kernel
+from .printer import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The words of a launch, and where addresses are put in.
+
+    Attributes:
+        kernel: what is launched.
+        words: uint64: what the kernel finds first, then the records, then the status, a word an expression.
+        slots: int64 (n, 2): the first of four words of a column slot, and its input.
+        outputs: int64 (n, 2): the first of two words of an output slot, and its output; none for a matrix.
+        status: the word where the status begins.
+        chunks: of a matrix, how many parts its columns are taken in.
+        pitch: of a matrix, the floats from one row of a tile to the next.
+    """
+
+    kernel: Kernel
+    words: Array
+    slots: Array
+    outputs: Array
+    status: int
+    chunks: int = 0
+    pitch: int = 0
+
+
+Key = tuple[object, ...]
+_MADE: "WeakKeyDictionary[Table, dict[Key, Records]]" = WeakKeyDictionary()
+
+
+def _kept(table: Table, key: Key, make: Callable[[], Records]) -> Records:
+    made = _MADE.setdefault(table, {})
+    found = made.get(key)
+    if found is None:
+        found = made[key] = make()
+    return found
+
+
+def columns_records(table: Table, encoded: tuple[bool, ...], bare: tuple[bool, ...]) -> Records:
+    """The records of a launch into arrays; `encoded` by input, `bare` (without validity) by output."""
+    return _kept(table, ("columns", encoded, bare), lambda: _into_columns(table, encoded, bare))
+
+
+def matrix_records(table: Table, encoded: tuple[bool, ...], columns: tuple[int, ...], at_once: int) -> Records:
+    """The records of a launch into a matrix, `at_once` of its columns together at the most."""
+    return _kept(table, ("matrix", encoded, columns, at_once), lambda: _into_matrix(table, encoded, columns, at_once))
+
+
+class _Expressions:
+    """A table's expressions: their variants, and their records without addresses."""
+
+    def __init__(self, table: Table, encoded: tuple[bool, ...], bare: tuple[bool, ...]) -> None:
+        self.table = table
+        programs = [tuple(map(tuple, program.steps.tolist())) for program in table.programs]
+        numbers: dict[Variant, int] = {}
+        self.variant: list[Variant] = []
+        self.number: list[int] = []
+        for e, p in enumerate(table.row_program.tolist()):
+            inputs, program = self.inputs(e), table.programs[p]
+            first = int(table.parameter_start[e])
+            null = table.parameter_valid[first : first + program.n_parameters] == 0
+            variant = Variant(programs[p], tuple(encoded[i] for i in inputs), tuple(null.tolist()), program.n_outputs)
+            self.variant.append(variant)
+            self.number.append(numbers.setdefault(variant, len(numbers)))
+        self.variants = tuple(numbers)
+        self.values, self.valid, self.codes = _of_null(table, bare)
+
+    def inputs(self, e: int) -> list[int]:
+        """The inputs of an expression's column slots."""
+        first = int(self.table.column_start[e])
+        count = self.table.programs[self.table.row_program[e]].n_columns
+        return [int(i) for i in self.table.columns[first : first + count]]
+
+    def outputs(self, e: int) -> list[int]:
+        """The outputs of its output slots."""
+        first = int(self.table.output_start[e])
+        return [int(i) for i in self.table.outputs[first : first + self.variant[e].n_outputs]]
+
+    def record(self, e: int) -> Array:
+        """An expression's words, addresses left out."""
+        variant, outputs = self.variant[e], self.outputs(e)
+        words = np.zeros(variant.words, np.uint64)
+        first = int(self.table.parameter_start[e])
+        slots = 4 * len(variant.encoded)
+        words[slots : variant.null_at] = self.table.parameters[first : first + len(variant.null)].view(np.uint64)
+        if variant.folded:
+            words[variant.null_at : variant.null_at + len(outputs)] = [self.values[i] for i in outputs]
+            told = sum(1 << (2 + slot) for slot, i in enumerate(outputs) if self.valid[i])
+            words[variant.null_at + len(outputs)] = told | int(self.codes[e])
+        words[-1] = e
+        return words
+
+
+def _of_null(table: Table, bare: tuple[bool, ...]) -> tuple[dict[int, int], dict[int, bool], Array]:
+    """What the reference makes of a row without any value: of each output the bits and whether it has a value, and of
+    each expression the code of its failure."""
+    inputs = _buffers(table.needs.inputs, [False] * (1 + max((i for i, _ in table.needs.inputs), default=-1)))
+    outputs = _buffers(table.needs.outputs, bare)
+    status = interpreter.run(table, inputs, outputs, 0, 1)
+    bits = {i: int(values.view(f"u{values.itemsize}")[0]) for i, (values, _) in enumerate(outputs)}
+    return bits, {i: valid is None or bool(valid[0]) for i, (_, valid) in enumerate(outputs)}, status[:, 0]
+
+
+def _buffers(
+    needs: Sequence[tuple[int, "np.dtype[np.generic]"]], bare: Sequence[bool]
+) -> list[tuple[Array, Array | None]]:
+    """A row for each, without a value where there may be none."""
+    dtypes = dict(needs)
+    rows = [np.zeros(1, dtypes.get(i, np.dtype(np.float64))) for i in range(len(bare))]
+    return [(row, None if without else np.zeros(1, bool)) for row, without in zip(rows, bare, strict=True)]
+
+
+class _Words:
+    """Words as they are put together."""
+
+    def __init__(self, head: int) -> None:
+        self.parts: list[Array] = [np.zeros(head, np.uint64)]
+        self.count = head
+
+    def add(self, words: Array) -> int:
+        """Put `words` at the end; says where they begin."""
+        self.parts.append(words)
+        self.count += len(words)
+        return self.count - len(words)
+
+
+def _pairs(pairs: list[tuple[int, int]]) -> Array:
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _into_columns(table: Table, encoded: tuple[bool, ...], bare: tuple[bool, ...]) -> Records:
+    made = _Expressions(table, encoded, bare)
+    words = _Words(len(table))
+    slots: list[tuple[int, int]] = []
+    outputs: list[tuple[int, int]] = []
+    for e, variant in enumerate(made.variant):
+        at = words.add(made.record(e))
+        words.parts[0][e] = at << 16 | made.number[e]
+        slots += [(at + 4 * slot, i) for slot, i in enumerate(made.inputs(e))]
+        outputs += [(at + variant.outputs_at + 2 * slot, i) for slot, i in enumerate(made.outputs(e))]
+    status = words.add(np.full(len(table), 2**64 - 1, np.uint64))
+    kernel = columns_kernel(made.variants)
+    return Records(kernel, np.concatenate(words.parts), _pairs(slots), _pairs(outputs), status)
+
+
+def _into_matrix(table: Table, encoded: tuple[bool, ...], columns: tuple[int, ...], at_once: int) -> Records:
+    made = _Expressions(replace(table, outputs=np.arange(len(table))), encoded, (True,) * len(table))
+    order = sorted(range(len(columns)), key=columns.__getitem__)
+    count = -(-len(order) // at_once)
+    size = -(-len(order) // count)
+    words = _Words(count * (HEAD + 2 * len(made.variants)))
+    slots: list[tuple[int, int]] = []
+    for chunk in range(count):
+        members = order[chunk * size : (chunk + 1) * size]
+        head = words.parts[0].reshape(count, -1)[chunk]
+        head[:HEAD] = _place([columns[e] for e in members], words)
+        by_program = sorted(range(len(members)), key=lambda c: made.number[members[c]])
+        for column in by_program:
+            e = members[column]
+            record = made.record(e)
+            record[made.variant[e].outputs_at] = column
+            at = words.add(record)
+            list_at = HEAD + 2 * made.number[e]
+            head[list_at] = head[list_at] or at
+            head[list_at + 1] += np.uint64(1)
+            slots += [(at + 4 * slot, i) for slot, i in enumerate(made.inputs(e))]
+    status = words.add(np.full(len(table), 2**64 - 1, np.uint64))
+    kernel, all_words = matrix_kernel(made.variants), np.concatenate(words.parts)
+    return Records(kernel, all_words, _pairs(slots), _pairs([]), status, count, size | 1)
+
+
+def _place(columns: list[int], words: _Words) -> tuple[int, int, int]:
+    """The first column of a chunk, how many, and where they are listed: 0 where they stand side by side."""
+    if columns[-1] - columns[0] + 1 == len(columns):
+        return columns[0], len(columns), 0
+    return 0, len(columns), words.add(np.array(columns, np.uint64))
+
+
+def is_matrix_table(table: Table) -> bool:
+    """Whether every program stores one float32."""
+    return all(
+        list(program.output_stores) == [0] and set(program.output_stores[0]) == {Op.STORE_F4}
+        for program in table.programs
+    )
