@@ -48,21 +48,25 @@ class CudaDevice:
     def __init__(self, kept: Kept | None = None) -> None:
         self._cupy: Any = optional.load("cupy")
         self._cuda = self._cupy.cuda
-        runtime = self._cuda.runtime
-        number = runtime.getDevice()
-        self._device = self._cuda.Device(number)
-        self.name = runtime.getDeviceProperties(number)["name"].decode(errors="replace")
+        with Health("The GPU").guarded("asking what it is"):
+            self._describe()
         self.health = Health(self.name)
-        attributes = self._device.attributes
-        self.capability = int(self._device.compute_capability)
-        self.shared_bytes = int(attributes["MaxSharedMemoryPerBlockOptin"])
-        self.n_processors = int(attributes["MultiProcessorCount"])
         self.launches = 0
         self._lock = threading.Lock()
         self._lanes = Lanes(self._cuda)
         self.compiler = Compiler(self._cuda, self.capability, Kept(default_folder()) if kept is None else kept)
         with self._working("setting up its memory"):
-            self.allocator = set_up(self._cupy, self._device, runtime.memGetInfo()[0])
+            self.allocator = set_up(self._cupy, self._device, self._cuda.runtime.memGetInfo()[0])
+
+    def _describe(self) -> None:
+        runtime = self._cuda.runtime
+        number = runtime.getDevice()
+        self._device = self._cuda.Device(number)
+        self.name = runtime.getDeviceProperties(number)["name"].decode(errors="replace")
+        attributes = self._device.attributes
+        self.capability = int(self._device.compute_capability)
+        self.shared_bytes = int(attributes["MaxSharedMemoryPerBlockOptin"])
+        self.n_processors = int(attributes["MultiProcessorCount"])
 
     @property
     def stream(self) -> int:

@@ -1,0 +1,155 @@
+"""Whether there is a GPU that works, and if not exactly why. Without CuPy that costs one look at what is installed."""
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gpupipe import optional
+from gpupipe.errors import GpupipeError
+
+if TYPE_CHECKING:
+    from gpupipe.kernels.gpu.device import Device
+
+LEAST_CAPABILITY = 75
+_INSTALL = "pip install 'gpupipe[cuda13]' (CUDA 12: 'gpupipe[cuda12]'), in an environment of its own"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look for a GPU gave.
+
+    Attributes:
+        device: the GPU, tried; None: there is none that works.
+        why: the GPU in words; or sentences that say why there is none, and what to try.
+    """
+
+    device: "Device | None"
+    why: str
+
+
+class _Missing(Exception):
+    """There is no GPU to be used: why, and what to try."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(f"{why[0].upper()}{why[1:]}. Try: {remedy}.")
+
+
+class _Look:
+    """What the process found: it looks once."""
+
+    found: Found | None = None
+    lock = threading.Lock()
+
+
+def gpu() -> Found:
+    """The GPU of this process, tried once and remembered.
+
+    >>> gpu() is gpu()
+    True
+    """
+    with _Look.lock:
+        if _Look.found is None:
+            _Look.found = look()
+        return _Look.found
+
+
+def in_use() -> "Device | None":
+    """The GPU, if it was looked for; this does not look."""
+    return None if _Look.found is None else _Look.found.device
+
+
+def look() -> Found:
+    """Look for a GPU now, from what costs nothing to a first small computation on it."""
+    try:
+        _refuse_hidden()
+        return _tried(_cupy())
+    except _Missing as missing:
+        return Found(None, str(missing))
+
+
+def _refuse_hidden() -> None:
+    if not optional.available("cupy"):
+        raise _Missing("CuPy is not installed", _INSTALL)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and (not visible.strip() or visible.strip().startswith("-")):
+        remedy = "unset it, or set it to the number of a GPU"
+        raise _Missing(f"the environment variable CUDA_VISIBLE_DEVICES={visible!r} hides every GPU", remedy)
+
+
+def _cupy() -> Any:
+    """CuPy, of which an import alone says nothing about GPUs.
+
+    It comes with compiled parts of others (CUDA's libraries, NumPy), and what is wrong with those raises anything.
+    """
+    try:
+        cupy = optional.load("cupy")
+    except Exception as error:
+        raise _Missing(f"CuPy is installed and cannot be imported ({said(error)})", _INSTALL) from error
+    if not cupy.cuda.is_available():
+        raise _no_device(cupy.cuda.runtime)
+    return cupy
+
+
+def _no_device(runtime: Any) -> _Missing:
+    """Why CUDA offers no device."""
+    try:
+        version = int(runtime.driverGetVersion())
+        if version == 0:
+            return _Missing("there is no NVIDIA driver", "install the driver of your GPU")
+        runtime.getDeviceCount()
+    except RuntimeError as error:
+        text = said(error)
+        if "InsufficientDriver" in text:
+            built = version_text(runtime.runtimeGetVersion())
+            why = f"the NVIDIA driver supports CUDA {version_text(version)}, and CuPy here is built for CUDA {built}"
+            return _Missing(why, "a newer driver, or the packages of an older CUDA: pip install 'gpupipe[cuda12]'")
+        return _Missing(f"CUDA says {text}", "`nvidia-smi`, which tests driver and GPU without gpupipe")
+    return _Missing("the NVIDIA driver finds no GPU", "`nvidia-smi`; in a container, give it the GPU (--gpus all)")
+
+
+def _tried(cupy: Any) -> Found:
+    """The current device, if it is new enough and a first small computation on it is right."""
+    # Not more than these: a mistake of ours must not read as "no GPU". RMM and CuPy raise RuntimeError and MemoryError,
+    # Numba's driver, which cuDF loads, an ImportError.
+    try:
+        capability = int(cupy.cuda.Device().compute_capability)
+        if capability < LEAST_CAPABILITY:
+            raise _Missing(
+                f"the GPU has compute capability {_dotted(capability)}; RAPIDS and CUDA 13 support none below "
+                f"{_dotted(LEAST_CAPABILITY)}",
+                "a GPU of the year 2018 (Turing) or newer",
+            )
+        device = optional.load("gpupipe.kernels.gpu.cuda").CudaDevice()
+        optional.load("gpupipe.kernels.gpu.trial").trial(device)
+    except GpupipeError as error:
+        raise _Missing(f"the first computation on the GPU failed ({said(error)})", _TRY) from error
+    except (RuntimeError, MemoryError, ImportError) as error:
+        raise _Missing(f"the GPU cannot be used ({said(error)})", _TRY) from error
+    return Found(device, f"{device.name}, compute capability {_dotted(capability)}")
+
+
+_TRY = "`nvidia-smi`, which shows whether driver and memory are free for this process, and `gpupipe doctor`"
+
+
+def said(error: BaseException) -> str:
+    """An error of a library in one line: its class and the first that it says.
+
+    >>> said(RuntimeError("no\\nmemory"))
+    'RuntimeError: no memory'
+    """
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+def version_text(number: int) -> str:
+    """CUDA's number of a version as it is written.
+
+    >>> version_text(13020)
+    '13.2'
+    """
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _dotted(capability: int) -> str:
+    return f"{capability // 10}.{capability % 10}"
