@@ -1,13 +1,15 @@
 """What a device can do, and which one to use."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from gpupipe import optional
+from gpupipe.backends import devices
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.cpu import CpuBackend
 from gpupipe.backends.reference import ReferenceBackend
 from gpupipe.backends.states.state import State
-from gpupipe.columns import AnyColumn, Column, Frame, Values
+from gpupipe.columns import AnyColumn, Column, Frame
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.info import Info
@@ -24,8 +26,12 @@ class Prepared(Protocol):
     def resident(self, frame: Frame) -> list[AnyColumn]:
         """The same, in the memory of the device that computed them."""
 
-    def matrix(self, frame: Frame, out: Values) -> None:
-        """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN."""
+    def matrix(self, frame: Frame, out: Any) -> None:
+        """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN.
+
+        Args:
+            out: a NumPy array, or one in the memory of the device that computes.
+        """
 
 
 class Backend(Protocol):
@@ -33,10 +39,13 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """``cpu`` or ``reference``."""
+        """``cpu``, ``gpu`` or ``reference``."""
 
     def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> Prepared:
         """Make `outputs` ready to run."""
+
+    def placed(self, frame: Frame) -> Frame:
+        """The frame, its columns where this device computes over them, or on their way there."""
 
     def states(
         self, intakes: Sequence[Intake], columns: Sequence[AnyColumn], n_rows: int, last: Sequence[Column] = ()
@@ -44,20 +53,23 @@ class Backend(Protocol):
         """The state of each intake over the rows of `columns`; `last`: further keys of every state, after its own."""
 
 
-DEVICES = ("auto", "cpu", "reference")
+DEVICES = ("auto", "cpu", "gpu", "reference")
 
 
 def backend_for(device: str) -> Backend:
-    """The backend of a device's name.
+    """The backend of a device's name; of ``auto`` the GPU, where there is one that works.
 
     Raises:
-        ParameterError: there is no such device here.
+        DeviceError: the GPU was asked for by name, and cannot be used; the message says why.
+        ParameterError: there is no such device.
 
-    >>> backend_for("auto").name
+    >>> backend_for("cpu").name
     'cpu'
     """
-    if device == "gpu":
-        raise ParameterError("device='gpu' was asked for; this version of gpupipe computes on the CPU. Use 'auto'.")
     if device not in DEVICES:
         raise ParameterError(f"There is no device {device!r}. {nearest(str(device), DEVICES)}")
+    there = devices.required() if device == "gpu" else devices.gpu().device if device == "auto" else None
+    if there is not None:
+        backend: Backend = optional.load("gpupipe.backends.gpu.backend").GpuBackend(there)
+        return backend
     return ReferenceBackend() if device == "reference" else CpuBackend()
