@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpupipe import optional
-from gpupipe.errors import GpupipeError
+from gpupipe.errors import DeviceError, GpupipeError
 
 if TYPE_CHECKING:
     from gpupipe.kernels.gpu.device import Device
@@ -57,6 +57,21 @@ def gpu() -> Found:
 def in_use() -> "Device | None":
     """The GPU, if it was looked for; this does not look."""
     return None if _Look.found is None else _Look.found.device
+
+
+def required() -> "Device":
+    """The GPU, which was asked for by name.
+
+    Raises:
+        DeviceError: there is none that works; the message says why, and what to try.
+    """
+    found = gpu()
+    if found.device is None:
+        raise DeviceError(
+            f"device='gpu' was asked for, and there is no GPU to compute on. {found.why} With device='auto' or 'cpu' the "
+            "CPU computes the same."
+        )
+    return found.device
 
 
 def look() -> Found:
