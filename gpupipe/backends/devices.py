@@ -68,8 +68,8 @@ def required() -> "Device":
     found = gpu()
     if found.device is None:
         raise DeviceError(
-            f"device='gpu' was asked for, and there is no GPU to compute on. {found.why} With device='auto' or 'cpu' the "
-            "CPU computes the same."
+            f"device='gpu' was asked for, and there is no GPU to compute on. {found.why} With device='auto' or 'cpu' "
+            "the CPU computes the same."
         )
     return found.device
 
