@@ -143,7 +143,7 @@ def used_entries(column: DeviceColumn) -> tuple[Column, Values, Values, int]:
 
 
 def _ranks_by_entry(column: DeviceColumn, nulls: bool) -> tuple[DeviceArray, Column]:
-    assert column.entries is not None
+    assert column.ids is not None and column.entries is not None
     entries, used, _, n_nulls = used_entries(column)
     inner, uniques = host.column_ranks(entries)
     n_values = len(uniques) if uniques.valid is None else len(uniques) - 1
