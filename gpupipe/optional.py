@@ -31,6 +31,7 @@ EXTRAS: dict[str, str] = {
     "pylibcudf": "cuda13",
     "cuml": "cuda13",
     "nvforest": "cuda13",
+    "treelite": "cuda13",
 }
 
 # Modules of ours that import such a package as they load.

@@ -56,6 +56,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.kernels.gpu": {"cupy", "rmm"},
     "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
     "gpupipe.models.forms.tree_walk": {"numba"},
+    "gpupipe.models.gpu": {"cupy", "cuml", "xgboost", "nvforest", "treelite"},
     "gpupipe.backends": {"numba", "threadpoolctl"},  # numba: that is, gpupipe.kernels.cpu
     "gpupipe.backends.backend": {"cupy"},  # that is, gpupipe.backends.gpu.backend
     "gpupipe.backends.devices": {"cupy", "xgboost"},  # cupy: that is, gpupipe.kernels.gpu too

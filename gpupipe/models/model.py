@@ -1,11 +1,12 @@
 """The training seam: an estimator object and a matrix in, a model that is data out.
 
-The user's estimator is cloned, fitted by its own library, and turned at once into a form of ours.
+The user's estimator is cloned, fitted by its own library, and turned at once into a form of ours. A matrix on a device
+is learned from there, by cuML or XGBoost, where the estimator has a twin in the table (`models/gpu/`).
 """
 
 import copy
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,35 +14,68 @@ from numpy.typing import NDArray
 
 from gpupipe import optional
 from gpupipe.errors import (
-    ArtifactCorruptError,
     ParameterError,
     TargetError,
     TrainingError,
-    UnsafeModelError,
     WeightsError,
     counted,
+)
+from gpupipe.kernels.gpu.device import DeviceArray
+from gpupipe.models.agreement import (
+    COMPARED_ROWS,
+    compare,
+    compare_classes,
+    compare_on_device,
+    refuse_unusable,
+    unread_here,
 )
 from gpupipe.models.estimators import ROWS, describe
 from gpupipe.models.families import ranking
 from gpupipe.models.families.rows import Lesson, Row
 from gpupipe.models.families.wrappers import refuse_few
 from gpupipe.models.fitted import Model, matrix
+from gpupipe.models.gpu.training import OnDevice, learned, refuse_other_device, why_not_these
 from gpupipe.models.recode import recode
 from gpupipe.models.targets import held_targets, target_of, targets_of, widths_of
 
-__all__ = ["Model", "train"]
+__all__ = ["Model", "Trained", "train", "trained"]
 
+Matrix = NDArray[np.float32] | DeviceArray
 # X, y, weights or None; a ranker's have their groups too
 Validation = (
-    tuple[NDArray[np.float32], Any, NDArray[np.float64] | None]
-    | tuple[NDArray[np.float32], Any, NDArray[np.float64] | None, Any]
+    tuple[Matrix, Any, NDArray[np.float64] | None]
+    | tuple[Matrix, Any, NDArray[np.float64] | None, Any]
 )
-COMPARED_ROWS = 64
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A model, and where it was trained.
+
+    Attributes:
+        model: the model.
+        device: "gpu" or "cpu".
+        why: why not where the matrix stood, which was on a GPU; None: it was trained where it stood.
+    """
+
+    model: Model
+    device: str
+    why: str | None
 
 
-def train(
+def train(estimator: Any, X: Matrix, y: Any = None, **beside: Any) -> Model:
+    """The model that :func:`trained` tells more of; it takes the same.
+
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.array([[0], [1], [2], [3]], np.float32)
+    >>> train(LogisticRegression(), X, np.array(["no", "no", "yes", "yes"]), feature_names=["x"]).predict(X)
+    array(['no', 'no', 'yes', 'yes'], dtype=object)
+    """
+    return trained(estimator, X, y, **beside).model
+
+
+def trained(
     estimator: Any,
-    X: NDArray[np.float32],
+    X: Matrix,
     y: Any = None,
     *,
     weights: NDArray[np.float64] | None = None,
@@ -49,12 +83,13 @@ def train(
     validation: Validation | None = None,
     feature_names: Sequence[str],
     targets: Sequence[str] | None = None,
-) -> Model:
+) -> Trained:
     """Fit a clone of `estimator`; the object given is never changed.
 
     Args:
         estimator: an object of the table (:func:`gpupipe.models.estimators.describe`).
-        X: float32, (rows, features), null as NaN. The planner checks beforehand that the estimator takes NaN.
+        X: float32, (rows, features), null as NaN; in this process's memory or a device's, where it is learned from
+            if it can be, else downloaded once. The planner checks beforehand that the estimator takes NaN.
         y: labels of any plain type (NumPy, Arrow or a list), numbers for a regressor, else None; of several
             targets a sequence of them.
         weights: float64, (rows,), at least 0; None weighs all rows alike.
@@ -70,30 +105,51 @@ def train(
         ParameterError: weights, groups or validation rows that it cannot use, or lacks.
         DataError: a null group.
         ModelError: the library refused; its message is kept.
+        DeviceMemoryError: the device that X stands on has not the memory to train.
 
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> X = np.array([[0], [1], [2], [3]], np.float32)
-    >>> train(LogisticRegression(), X, np.array(["no", "no", "yes", "yes"]), feature_names=["x"]).predict(X)
-    array(['no', 'no', 'yes', 'yes'], dtype=object)
+    >>> from sklearn.linear_model import Ridge
+    >>> trained(Ridge(), np.eye(3, dtype=np.float32), [1.0, 2.0, 3.0], feature_names=["a", "b", "c"]).device
+    'cpu'
     """
     row, names = describe(estimator), list(feature_names)
     clone = estimator if row.copies else _copied(estimator)
     if row.prepare is not None:
         clone = row.prepare(clone, names) or clone
-    X = matrix(X, len(names))
+    X = _matrix(X, len(names))
     target, classes = _target(row, clone, y, len(X), targets)
-    lesson = _lesson(row, X, target, weights, groups)
+    _check_weights(row, weights, len(X))
+    ranking.refuse_groups(row, groups)
     held = None if validation is None else _held(row, validation, classes, len(names), targets)
-    _fit(row, clone, lesson.X, row.arguments(clone, lesson, held))
-    body, link = _converted(row, clone)
-    widths = () if targets is None else widths_of(body.n_outputs, targets, classes, body)
-    model = Model(
-        row.path, row.kind, classes, tuple(names), link, body, None if targets is None else tuple(targets), widths
-    )
-    _refuse_unusable(row, model)
-    _compare_classes(row, clone, classes)
-    _compare(row, clone, model, X[:COMPARED_ROWS])
-    return model
+
+    def model_of(body: Any, link: str) -> Model:
+        widths = () if targets is None else widths_of(body.n_outputs, targets, classes, body)
+        each = None if targets is None else tuple(targets)
+        model = Model(row.path, row.kind, classes, tuple(names), link, body, each, widths)
+        refuse_unusable(row, model)
+        return model
+
+    why: str | None = None
+    if isinstance(X, DeviceArray):
+        lesson = OnDevice(X, target, weights, groups, len(classes) if classes is not None and targets is None else None)
+        why = why_not_these(row, clone, lesson)
+        if why is None:
+            found = learned(row, clone, lesson, held, COMPARED_ROWS)
+            model = model_of(found.body, found.link)
+            compare_on_device(row, found, model, X)
+            return Trained(model, "gpu", None)
+        X = X.to_host()
+    _fit(row, clone, _lesson(row, X, target, weights, groups), held)
+    model = model_of(*_converted(row, clone))
+    compare_classes(row, clone, classes)
+    compare(row, clone, model, X[:COMPARED_ROWS])
+    return Trained(model, "cpu", why)
+
+
+def _matrix(X: Any, n_features: int) -> Matrix:
+    """`X`, a float32 matrix of as many columns, wherever it stands."""
+    if isinstance(X, DeviceArray) and X.dtype == np.float32 and len(X.shape) == 2 and X.shape[1] == n_features:
+        return X
+    return matrix(X, n_features)
 
 
 def _copied(estimator: Any) -> Any:
@@ -119,14 +175,13 @@ def _target(
 
 
 def _lesson(row: Row, X: NDArray[np.float32], y: Any, weights: NDArray[np.float64] | None, groups: Any) -> Lesson:
-    if weights is not None:
-        _check_weights(row, weights, len(X))
     lesson = Lesson(X.astype(row.dtype, copy=False), y, weights)
-    ranking.refuse_groups(row, groups)
     return lesson if groups is None else ranking.by_group(lesson, groups, row.name)
 
 
-def _check_weights(row: Row, weights: NDArray[np.float64], n_rows: int) -> None:
+def _check_weights(row: Row, weights: NDArray[np.float64] | None, n_rows: int) -> None:
+    if weights is None:
+        return
     if not row.accepts_weights:
         raise ParameterError(f"{row.name} takes no weights, and weights were given. Leave weights (sample_weight) out.")
     if np.shape(weights) != (n_rows,):
@@ -148,11 +203,15 @@ def _held(
             f"Validation rows were given to {row.name}, and it does not stop early. Leave them out, or use one of: "
             f"{stops}."
         )
-    X = matrix(X, n_features)
+    X = _matrix(X, n_features)
     target = held_targets(y, classes, targets)
     if len(target) != len(X):
         raise TargetError(f"The validation target has {len(target)} values for {len(X)} rows. Give one a row.")
-    return _lesson(row, X, target, weights, groups)
+    _check_weights(row, weights, len(X))
+    ranking.refuse_groups(row, groups)
+    if isinstance(X, DeviceArray) and groups is None:
+        return Lesson(X, target, weights)  # type: ignore[arg-type]  # downloaded where the CPU trains
+    return _lesson(row, X.to_host() if isinstance(X, DeviceArray) else X, target, weights, groups)
 
 
 # The libraries' own exceptions that are no ValueError, as XGBoostError is
@@ -161,7 +220,10 @@ _COMPLAINTS = ("LightGBMError", "CatBoostError")
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
-def _fit(row: Row, clone: Any, X: NDArray[Any], arguments: dict[str, Any]) -> None:
+def _fit(row: Row, clone: Any, lesson: Lesson, held: Lesson | None) -> None:
+    if held is not None and isinstance(held.X, DeviceArray):
+        held = replace(held, X=held.X.to_host().astype(row.dtype, copy=False))
+    X, arguments = lesson.X, row.arguments(clone, lesson, held)
     try:
         (clone if row.fits is None else row.fits(clone)).fit(X, **arguments)
     except Exception as error:
@@ -169,63 +231,12 @@ def _fit(row: Row, clone: Any, X: NDArray[Any], arguments: dict[str, Any]) -> No
             raise
         shape = f"{counted(X.shape[0], 'row')} × {counted(X.shape[1], 'feature')}"
         raise TrainingError(f"{row.path} refused to train on {shape}: {error}") from error
+    if row.module == "xgboost":
+        refuse_other_device(clone)
 
 
 def _converted(row: Row, clone: Any) -> tuple[Any, str]:
     try:
         return row.convert(clone)
     except (AttributeError, KeyError, IndexError) as error:
-        raise _unread(row) from error
-
-
-def _refuse_unusable(row: Row, model: Model) -> None:
-    """What is saved must be what can be loaded: numbers that are none, as a fit that diverged leaves, are told now."""
-    if model.form == "xgboost":  # checked as it was converted
-        return
-    try:
-        Model.from_parts(*model.to_parts())
-    except ArtifactCorruptError as error:
-        what = str(error).removeprefix("The saved model is damaged: ").partition(". Load it from")[0]
-        raise TrainingError(
-            f"{row.path} was trained, and no prediction can be made of what it learned: {what}. Look for features that "
-            "are constant or very large: standardize() them, or leave them out."
-        ) from error
-
-
-def _compare_classes(row: Row, clone: Any, classes: tuple[Any, ...] | None) -> None:
-    """The classes of a library that was given codes are the codes, in their order; else labels would be mixed up."""
-    known = getattr(clone if row.fits is None else row.fits(clone), "classes_", None)
-    if classes is None or known is None:
-        return
-    for codes in known if isinstance(known, list) else [known]:
-        if np.ndim(codes) == 1 and not np.array_equal(codes, np.arange(len(codes))):
-            raise _unread(row)
-
-
-def _compare(row: Row, clone: Any, model: Model, X: NDArray[np.float32]) -> None:
-    """Private parts of a library may change: see that our form says on some rows what the estimator says."""
-    if row.compare is not None:
-        _agree(row, getattr(clone, row.compare), getattr(model, row.compare)(X), X)
-    if row.inner is not None and row.parts is not None:
-        pairs = list(zip(row.parts(clone), getattr(model.body, "members", ()), strict=True))
-        for part, member in pairs[:1] if row.form == "chain" else pairs:  # of a chain, the first link alone sees X
-            inside = Model(member.estimator, member.kind, member.classes, model.feature_names, member.link, member.body)
-            _compare(row.inner, part, inside, X)
-
-
-def _agree(row: Row, method: Any, ours: Any, X: NDArray[np.float32]) -> None:
-    theirs = method(X.astype(row.dtype, copy=False))
-    pairs = zip(ours, theirs, strict=True) if isinstance(theirs, list) else [(ours, theirs)]
-    for mine, their in pairs:
-        same = mine.shape == np.shape(their) and np.allclose(mine, their, rtol=1e-9, atol=1e-12)
-        if not same:
-            raise _unread(row)
-
-
-def _unread(row: Row) -> UnsafeModelError:
-    package = row.module.partition(".")[0]
-    version = sys.modules[package].__version__  # it has just trained
-    return UnsafeModelError(
-        f"The fitted {row.name} of {package} {version} could not be read: its inner parts are not those "
-        f"gpupipe knows. Install another version of {package}, or use another estimator."
-    )
+        raise unread_here(row) from error

@@ -1,0 +1,92 @@
+"""Twins of what is kept as weighted sums: linear models and linear support vector machines."""
+
+from typing import Any
+
+import numpy as np
+
+from gpupipe.models.gpu.twin import Case, Params, Twin
+
+# liblinear's objective takes the intercept for one more weight, and penalizes it with them
+_AS_LIBLINEAR = {"penalized_intercept": True}
+_LINEAR = "cuml.linear_model"
+
+
+def _penalty(params: Params, case: Case) -> dict[str, Any]:
+    """The penalty that scikit-learn tells by `l1_ratio` and `C` (since 1.8), or by its name."""
+    named, ratio, strength = params.get("penalty"), params["l1_ratio"], params["C"]
+    if named in ("deprecated", "elasticnet"):
+        named = {0: "l2", 1: "l1"}.get(ratio or 0, "elasticnet")
+    if named is None or np.isinf(strength):
+        return {"penalty": None}
+    mixed = {"l1_ratio": float(ratio)} if named == "elasticnet" else {}
+    return {"penalty": named, "C": strength, **mixed}
+
+
+def _solver(params: Params, case: Case) -> dict[str, Any]:
+    return {"solver": "svd" if params["solver"] == "svd" else "auto"}
+
+
+_DESCENT: dict[str, Any] = {
+    "only": {"positive": (False,), "warm_start": (False,), "precompute": (False,)},
+    # the order in which coordinates are tried leads to the same minimum
+    "free": ("copy_X", "random_state"),
+}
+
+LINEAR: dict[str, Twin] = {
+    "sklearn.linear_model.LinearRegression": Twin(
+        f"{_LINEAR}.LinearRegression",
+        same=("fit_intercept",),
+        only={"positive": (False,)},
+        free=("copy_X", "n_jobs", "tol"),
+        always={"copy_X": False},  # what it gets is ours: the float64 copy
+        several=True,
+    ),
+    "sklearn.linear_model.Ridge": Twin(
+        f"{_LINEAR}.Ridge",
+        same=("alpha", "fit_intercept"),
+        # lbfgs is scikit-learn's for positive=True alone
+        only={"positive": (False,), "solver": lambda solver: solver != "lbfgs"},
+        # its solvers lead to one minimum, and cuML's to it without iterations
+        free=("copy_X", "max_iter", "tol", "random_state"),
+        makes=_solver,
+        always={"copy_X": False},
+        several=True,
+    ),
+    "sklearn.linear_model.Lasso": Twin(
+        f"{_LINEAR}.Lasso", same=("alpha", "fit_intercept", "max_iter", "tol", "selection"), **_DESCENT
+    ),
+    "sklearn.linear_model.ElasticNet": Twin(
+        f"{_LINEAR}.ElasticNet", same=("alpha", "l1_ratio", "fit_intercept", "max_iter", "tol", "selection"), **_DESCENT
+    ),
+    "sklearn.linear_model.LogisticRegression": Twin(
+        f"{_LINEAR}.LogisticRegression",
+        same=("tol", "fit_intercept", "class_weight", "max_iter"),
+        only={
+            # liblinear minimizes something else: it penalizes the intercept, and takes classes one by one
+            "solver": ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"),
+            "warm_start": (False,),
+            "dual": (False,),
+            "multi_class": ("auto", "deprecated", "multinomial"),
+        },
+        free=("n_jobs", "random_state", "verbose", "intercept_scaling"),  # the last two: of liblinear
+        read_by=("penalty", "l1_ratio", "C"),
+        makes=_penalty,
+        always={"solver": "qn"},
+        compare="predict_proba",
+    ),
+    "sklearn.svm.LinearSVC": Twin(
+        "cuml.svm.LinearSVC",
+        same=("penalty", "loss", "C", "fit_intercept", "class_weight", "tol", "max_iter"),
+        only={"multi_class": ("ovr",), "intercept_scaling": (1,)},
+        free=("dual", "random_state", "verbose"),
+        always=_AS_LIBLINEAR,
+        compare="decision_function",
+    ),
+    "sklearn.svm.LinearSVR": Twin(
+        "cuml.svm.LinearSVR",
+        same=("epsilon", "loss", "C", "fit_intercept", "tol", "max_iter"),
+        only={"intercept_scaling": (1,)},
+        free=("dual", "random_state", "verbose"),
+        always={**_AS_LIBLINEAR, "penalty": "l2"},  # whatever the loss; cuML's own default is "l1"
+    ),
+}

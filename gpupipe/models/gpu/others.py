@@ -1,0 +1,221 @@
+"""Twins of trees, clusters, projections, naive Bayes, neighbours and kernel machines."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gpupipe.models.forms.trees import round_down
+from gpupipe.models.gpu.read import categorical_bayes, counted_bayes, gaussian_bayes, treelite_forest, with_signs
+from gpupipe.models.gpu.twin import Case, Params, Twin, is_number, is_whole
+
+_N_BINS = 128  # cuML's default: candidates for a split, of each feature
+_CRITERIA = {
+    "gini": "gini", "entropy": "entropy", "log_loss": "entropy", "squared_error": "mse", "poisson": "poisson",
+}  # fmt: skip
+
+
+def _forest(params: Params, case: Case) -> dict[str, Any]:
+    found = {"split_criterion": _CRITERIA[params["criterion"]], "n_bins": min(_N_BINS, case.rows)}
+    return found if params["max_samples"] is None else {**found, "max_samples": float(params["max_samples"])}
+
+
+def _no_nan(case: Case) -> str | None:
+    if case.holds_nan():
+        return "the features hold nulls, and cuML's forests take none (fill them: fill_null)"
+    return None
+
+
+def _in_float32(case: Case) -> str | None:
+    """cuML's forests learn targets in the matrix's float32."""
+    target = np.asarray(case.target, np.float64)
+    lost = np.abs(target - target.astype(np.float32).astype(np.float64)).max(initial=0.0)
+    if lost > 1e-5 * target.std():
+        return "the targets differ by less than float32, in which cuML's forests learn them, can tell"
+    return _no_nan(case)
+
+
+_FOREST: dict[str, Any] = {
+    "same": (
+        "n_estimators", "max_depth", "max_features", "min_samples_leaf", "min_samples_split", "bootstrap",
+        "random_state",
+    ),
+    "only": {
+        "criterion": tuple(_CRITERIA),
+        "max_samples": lambda share: share is None or isinstance(share, float),
+        "max_leaf_nodes": (None,),  # the best nodes first, which cuML's max_leaves does not promise
+        "min_impurity_decrease": (0.0,),  # weighted by a node's share of the rows, which cuML's is not
+        "min_weight_fraction_leaf": (0.0,),
+        "ccp_alpha": (0.0,),
+        "monotonic_cst": (None,),
+        "warm_start": (False,),
+    },
+    "free": ("n_jobs", "verbose", "oob_score"),
+    "makes": _forest,
+    "always": {"n_streams": 1},
+    "dtype": "float32",
+    "tolerance": 1e-4,
+    "read": treelite_forest,
+}  # fmt: skip
+
+
+def _few_components(case: Case) -> str | None:
+    wanted = case.params["n_components"]
+    if wanted is not None and wanted > min(case.rows, case.features):
+        return f"n_components={wanted} of {case.rows} rows and {case.features} features is left to scikit-learn"
+    return "cuML takes no single feature or row" if case.features < 2 or case.rows < 2 else None
+
+
+def _init(params: Params, case: Case) -> dict[str, Any]:
+    given = params["init"]
+    return {"init": "scalable-k-means++" if isinstance(given, str) and given == "k-means++" else given}
+
+
+_RANDOM = ("n_oversamples", "power_iteration_normalizer", "random_state", "tol")  # of approximations
+
+
+def _smoothing(params: Params, case: Case) -> dict[str, Any]:
+    alpha, prior = float(params["alpha"]), params["class_prior"]
+    smoothed = alpha if params.get("force_alpha", True) else max(alpha, 1e-10)
+    return {"alpha": smoothed, "class_prior": None if prior is None else np.asarray(prior, np.float64)}
+
+
+def _binarized(params: Params, case: Case) -> dict[str, Any]:
+    """The threshold in float32, in which cuML compares: of float32 features, the same ones are above it."""
+    given = params["binarize"]
+    below = None if given is None else float(round_down(np.array([given], np.float64))[0])
+    return {**_smoothing(params, case), "binarize": below}
+
+
+def _priors(params: Params, case: Case) -> dict[str, Any]:
+    return {} if params["priors"] is None else {"priors": np.asarray(params["priors"], np.float64)}
+
+
+_COUNTS = Twin(
+    "",
+    same=("fit_prior",),
+    only={"alpha": is_number},
+    read_by=("class_prior", "force_alpha"),
+    makes=_smoothing,
+    weights=False,
+    compare="predict_proba",
+    read=counted_bayes,
+)
+
+
+def _counts(name: str, **how: Any) -> Twin:
+    return replace(_COUNTS, path=f"cuml.naive_bayes.{name}", **how)
+
+
+_METRICS = {"infinity": "chebyshev", "p": "minkowski"}  # scikit-learn's other names for them
+
+
+def _metric(params: Params, case: Case) -> dict[str, Any]:
+    return {"metric": _METRICS.get(params["metric"], params["metric"])}
+
+
+_NEIGHBOURS: dict[str, Any] = {
+    "same": ("n_neighbors", "weights", "p"),
+    "only": {"metric_params": (None,)},
+    "free": ("algorithm", "leaf_size", "n_jobs"),
+    "read_by": ("metric",),
+    "makes": _metric,
+    "always": {"algorithm": "brute"},
+    "dtype": "float32",
+    "weights": False,
+    "compare": None,
+}
+
+_KERNELS = ("linear", "poly", "rbf", "sigmoid")
+_MACHINE = ("C", "kernel", "degree", "gamma", "coef0", "tol", "max_iter")
+
+
+def _two_classes(case: Case) -> str | None:
+    if case.classes != 2:
+        return f"cuML gives back no SVC of {case.classes} classes"
+    return None
+
+
+OTHERS: dict[str, Twin] = {
+    "sklearn.ensemble.RandomForestClassifier": Twin(
+        "cuml.ensemble.RandomForestClassifier",
+        **{
+            **_FOREST,
+            "same": (*_FOREST["same"], "class_weight"),
+            "only": {**_FOREST["only"], "class_weight": lambda given: given != "balanced_subsample"},
+        },
+        suits=_no_nan,
+        compare="predict_proba",
+    ),
+    "sklearn.ensemble.RandomForestRegressor": Twin(
+        "cuml.ensemble.RandomForestRegressor", **_FOREST, suits=_in_float32, compare="predict"
+    ),
+    "sklearn.cluster.KMeans": Twin(
+        "cuml.cluster.KMeans",
+        same=("n_clusters", "max_iter", "tol", "random_state", "n_init"),
+        only={"init": lambda init: not callable(init)},
+        free=("algorithm", "copy_x", "verbose"),
+        makes=_init,
+        order="C",
+        compare="transform",
+    ),
+    "sklearn.decomposition.PCA": Twin(
+        "cuml.decomposition.PCA",
+        same=("n_components", "whiten"),
+        only={"n_components": lambda wanted: wanted is None or (is_whole(wanted) and wanted > 0)},
+        free=("copy", "svd_solver", "iterated_power", *_RANDOM),
+        always={"svd_solver": "full"},
+        weights=False,
+        suits=_few_components,
+        compare="transform",
+        read=with_signs,
+    ),
+    "sklearn.decomposition.TruncatedSVD": Twin(
+        "cuml.decomposition.TruncatedSVD",
+        same=("n_components",),
+        free=("algorithm", "n_iter", *_RANDOM),
+        always={"algorithm": "full"},
+        weights=False,
+        suits=_few_components,
+        compare="transform",
+        read=with_signs,
+    ),
+    "sklearn.naive_bayes.GaussianNB": Twin(
+        "cuml.naive_bayes.GaussianNB",
+        same=("var_smoothing",),
+        read_by=("priors",),
+        makes=_priors,
+        compare="predict_proba",
+        read=gaussian_bayes,
+    ),
+    "sklearn.naive_bayes.MultinomialNB": _counts("MultinomialNB"),
+    "sklearn.naive_bayes.BernoulliNB": _counts(
+        "BernoulliNB", read_by=(*_COUNTS.read_by, "binarize"), makes=_binarized
+    ),
+    "sklearn.naive_bayes.ComplementNB": _counts("ComplementNB", same=("fit_prior", "norm")),
+    "sklearn.naive_bayes.CategoricalNB": _counts(
+        "CategoricalNB", only={"alpha": is_number, "min_categories": (None,)}, read=categorical_bayes
+    ),
+    "sklearn.neighbors.KNeighborsClassifier": Twin("cuml.neighbors.KNeighborsClassifier", **_NEIGHBOURS),
+    "sklearn.neighbors.KNeighborsRegressor": Twin("cuml.neighbors.KNeighborsRegressor", **_NEIGHBOURS, several=True),
+    "sklearn.svm.SVC": Twin(
+        "cuml.svm.SVC",
+        same=(*_MACHINE, "class_weight"),
+        only={"kernel": _KERNELS, "probability": (False, "deprecated"), "break_ties": (False,)},
+        free=("shrinking", "cache_size", "verbose", "random_state", "decision_function_shape"),
+        suits=_two_classes,
+        compare="decision_function",
+    ),
+    "sklearn.svm.SVR": Twin(
+        "cuml.svm.SVR",
+        same=(*_MACHINE, "epsilon"),
+        only={"kernel": _KERNELS},
+        free=("shrinking", "cache_size", "verbose"),
+    ),
+    "sklearn.kernel_ridge.KernelRidge": Twin(
+        "cuml.kernel_ridge.KernelRidge",
+        same=("alpha", "kernel", "gamma", "degree", "coef0"),
+        only={"kernel": ("linear", "poly", "polynomial", "rbf", "sigmoid", "laplacian"), "kernel_params": (None,)},
+        order="C",
+    ),
+}

@@ -1,0 +1,216 @@
+"""Training on a device, from the memory that the features stand in."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpupipe.errors import DeviceMemoryError, GpupipeError, TrainingError, UnsafeModelError, counted
+from gpupipe.kernels.gpu.device import DeviceArray
+from gpupipe.kernels.gpu.failures import Health
+from gpupipe.models.families import ranking
+from gpupipe.models.families.rows import Lesson, Row
+from gpupipe.models.gpu import arrays
+from gpupipe.models.gpu.places import trainer, why_not
+from gpupipe.models.gpu.table import TWINS, made
+from gpupipe.models.gpu.twin import Case, Twin
+
+
+@dataclass(frozen=True, eq=False)
+class OnDevice:
+    """A lesson whose matrix stands on a device.
+
+    Attributes:
+        X: float32, (rows, features).
+        y, weights, groups: as in a :class:`Lesson`, on the host; groups as they were given.
+        classes: how many, of a classifier.
+    """
+
+    X: DeviceArray
+    y: NDArray[Any] | None
+    weights: NDArray[np.float64] | None
+    groups: Any
+    classes: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What came out.
+
+    Attributes:
+        body, link: as a row's `convert` gives them.
+        says: what the library itself says of some of the rows, or None: the name of the method, its numbers, and how
+            far ours may be from them, as a share of the largest.
+        classes: the classes that the library found, or None.
+    """
+
+    body: Any
+    link: str
+    says: tuple[str, NDArray[Any], float] | None = None
+    classes: NDArray[Any] | None = None
+
+
+def why_not_these(row: Row, clone: Any, lesson: OnDevice) -> str | None:
+    """Why a clone, its labels recoded, cannot be trained on these rows where they stand; None: it can."""
+    why = why_not(row, clone)
+    if why is not None or row.path not in TWINS:
+        return why
+    return TWINS[row.path].unsuited(_case(clone, lesson))
+
+
+def learned(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None, head: int) -> Learned:
+    """Train on the device.
+
+    Args:
+        held: validation rows, whose X may stand on the device or on the host.
+        head: of how many rows to ask the library what it says.
+
+    Raises:
+        DeviceMemoryError: the device has not the memory; nothing is trained elsewhere instead.
+        DeviceLostError: the device failed for good.
+        TrainingError: the library refused, or trained on the CPU.
+    """
+    if row.path in TWINS:
+        return _by_cuml(row, clone, lesson, TWINS[row.path], head)
+    return _by_xgboost(row, clone, lesson, held)
+
+
+def _case(clone: Any, lesson: OnDevice) -> Case:
+    rows, features = lesson.X.shape
+    return Case(
+        clone.get_params(deep=False), rows, features, lesson.classes, lesson.y, lesson.weights is not None,
+        lambda: arrays.holds_nan(lesson.X),
+    )  # fmt: skip
+
+
+def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin, head: int) -> Learned:
+    with _told(row, lesson.X, twin.dtype):
+        X = arrays.converted(lesson.X, twin.dtype, twin.order)
+        beside = {"y": lesson.y, "sample_weight": lesson.weights}
+        given = {name: _sent(lesson, values) for name, values in beside.items() if values is not None}
+        arrays.waited()
+        fitted = made(twin, twin.translated(_case(clone, lesson)))
+        fitted.fit(X, **given)
+        del X
+        says = None
+        if twin.compare is not None:
+            few = arrays.converted(lesson.X.rows(0, min(head, len(lesson.X))), twin.dtype, "C")
+            says = twin.compare, arrays.to_host(getattr(fitted, twin.compare)(few)), twin.tolerance
+        classes = getattr(fitted, "classes_", None) if lesson.classes is not None else None
+        found = None if classes is None else arrays.to_host(classes)
+        body, link = twin.read(fitted, row, clone.get_params(deep=False))
+    return Learned(body, link, says, found)
+
+
+def _sent(lesson: OnDevice, values: NDArray[Any]) -> Any:
+    """Labels or weights, on the device: codes in int32, as cuML has them, else numbers in float64."""
+    codes = values is lesson.y and lesson.classes is not None
+    return arrays.uploaded(lesson.X.device, values.astype(np.int32 if codes else np.float64, copy=False))
+
+
+def _by_xgboost(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None) -> Learned:
+    clone.set_params(device="cuda")
+    with _told(row, lesson.X, "float32"):
+        taught = _taught(row, lesson)
+        stopping = None if held is None else _on_device(held, lesson.X)
+        arguments = row.arguments(clone, taught, stopping)
+        clone.fit(taught.X, **arguments)
+        refuse_other_device(clone)
+        body, link = row.convert(clone)
+    return Learned(body, link, None, getattr(clone, "classes_", None))
+
+
+def _taught(row: Row, lesson: OnDevice) -> Lesson:
+    """The lesson with CuPy's view of its matrix; of a ranker, its rows put together by group on the device."""
+    view = arrays.as_cupy(lesson.X)
+    if lesson.groups is None:
+        return Lesson(view, lesson.y, lesson.weights)
+    places = Lesson(np.arange(len(lesson.X), dtype=np.int64), lesson.y, lesson.weights)
+    ordered = ranking.by_group(places, lesson.groups, row.name)
+    return replace(ordered, X=view[arrays.uploaded(lesson.X.device, ordered.X)])
+
+
+def _on_device(held: Lesson, X: DeviceArray) -> Lesson:
+    """Validation rows where the training rows are."""
+    stands = isinstance(held.X, DeviceArray)
+    return replace(held, X=arrays.as_cupy(held.X) if stands else arrays.uploaded(X.device, held.X))
+
+
+def refuse_other_device(clone: Any) -> None:
+    """XGBoost that finds no GPU trains on the CPU and only warns.
+
+    Raises:
+        TrainingError: the clone asked for a GPU, and its booster was trained elsewhere.
+    """
+    asked = str(getattr(clone, "device", None) or "cpu")
+    if not asked.startswith(("cuda", "gpu")):
+        return
+    config = json.loads(clone.get_booster().save_config())
+    used = config["learner"]["generic_param"]["device"]
+    if not used.startswith("cuda"):
+        raise TrainingError(
+            f"{type(clone).__name__} was asked for device={asked!r}, and XGBoost trained it on {used!r}: it found no "
+            "GPU that it can use. gpupipe doctor says what there is; or leave device unset."
+        )
+
+
+@contextmanager
+def _told(row: Row, X: DeviceArray, dtype: str) -> Iterator[None]:
+    """What a library raises while it trains on a device, as ours."""
+    shape = f"{counted(X.shape[0], 'row')} × {counted(X.shape[1], 'feature')}"
+    what = f"training {row.path} on {shape}"
+    try:
+        yield
+    except DeviceMemoryError as error:
+        raise _no_memory(what, X, dtype, error) from error
+    except GpupipeError:
+        raise
+    except (AttributeError, KeyError) as error:
+        raise unread(row) from error
+    except Exception as error:
+        ours = Health(X.device.name).meant(error, what)
+        if isinstance(ours, DeviceMemoryError) or _is_full(error):
+            raise _no_memory(what, X, dtype, error) from error
+        if ours is not None:
+            raise ours from error
+        if isinstance(error, _REFUSALS):
+            raise TrainingError(f"{trainer(row)} refused to train on {shape}: {error}") from error
+        raise
+
+
+# What cuML and XGBoost raise of data they cannot learn from; XGBoostError is a ValueError, RAFT's are RuntimeErrors.
+_REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError)
+
+
+def unread(row: Row) -> UnsafeModelError:
+    """The error for a fitted object that is not what the table takes it for."""
+    package = "xgboost" if row.path not in TWINS else "cuml"
+    version = sys.modules[package].__version__  # it has just trained
+    return UnsafeModelError(
+        f"What {trainer(row)} ({package} {version}) learned could not be read: its parts are not those gpupipe knows. "
+        f"Install another version of {package}, or train with device='cpu'."
+    )
+
+
+def _is_full(error: Exception) -> bool:
+    """XGBoost's own words for no memory on the device."""
+    text = str(error).lower()
+    return type(error).__name__ == "XGBoostError" and ("bad_alloc" in text or "out of memory" in text)
+
+
+def _no_memory(what: str, X: DeviceArray, dtype: str, error: BaseException) -> DeviceMemoryError:
+    copy = X.size * np.dtype(dtype).itemsize if np.dtype(dtype) != X.dtype else 0
+    needs = f"the matrix takes {X.nbytes:,} bytes"
+    needs += f", its copy in {dtype} {copy:,} more" if copy else ""
+    told = " ".join(str(error).split())[:200]
+    return DeviceMemoryError(
+        f"{X.device.name} has not enough memory: {what} failed; {needs}, and the library works in memory of its own. "
+        f"Train on fewer rows or features, or with device='cpu'. ({told})",
+        X.nbytes + copy,
+        X.device.name,
+    )
