@@ -1,4 +1,4 @@
-"""Histograms over the bins of float64 on a device: names, arguments and results of `gpupipe.kernels.reference.radix`."""
+"""Histograms over bins of float64 on a device: names, arguments and results of `gpupipe.kernels.reference.radix`."""
 
 from functools import cache
 from typing import Any

@@ -12,6 +12,7 @@ from gpupipe import optional
 from gpupipe.backends.exact import sums as module
 from gpupipe.backends.exact.rational import deviations, means, totals, variances
 from gpupipe.backends.exact.sums import sums
+from gpupipe.backends.exact.totals import SAMPLE
 from gpupipe.kernels.cpu import exact as fast
 from gpupipe.kernels.reference import exact as plain
 
@@ -201,7 +202,7 @@ def test_order_and_parts_leave_the_same_arrays(seed):
 def test_a_rare_value_far_above_the_sample(kernels, large):
     """So large that adding the constant that rounds to whole units leaves half a unit, where it is negative."""
     values = np.zeros(5000)
-    values[:: 5000 // module._SAMPLE] = 1.0
+    values[:: 5000 // SAMPLE] = 1.0
     for sign in (1, -1):
         values[3001] = sign * large
         found = sums(values, kernels=kernels)

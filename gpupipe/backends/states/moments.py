@@ -6,7 +6,8 @@ import numpy as np
 
 from gpupipe.backends.exact import number as exact
 from gpupipe.backends.exact.number import Exact
-from gpupipe.backends.exact.sums import Sums, sums
+from gpupipe.backends.exact.sums import sums
+from gpupipe.backends.exact.totals import Sums
 from gpupipe.backends.states.integers import counts, total
 from gpupipe.backends.states.state import Arrays, StateKind
 from gpupipe.columns import Column, Values
@@ -20,7 +21,7 @@ def _update_moments(column: Column, groups: Values, n_groups: int, times: Values
     found = _sums(column.values, groups, n_groups, times, squares=True)
     if found is None:
         raise NonFiniteError(INFINITE).at(int(np.flatnonzero(~np.isfinite(column.values))[0]))
-    return {"n": counts(groups, n_groups, times), **_arrays(found)}
+    return {"n": counts(groups, n_groups, times), **arrays_of(found)}
 
 
 def _update_sum(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
@@ -44,14 +45,15 @@ def _finite_sums(values: Values, groups: Values, n_groups: int, times: Values | 
         times = None if times is None else times[finite]
         found = _sums(values[finite], groups[finite], n_groups, times, squares=squares)
     assert found is not None  # what is left is finite
-    return {"n": n, **_arrays(found), **({"infinite": infinite} if values.dtype.kind == "f" else {})}
+    return {"n": n, **arrays_of(found), **({"infinite": infinite} if values.dtype.kind == "f" else {})}
 
 
 def _sums(values: Values, groups: Values, n_groups: int, times: Values | None, *, squares: bool) -> Sums | None:
     return sums(values, None if n_groups == 1 else groups, n_groups, times, squares=squares)
 
 
-def _arrays(found: Sums) -> Arrays:
+def arrays_of(found: Sums) -> Arrays:
+    """The arrays of sums, and of squares where there are some."""
     arrays = {"sum": found.total.digits, "sum" + _SCALE: found.total.scale}
     if found.squares is not None:
         arrays |= {"squares": found.squares.digits, "squares" + _SCALE: found.squares.scale}

@@ -30,8 +30,21 @@ def binned(column: Column, groups: Values, times: Values | None) -> Entries:
         places, counts = _counted_by_sorting(radix.bins_of(values) + groups * radix.BINS, times)
     else:
         table = _table(values, groups, n_groups, times)
-        places = np.flatnonzero(table != 0)  # of bool that is many times quicker
-        counts = table[places]
+        return of_table(dtype, table)
+    return _entries(dtype, places, counts)
+
+
+def of_table(dtype: DType, table: Values) -> Entries:
+    """The entries of counts by group and bin: int64 of shape (groups * BINS,).
+
+    Args:
+        dtype: Float64 or Int64.
+    """
+    places = np.flatnonzero(table != 0)  # of bool that is many times quicker
+    return _entries(dtype, places, table[places])
+
+
+def _entries(dtype: DType, places: Values, counts: Values) -> Entries:
     return Entries(Column(dtype, _least_of_bins(dtype)[places % radix.BINS]), places // radix.BINS, counts)
 
 

@@ -95,9 +95,12 @@ class Spans:
         """
         rows = self.rows(column, by)
         groups = np.zeros(len(rows), np.int64) if by.of_row is None else group_of[by.of_row[rows]]
-        values = column.values[rows]
-        exact = values.astype(np.float64) + 0.0 if column.dtype.is_float else values.astype(np.int64)
-        return self._reduced(Found(exact, groups, np.ones(len(rows), np.int64)))
+        return self.of_rows(column.dtype, column.values[rows], groups)
+
+    def of_rows(self, dtype: DType, values: Values, groups: Values) -> Found:
+        """What rows that all lie in the spans make: their values, of the column's type, and their groups."""
+        exact = values.astype(np.float64) + 0.0 if dtype.is_float else values.astype(np.int64)
+        return self._reduced(Found(exact, groups, np.ones(len(values), np.int64)))
 
     def merged(self, parts: Sequence[Found]) -> Found:
         """What was found in several partitions."""

@@ -1,0 +1,106 @@
+"""From a sample to a grid, and from totals of slices on a grid to exact numbers."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpupipe.backends.exact.number import Exact, combined, from_integers, from_places, stacked
+from gpupipe.columns import Values
+from gpupipe.kernels.reference import exact as reference
+
+#: How many values a grid is guessed from.
+SAMPLE = 256
+#: Ungrouped sums are gathered in units of 2^-1088, squares of 2^-2176: every float64 is a whole number of them.
+UNIT = 1088
+
+_SPARE = 4  # bits that the values below those of the sample may need
+_LEAST, _GREATEST = -500, 400  # of a grid: squares of its units, and sums of squares, are then well inside float64
+_GROUPS_AT_ONCE = 2**13  # as stay in cache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """The exact sum of each group's values, and of their squares where asked for."""
+
+    total: Exact
+    squares: Exact | None
+
+
+def grid_of(values: Values, slices: tuple[int, ...], squares: bool) -> tuple[int, int] | None:
+    """(low, number of slices) that most of the values should lie on; None for values out of reach of any."""
+    some = np.abs(values[:: max(1, len(values) // SAMPLE)].astype(np.float64))
+    some = some[(some > 0) & (some < np.inf)]
+    if not len(some):
+        some = np.ones(1)
+    bits = some.view(np.int64)
+    last_bits = some - (bits & (bits - 1)).view(np.float64)  # of a power of two up to one bit less
+    least, top = (math.frexp(number)[1] for number in (float(last_bits.min()), float(some.max())))
+    width = reference.width_of(squares)
+    for number in slices:
+        low = top + (1 if squares else 2) - width * number  # then many rows of the largest value pass
+        if least >= low + _SPARE:
+            break
+    return (low, number) if _LEAST <= low <= _GREATEST else None
+
+
+def add_totals(totals: list[int], low: int, slices: int, squares: bool, found: list[int]) -> None:
+    """Add what `tile_sums` gave, of a grid, to the sum and to the sum of squares in `found`, in units of `UNIT`."""
+    width = reference.width_of(squares)
+    total = sum(totals[place] << width * (slices - 1 - place) for place in range(slices))
+    found[0] += total << (low + UNIT)
+    if squares:
+        pairs = zip(reference.pairs_of(slices), totals[slices:], strict=True)
+        total = sum(value << (width * (2 * slices - 2 - i - j) + (i != j)) for (i, j), value in pairs)
+        found[1] += total << 2 * (low + UNIT)
+
+
+def of_all_rows(found: list[int], squares: bool) -> Sums:
+    """The sum, and the sum of squares, that `add_totals` has gathered."""
+    total = from_integers([found[0]], -UNIT)
+    return Sums(total, from_integers([found[1]], -2 * UNIT) if squares else None)
+
+
+def placed(totals: Values, low: int, slices: int, squares: bool) -> Sums:
+    """Totals of slices and of products, which stand for bits that are no multiples of 32, as exact numbers."""
+    width = reference.width_of(squares)
+    total = numbers_of(totals[:, :slices], [low + width * (slices - 1 - place) for place in range(slices)])
+    if not squares:
+        return Sums(total, None)
+    weights = range(2 * slices - 1)
+    return Sums(
+        total, numbers_of(totals[:, slices:], [2 * low + width * (2 * slices - 2 - weight) for weight in weights])
+    )
+
+
+def numbers_of(totals: Values, exponents: list[int]) -> Exact:
+    """The number of each group: the sum of its totals, int64, each in units of 2^exponent of its own.
+
+    Args:
+        totals: int64 of shape (n_groups, totals).
+    """
+    base = min(exponents) // 32
+    blocks = []
+    for first in range(0, len(totals), _GROUPS_AT_ONCE):
+        block = np.ascontiguousarray(totals[first : first + _GROUPS_AT_ONCE].T)
+        places = np.zeros((max(exponents) // 32 - base + 3, block.shape[1]), np.int64)
+        for value, exponent in zip(block, exponents, strict=True):
+            at, shift = exponent // 32 - base, exponent % 32
+            places[at] += (value << shift) & 0xFFFF_FFFF
+            above = value >> (32 - shift)
+            places[at + 1] += above & 0xFFFF_FFFF
+            places[at + 2] += above >> 32
+        blocks.append(from_places(places, base))
+    return stacked(blocks)
+
+
+def joined(parts: list[Sums], n_groups: int) -> Sums:
+    """The sums of all parts, added by group."""
+    if len(parts) == 1:
+        return parts[0]
+    groups = np.tile(np.arange(n_groups), len(parts))
+    squares = [part.squares for part in parts if part.squares is not None]
+    return Sums(
+        combined(stacked([part.total for part in parts]), groups, n_groups),
+        combined(stacked(squares), groups, n_groups) if squares else None,
+    )
