@@ -1,0 +1,175 @@
+"""Bytes that a kernel reaches, and beside each whether it may be touched and whether it was written."""
+
+import mmap
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .operands import UNSIGNED, Value
+from .parse import PtxError
+
+#: What a byte is.
+NOTHING, EMPTY, WRITTEN, FREED = 0, 1, 2, 3
+#: Where global memory and the windows of generic addresses begin.
+GLOBAL, SHARED, LOCAL = 1 << 46, 1 << 40, 1 << 41
+WINDOW = 1 << 40
+
+
+def lazy(n_bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Zeros that take memory only where they are touched."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    return np.frombuffer(mmap.mmap(-1, n_bytes, flags=flags), dtype=np.uint8)
+
+
+class Fault(PtxError):
+    """A wrong access; `lane`: the place, among those that took part, of the first that did it."""
+
+    def __init__(self, what: str, lane: int) -> None:
+        super().__init__(what)
+        self.lane = lane
+
+
+class Space:
+    """Memory of one kind, addressed from 0."""
+
+    def __init__(
+        self, data: np.ndarray[Any, Any], state: np.ndarray[Any, Any], where: Callable[[int], str], name: str
+    ) -> None:
+        self.data, self.state, self.where, self.name = data, state, where, name
+        self.views = {size: data.view(UNSIGNED[size]) for size in (1, 2, 4, 8)}
+        self.states = {size: state.view(UNSIGNED[size]) for size in (1, 2, 4, 8)}
+        self.written = {size: UNSIGNED[size].type(int.from_bytes(bytes([WRITTEN] * size), "little")) for size in UNSIGNED}
+
+    def places(self, address: Value, size: int, count: int) -> Value:
+        """The index of each address in an array of values of `size` bytes."""
+        whole = size * count
+        if whole > 1:
+            wrong = address & np.uint64(whole - 1)
+            if wrong.any():
+                raise Fault(f"a misaligned access of {whole} bytes, {self.where(_first(address, wrong))}", _place(wrong))
+        place = address >> np.uint64(size.bit_length() - 1)
+        if place.size and int(place.max()) + count > len(self.views[size]):
+            wrong = place + np.uint64(count) > len(self.views[size])
+            raise Fault(f"outside {self.name}, {self.where(_first(address, wrong))}", _place(wrong))
+        return place.view(np.int64)
+
+    def load(self, place: Value, size: int) -> Value:
+        """Values that were written."""
+        state = self.states[size].take(place) if place.ndim else self.states[size][place]
+        if not (state == self.written[size]).all():
+            self.refuse(place, state, size, "reads")
+        return self.views[size].take(place) if place.ndim else self.views[size][place]
+
+    def store(self, place: Value, size: int, values: Value) -> None:
+        """Write where memory is."""
+        self.check_store(place, size)
+        self.views[size][place] = values
+        self.states[size][place] = self.written[size]
+
+    def check_store(self, place: Value, size: int) -> None:
+        """Refuse to write where no memory is."""
+        state = self.states[size].take(place) if place.ndim else self.states[size][place]
+        if not (state == self.written[size]).all():
+            apart = np.atleast_1d(state).view(np.uint8).reshape(-1, size)
+            if ((apart != EMPTY) & (apart != WRITTEN)).any():
+                self.refuse(place, state, size, "writes")
+
+    def refuse(self, place: Value, state: Value, size: int, verb: str) -> None:
+        """Say what is wrong with the first of the bytes that may not be touched so."""
+        apart = np.ascontiguousarray(np.atleast_1d(state)).view(np.uint8).reshape(-1, size)
+        bad = (apart != WRITTEN) if verb == "reads" else (apart != WRITTEN) & (apart != EMPTY)
+        for kind, what in (
+            (NOTHING, f"{verb} out of bounds"), (FREED, f"{verb} memory that was freed"),
+            (EMPTY, "reads what was never written"),
+        ):  # fmt: skip
+            hit = (bad & (apart == kind)).any(axis=1)
+            if hit.any():
+                at = int(np.atleast_1d(place)[hit.argmax()]) * size
+                raise Fault(f"{what}: {self.name}, {self.where(at)}", int(hit.argmax()))
+
+
+def _place(wrong: Value) -> int:
+    return int(np.atleast_1d(wrong != 0).argmax())
+
+
+def _first(address: Value, wrong: Value) -> int:
+    return int(np.atleast_1d(address)[_place(wrong)])
+
+
+class GlobalMemory(Space):
+    """What a device has: allocations that lie apart, each address used once.
+
+    Args:
+        room: bytes of addresses; those of freed memory are not given out again.
+    """
+
+    GAP = 1024  # at least so far from one allocation to the next
+
+    def __init__(self, room: int = 1 << 32) -> None:
+        super().__init__(lazy(room), lazy(room), self.describe, "global memory")
+        self.room = room
+        self.top = self.GAP
+        self.starts: list[int] = []
+        self.sizes: list[int] = []
+        self.names: list[str] = []
+        self.freed: set[int] = set()
+
+    def allocate(self, n_bytes: int, name: str) -> int:
+        """Memory aligned to 256 bytes; its address."""
+        start = self.top
+        self.top = -(-(start + n_bytes + self.GAP) // 256) * 256
+        if self.top > self.room:
+            raise PtxError(f"the simulated device gave out all its {self.room:,} addresses; use a fresh one")
+        self.state[start : start + n_bytes] = EMPTY
+        self.starts.append(start)
+        self.sizes.append(n_bytes)
+        self.names.append(name)
+        return start + GLOBAL
+
+    def free(self, address: int) -> None:
+        """Memory that nobody may touch any more."""
+        number = self.number(address - GLOBAL)
+        start, size = self.starts[number], self.sizes[number]
+        self.state[start : start + size] = FREED
+        self.freed.add(number)
+
+    def number(self, at: int) -> int:
+        """Which allocation an offset lies in, or behind; -1 for none."""
+        return int(np.searchsorted(np.array(self.starts, dtype=np.int64), at, side="right")) - 1
+
+    def describe(self, at: int) -> str:
+        """An address in words: which allocation, and how far from its ends."""
+        number = self.number(at) if at < self.room else -1
+        address = f"address {(at + GLOBAL) & (1 << 64) - 1:#x}"
+        if number < 0:
+            return f"{address}, in no allocation"
+        start, size, name = self.starts[number], self.sizes[number], self.names[number]
+        freed = " (freed)" if number in self.freed else ""
+        if at < start + size:
+            return f"{address}, byte {at - start} of {name}{freed}, {size} bytes"
+        after = number + 1
+        if after < len(self.starts) and self.starts[after] - at < at - start - size:
+            return f"{address}, {self.starts[after] - at} bytes before {self.names[after]}, {self.sizes[after]} bytes"
+        return f"{address}, {at - start - size} bytes behind the end of {name}{freed}, {size} bytes"
+
+    def write(self, address: int, values: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+        """A copy from the host."""
+        self.check_host(address, len(values), reading=False)
+        start = address - GLOBAL
+        self.data[start : start + len(values)] = values
+        self.state[start : start + len(values)] = WRITTEN
+
+    def read(self, address: int, n_bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """A copy to the host."""
+        self.check_host(address, n_bytes, reading=True)
+        return self.data[address - GLOBAL : address - GLOBAL + n_bytes].copy()
+
+    def check_host(self, address: int, n_bytes: int, reading: bool) -> None:
+        """Refuse a copy from or to the host that goes beyond an allocation or reads what was never written."""
+        state = self.state[address - GLOBAL : address - GLOBAL + n_bytes]
+        allowed = (state == WRITTEN) if reading else (state == WRITTEN) | (state == EMPTY)
+        if not allowed.all():
+            at = address - GLOBAL + int((~allowed).argmax())
+            what = {NOTHING: "out of bounds", FREED: "freed", EMPTY: "never written"}[int(self.state[at])]
+            raise PtxError(f"a copy {'to' if reading else 'from'} the host touches memory that is {what}: {self.where(at)}")

@@ -1,0 +1,159 @@
+"""Who wrote and read each word since the last barrier: two threads that meet on one word, unordered, are a race.
+
+A mark is one number: launch (11 bits) | barrier (14) | warp barrier (9) | atomic (1) | thread (29). Words of 4 bytes
+have one; accesses of less than that are marked byte by byte besides.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .memory import Fault, Space, lazy
+from .operands import Value
+
+LAUNCH, BARRIER, WARP, ATOMIC = 53, 39, 30, 29
+THREAD = np.uint64((1 << ATOMIC) - 1)
+MANY = THREAD  # atomics of several blocks
+IS_ATOMIC = np.uint64(1 << ATOMIC)
+ONE_LAUNCH = np.uint64(1 << LAUNCH)
+ONE_BARRIER = np.uint64(1 << BARRIER)
+N_LAUNCHES, N_BARRIERS, N_WARP = 1 << 64 - LAUNCH, 1 << LAUNCH - BARRIER, 1 << BARRIER - WARP
+LOG = 1 << 23  # reads that are kept to be compared with later writes
+
+Array = np.ndarray[Any, Any]
+
+
+class Watch:
+    """The marks of one memory.
+
+    Args:
+        space: whose accesses are watched.
+        width: threads of a block, with those that fill its last warp.
+        far: whether threads of several blocks meet here; a barrier orders those of one.
+        describe: a thread, by its number, in words.
+    """
+
+    def __init__(self, space: Space, width: int, far: bool, describe: Callable[[int], str]) -> None:
+        self.space, self.width, self.far, self.describe = space, np.uint64(width), far, describe
+        self.words: Array = lazy(2 * len(space.data)).view(np.uint64)
+        self.bytes: Array | None = None
+        self.reads: list[tuple[int, Value, Value]] = []
+        self.n_reads = 0
+
+    def parts(self, place: Value, size: int, marks: Value) -> list[tuple[int, Value, Value]]:
+        """(bytes of a mark, indices, marks of the threads) to look at for one access."""
+        found: list[tuple[int, Value, Value]] = []
+        if size == 8:
+            both = np.concatenate([np.atleast_1d(place) * 2, np.atleast_1d(place) * 2 + 1])
+            mine = np.broadcast_to(marks, np.broadcast_shapes(np.shape(marks), np.shape(place)))
+            place, size, marks = both, 4, np.concatenate([np.atleast_1d(mine)] * 2) if both.size > 2 else marks
+        if size == 4:
+            found.append((4, place, marks))
+            if self.bytes is not None:
+                found += [(1, place * 4 + k, marks) for k in range(4)]
+        else:
+            found.append((4, place * size >> 2, marks))
+            found += [(1, place * size + k, marks) for k in range(size)]
+        return found
+
+    def table(self, size: int) -> Array:
+        """The marks of words, or of bytes."""
+        if size == 4:
+            return self.words
+        if self.bytes is None:
+            self.bytes = lazy(8 * len(self.space.data)).view(np.uint64)
+        return self.bytes
+
+    def read(self, place: Value, size: int, marks: Value, atomic: bool = False) -> None:
+        """Compare with the writes before, and keep for those to come."""
+        for part, at, mine in self.parts(place, size, marks):
+            self.compare(part, at, mine, "reads", skip_atomic=atomic)
+            if not atomic:
+                self.reads.append((part, at, mine))
+                self.n_reads += at.size
+        if self.n_reads > LOG:
+            self.settle()
+
+    def write(self, place: Value, size: int, marks: Value) -> None:
+        """Compare with the writes before; two lanes of one instruction count too."""
+        small = size < 4
+        for part, at, mine in self.parts(place, size, marks):
+            self.compare(part, at, mine, "writes")
+            if part == 4 and small:
+                continue
+            table = self.table(part)
+            table[at] = mine
+            twice = table[at] != mine
+            if twice.any():
+                lane = int(np.atleast_1d(twice).argmax())
+                other = int(np.atleast_1d(table[at])[lane] & THREAD) if at.ndim else int(np.atleast_1d(mine)[-1] & THREAD)
+                raise self.fault("writes", part, at, lane, other, "writes too")
+
+    def atomic(self, place: Value, size: int, marks: Value) -> None:
+        """Atomics meet atomics freely, and are marked by their block."""
+        for part, at, mine in self.parts(place, max(size, 4), marks):
+            self.compare(part, at, mine, "updates", skip_atomic=True)
+            if part == 1:
+                continue
+            own = mine - (mine & THREAD) % self.width | IS_ATOMIC
+            before = self.words[at]
+            shared = (before >= self.launch_of(mine)) & (before & IS_ATOMIC != 0)
+            own = np.where(shared & ((before ^ own) & THREAD != 0), own | MANY, own)
+            self.words[at] = own
+            lost = at[(self.words[at] ^ own) & THREAD != 0]
+            self.words[lost] |= MANY
+
+    def compare(self, part: int, at: Value, mine: Value, verb: str, skip_atomic: bool = False) -> None:
+        """Raise for a word that another thread wrote, with nothing between."""
+        table = self.table(part)
+        theirs = table.take(at) if at.ndim else table[at]
+        if not theirs.size or theirs.max() < self.launch_of(mine):
+            return
+        apart = theirs ^ mine
+        near = apart < (ONE_LAUNCH if self.far else ONE_BARRIER)
+        met = near & (apart & (THREAD | IS_ATOMIC) != 0)
+        if skip_atomic:
+            met &= theirs & IS_ATOMIC == 0
+        if met.any():
+            self.judge(part, at, mine, theirs, met, verb)
+
+    @staticmethod
+    def launch_of(marks: Value) -> np.uint64:
+        """The mark of this launch with nothing else."""
+        first = marks if marks.ndim == 0 else marks[0]
+        return np.uint64(first >> np.uint64(LAUNCH)) << np.uint64(LAUNCH)
+
+    def judge(self, part: int, at: Value, mine: Value, theirs: Value, met: Value, verb: str) -> None:
+        """Barriers of the block and of the warp order what would be a race; raise for what is left."""
+        who, other = mine & THREAD, theirs & THREAD
+        apart = mine ^ theirs
+        one_barrier, one_warp = apart & (ONE_LAUNCH - ONE_BARRIER) == 0, apart & (ONE_BARRIER - np.uint64(1 << WARP)) == 0
+        one_block = (who // self.width == other // self.width) & ~((theirs & IS_ATOMIC != 0) & (other == MANY))
+        ordered = one_block & ~one_barrier
+        same_warp = (who >> np.uint64(5) == other >> np.uint64(5)) & (theirs & IS_ATOMIC == 0)
+        ordered |= same_warp & ~one_warp & one_block
+        left = np.atleast_1d(met & ~ordered)
+        if left.any():
+            lane = int(left.argmax())
+            atomic = bool(np.broadcast_to(theirs & IS_ATOMIC, left.shape)[lane])
+            thread = int(np.broadcast_to(other, left.shape)[lane])
+            raise self.fault(verb, part, at, lane, thread, "updates by an atomic" if atomic else "writes")
+
+    def fault(self, verb: str, part: int, at: Value, lane: int, other: int, did: str) -> Fault:
+        """The race in words."""
+        byte = int(np.broadcast_to(at, (max(np.size(at), lane + 1),))[lane]) * part
+        whom = "another thread" if other == int(MANY) or "atomic" in did else self.describe(other)
+        what = f"race: {verb} what {whom} {did}, with no barrier between: {self.space.name}, {self.space.where(byte)}"
+        return Fault(what, lane)
+
+    def settle(self) -> None:
+        """Compare the reads since the last time with all writes; the next ones begin anew."""
+        reads, self.reads, self.n_reads = self.reads, [], 0
+        for part, at, mine in reads:
+            try:
+                self.compare(part, at, mine, "reads")
+            except Fault as wrong:
+                lane = min(wrong.lane, np.size(mine) - 1)
+                who = self.describe(int(np.atleast_1d(mine)[lane] & THREAD))
+                raise Fault(f"{wrong} (read by {who}, before it is written)", -1) from None

@@ -1,0 +1,201 @@
+"""A device that runs the project's CUDA C++ on the CPU: NVRTC makes PTX of it, and a machine of ours runs that."""
+
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpupipe.errors import DeviceMemoryError
+from gpupipe.kernels.gpu.device import Argument, Array, DeviceArray, Kernel
+from .nvrtc import ptx
+from .ptx import GlobalMemory, Launch, Module, Param, Program, PtxError, Watch, parse
+
+MODULES: dict[str, Module] = {}
+
+
+class _Memory:
+    """An allocation; what holds it keeps it alive."""
+
+
+class SimulatedDevice:
+    """Implements `gpupipe.kernels.gpu.device.Device`.
+
+    Args:
+        memory: bytes that may be allocated at a time.
+        fail_at: numbers of allocations, from 0, that raise DeviceMemoryError.
+        lanes: about how many threads run in lock step.
+        step_limit: instructions after which a launch is taken for endless.
+
+    Attributes:
+        live_bytes, peak_bytes: what is allocated, and the most that was at a time.
+        allocations: (what, bytes) of each so far, failed ones too.
+        log: (entry, grid, block) of each launch.
+        may_race: entries whose races in global memory are let pass; a source may say so too, in a comment
+            ``// may race: ENTRY, because ...``.
+    """
+
+    def __init__(
+        self, memory: int = 1 << 32, fail_at: set[int] | None = None, lanes: int = 1 << 16, step_limit: int = 2_000_000
+    ) -> None:
+        self.name = "simulated device"
+        self.launches = 0
+        self.shared_bytes = 227 << 10
+        self.n_processors = 4
+        self.memory = memory
+        self.fail_at = fail_at
+        self.lanes, self.step_limit = lanes, step_limit
+        self.live_bytes = self.peak_bytes = 0
+        self.allocations: list[tuple[str, int]] = []
+        self.log: list[tuple[str, int, int]] = []
+        self.may_race: set[str] = set()
+        self._space = GlobalMemory()
+        self._programs: dict[tuple[str, str, int], Program] = {}
+        self._symbols: dict[str, dict[str, int]] = {}
+        self._watch: Watch | None = None
+        self._number = 0
+        self._lock = threading.RLock()
+
+    @property
+    def stream(self) -> int | None:
+        """The work is done when a call returns."""
+        return None
+
+    # Memory
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
+        """Memory whose values may not be read before they are written."""
+        shape = (int(shape),) if not isinstance(shape, tuple) else shape
+        kind = np.dtype(dtype)
+        n_bytes = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+        with self._lock:
+            number = len(self.allocations)
+            name = f"allocation {number}, {kind.name}{list(shape)}"
+            self.allocations.append((name, n_bytes))
+            asked = self.fail_at is not None and number in self.fail_at
+            if asked or self.live_bytes + n_bytes > self.memory:
+                why = "as asked for by the test" if asked else f"{self.live_bytes:,} of {self.memory:,} are in use"
+                raise DeviceMemoryError(f"The simulated device has no {n_bytes:,} bytes more ({why}).")
+            address = self._space.allocate(n_bytes, name)
+            self.live_bytes += n_bytes
+            self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        owner = _Memory()
+        weakref.finalize(owner, _free, weakref.ref(self), address, n_bytes).atexit = False
+        return DeviceArray(self, address, kind, shape, owner)
+
+    def zeros(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
+        """Memory of zeros."""
+        array = self.empty(shape, dtype)
+        with self._lock:
+            self._space.write(array.pointer, np.zeros(array.nbytes, dtype=np.uint8))
+        return array
+
+    def upload(self, values: Array) -> DeviceArray:
+        """A copy of a host array."""
+        if not values.flags.c_contiguous:
+            raise ValueError(f"upload takes a contiguous array; this one has strides {values.strides}")
+        array = self.empty(values.shape, values.dtype)
+        with self._lock:
+            self._space.write(array.pointer, values.reshape(-1).view(np.uint8))
+        return array
+
+    def download(self, array: DeviceArray) -> Array:
+        """A copy for the host."""
+        with self._lock:
+            found = self._space.read(array.pointer, array.nbytes)
+        return found.view(array.dtype).reshape(array.shape)
+
+    def _free(self, address: int, n_bytes: int) -> None:
+        with self._lock:
+            self.live_bytes -= n_bytes
+            self._space.free(address)
+
+    # Launches
+
+    def launch(self, kernel: Kernel, grid: int, block: int, args: Sequence[Argument], shared: int = 0) -> None:
+        """Run a kernel; raises PtxError for whatever it does wrong."""
+        with self._lock:
+            program = self._program(kernel, shared)
+            self._check_shape(program, grid, block)
+            parameters = packed(program, args, self)
+            self.launches += 1
+            self.log.append((kernel.entry, grid, block))
+            may_race = kernel.entry in self.may_race or f"// may race: {kernel.entry}," in kernel.source
+            watch, number = self._marks()
+            Launch(
+                program, grid, block, parameters, self._space, watch, number, may_race, self.lanes, self.step_limit
+            ).run()  # fmt: skip
+
+    def _marks(self) -> tuple[Watch, int]:
+        self._number += 1
+        if self._watch is None or self._number > 2047:
+            self._watch, self._number = Watch(self._space, 32, True, str), 1
+        return self._watch, self._number
+
+    def _program(self, kernel: Kernel, shared: int) -> Program:
+        key = (kernel.source, kernel.entry, shared)
+        if key not in self._programs:
+            if kernel.source not in MODULES:
+                MODULES[kernel.source] = parse(ptx(kernel.source))
+            module = MODULES[kernel.source]
+            self._programs[key] = Program(module, kernel.entry, self._placed(kernel.source, module), shared)
+        return self._programs[key]
+
+    def _placed(self, source: str, module: Module) -> dict[str, int]:
+        """The addresses of a module's own variables."""
+        if source not in self._symbols:
+            variables = [variable for variable in module.variables if variable.space in ("global", "const")]
+            places = {v.name: self._space.allocate(max(v.size, 1), v.name) for v in variables}
+            for v in variables:
+                content = np.zeros(v.size, dtype=np.uint8)
+                for offset, value, *addend in v.data or ():
+                    raw = value if isinstance(value, bytes) else (places[value] + int(addend[0])).to_bytes(8, "little")
+                    content[offset : offset + len(raw)] = np.frombuffer(raw, dtype=np.uint8)
+                self._space.write(places[v.name], content)
+            self._symbols[source] = places
+        return self._symbols[source]
+
+    def _check_shape(self, program: Program, grid: int, block: int) -> None:
+        if not (1 <= block <= 1024 and 1 <= grid < 2**31):
+            raise PtxError(f"{program.name}: {grid} blocks of {block} threads cannot be launched (1 to 1024 threads)")
+        if program.layout.used > self.shared_bytes:
+            raise PtxError(
+                f"{program.name}: {program.layout.used:,} bytes of shared memory a block; there are {self.shared_bytes:,}"
+            )
+
+
+def _free(device: "weakref.ref[SimulatedDevice]", address: int, n_bytes: int) -> None:
+    alive = device()
+    if alive is not None:
+        alive._free(address, n_bytes)
+
+
+def packed(program: Program, args: Sequence[Argument], device: SimulatedDevice) -> np.ndarray[Any, Any]:
+    """The bytes of a launch's parameters; each argument must be of the type that the kernel declares."""
+    params = program.entry.params
+    if len(args) != len(params):
+        raise PtxError(f"{program.name} takes {len(params)} arguments, not {len(args)}")
+    found = np.zeros(program.parameter_bytes, dtype=np.uint8)
+    for number, (param, arg) in enumerate(zip(params, args, strict=True)):
+        raw = _bytes_of(f"{program.name}: argument {number}, {param.name}", param, arg, device)
+        at = program.scope.params[param.name]
+        found[at : at + param.size] = np.frombuffer(raw, dtype=np.uint8)
+    return found
+
+
+def _bytes_of(what: str, param: Param, arg: Argument, device: SimulatedDevice) -> bytes:
+    if arg is None or isinstance(arg, DeviceArray):
+        if param.type != "u64" and param.type != "b64" or param.size != 8:
+            raise PtxError(f"{what}, is a .{param.type} of {param.size} bytes; it was given a pointer")
+        if arg is not None and arg.device is not device:
+            raise PtxError(f"{what}, lies on another device")
+        return (0 if arg is None else arg.pointer).to_bytes(8, "little")
+    if not isinstance(arg, np.generic):
+        raise PtxError(f"{what}, was given {arg!r}, which is no DeviceArray, NumPy scalar or None")
+    is_float = arg.dtype.kind == "f"
+    if param.size != arg.dtype.itemsize or is_float != (param.type[0] == "f") and arg.dtype.kind != "V":
+        raise PtxError(f"{what}, is a .{param.type} of {param.size} bytes; it was given a {arg.dtype.name}: {arg!r}")
+    if param.pointer:
+        raise PtxError(f"{what}, is a pointer; it was given a {arg.dtype.name}: {arg!r}")
+    return arg.tobytes()
