@@ -37,7 +37,7 @@ class SimulatedDevice:
     """
 
     def __init__(
-        self, memory: int = 1 << 32, fail_at: set[int] | None = None, lanes: int = 1 << 16, step_limit: int = 2_000_000
+        self, memory: int = 1 << 28, fail_at: set[int] | None = None, lanes: int = 1 << 16, step_limit: int = 2_000_000
     ) -> None:
         self.name = "simulated device"
         self.launches = 0
@@ -50,7 +50,7 @@ class SimulatedDevice:
         self.allocations: list[tuple[str, int]] = []
         self.log: list[tuple[str, int, int]] = []
         self.may_race: set[str] = set()
-        self._space = GlobalMemory()
+        self._space = GlobalMemory(2 * memory)
         self._programs: dict[tuple[str, str, int], Program] = {}
         self._symbols: dict[str, dict[str, int]] = {}
         self._watch: Watch | None = None

@@ -11,6 +11,8 @@ from .parse import PtxError
 
 #: What a byte is.
 NOTHING, EMPTY, WRITTEN, FREED = 0, 1, 2, 3
+#: What the host gets of bytes that were never written.
+POISON = 0xA5
 #: Where global memory and the windows of generic addresses begin.
 GLOBAL, SHARED, LOCAL = 1 << 46, 1 << 40, 1 << 41
 WINDOW = 1 << 40
@@ -101,38 +103,51 @@ class GlobalMemory(Space):
     """What a device has: allocations that lie apart, each address used once.
 
     Args:
-        room: bytes of addresses; those of freed memory are not given out again.
+        room: bytes of addresses; those of freed memory are given out again only when no others are left.
     """
 
     GAP = 1024  # at least so far from one allocation to the next
 
-    def __init__(self, room: int = 1 << 32) -> None:
+    def __init__(self, room: int = 1 << 29) -> None:
         super().__init__(lazy(room), lazy(room), self.describe, "global memory")
         self.room = room
         self.top = self.GAP
         self.starts: list[int] = []
         self.sizes: list[int] = []
         self.names: list[str] = []
-        self.freed: set[int] = set()
+        self.freed: dict[int, None] = {}  # in the order in which they were freed
 
     def allocate(self, n_bytes: int, name: str) -> int:
         """Memory aligned to 256 bytes; its address."""
         start = self.top
-        self.top = -(-(start + n_bytes + self.GAP) // 256) * 256
-        if self.top > self.room:
-            raise PtxError(f"the simulated device gave out all its {self.room:,} addresses; use a fresh one")
+        behind = -(-(start + n_bytes + self.GAP) // 256) * 256
+        if behind > self.room:
+            return self.again(n_bytes, name) + GLOBAL
+        self.top = behind
         self.state[start : start + n_bytes] = EMPTY
         self.starts.append(start)
         self.sizes.append(n_bytes)
         self.names.append(name)
         return start + GLOBAL
 
+    def again(self, n_bytes: int, name: str) -> int:
+        """Where memory was that was freed, the longest ago that is large enough."""
+        found = next((number for number in self.freed if self.sizes[number] >= n_bytes), None)
+        if found is None:
+            raise PtxError(f"the simulated device gave out all its {self.room:,} addresses; make one with more `room`")
+        del self.freed[found]
+        start, size = self.starts[found], self.sizes[found]
+        self.state[start : start + size] = NOTHING
+        self.state[start : start + n_bytes] = EMPTY
+        self.sizes[found], self.names[found] = n_bytes, name
+        return start
+
     def free(self, address: int) -> None:
         """Memory that nobody may touch any more."""
         number = self.number(address - GLOBAL)
         start, size = self.starts[number], self.sizes[number]
         self.state[start : start + size] = FREED
-        self.freed.add(number)
+        self.freed[number] = None
 
     def number(self, at: int) -> int:
         """Which allocation an offset lies in, or behind; -1 for none."""
@@ -155,21 +170,23 @@ class GlobalMemory(Space):
 
     def write(self, address: int, values: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         """A copy from the host."""
-        self.check_host(address, len(values), reading=False)
+        self.check_host(address, len(values))
         start = address - GLOBAL
         self.data[start : start + len(values)] = values
         self.state[start : start + len(values)] = WRITTEN
 
     def read(self, address: int, n_bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """A copy to the host."""
-        self.check_host(address, n_bytes, reading=True)
-        return self.data[address - GLOBAL : address - GLOBAL + n_bytes].copy()
+        """A copy to the host; what no kernel wrote comes as bytes 0xA5."""
+        self.check_host(address, n_bytes)
+        start = address - GLOBAL
+        never = self.state[start : start + n_bytes] == EMPTY
+        return np.where(never, np.uint8(POISON), self.data[start : start + n_bytes])
 
-    def check_host(self, address: int, n_bytes: int, reading: bool) -> None:
-        """Refuse a copy from or to the host that goes beyond an allocation or reads what was never written."""
+    def check_host(self, address: int, n_bytes: int) -> None:
+        """Refuse a copy from or to the host that goes beyond an allocation."""
         state = self.state[address - GLOBAL : address - GLOBAL + n_bytes]
-        allowed = (state == WRITTEN) if reading else (state == WRITTEN) | (state == EMPTY)
-        if not allowed.all():
-            at = address - GLOBAL + int((~allowed).argmax())
-            what = {NOTHING: "out of bounds", FREED: "freed", EMPTY: "never written"}[int(self.state[at])]
-            raise PtxError(f"a copy {'to' if reading else 'from'} the host touches memory that is {what}: {self.where(at)}")
+        wrong = (state != WRITTEN) & (state != EMPTY)
+        if wrong.any():
+            at = address - GLOBAL + int(wrong.argmax())
+            what = "freed" if self.state[at] == FREED else "not allocated"
+            raise PtxError(f"a copy from or to the host touches memory that is {what}: {self.where(at)}")

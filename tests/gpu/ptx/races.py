@@ -106,6 +106,8 @@ class Watch:
 
     def compare(self, part: int, at: Value, mine: Value, verb: str, skip_atomic: bool = False) -> None:
         """Raise for a word that another thread wrote, with nothing between."""
+        if part == 1 and self.bytes is None:
+            return
         table = self.table(part)
         theirs = table.take(at) if at.ndim else table[at]
         if not theirs.size or theirs.max() < self.launch_of(mine):
