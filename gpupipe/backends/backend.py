@@ -15,6 +15,7 @@ from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.info import Info
 from gpupipe.errors import ParameterError, nearest
 from gpupipe.expr.node import Node
+from gpupipe.kernels.gpu.device import Device
 
 
 class Prepared(Protocol):
@@ -35,7 +36,17 @@ class Prepared(Protocol):
 
 
 class Backend(Protocol):
-    """One device."""
+    """One device.
+
+    Attributes:
+        device: the GPU; None: there is none to it.
+        named: whether the GPU was asked for by name.
+        on_host: what the host had to do in the GPU's place so far, and why, by expression.
+    """
+
+    device: Device | None
+    named: bool
+    on_host: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -70,6 +81,6 @@ def backend_for(device: str) -> Backend:
         raise ParameterError(f"There is no device {device!r}. {nearest(str(device), DEVICES)}")
     there = devices.required() if device == "gpu" else devices.gpu().device if device == "auto" else None
     if there is not None:
-        backend: Backend = optional.load("gpupipe.backends.gpu.backend").GpuBackend(there)
+        backend: Backend = optional.load("gpupipe.backends.gpu.backend").GpuBackend(there, named=device == "gpu")
         return backend
     return ReferenceBackend() if device == "reference" else CpuBackend()

@@ -9,7 +9,7 @@ import numpy as np
 from gpupipe.backends.backend import Backend, Prepared, backend_for
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reference import evaluate_all
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.columns import Column, Frame
 from gpupipe.compiler.bind import Binder, Output, bind_outputs
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.plan import Plan
@@ -64,8 +64,12 @@ class FittedFeatures:
         """The outputs over the rows of `frame`, each in its type."""
         return self._prepared.columns(frame)
 
-    def matrix(self, frame: Frame, out: Values | None = None) -> Values:
+    def matrix(self, frame: Frame, out: Any = None) -> Any:
         """The outputs as a C-ordered float32 matrix of shape (rows, outputs); null as NaN.
+
+        Args:
+            out: where it is to be written: a NumPy array, or one in the memory of the backend's device; None: a new
+                NumPy array.
 
         Raises:
             TypeMismatchError: an output is text or a time.

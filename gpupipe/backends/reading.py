@@ -37,6 +37,7 @@ class Reading:
 
     def resident(self, frame: Frame) -> list[AnyColumn]:
         """The same, wherever they were computed, or are."""
+        frame = self._backend.placed(frame)
         computed = iter(() if self._prepared is None else self._prepared.resident(frame))
         return [next(computed) if name is None else _shared(frame.resident(name)) for name in self._plain]
 

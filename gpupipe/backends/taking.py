@@ -1,16 +1,22 @@
 """The states that a partition's computed columns give, on the host."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from gpupipe.backends.named import named
 from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import AnyColumn, Column, Frame, on_host
 from gpupipe.compiler.gathering import Intake
+from gpupipe.kernels.gpu.device import Device
 
 
 class OnHost:
     """How a backend takes in columns whose values are in this process's memory."""
+
+    device: Device | None = None
+    named = False
+    on_host: Mapping[str, str] = MappingProxyType({})
 
     def placed(self, frame: Frame) -> Frame:
         """The frame as it is."""

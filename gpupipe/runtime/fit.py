@@ -1,7 +1,7 @@
 """One fit, from declarations and a source to everything a pipeline keeps."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,12 @@ from gpupipe.errors import NullableFeatureError, TargetError, counted
 from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe, takers_of_nan
 from gpupipe.models.families.ranking import refuse_groups
-from gpupipe.models.fitted import Model
-from gpupipe.models.model import Validation, train
-from gpupipe.models.scoring import refuse_nan
+from gpupipe.models.model import Validation
 from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.carried import Carried, with_all_values
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.execute import no_rows, run_scans, workers
-from gpupipe.runtime.fitting import Examples, examples, group_identity, refuse_one_value
+from gpupipe.runtime.fitting import examples, group_identity
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.linear.fit import LinearFit, linear_fit
 from gpupipe.runtime.progress import Progress
@@ -34,6 +32,7 @@ from gpupipe.runtime.report import Report, report_of
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import keyed_by, provenance
 from gpupipe.runtime.seen.twins import refuse_target_elsewhere
+from gpupipe.runtime.teaching import FROM_COVARIANCES, Taught, checked_rows, taught, training_device, where_computed
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
 
@@ -159,6 +158,8 @@ def run_fit(
         declared.row.alone(declared.model)
     trains = declared.model is not None
     linear = linear_fit(plan, declared.model, stops_early=validation is not None, joins=carried is None)
+    if trains and linear.beside is None:
+        training_device(backend, declared.model)  # refused before anything is read
     again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
     identity = None if declared.key else group_identity(plan, backend)
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, identity=identity)
@@ -167,19 +168,18 @@ def run_fit(
             kept = transform or trains
             learned = run_scans(plan, rows, backend, pool, progress, carried, trains=kept, beside=linear.beside)
             features = FittedFeatures(plan, learned, backend)
-        model: Model | None = None
         notes: dict[str, Any] = {"key": declared.key} if declared.key else {}
-        row_ids: Values | None = None
-        if declared.model is not None:
-            model, found, row_ids = _trained(declared, features, rows, validation, pool, progress, clock, linear)
-            notes |= found
+        told, row_ids = Taught(None, {}), None
+        if trains:
+            told, row_ids = _trained(declared, features, rows, validation, pool, progress, clock, linear)
         probe = _probe(rows)
     progress.end()
     trips = len(plan.scans) + (trains and not linear.made_no_trip)
     report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
+    report = replace(report, **where_computed(backend, declared.model, told))
     seen = _seen(declared, source, validation, plan, carried, row_ids)
-    told = declared.target, declared.weights, declared.task, probe, notes, declared.groups
-    return Outcome(Fit(features, model, *told, seen), report, rows)
+    beside = declared.target, declared.weights, declared.task, probe, notes | told.notes, declared.groups
+    return Outcome(Fit(features, told.model, *beside, seen), report, rows)
 
 
 def _rows(source: Source, plan: Plan, carried: Carried | None, **how: Any) -> Rows:
@@ -220,71 +220,29 @@ def _trained(
     progress: Progress,
     clock: Clock,
     linear: LinearFit,
-) -> tuple[Model, dict[str, Any], Values]:
+) -> tuple[Taught, Values]:
     row = describe(declared.model)
     if linear.refused is None:
         with clock.stage("training"):
             solved = linear.trained(features, rows, pool, progress)
         if solved is not None:
-            return solved
+            model, notes, row_ids = solved
+            return Taught(model, notes, why=FROM_COVARIANCES), row_ids
+    device, _ = training_device(features.backend, declared.model)
     with clock.stage("features"):
-        found = examples(features.for_training(), rows, pool, progress)
+        found = examples(features.for_training(), rows, pool, progress, device=device)
         with rows.all_placed(found.positions):
             checked_rows(found, rows, row, features)
         held: Validation | None = None
         if validation is not None:
             given = for_given(features, declared.target, validation)
             with Rows(validation, given.plan.fit_columns, keep=False, schema=given.plan.schema) as other:
-                unseen = examples(given, other, pool, progress, what="validation")
+                unseen = examples(given, other, pool, progress, what="validation", device=device)
                 with other.all_placed(unseen.positions):
                     checked_rows(unseen, other, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
     with clock.stage("training"):
-        return (*taught(declared, features, found, rows, held), found.row_ids)
-
-
-def taught(
-    declared: Declared, features: FittedFeatures, found: Examples, rows: Rows, held: Validation | None
-) -> tuple[Model, dict[str, Any]]:
-    """The model trained on `found`, the features of `rows`, and what is noted of it; `held` stops it early."""
-    row = describe(declared.model)
-    refuse_one_value(declared.target, declared.task, found, rows)
-    model = train(
-        declared.model,
-        found.matrix,
-        found.target if row.supervised else None,
-        weights=found.weights,
-        groups=found.groups,
-        validation=held,
-        feature_names=features.names,
-        targets=features.plan.target_names if row.supervised else None,
-    )
-    return model, {"rows": len(found.matrix), "baseline": _baseline(model, found)}
-
-
-def _baseline(model: Model, found: Examples) -> Any:
-    """What a trivial model would have learned: the classes' shares, or the mean; of several targets a list."""
-    if model.targets is None:
-        return None if found.target is None else _trivial(found.target, model.classes, found.weights)
-    classes = model.classes or (None,) * len(model.targets)
-    return [_trivial(target, labels, found.weights) for target, labels in zip(found.target, classes, strict=True)]
-
-
-def _trivial(target: Values, classes: tuple[Any, ...] | None, weights: Values | None) -> Any:
-    if classes is None:
-        return float(np.average(target.astype(np.float64), weights=weights))
-    place = {label: at for at, label in enumerate(classes)}
-    codes = np.array([place[label] for label in target.tolist()])
-    shares = np.bincount(codes, weights=weights, minlength=len(place))
-    return (shares / shares.sum()).tolist()
-
-
-def checked_rows(found: Examples, rows: Rows, row: Row, features: FittedFeatures) -> None:
-    """Refuse what no estimator can learn from: no rows, or NaN where it takes none."""
-    if not len(found.matrix):
-        raise no_rows(rows)
-    if not row.accepts_nan:
-        refuse_nan(found.matrix, features.names, row.name)
+        return taught(declared, features, found, rows, held), found.row_ids
 
 
 def _probe(rows: Rows) -> Frame | None:

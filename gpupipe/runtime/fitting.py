@@ -17,6 +17,7 @@ from gpupipe.compiler.fitted import Fitted, plain_values
 from gpupipe.compiler.plan import TASKS, Plan
 from gpupipe.errors import GroupsError, TargetError, WeightsError
 from gpupipe.expr.node import Node, show
+from gpupipe.kernels.gpu.device import Device
 from gpupipe.runtime.execute import over_partitions
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT
 from gpupipe.runtime.progress import Progress
@@ -30,7 +31,7 @@ class Examples:
     """What a model trains or is judged on.
 
     Attributes:
-        matrix: float32 of shape (rows, features), C-ordered, null as NaN.
+        matrix: float32 of shape (rows, features), C-ordered, null as NaN; a NumPy array, or one on a device.
         target: labels or numbers of shape (rows,), or None; of several targets a list of them.
         weights: float64 of shape (rows,), or None.
         row_ids: uint64 of shape (rows,).
@@ -39,7 +40,7 @@ class Examples:
         groups: values of shape (rows,), none of them null: what each row is ranked in; or None.
     """
 
-    matrix: Values
+    matrix: Any
     target: Any
     weights: Values | None
     row_ids: Values
@@ -56,8 +57,12 @@ def examples(
     *,
     by: Sequence[str] = (),
     what: str = "features",
+    device: Device | None = None,
 ) -> Examples:
     """The matrix of all rows, with target, weights, groups and the columns to slice by, in the order of rows.
+
+    Args:
+        device: in whose memory the matrix is wanted; None: on the host.
 
     Raises:
         TargetError: a null target.
@@ -67,9 +72,9 @@ def examples(
     extras = [*plan.targets, *(node for node in (plan.weights, plan.groups) if node is not None)]
     prepared = _unfitted(plan, extras, features.backend)
     progress.begin(what, rows)
-    stacked = Stacked(rows.heights, len(features.outputs))
+    stacked = Stacked(rows.heights, len(features.outputs), device)
 
-    def work(index: int, frame: Frame) -> tuple[Values, list[Column], Values, list[Values], Values]:
+    def work(index: int, frame: Frame) -> tuple[Any, list[Column], Values, list[Values], Values]:
         extra = prepared.columns(frame) if extras else []
         matrix = features.matrix(frame, stacked.part(index))
         return matrix, extra, frame.row_ids, [labels_of(frame[name]) for name in by], frame.positions

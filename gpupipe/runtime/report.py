@@ -23,7 +23,8 @@ class Report:
         bytes_read: bytes of the columns read, as stored.
         peak_bytes: the process's peak resident memory.
         seconds: wall seconds of each stage, and their ``total``.
-        retries: partitions that were tried again; none in this version.
+        retries: how many times a partition, or part of one, was tried again for want of memory: the device's or the
+            machine's. First as it was, then in halves, and so on; the result has the same bits.
         rows: rows the fit learned from.
         rows_filtered: rows each filter dropped, by the filter's text.
         rows_without_key: rows whose key is null or NaN, which match nothing, by the join's text.
@@ -33,6 +34,8 @@ class Report:
         read_again: why some partitions were read from the source again; None: none was.
         trained_on_rows: why a linear regression or ridge was trained on a matrix of rows rather than from covariances;
             None: it was not, or the model is another.
+        device: what computed: ``cpu``, ``reference``, or ``gpu`` with the GPU's name.
+        on_host: what was done on the host while the GPU computed, and why, by expression.
     """
 
     scans: int
@@ -50,6 +53,8 @@ class Report:
     spilled_bytes: int = 0
     read_again: str | None = None
     trained_on_rows: str | None = None
+    device: str = "cpu"
+    on_host: Mapping[str, str] = field(default_factory=dict)
 
     def at_last(self, rows: Rows) -> "Report":
         """The report after another trip over the rows, which does not count as one of the fit."""
@@ -67,11 +72,14 @@ class Report:
             kept, spilled = self.kept_bytes / 1e6, self.spilled_bytes / 1e6
             lines.append(f"for further trips {kept:,.1f} MB kept in memory, {spilled:,.1f} MB in temporary files")
         lines += [self.read_again] if self.read_again else []
+        lines += [f"for want of memory tried again {counted(self.retries, 'time')}"] if self.retries else []
         lines += [f"filtered {counted(count, 'row')}: not {text}" for text, count in self.rows_filtered.items()]
         without = self.rows_without_key.items()
         lines += [f"{counted(count, 'row')} with no key (null or NaN), of {text}" for text, count in without if count]
         lines += [f"constant column, divided by 1: {name}" for name in self.constant]
         lines += [f"trained on a matrix of rows: {self.trained_on_rows}"] if self.trained_on_rows else []
+        lines += [f"computed on {self.device}"] if self.device.startswith("gpu") else []
+        lines += [f"on the host: {what}, since {why}" for what, why in self.on_host.items()]
         return "\n".join(lines)
 
 
@@ -89,6 +97,7 @@ def report_of(
         rows_without_key=rows.report.rows_without_key,
         constant=constant,
         refinements=rows.refinements,
+        retries=rows.retries,
         kept_bytes=rows.kept_bytes,
         spilled_bytes=rows.spilled_bytes,
         read_again=rows.read_again,

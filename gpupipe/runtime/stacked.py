@@ -1,11 +1,14 @@
-"""A matrix of all rows out of one for each partition."""
+"""A matrix of all rows out of one for each partition, on the host or in a device's memory."""
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
-from gpupipe.columns import Values
+from gpupipe.kernels.gpu.device import Device, DeviceArray
+from gpupipe.kernels.gpu.finite import first_unfinite
+from gpupipe.models.scoring import refuse_nan
 
 
 class Stacked:
@@ -14,6 +17,8 @@ class Stacked:
     Args:
         heights: the rows of each partition; None where reading alone tells.
         width: the number of columns.
+        device: in whose memory it is wanted; None: on the host. Where the heights are not known, it is put together on
+            the host and copied there.
 
     >>> stacked = Stacked([1, 2], 1)
     >>> for index, value in enumerate([5, 6]):
@@ -22,19 +27,37 @@ class Stacked:
     [[5.0], [6.0], [6.0]]
     """
 
-    def __init__(self, heights: Sequence[int] | None, width: int) -> None:
-        self._width = width
+    def __init__(self, heights: Sequence[int] | None, width: int, device: Device | None = None) -> None:
+        self._width, self._device = width, device
         self._edges = list(accumulate(heights or (), initial=0))
-        self._whole = None if heights is None else np.empty((self._edges[-1], width), np.float32)
+        self._whole = None if heights is None else self._empty(self._edges[-1])
 
-    def part(self, index: int) -> Values | None:
+    def _empty(self, rows: int) -> Any:
+        if self._device is not None:
+            return self._device.empty((rows, self._width), np.float32)
+        return np.empty((rows, self._width), np.float32)
+
+    def part(self, index: int) -> Any:
         """Where a partition's rows go; None: anywhere."""
-        return None if self._whole is None else self._whole[self._edges[index] : self._edges[index + 1]]
+        if self._whole is None:
+            return None
+        first, last = self._edges[index], self._edges[index + 1]
+        return self._whole.rows(first, last) if isinstance(self._whole, DeviceArray) else self._whole[first:last]
 
-    def whole(self, parts: Sequence[Values]) -> Values:
+    def whole(self, parts: Sequence[Any]) -> Any:
         """All rows: those written in place, else `parts` one below the other."""
         if self._whole is not None:
             return self._whole
         if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.zeros((0, self._width), np.float32)
+            found = parts[0]
+        else:
+            found = np.concatenate(parts) if parts else np.zeros((0, self._width), np.float32)
+        return found if self._device is None else self._device.upload(found)
+
+
+def refuse_unfinite(matrix: Any, names: list[str], who: str) -> None:
+    """:func:`refuse_nan` of a matrix on the host or on a device, which is copied only to say what is wrong with it."""
+    if not isinstance(matrix, DeviceArray):
+        refuse_nan(matrix, names, who)
+    elif first_unfinite(matrix) is not None:
+        refuse_nan(matrix.to_host(), names, who)

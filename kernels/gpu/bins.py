@@ -16,9 +16,10 @@ C_TYPES = {
 }  # fmt: skip
 
 
-def kernel(dtype: np.dtype[Any]) -> Kernel:
-    """The kernel for values of a type."""
-    return Kernel(text("numbers.cuh") + f"typedef {C_TYPES[dtype.name]} value_t;\n" + text("bins.cu"), "bins")
+SOURCES = {
+    f"bins {name}": text("numbers.cuh") + f"typedef {c_type} value_t;\n" + text("bins.cu")
+    for name, c_type in C_TYPES.items()
+}
 
 
 def bins(device: Device, values: DeviceArray, limits: np.ndarray[Any, Any]) -> DeviceArray:
@@ -36,5 +37,10 @@ def bins(device: Device, values: DeviceArray, limits: np.ndarray[Any, Any]) -> D
     if n_rows:
         there = device.upload(np.append(limits, np.inf))  # one more, so that none is no special case
         arguments = [values, np.int64(n_rows), there, np.int32(len(limits)), out]
-        device.launch(kernel(values.dtype), min(-(-n_rows // _BLOCK), _MOST_BLOCKS), _BLOCK, arguments)
+        device.launch(
+            Kernel(SOURCES[f"bins {values.dtype.name}"], "bins"),
+            min(-(-n_rows // _BLOCK), _MOST_BLOCKS),
+            _BLOCK,
+            arguments,
+        )
     return out

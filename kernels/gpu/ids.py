@@ -9,6 +9,8 @@ from .device import Device, DeviceArray, Kernel
 from .source import text
 
 _BLOCK, _MOST_BLOCKS = 256, 4096
+SOURCES = {"ids": text("numbers.cuh", "ids.cu")}
+_WITH_ABSENT = Kernel(SOURCES["ids"], "with_absent")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,5 @@ def with_absent(device: Device, columns: Sequence[Ids]) -> list[DeviceArray]:
     ]
     table = device.upload(np.array(rows, np.int64))
     each = min(-(-n_rows // _BLOCK), max(_MOST_BLOCKS // len(columns), 1))
-    kernel = Kernel(text("numbers.cuh", "ids.cu"), "with_absent")
-    device.launch(kernel, each * len(columns), _BLOCK, [table, np.int64(n_rows), np.int64(each)])
+    device.launch(_WITH_ABSENT, each * len(columns), _BLOCK, [table, np.int64(n_rows), np.int64(each)])
     return made

@@ -26,16 +26,17 @@ class GpuBackend:
 
     Args:
         device: the device.
+        named: whether it was asked for by name.
 
     Attributes:
-        device: as given.
+        device, named: as given.
         on_host: what the host had to do so far, and why, by expression.
     """
 
     name = "gpu"
 
-    def __init__(self, device: Device) -> None:
-        self.device = device
+    def __init__(self, device: Device, *, named: bool = False) -> None:
+        self.device, self.named = device, named
         self.on_host: dict[str, str] = {}
         self._noting = threading.Lock()
 

@@ -39,6 +39,10 @@ class Uploading:
         """The host column itself."""
         return self.host
 
+    def rows(self, start: int, stop: int) -> "Uploading":
+        """The rows from `start` up to, without, `stop`; of what was copied nothing is taken along."""
+        return Uploading(self.host.rows(start, stop), self.target)
+
     def on_device(self) -> DeviceColumn:
         """The copy, made once.
 

@@ -1,7 +1,7 @@
 """One trip over the rows, a fitted pipeline for each fold: states by fold, put together and finished for each."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from gpupipe.artifact.pipeline import Fit
@@ -23,6 +23,7 @@ from gpupipe.runtime.linear.components import path_from_covariances
 from gpupipe.runtime.progress import Progress, Silent
 from gpupipe.runtime.report import Report, report_of
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.teaching import FROM_COVARIANCES, Taught, where_computed
 from gpupipe.sources.source import Source
 
 
@@ -89,6 +90,8 @@ def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) ->
         if isinstance(path, str):
             each = [training.trained(folds, fold, one, judge, models) for fold, one in pairs]
         report = report_of(rows, scans.trips + training.trips + asked.looks_first, clock.total(), ())
+        told = training.told[0] if training.told else Taught(None, {}, FROM_COVARIANCES)
+        report = replace(report, **where_computed(crossing.backend, declared.model, told))
     crossing.progress.end()
     return Crossed(each, report, folds, path if isinstance(path, str) else None)
 

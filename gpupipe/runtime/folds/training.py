@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation
 from gpupipe.models.scoring import refuse_nan, takes_nan
 from gpupipe.runtime.clock import Clock
-from gpupipe.runtime.fit import Declared, checked_rows, taught
+from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.fitting import Examples, examples
 from gpupipe.runtime.folds.rows import Fold, Folds, RowsOf
 from gpupipe.runtime.folds.scans import within
@@ -27,6 +27,7 @@ from gpupipe.runtime.linear.path import Solved
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import provenance_at
+from gpupipe.runtime.teaching import Taught, checked_rows, taught, training_device
 
 Found = TypeVar("Found")
 Kept = TypeVar("Kept", covariant=True)
@@ -55,7 +56,7 @@ class FoldFit(Generic[Found]):
 
 @dataclass(eq=False)
 class Training:
-    """Trains the folds of a cross-validation; `trips` counts those over rows."""
+    """Trains the folds of a cross-validation; `trips` counts those over rows, `told` is what each training gave."""
 
     declared: Declared
     plan: Plan
@@ -65,6 +66,7 @@ class Training:
     progress: Progress
     clock: Clock
     trips: int = 0
+    told: list[Taught] = field(default_factory=list)
 
     def trained(
         self, folds: Folds, fold: Fold, fitted: Fitted, judge: Judge[Found], models: Sequence[Any]
@@ -85,9 +87,7 @@ class Training:
             with self.clock.stage("judging"):
                 unseen = self.own_rows(folds, fold, features, fits)
                 rows = n_trained, len(unseen.matrix)
-                return [
-                    FoldFit(fold.name, *rows, replace(fit, seen=seen), judge.of_rows(fit, unseen)) for fit in fits
-                ]
+                return [FoldFit(fold.name, *rows, replace(fit, seen=seen), judge.of_rows(fit, unseen)) for fit in fits]
 
     def solved(
         self, folds: Folds, fold: Fold, fitted: Fitted, judge: Judge[Found], path: CovariancePath
@@ -115,7 +115,8 @@ class Training:
 
     def _examples(self, features: FittedFeatures, rows: Rows, *, checked: bool = True) -> Examples:
         self.trips += 1
-        found = examples(features, rows, self.pool, self.progress)
+        device = training_device(features.backend, self.declared.model)[0] if checked else None
+        found = examples(features, rows, self.pool, self.progress, device=device)
         if checked:
             with rows.all_placed(found.positions):
                 checked_rows(found, rows, describe(self.declared.model), features)
@@ -129,9 +130,11 @@ class Training:
         if stopping is not None:
             held = (stopping.matrix, stopping.target, stopping.weights, stopping.groups)
         with self.clock.stage("training"):
-            return self._fit(features, *taught(declared, features, found, rows, held))
+            told = taught(declared, features, found, rows, held)
+        self.told.append(told)
+        return self._fit(features, told.model, told.notes)
 
-    def _fit(self, features: FittedFeatures, model: Model, notes: dict[str, Any]) -> Fit:
+    def _fit(self, features: FittedFeatures, model: Model | None, notes: dict[str, Any]) -> Fit:
         own = self.declared
         key = {"key": own.key} if own.key else {}
         probe = _probe(self.rows)

@@ -1,0 +1,102 @@
+"""Training on the features of rows: where it is done, what is checked before, what is noted after."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpupipe.backends import devices
+from gpupipe.backends.backend import Backend
+from gpupipe.backends.features import FittedFeatures
+from gpupipe.columns import Values
+from gpupipe.kernels.gpu.device import Device
+from gpupipe.models.estimators import Row, describe
+from gpupipe.models.fitted import Model
+from gpupipe.models.gpu.places import where_trained
+from gpupipe.models.model import Validation, trained
+from gpupipe.runtime.execute import no_rows
+from gpupipe.runtime.fitting import Examples, refuse_one_value
+from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.stacked import refuse_unfinite
+
+FROM_COVARIANCES = "it is solved from covariances, without rows: the same bits on every device"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taught:
+    """What training gave.
+
+    Attributes:
+        model: the model; None: there was nothing to train.
+        notes: what is kept beside it.
+        why: why it was not trained on the GPU; None: it was, or there is none.
+    """
+
+    model: Model | None
+    notes: dict[str, Any]
+    why: str | None = None
+
+
+def training_device(backend: Backend, estimator: Any) -> tuple[Device | None, str | None]:
+    """(the device that the estimator is trained on, None: the host; why not on the GPU that computes the features).
+
+    Raises:
+        ModelOptionError: the GPU was asked for by name, and a parameter of the estimator is all that keeps it from it.
+    """
+    if backend.device is None:
+        return None, None
+    there = devices.Found(backend.device, backend.device.name)
+    place, why = where_trained(estimator, there, named=backend.named)
+    return (backend.device if place == "gpu" else None), why
+
+
+def where_computed(backend: Backend, estimator: Any, told: Taught) -> dict[str, Any]:
+    """What a report says of devices."""
+    if backend.device is None:
+        return {"device": backend.name}
+    training = {} if told.why is None else {f"training {describe(estimator).name}": told.why}
+    return {"device": f"{backend.name} ({backend.device.name})", "on_host": {**backend.on_host, **training}}
+
+
+def taught(declared: Any, features: FittedFeatures, found: Examples, rows: Rows, held: Validation | None) -> Taught:
+    """What comes of training on `found`, the features of `rows`; `held` stops it early."""
+    row = describe(declared.model)
+    refuse_one_value(declared.target, declared.task, found, rows)
+    there = trained(
+        declared.model,
+        found.matrix,
+        found.target if row.supervised else None,
+        weights=found.weights,
+        groups=found.groups,
+        validation=held,
+        feature_names=features.names,
+        targets=features.plan.target_names if row.supervised else None,
+    )
+    why = there.why if there.why is not None else training_device(features.backend, declared.model)[1]
+    notes = {"rows": len(found.matrix), "baseline": _baseline(there.model, found)}
+    return Taught(there.model, notes, why)
+
+
+def _baseline(model: Model, found: Examples) -> Any:
+    """What a trivial model would have learned: the classes' shares, or the mean; of several targets a list."""
+    if model.targets is None:
+        return None if found.target is None else _trivial(found.target, model.classes, found.weights)
+    classes = model.classes or (None,) * len(model.targets)
+    return [_trivial(target, labels, found.weights) for target, labels in zip(found.target, classes, strict=True)]
+
+
+def _trivial(target: Values, classes: tuple[Any, ...] | None, weights: Values | None) -> Any:
+    if classes is None:
+        return float(np.average(target.astype(np.float64), weights=weights))
+    place = {label: at for at, label in enumerate(classes)}
+    codes = np.array([place[label] for label in target.tolist()])
+    shares = np.bincount(codes, weights=weights, minlength=len(place))
+    return (shares / shares.sum()).tolist()
+
+
+def checked_rows(found: Examples, rows: Rows, row: Row, features: FittedFeatures) -> None:
+    """Refuse what no estimator can learn from: no rows, or NaN where it takes none."""
+    if not len(found.matrix):
+        raise no_rows(rows)
+    if not row.accepts_nan:
+        refuse_unfinite(found.matrix, features.names, row.name)
