@@ -65,6 +65,13 @@ extern "C" __global__ void __launch_bounds__(512)
         }
 }
 
+// The bin of each row, -1 of one without a value.
+extern "C" __global__ void bins(const value_t* values, const u32* valid, i64 n, int* out) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 row = (i64)blockIdx.x * blockDim.x + threadIdx.x; row < n; row += stride)
+        out[row] = has_value(valid, row) ? bin_of((double)values[row]) : -1;
+}
+
 // A bit for each row with a value, of a group, whose ordered bits lie in a span from low up to, without, high.
 extern "C" __global__ void rows_between(const value_t* values, const u32* valid, const int* groups, i64 n, const i64* low,
                                         const i64* high, int n_spans, u32* out) {

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..reference.radix import BINS, bins_of
+from ..reference import radix as reference
+from ..reference.radix import BINS
 from .bits import positions, samples, words_of
 from .device import DeviceArray, Kernel
 from .rows import BLOCK, blocks, is_float, none_found, row_or_none, source
@@ -23,6 +24,16 @@ def _text(dtype: str) -> str:
 
 
 SOURCES = {f"radix {dtype}": _text(dtype) for dtype in ("float32", "float64", "int64")}
+
+
+def bins_of(values: DeviceArray, *, valid: DeviceArray | None = None) -> DeviceArray:
+    """As the reference says, but int32 in the device's memory, and -1 for rows that are not valid."""
+    device, size = values.device, len(values)
+    out = device.empty(size, np.int32)
+    if size:
+        arguments = [values, valid, np.int64(size), out]
+        device.launch(Kernel(_text(values.dtype.name), "bins"), blocks(device, size), BLOCK, arguments)
+    return out
 
 
 def histogram(
@@ -44,7 +55,7 @@ def counted(
     if not size or not n_groups:
         return np.zeros((n_groups, BINS), np.int64), None
     width = _HELD // (_RUNS * n_groups)
-    runs = _runs(np.sort(bins_of(_numbers(samples(values, valid)))), width)
+    runs = _runs(np.sort(reference.bins_of(_numbers(samples(values, valid)))), width)
     counts, odd = device.zeros((n_groups, BINS), np.uint32), none_found(device, 1)
     shared = 4 * _RUNS * width * n_groups
     grid = blocks(device, -(-size // 8), shared // 4)

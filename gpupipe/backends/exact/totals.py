@@ -16,6 +16,7 @@ UNIT = 1088
 
 _SPARE = 4  # bits that the values below those of the sample may need
 _LEAST, _GREATEST = -500, 400  # of a grid: squares of its units, and sums of squares, are then well inside float64
+_BITS = 32
 _GROUPS_AT_ONCE = 2**13  # as stay in cache
 
 
@@ -61,16 +62,25 @@ def of_all_rows(found: list[int], squares: bool) -> Sums:
     return Sums(total, from_integers([found[1]], -2 * UNIT) if squares else None)
 
 
-def placed(totals: Values, low: int, slices: int, squares: bool) -> Sums:
-    """Totals of slices and of products, which stand for bits that are no multiples of 32, as exact numbers."""
+def placed(totals: Values, low: int, slices: int, squares: bool, high: Values | None = None) -> Sums:
+    """Totals of slices and of products, which stand for bits that are no multiples of 32, as exact numbers.
+
+    Args:
+        totals: int64, as `group_sums` gives them.
+        high: of the same shape, what belongs to them 2^32 times.
+    """
     width = reference.width_of(squares)
-    total = numbers_of(totals[:, :slices], [low + width * (slices - 1 - place) for place in range(slices)])
-    if not squares:
-        return Sums(total, None)
-    weights = range(2 * slices - 1)
-    return Sums(
-        total, numbers_of(totals[:, slices:], [2 * low + width * (2 * slices - 2 - weight) for weight in weights])
-    )
+    exponents = [low + width * (slices - 1 - place) for place in range(slices)]
+    if squares:
+        exponents += [2 * low + width * (2 * slices - 2 - weight) for weight in range(2 * slices - 1)]
+
+    def of(places: slice) -> Exact:
+        if high is None or not high.any():
+            return numbers_of(totals[:, places], exponents[places])
+        both = np.concatenate([totals[:, places], high[:, places]], axis=1)
+        return numbers_of(both, exponents[places] + [exponent + _BITS for exponent in exponents[places]])
+
+    return Sums(of(slice(slices)), of(slice(slices, None)) if squares else None)
 
 
 def numbers_of(totals: Values, exponents: list[int]) -> Exact:

@@ -31,7 +31,7 @@ def binned(column: Column, groups: Values, times: Values | None) -> Entries:
     else:
         table = _table(values, groups, n_groups, times)
         return of_table(dtype, table)
-    return _entries(dtype, places, counts)
+    return of_places(dtype, places, counts)
 
 
 def of_table(dtype: DType, table: Values) -> Entries:
@@ -41,10 +41,11 @@ def of_table(dtype: DType, table: Values) -> Entries:
         dtype: Float64 or Int64.
     """
     places = np.flatnonzero(table != 0)  # of bool that is many times quicker
-    return _entries(dtype, places, table[places])
+    return of_places(dtype, places, table[places])
 
 
-def _entries(dtype: DType, places: Values, counts: Values) -> Entries:
+def of_places(dtype: DType, places: Values, counts: Values) -> Entries:
+    """The entries of places that occur, ascending: BINS times the group, and the bin."""
     return Entries(Column(dtype, _least_of_bins(dtype)[places % radix.BINS]), places // radix.BINS, counts)
 
 
