@@ -1,0 +1,94 @@
+"""XXH64 on a device against the committed vectors, the reference and the host's columns."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gpupipe.backends import categories
+from gpupipe.backends.gpu import hashes
+from gpupipe.backends.gpu.columns import uploaded
+from gpupipe.backends.registers import fold_numbers
+from gpupipe.backends.text import layout
+from gpupipe.columns import Column
+from gpupipe.kernels.gpu import hashing
+from gpupipe.kernels.reference import hashing as reference
+from gpupipe.schema import Float64, String
+
+from . import awkward
+
+BYTES = bytes((i * 131 + i // 7 * 17 + 5) % 256 for i in range(101))
+VECTORS = json.loads((Path(__file__).parents[1] / "kernels" / "xxh64.json").read_text())["lengths"]
+
+
+def arrow(strings):
+    offsets = np.cumsum([0, *map(len, strings)]).astype("i8")
+    return np.frombuffer(b"".join(strings), "u1"), offsets
+
+
+@pytest.mark.parametrize("seed", list(VECTORS))
+def test_all_lengths_to_a_hundred(device, seed):
+    data, offsets = (device.upload(part) for part in arrow([BYTES[:n] for n in range(101)]))
+    found = hashing.hash_strings(data, offsets, int(seed)).to_host()
+    assert [f"{value:016x}" for value in found.tolist()] == VECTORS[seed]
+
+
+def test_strings_in_the_middle_of_their_bytes(device):
+    data, offsets = layout(pa.array(["skipped", "", "é" * 31, "a\0", "x" * 70])[1:])
+    found = hashing.hash_strings(device.upload(data), device.upload(offsets), 3).to_host()
+    assert found.tolist() == reference.hash_strings(data, offsets, 3).tolist()
+
+
+@pytest.mark.parametrize("dtype", [*awkward.NUMBERS, String], ids=str)
+def test_columns_of_every_type(device, dtype):
+    """Also the payloads of NaN, -0.0, and nulls."""
+    for seed, nulls in ((0, 0.0), (-5, 0.3)):
+        column = awkward.column(dtype, 67, 1, nulls)
+        found = hashes.hash_column(uploaded(device, column), seed).to_host()
+        assert found.tolist() == categories.hash_column(column, seed).tolist()
+
+
+def test_all_nan_hash_alike(device):
+    odd = np.array([0xFFF8000000000001, 0x7FF0000000000001, 0x7FF8000000000000], "u8").view("f8")
+    found = hashes.hash_column(uploaded(device, Column(Float64, odd)), 0).to_host()
+    assert len(set(found.tolist())) == 1 and found[0] == reference.hash_float64(np.array([np.nan]))[0]
+
+
+def test_crosses_are_mixed_in_order(device):
+    columns = [awkward.column(dtype, 45, seed) for seed, dtype in enumerate((String, awkward.Int64, Float64))]
+    for order in (columns, columns[::-1], columns[:1]):
+        wanted = categories.hash_bucket(None, {"seed": 9, "buckets": 1009}, *order)
+        found = hashes.hash_bucket([uploaded(device, column) for column in order], 9, 1009).to_host()
+        assert found.dtype == np.int32 and found.tolist() == wanted.values.tolist()
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(-(2**63), 2**64 - 1), st.integers(-(2**40), 2**40), st.integers(0, 2**64 - 50), st.integers(2, 2**40)
+)  # fmt: skip
+def test_random_numbers_are_the_reference_s(device, seed, purpose, first, divisor):
+    ids = np.uint64(first) + np.arange(50, dtype=np.uint64)
+    wanted = reference.counter_uniform(seed, purpose, ids)
+    assert hashing.counter_uniform(seed, purpose, device.upload(ids)).to_host().tolist() == wanted.tolist()
+    assert hashing.uniform_from(device, seed, purpose, first, 50).to_host().tolist() == wanted.tolist()
+    left = hashing.uniform_from(device, seed, purpose, first, 50, divisor).to_host()
+    assert left.tolist() == (wanted % np.uint64(divisor)).tolist()
+
+
+def test_folds_are_the_host_s(device):
+    ids = reference.hash_int64(np.arange(77))
+    found = hashes.fold_numbers(device, device.upload(ids), 77, 5).to_host()
+    assert found.values.dtype == np.int64 and found.values.tolist() == fold_numbers(ids, 5).tolist()
+    counted = hashes.fold_numbers(device, 10**12, 77, 7).to_host().values
+    assert counted.tolist() == fold_numbers(np.arange(77, dtype=np.uint64) + np.uint64(10**12), 7).tolist()
+
+
+def test_nothing_to_hash(device):
+    none = device.empty(0, np.uint64)
+    assert len(hashing.mix(none, none).to_host()) == 0
+    assert len(hashing.hash_strings(device.empty(0, np.uint8), device.upload(np.zeros(1, np.int64))).to_host()) == 0
+    assert len(hashes.fold_numbers(device, 0, 0, 5).to_host()) == 0
