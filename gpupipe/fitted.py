@@ -20,7 +20,6 @@ from gpupipe.expr.expr import as_column
 from gpupipe.expr.node import show
 from gpupipe.models.contract import SklearnContract, configured_output, if_the_model_does, not_fitted
 from gpupipe.models.fitted import Model
-from gpupipe.models.forms.labels import side_by_side
 from gpupipe.runtime.given import scan_as, source_of
 from gpupipe.runtime.inputs import Inputs, rows_as_table
 from gpupipe.runtime.rows import Rows
@@ -37,7 +36,7 @@ from gpupipe.runtime.score import (
 from gpupipe.runtime.seen.lineage import transformed_by
 from gpupipe.runtime.update import KeptState
 from gpupipe.schema import require_columns
-from gpupipe.sources.kinds import array_as, arrays_as, checked_kind, columns_as, index_of, kind_of, matrix_as
+from gpupipe.sources import kinds
 from gpupipe.sources.source import Source
 
 
@@ -124,7 +123,7 @@ class FittedPipeline(SklearnContract):
     def transform(self, X: Any, *, output: str | None = None) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
 
-        Gives the kind that came in: NumPy, pandas, Polars, else a ``pyarrow.Table``; `output` overrides.
+        Gives the kind that came in: NumPy, CuPy, pandas, Polars, cuDF, else a ``pyarrow.Table``; `output` overrides.
 
         >>> import gpupipe as gp
         >>> fitted = gp.Pipeline([gp.col("x") / gp.col("x").max()]).fit({"x": [2.0, 4.0]})
@@ -141,7 +140,7 @@ class FittedPipeline(SklearnContract):
 
     def _components(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
         values = scores(features, self.model_, rows, lambda model, matrix: model.transform(matrix))
-        return matrix_as(kind, list(self.get_feature_names_out()), values, index_of(X))
+        return kinds.matrix_as(kind, list(self.get_feature_names_out()), values, kinds.index_of(X))
 
     @if_the_model_does
     @named_arguments
@@ -150,28 +149,29 @@ class FittedPipeline(SklearnContract):
 
         With several targets an array of shape (rows, targets), or a table with a column `prediction_TARGET` for each.
         """
-        found = self._scores_each(X, lambda model, matrix: model.each(matrix))
         kind, model = self._kind(X, output, of="predict"), self._model()
-        if model.targets is None:
-            return array_as(kind, "prediction", found[0], index_of(X))
-        return side_by_side(found) if kind == "numpy" else arrays_as(kind, prediction_names(model), found, index_of(X))
+        if model.targets is None or kind in kinds.ARRAYS:
+            whole = self._scores(X, lambda model, matrix: model.predict(matrix))
+            return kinds.array_as(kind, "prediction", whole, kinds.index_of(X))
+        found = self._scores_each(X, lambda model, matrix: model.each(matrix))
+        return kinds.arrays_as(kind, prediction_names(model), found, kinds.index_of(X))
 
     @if_the_model_does
     @named_arguments
     def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
         """Class probabilities of shape (rows, classes), columns as `classes_`.
 
-        For pandas and Polars a NumPy array, as scikit-learn's scorers expect, unless `output` says otherwise. With
-        several targets a list of arrays, one for each, or a table with columns `probability_TARGET_LABEL`.
+        For pandas and Polars a NumPy array, as scikit-learn's scorers expect, and for cuDF one of CuPy, unless `output`
+        says otherwise. With several targets a list of arrays, or a table with columns `probability_TARGET_LABEL`.
         """
         found = self._scores_each(X, lambda model, matrix: model.proba_each(matrix))
         kind, model = self._kind(X, output, of="predict_proba"), self._model()
-        kind = "numpy" if kind in ("pandas", "polars") and output is None else kind
+        kind = kinds.kind_of_probabilities(kind) if output is None else kind
         if model.targets is None:
-            return matrix_as(kind, [str(label) for label in self.classes_], found[0], index_of(X))
-        if kind == "numpy":
-            return found
-        return matrix_as(kind, probability_names(model), np.concatenate(found, axis=1), index_of(X))
+            return kinds.matrix_as(kind, [str(label) for label in self.classes_], found[0], kinds.index_of(X))
+        if kind in kinds.ARRAYS:
+            return [kinds.array_in(kind, each) for each in found]
+        return kinds.matrix_as(kind, probability_names(model), np.concatenate(found, axis=1), kinds.index_of(X))
 
     @named_arguments
     def predictions(self, X: Any, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
@@ -254,14 +254,14 @@ class FittedPipeline(SklearnContract):
         return scores_each(features, model, passing(self.scan(X), features), score)
 
     def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
-        if kind == "numpy" and features.fits_float32:
-            return transformed_matrix(features, rows)
-        return columns_as(kind, features.names, transformed(features, rows), index_of(X))
+        if kind in kinds.ARRAYS and features.fits_float32:
+            return kinds.array_in(kind, transformed_matrix(features, rows))
+        return kinds.columns_as(kind, features.names, transformed(features, rows), kinds.index_of(X))
 
     def _kind(self, X: Any, output: str | None, of: str = "transform") -> str:
         everywhere = configured_output() if of == "transform" else None
         chosen = output or self.__dict__.get("_sklearn_output_config", {}).get(of) or everywhere
-        return kind_of(X) if chosen in (None, "default") else checked_kind(chosen)
+        return kinds.kind_of(X) if chosen in (None, "default") else kinds.checked_kind(chosen)
 
     # -- keeping ------------------------------------------------------------------------------------------------
     @named_arguments

@@ -60,7 +60,8 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.backends": {"numba", "threadpoolctl"},  # numba: that is, gpupipe.kernels.cpu
     "gpupipe.backends.backend": {"cupy"},  # that is, gpupipe.backends.gpu.backend
     "gpupipe.backends.devices": {"cupy", "xgboost"},  # cupy: that is, gpupipe.kernels.gpu too
-    "gpupipe.sources": {"pandas", "polars"},
+    "gpupipe.backends.gpu": {"pylibcudf"},
+    "gpupipe.sources": {"pandas", "polars", "cudf", "cupy"},
     "gpupipe.crossval": {"pandas", "sklearn"},
     "gpupipe.doctor": {"*"},
 }

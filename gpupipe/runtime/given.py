@@ -19,7 +19,9 @@ from gpupipe.models.contract import warn_of_column_vector
 from gpupipe.runtime.inputs import Inputs
 from gpupipe.schema import Schema
 from gpupipe.sources.addresses import Memory
+from gpupipe.sources.device_table import list_device
 from gpupipe.sources.files import CSV, find_files, format_of
+from gpupipe.sources.from_device import from_device, is_on_device
 from gpupipe.sources.listing import is_paths, list_rows
 from gpupipe.sources.memory import table_of
 from gpupipe.sources.source import Source, scan
@@ -60,7 +62,11 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None, groups: Any =
         )
     if not extra:
         return scan(X).with_key(key) if key else scan(X)
-    source = Source(list_rows(attached(table_of(X)[0], extra), memory=Memory(X, extra)))
+    if is_on_device(X):
+        rows = pa.table({"": pa.nulls(len(next(iter(X.values())) if isinstance(X, Mapping) else X))})
+        source = Source(list_device(X, beside=attached(rows, extra).drop_columns([""])))
+    else:
+        source = Source(list_rows(attached(table_of(X)[0], extra), memory=Memory(X, extra)))
     return source.with_key(key) if key else source
 
 
@@ -140,6 +146,7 @@ def given_targets(y: Any) -> dict[str, Any]:
         ParameterError: y names a column, or is otherwise no values.
     """
     _refuse_names({"y": y})
+    y = from_device(y)
     if type(y).__module__.partition(".")[0] in ("pandas", "polars", "pyarrow") and getattr(y, "ndim", 2) == 2:
         table = table_of(y)[0] if hasattr(y, "columns") else None
         if table is not None and table.num_columns > 1:
@@ -166,6 +173,7 @@ def name_of(values: Any) -> tuple[str, ...]:
 
 
 def _one_column(values: Any, *, of_target: bool) -> Any:
+    values = from_device(values)
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
     if hasattr(values, "__array__") and not hasattr(values, "dtype"):

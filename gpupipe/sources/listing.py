@@ -8,7 +8,9 @@ from gpupipe.errors import ParameterError, SchemaMismatchError
 from gpupipe.schema import DType, Field, Schema, parse_dtype
 from gpupipe.sources.addresses import Memory
 from gpupipe.sources.csv import list_csv
+from gpupipe.sources.device_table import list_device
 from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
+from gpupipe.sources.from_device import is_on_device
 from gpupipe.sources.ipc import list_ipc
 from gpupipe.sources.memory import list_table, table_of
 from gpupipe.sources.parquet import list_parquet
@@ -70,6 +72,8 @@ def _read(data: Any, wanted: Wanted, partitions: int | None, size: int | None, m
     if is_paths(data):
         paths = find_files(data)
         return _READERS[format_of(paths)](paths, wanted, partitions, size)
+    if is_on_device(data):
+        return list_device(data, partitions, size)
     table, refused = table_of(data)
     return list_table(table, partitions, size, refused, memory or Memory(data))
 

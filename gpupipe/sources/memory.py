@@ -7,7 +7,6 @@ A float NaN from pandas or NumPy is a missing value and becomes null; from Arrow
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,8 @@ from gpupipe.errors import (
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.addresses import Memory
 from gpupipe.sources.border import refused_columns, schema_of
-from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
+from gpupipe.sources.from_device import from_device, is_cupy
+from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes, slice_bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +77,6 @@ def _slice(table: pa.Table, first: int, last: int, memory: Memory | None) -> Tab
     return TablePartition(first, last - first, part.nbytes, part, memory, first)
 
 
-def slice_bounds(n_rows: int, parts: int) -> list[tuple[int, int]]:
-    """`parts` consecutive stretches of nearly equal length.
-
-    >>> slice_bounds(5, 2)
-    [(0, 3), (3, 5)]
-    """
-    edges = [-(-n_rows * k // parts) for k in range(parts + 1)]
-    return list(pairwise(edges))
-
-
 def with_nulls_seen(schema: Schema, table: pa.Table) -> Schema:
     """The schema with `nullable` as it truly is in `table`.
 
@@ -120,24 +110,24 @@ def table_of(data: Any) -> tuple[pa.Table, dict[str, str]]:
     >>> table_of(np.array([[1.0, np.nan]]))[0].to_pydict()
     {'x0': [1.0], 'x1': [None]}
     """
-    if isinstance(data, pa.Table):
+    if isinstance(data := from_device(data), pa.Table):
         return data, {}
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data]), {}
     if isinstance(data, np.ndarray):
-        return _from_arrays(_array_columns(data))
+        return _from_arrays(array_columns(data))
     if _is_sparse(data):
-        raise _unreadable(data)
+        raise unreadable(data)
     if isinstance(data, Mapping):
-        return _from_arrays(_distinct((str(name), values) for name, values in data.items()))
+        return _from_arrays(distinct((str(name), values) for name, values in data.items()))
     if _is_from(data, "pandas") and hasattr(data, "columns"):
-        return _from_arrays(_distinct((str(label), data.iloc[:, at]) for at, label in enumerate(data.columns)))
+        return _from_arrays(distinct((str(label), data.iloc[:, at]) for at, label in enumerate(data.columns)))
     table = _from_stream(data) if hasattr(data, "__arrow_c_stream__") else None
     if table is not None:
         return table, {}
     if has_no_names(data):
-        return _from_arrays(_array_columns(as_array(data)))
-    raise _unreadable(data)
+        return _from_arrays(array_columns(as_array(data)))
+    raise unreadable(data)
 
 
 _OF_ROWS = (list, tuple, np.ndarray, np.generic, bool, int, float)
@@ -165,6 +155,8 @@ def as_array(data: Any) -> np.ndarray[Any, Any]:
     >>> as_array([[1, "a"], [2, "b"]])[:, 0].tolist()
     [1, 2]
     """
+    if is_cupy(data):
+        return data  # where it is
     try:
         array = np.asarray(data)
         return np.asarray(data, dtype=object) if array.dtype.kind in "US" else array  # a number beside text stays one
@@ -176,11 +168,13 @@ def _is_sparse(data: Any) -> bool:
     return type(data).__module__.startswith("scipy.sparse")
 
 
-def _unreadable(data: Any) -> TypeMismatchError:
+def unreadable(data: Any) -> TypeMismatchError:
+    """The error for what no table can be made of."""
     sparse = f": Sparse data (here of shape {data.shape}) are not supported" if _is_sparse(data) else ""
     return TypeMismatchError(
         f"scan cannot read a {type(data).__module__}.{type(data).__qualname__}{sparse}. It takes a path, a glob, "
-        "a folder, a list of paths, a Source, a pyarrow, pandas or Polars table, a dict of arrays, or a NumPy array. "
+        "a folder, a list of paths, a Source, a pyarrow, pandas, Polars or cuDF table, a dict of arrays, or an array "
+        "of NumPy or CuPy. "
         "(Of a Polars LazyFrame, give .collect(); of a single column, {'name': column}; of a sparse matrix, "
         ".toarray(); of rows as dicts, pyarrow.Table.from_pylist(rows).)"
     )
@@ -199,7 +193,8 @@ def _is_from(data: Any, package: str) -> bool:
     return type(data).__module__.partition(".")[0] == package
 
 
-def _distinct(pairs: Any) -> dict[str, Any]:
+def distinct(pairs: Any) -> dict[str, Any]:
+    """The columns by name, of which no two are the same."""
     named: dict[str, Any] = {}
     for name, values in pairs:
         if name in named:
@@ -208,7 +203,8 @@ def _distinct(pairs: Any) -> dict[str, Any]:
     return named
 
 
-def _array_columns(array: np.ndarray[Any, Any]) -> dict[str, Any]:
+def array_columns(array: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """An array's columns, not copied: x0, x1, …"""
     if array.dtype.names:
         return {name: array[name] for name in array.dtype.names}
     if array.ndim != 2:
@@ -242,7 +238,7 @@ def _from_arrays(columns: Mapping[str, Any]) -> tuple[pa.Table, dict[str, str]]:
 
 
 def _arrow_array(values: Any) -> pa.Array | pa.ChunkedArray:
-    if isinstance(values, str | bytes):
+    if isinstance(values := from_device(values), str | bytes):
         raise TypeError(f"{values!r} is one value; write [{values!r}] for a column of one row")
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values

@@ -51,15 +51,24 @@ class ParquetPartition(Partition):
 
     def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
         with self.file.unchanged():
-            metadata = footer(self.file.path)
-            self._check_unchanged(metadata)
+            metadata = self.metadata()
             kept = [not rules_out(metadata.row_group(group.number), self.leaves, where) for group in self.row_groups]
             groups = [group for group, keep in zip(self.row_groups, kept, strict=True) if keep]
             table = self._decode(metadata, [group.number for group in groups], columns)
         frame = frame_of(table, columns, self._row_ids_of(kept), self.types)
+        return Reading(frame, self.stored_bytes(metadata, groups, columns))
+
+    def metadata(self) -> pq.FileMetaData:
+        """The file's footer, which is still the one that was scanned."""
+        metadata = footer(self.file.path)
+        self._check_unchanged(metadata)
+        return metadata
+
+    def stored_bytes(self, metadata: pq.FileMetaData, groups: Iterable[RowGroup], columns: Sequence[str]) -> int:
+        """Bytes of the named columns in the file, compressed as they are."""
         places = _places(self.leaves, columns)
         stored = (metadata.row_group(group.number).column(at) for group in groups for at in places)
-        return Reading(frame, sum(chunk.total_compressed_size for chunk in stored))
+        return sum(chunk.total_compressed_size for chunk in stored)
 
     def origin(self) -> tuple[ListedFile, int]:
         return self.file, self.offset

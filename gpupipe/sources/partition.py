@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,16 @@ def piece_bytes(total: int, partitions: int | None, partition_bytes: int | None)
     if partitions:
         return max(-(-total // partitions), 1)
     return partition_bytes or min(max(total // _PIECES, _LEAST), _MOST)
+
+
+def slice_bounds(n_rows: int, parts: int) -> list[tuple[int, int]]:
+    """`parts` consecutive stretches of nearly equal length.
+
+    >>> slice_bounds(5, 2)
+    [(0, 3), (3, 5)]
+    """
+    edges = [-(-n_rows * k // parts) for k in range(parts + 1)]
+    return list(pairwise(edges))
 
 
 @dataclass(frozen=True, slots=True)

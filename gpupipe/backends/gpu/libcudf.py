@@ -1,0 +1,141 @@
+"""cuDF's columns as ours: numbers and bitmaps where they stand, text as numbers over a list of its distinct values."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe import optional
+from gpupipe.backends.gpu.columns import DeviceColumn
+from gpupipe.backends.gpu.refused import NotOnDevice
+from gpupipe.columns import Column
+from gpupipe.errors import DeviceError
+from gpupipe.kernels.gpu.device import Device, DeviceArray
+from gpupipe.kernels.gpu.failures import Health
+from gpupipe.schema import DType, String
+
+# Our types whose values libcudf holds in the same bytes, by the name of its type.
+_SAME_BYTES = {
+    "Boolean": "BOOL8",
+    "Int8": "INT8", "Int16": "INT16", "Int32": "INT32", "Int64": "INT64",
+    "UInt8": "UINT8", "UInt16": "UINT16", "UInt32": "UINT32", "UInt64": "UINT64",
+    "Float32": "FLOAT32", "Float64": "FLOAT64",
+    "Date": "TIMESTAMP_DAYS", "Datetime": "TIMESTAMP_MICROSECONDS", "String": "STRING",
+}  # fmt: skip
+_ALIGNED = 16  # bytes: what a kernel loads at once; cuDF's own columns begin at multiples of 256
+_WORD = 32  # rows of one word of a bitmap
+
+
+class Stream:
+    """A stream by its number, as CUDA libraries take one (the CUDA stream protocol)."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self._number
+
+
+def stream_of(device: Device) -> Stream | None:
+    """The calling thread's stream; None: the library's own."""
+    return None if device.stream is None else Stream(device.stream)
+
+
+@contextmanager
+def cudf_failures(device: Device, what: str) -> Iterator[None]:
+    """What cuDF raises inside: of the device's memory or of CUDA as an error of ours, anything else as no answer.
+
+    Raises:
+        DeviceMemoryError, DeviceLostError, DeviceError: see :class:`gpupipe.kernels.gpu.failures.Health`.
+        NotOnDevice: cuDF cannot do it; the host may, or says better why not.
+    """
+    try:
+        with Health(device.name).guarded(what):
+            yield
+    except (DeviceError, NotOnDevice):
+        raise
+    except (RuntimeError, ValueError, TypeError, OverflowError, OSError, IndexError, pa.ArrowException) as error:
+        told = " ".join(str(error).split())[:200]
+        raise NotOnDevice(f"cuDF refused it ({type(error).__name__}: {told})") from error
+
+
+def type_id(dtype: DType) -> Any:
+    """libcudf's number of the type that holds our values in the same bytes.
+
+    Raises:
+        NotOnDevice: there is none.
+    """
+    name = _SAME_BYTES.get(dtype.name)
+    if name is None:
+        raise NotOnDevice(f"cuDF holds {dtype} in other bytes")
+    return getattr(optional.load("pylibcudf").TypeId, name)
+
+
+def column_of(device: Device, column: Any, dtype: DType) -> DeviceColumn:
+    """A column of pylibcudf as one of ours; numbers and bitmaps are not copied, unless they begin amid a word.
+
+    Args:
+        device: whose memory it is in.
+        column: a ``pylibcudf.Column``; its memory lives as long as what is made of it.
+        dtype: what it is in our types.
+
+    Raises:
+        NotOnDevice: it is of another type, or text that is not UTF-8.
+        DeviceMemoryError: the device has not so much memory.
+    """
+    found, wanted = column.type().id(), type_id(dtype)
+    if found != wanted:
+        raise NotOnDevice(f"cuDF gives {found!s}, which is not {dtype}")
+    with cudf_failures(device, "taking a column from cuDF"):
+        if dtype == String:
+            return _text(device, column)
+        if not _begins_well(column, dtype):
+            column = column.copy(stream=stream_of(device))
+        return _numbers(device, column, dtype)
+
+
+def _begins_well(column: Any, dtype: DType) -> bool:
+    """Whether a part of a column can be read as it stands: slices keep the whole's memory and tell where they begin."""
+    if not column.offset():
+        return True
+    start = column.data().ptr + column.offset() * dtype.storage.itemsize
+    has_bitmap = column.null_mask() is not None and column.null_count() > 0
+    return start % _ALIGNED == 0 and not (has_bitmap and column.offset() % _WORD)
+
+
+def _numbers(device: Device, column: Any, dtype: DType) -> DeviceColumn:
+    n_rows, offset = column.size(), column.offset()
+    if not n_rows:
+        return DeviceColumn(dtype, 0, device.empty(0, dtype.storage))
+    start = column.data().ptr + offset * dtype.storage.itemsize
+    values = DeviceArray(device, start, dtype.storage, (n_rows,), column)
+    return DeviceColumn(dtype, n_rows, values, _bitmap(device, column))
+
+
+def _bitmap(device: Device, column: Any) -> DeviceArray | None:
+    if column.null_mask() is None or not column.null_count():
+        return None
+    words = -(-column.size() // _WORD)
+    start = column.null_mask().ptr + column.offset() // _WORD * 4
+    return DeviceArray(device, start, np.dtype(np.uint32), (words,), column)
+
+
+def _text(device: Device, column: Any) -> DeviceColumn:
+    """Numbers over the sorted distinct strings; a null is one of them."""
+    if not column.size():
+        return DeviceColumn(String, 0, None, None, device.empty(0, np.int32), _entries(pa.array([""], pa.string())))
+    cudf = optional.load("pylibcudf")
+    keys, ids = cudf.transform.encode(cudf.Table([column]), stream=stream_of(device))
+    if ids.type().id() != cudf.TypeId.INT32 or ids.offset():
+        raise NotOnDevice(f"cuDF numbers text by {ids.type().id()!s}")
+    strings = pa.array(keys.columns()[0].to_arrow(stream=stream_of(device)))
+    strings = strings if strings.type == pa.string() else strings.cast(pa.string())
+    strings.validate(full=True)  # UTF-8: the host names the row of what is not
+    rows = DeviceArray(device, ids.data().ptr, np.dtype(np.int32), (column.size(),), ids)
+    return DeviceColumn(String, column.size(), None, None, rows, _entries(strings))
+
+
+def _entries(strings: pa.Array) -> Column:
+    return Column(String, strings, np.asarray(strings.is_valid()) if strings.null_count else None)

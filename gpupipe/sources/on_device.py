@@ -1,0 +1,163 @@
+"""Partitions read into a device's memory, as far as that can be done; what cannot is read on the host, and said why."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpupipe import optional
+from gpupipe.backends.gpu.columns import DeviceColumn
+from gpupipe.backends.gpu.decode import RowGroups, decoded, is_same, refusal
+from gpupipe.backends.gpu.libcudf import column_of
+from gpupipe.backends.gpu.refused import NotOnDevice
+from gpupipe.columns import AnyColumn, Frame
+from gpupipe.kernels.gpu.device import Device, DeviceArray
+from gpupipe.schema import DType
+from gpupipe.sources.border import normalise_type
+from gpupipe.sources.csv import CsvPartition
+from gpupipe.sources.device_table import DevicePartition
+from gpupipe.sources.from_device import is_cudf
+from gpupipe.sources.parquet import ParquetPartition
+from gpupipe.sources.partition import Partition, Reading
+
+_CSV = "CSV is parsed on the host, where every value is checked and an error names its row"
+_NO_CUDF = "cuDF, which would decode it on the GPU, is not installed"
+_COPIED = "it is copied to the device as it stands on the host"
+
+Decoded = tuple[dict[str, DeviceColumn], dict[str, str]]
+
+
+def decodable(partition: Partition, columns: Sequence[str]) -> dict[str, str]:
+    """Why columns of a partition are not read into a device's memory, by column; those not named can be.
+
+    Raises:
+        FileFormatError, SourceNotFoundError: the file is not as it was when it was scanned.
+    """
+    if isinstance(partition, ParquetPartition):
+        if not optional.available("pylibcudf"):
+            return dict.fromkeys(columns, _NO_CUDF)
+        with partition.file.unchanged():
+            return _refused(partition, columns)
+    if isinstance(partition, DevicePartition):
+        found = {name: _refused_of(partition, name) for name in columns}
+        return {name: why for name, why in found.items() if why is not None}
+    return dict.fromkeys(columns, _CSV if isinstance(partition, CsvPartition) else _COPIED)
+
+
+def decode(partition: Partition, columns: Sequence[str], device: Device) -> Decoded:
+    """The named columns in the device's memory, and why others of them are not.
+
+    Raises:
+        DeviceMemoryError: the device has not so much memory.
+        DeviceLostError: it cannot be used any more.
+        FileFormatError, SourceNotFoundError: the file is not as it was when it was scanned.
+    """
+    refused = decodable(partition, columns)
+    wanted = [name for name in columns if name not in refused]
+    if not wanted or not partition.n_rows:
+        return {}, refused
+    if isinstance(partition, DevicePartition):
+        found, late = _held(partition, wanted, device)
+    else:
+        assert isinstance(partition, ParquetPartition)
+        with partition.file.unchanged():
+            found, late = decoded(device, _row_groups(partition, wanted))
+    return found, {**refused, **late}
+
+
+def read(partition: Partition, columns: Sequence[str], device: Device) -> tuple[Reading, dict[str, str]]:
+    """All rows of the named columns, in the device's memory where they can be decoded there; why others are not.
+
+    Values, identities of rows and errors are those of the partition's own ``read``.
+
+    Raises:
+        DataError: as the partition's own reader.
+        DeviceMemoryError, DeviceLostError: as :func:`decode`.
+    """
+    found, refused = decode(partition, columns, device)
+    rest = [name for name in columns if name not in found]
+    if not found:
+        return partition.read(rest), refused
+    n_bytes = _bytes_read(partition, list(found))
+    here: dict[str, AnyColumn] = {}
+    if rest:
+        host = partition.read(rest)
+        here, n_bytes = dict(host.frame.columns), n_bytes + host.bytes_read
+    merged: dict[str, AnyColumn] = {name: found[name] if name in found else here[name] for name in columns}
+    return Reading(Frame(merged, partition.n_rows, partition.row_ids()), n_bytes), refused
+
+
+def _bytes_read(partition: Partition, columns: list[str]) -> int:
+    if isinstance(partition, ParquetPartition):
+        return partition.stored_bytes(partition.metadata(), partition.row_groups, columns)
+    return partition.column_bytes(columns)
+
+
+# -- Parquet --------------------------------------------------------------------------------------------------
+def _refused(partition: ParquetPartition, columns: Sequence[str]) -> dict[str, str]:
+    arrow = partition.metadata().schema.to_arrow_schema()
+    refused = {}
+    for name in columns:
+        found = arrow.field(name).type
+        why = refusal(name, found, normalise_type(found), partition.types[name].dtype)
+        if why is not None:
+            refused[name] = why
+    return refused
+
+
+def _row_groups(partition: ParquetPartition, columns: Sequence[str]) -> RowGroups:
+    return RowGroups(
+        partition.file.path,
+        [group.number for group in partition.row_groups],
+        partition.n_rows,
+        {name: partition.types[name].dtype for name in columns},
+        {name: partition.column_bytes([name]) for name in columns},
+    )
+
+
+# -- tables in a device's memory ------------------------------------------------------------------------------
+def _refused_of(partition: DevicePartition, name: str) -> str | None:
+    if name not in partition.held:
+        return _COPIED
+    arrow = partition.arrow.field(name).type
+    return None if is_same(arrow) else f"{arrow} is converted on the host"
+
+
+def _held(partition: DevicePartition, columns: Sequence[str], device: Device) -> Decoded:
+    """The columns where they stand. What wrote them may still be at work, on a stream of its own: it is waited for."""
+    found: dict[str, DeviceColumn] = {}
+    refused: dict[str, str] = {}
+    _wait(device)
+    for name in columns:
+        values, dtype = partition.held[name], partition.types[name].dtype
+        try:
+            is_series = is_cudf(values)
+            found[name] = (
+                column_of(device, values.to_pylibcudf()[0], dtype) if is_series else _of_array(device, values, dtype)
+            )
+        except NotOnDevice as why:
+            refused[name] = str(why)
+    _wait(device)
+    return found, refused
+
+
+def _wait(device: Device) -> None:
+    if device.stream is not None:
+        optional.load("cupy").cuda.runtime.deviceSynchronize()
+
+
+def _of_array(device: Device, array: Any, dtype: DType) -> DeviceColumn:
+    """An array of CuPy: copied where its values do not stand side by side; NaN is null."""
+    cupy = optional.load("cupy")
+    values = cupy.ascontiguousarray(array)
+    held = DeviceArray(device, values.data.ptr, dtype.storage, (len(array),), values)
+    if not dtype.is_float:
+        return DeviceColumn(dtype, len(array), held)
+    has_value = values == values
+    if bool(has_value.all()):
+        return DeviceColumn(dtype, len(array), held)
+    bits = cupy.packbits(has_value, bitorder="little")
+    words = cupy.zeros(-(-len(array) // 32) * 4, np.uint8)
+    words[: len(bits)] = bits
+    bitmap = DeviceArray(device, words.data.ptr, np.dtype(np.uint32), (len(words) // 4,), words)
+    return DeviceColumn(dtype, len(array), held, bitmap)
