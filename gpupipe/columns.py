@@ -57,6 +57,13 @@ class Column:
         chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         return Column(self.dtype, self.values.take(pa.array(chosen)), valid)
 
+    def rows(self, start: int, stop: int) -> "Column":
+        """The rows from `start` up to, without, `stop`; not copied."""
+        valid = None if self.valid is None else self.valid[start:stop]
+        is_array = isinstance(self.values, np.ndarray)
+        values = self.values[..., start:stop] if is_array else self.values.slice(start, stop - start)
+        return Column(self.dtype, values, valid)
+
 
 class Resident(Protocol):
     """A column whose values are in a device's memory. Whoever knows no device asks for it on the host."""
@@ -69,6 +76,9 @@ class Resident(Protocol):
 
     def to_host(self) -> Column:
         """The same column in this process's memory; copied at the first call."""
+
+    def rows(self, start: int, stop: int) -> "Resident":
+        """The rows from `start`, a multiple of 32, up to, without, `stop`; not copied."""
 
 
 AnyColumn = Column | Resident
@@ -116,6 +126,14 @@ class Frame:
         columns = {name: on_host(column).take(rows) for name, column in self.columns.items()}
         row_ids = self.row_ids[rows]
         return Frame(columns, len(row_ids), row_ids, None if self.places is None else self.places[rows])
+
+    def rows(self, start: int, stop: int) -> "Frame":
+        """The rows from `start`, a multiple of 32, up to, without, `stop`; not copied."""
+        if (start, stop) == (0, self.n_rows):
+            return self
+        columns = {name: column.rows(start, stop) for name, column in self.columns.items()}
+        places = None if self.places is None else self.places[start:stop]
+        return Frame(columns, stop - start, self.row_ids[start:stop], places)
 
     def select(self, names: Sequence[str]) -> "Frame":
         """The named columns, in the order asked, wherever they are."""

@@ -27,6 +27,7 @@ from gpupipe.compiler.scans import Gather, Scan, Slot
 from gpupipe.errors import EmptyDataError, counted
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.carried import Carried
+from gpupipe.runtime.halving import in_parts, once_more
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.refine import Later, Trip, refined
@@ -58,7 +59,7 @@ def over_partitions(
     """
 
     def one(index: int) -> Result:
-        frame = rows.frame(index, columns)
+        frame = once_more(rows, index, lambda: rows.frame(index, columns))
         with rows.placed(index, frame):
             result = work(index, frame)
         progress.advance(frame.n_rows)
@@ -140,10 +141,18 @@ def taken_in(
 
     def work(index: int, frame: Frame) -> None:
         last = [] if fold_of is None else [fold_of(index, frame)]
-        columns = reading.resident(frame)
-        merging.add(reading.states(bound.intakes, columns, frame.n_rows, last))
-        if beside is not None:
-            beside.update([on_host(column) for column in columns], frame)
+
+        def computed(start: int, stop: int) -> tuple[list[State], list[Column], Frame]:
+            part = frame.rows(start, stop)
+            columns = reading.resident(part)
+            folds = [column.rows(start, stop) for column in last]
+            states = reading.states(bound.intakes, columns, part.n_rows, folds)
+            return states, [] if beside is None else [on_host(column) for column in columns], part
+
+        for states, columns, part in in_parts(rows, index, frame, computed):
+            merging.add(states)
+            if beside is not None:
+                beside.update(columns, part)
 
     over_partitions(rows, work, pool, progress, first)
     return merging
@@ -166,7 +175,13 @@ def further_trips(
         reading = Reading(outputs, binder.info, Tables(fitted), backend)
 
         def one(index: int, frame: Frame) -> None:
-            work(reading.columns(frame), [] if fold_of is None else [fold_of(index, frame)], frame.n_rows)
+            last = [] if fold_of is None else [fold_of(index, frame)]
+
+            def computed(start: int, stop: int) -> tuple[list[Column], list[Column], int]:
+                return reading.columns(frame.rows(start, stop)), [c.rows(start, stop) for c in last], stop - start
+
+            for columns, folds, n_rows in in_parts(rows, index, frame, computed):
+                work(columns, folds, n_rows)
 
         over_partitions(rows, one, pool, progress, columns=columns_of([output.node for output in outputs]))
 

@@ -45,6 +45,7 @@ class Rows:
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         head: the first rows of the first partition that has any, of those read so far.
         refinements: how many further trips have settled quantiles.
+        retries: how many times something was tried again for want of memory.
         seconds_reading: summed over threads.
         n_workers: how many threads are worth starting for so many bytes.
 
@@ -85,7 +86,7 @@ class Rows:
         self._lock = threading.Lock()
         self._reading = [threading.Lock() for _ in source.partitions]
         self.report = LoadReport()
-        self.refinements = 0
+        self.refinements = self.retries = 0
         self.bytes_read = 0
         self.seconds_reading = 0.0
 
@@ -120,6 +121,11 @@ class Rows:
             return None
         again = sum(times > 1 for times in self._loads.values())
         return f"{counted(again, 'partition')} of {self.n_partitions:,} read again: {self._cache.failure}"
+
+    def note_retry(self) -> None:
+        """Something of these rows is tried again; from any thread."""
+        with self._lock:
+            self.retries += 1
 
     def last_trip(self) -> None:
         """The trip that begins is the last: what it reads is not kept."""

@@ -52,6 +52,13 @@ class DeviceColumn:
             self._host = self._downloaded()
         return self._host
 
+    def rows(self, start: int, stop: int) -> "DeviceColumn":
+        """The rows from `start`, a multiple of 32, up to, without, `stop`; not copied."""
+        values = None if self.values is None else self.values.rows(start, stop)
+        valid = None if self.valid is None else self.valid.rows(start // 32, -(-stop // 32))
+        ids = None if self.ids is None else self.ids.rows(start, stop)
+        return DeviceColumn(self.dtype, stop - start, values, valid, ids, self.entries)
+
     def _downloaded(self) -> Column:
         valid = None if self.valid is None else unpacked(self.valid.to_host(), self.n_rows)
         if self.ids is None or self.entries is None:

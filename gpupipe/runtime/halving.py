@@ -1,0 +1,137 @@
+"""Too little memory: what failed is tried again, then in halves, down to few rows. Rows are independent: the same bits.
+
+One mechanism for the device's memory and the machine's. Whoever uses it computes first and takes in afterwards, so that
+what is tried again is not taken in twice.
+"""
+
+import contextlib
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from gpupipe.backends.devices import in_use
+from gpupipe.columns import Frame
+from gpupipe.errors import DataError, DeviceError, DeviceMemoryError, HostMemoryError, counted
+from gpupipe.runtime.rows import Rows
+
+Result = TypeVar("Result")
+
+FEWEST = 4096  # rows that are not halved any more
+_EVEN = 2048  # where halves begin, as a multiple: bitmaps of so many rows are as aligned as what is allocated
+_LEAST_EVEN = 32  # the same where there are fewer: whole words of a bitmap
+_TRYING_AGAIN = threading.Lock()  # one partition at a time: those that failed together would fail together again
+
+
+def in_parts(rows: Rows, index: int, frame: Frame, compute: Callable[[int, int], Result]) -> list[Result]:
+    """`compute(0, n_rows)`; for want of memory once more, then of both halves, and so on; in the order of rows.
+
+    Args:
+        index: the partition's number.
+        frame: its rows.
+        compute: (first row, last row + 1) -> what comes of them. It changes nothing that a second try would see.
+
+    Raises:
+        DeviceMemoryError, HostMemoryError: so few rows need more than there is; the message names the partition.
+    """
+    done, error = _attempt(compute, 0, frame.n_rows)
+    if error is None:
+        return done
+    with _TRYING_AGAIN:
+        _make_room(rows)
+        return list(_tried_again(rows, index, compute, 0, frame.n_rows))
+
+
+def _tried_again(
+    rows: Rows, index: int, compute: Callable[[int, int], Result], start: int, stop: int
+) -> Iterator[Result]:
+    done, error = _attempt(compute, start, stop)
+    if error is not None:
+        if stop - start <= FEWEST:
+            raise _refused(error, rows, index, stop - start)
+        _make_room(rows)
+        for half in _halves(start, stop):
+            yield from _tried_again(rows, index, compute, *half)
+    yield from done
+
+
+def once_more(rows: Rows, index: int, read: Callable[[], Result]) -> Result:
+    """`read()`, whose rows cannot be halved before they are there; for want of memory once more.
+
+    Raises:
+        DeviceMemoryError, HostMemoryError: there is not enough memory; the message names the partition.
+    """
+    found, error = _attempt(lambda *_: read(), 0, 0)
+    if error is not None:
+        with _TRYING_AGAIN:
+            _make_room(rows)
+            found, error = _attempt(lambda *_: read(), 0, 0)
+    if error is not None:
+        raise _refused(error, rows, index, rows.source.partitions[index].n_rows)
+    return found[0]
+
+
+def _attempt(compute: Callable[[int, int], Result], start: int, stop: int) -> tuple[list[Result], MemoryError | None]:
+    """(what came of some rows, why nothing did), the error without the frames it went through, which hold memory."""
+    try:
+        with _from(start):
+            return [compute(start, stop)], None
+    except MemoryError as error:
+        told = error.with_traceback(None)
+        told.__cause__ = told.__context__ = None
+        return [], told
+
+
+@contextlib.contextmanager
+def _from(start: int) -> Iterator[None]:
+    """An error of data inside is of a row counted from the beginning of the partition."""
+    try:
+        yield
+    except DataError as error:
+        if error.row is not None and not error.is_placed and error.position is None:
+            error.row += start
+        raise
+
+
+def _halves(start: int, stop: int) -> list[tuple[int, int]]:
+    """Two stretches, the second of which begins where bitmaps can be cut.
+
+    >>> _halves(0, 10000), _halves(4096, 4200)
+    ([(0, 4096), (4096, 10000)], [(4096, 4128), (4128, 4200)])
+    """
+    even = _EVEN if stop - start >= 2 * _EVEN else _LEAST_EVEN
+    middle = start + (stop - start) // 2 // even * even
+    return [(start, middle), (middle, stop)]
+
+
+def _make_room(rows: Rows) -> None:
+    """Before another try: give back what can be, what only cycles hold and what the device keeps for later."""
+    rows.note_retry()
+    gc.collect()
+    device = in_use()
+    if device is not None:
+        with contextlib.suppress(DeviceError):  # the second try tells
+            device.release()
+
+
+def _refused(error: MemoryError, rows: Rows, index: int, count: int) -> MemoryError:
+    """The same, saying where it was and what to try."""
+    partition = rows.source.partitions[index]
+    place = partition.place(None)
+    named = [place.file, None if place.row_group is None else f"row group {place.row_group}"]
+    file = "".join(f", {name}" for name in named if name is not None)
+    where = (
+        f"{counted(count, 'row')} of partition {index + 1} of {rows.n_partitions:,}{file} "
+        f"({counted(partition.n_rows, 'row')}, {partition.n_bytes:,} bytes decoded)"
+    )
+    told = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, DeviceMemoryError):
+        message = (
+            f"There is not enough memory on the GPU for {where}: {told}. Try a smaller partition_bytes in gp.scan(…), "
+            "free what else uses the GPU (nvidia-smi shows it), or device='cpu'."
+        )
+        return DeviceMemoryError(message, error.asked, error.device)
+    return HostMemoryError(
+        f"There is not enough memory for {where}: {told}. Try a smaller partition_bytes in gp.scan(…), a smaller "
+        "memory= of the pipeline, or a machine with more."
+    )
