@@ -43,10 +43,6 @@ class Uploading:
         """The rows from `start` up to, without, `stop`; of what was copied nothing is taken along."""
         return Uploading(self.host.rows(start, stop), self.target)
 
-    def rows(self, start: int, stop: int) -> "Uploading":
-        """The rows from `start` up to, without, `stop`; nothing is copied yet."""
-        return Uploading(self.host.rows(start, stop), self.target)
-
     def on_device(self) -> DeviceColumn:
         """The copy, made once.
 

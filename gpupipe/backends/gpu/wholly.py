@@ -7,23 +7,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.backends.categories import NULL_HASH, Tables
+from gpupipe.backends.categories import Tables
 from gpupipe.backends.gpu.columns import DeviceColumn
+from gpupipe.backends.gpu.hashes import fold_numbers, hash_bucket
 from gpupipe.backends.gpu.indexes import DeviceIndex
 from gpupipe.backends.gpu.placed import Placed, on_device
 from gpupipe.backends.gpu.refused import NotOnDevice
-from gpupipe.backends.registers import FOLDS
 from gpupipe.backends.strings import decoded
-from gpupipe.backends.text import hash_strings
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.fitted import Learned
 from gpupipe.expr.node import Node
-from gpupipe.kernels.gpu import counting, hashing
+from gpupipe.kernels.gpu import counting
 from gpupipe.kernels.gpu.bins import bins
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.kernels.gpu.lookup import Dense, combine
 from gpupipe.kernels.gpu.numbers import Numbers
-from gpupipe.schema import Boolean, Int32, Int64, Null, String
+from gpupipe.schema import Boolean, Int32, Null, String
 
 Given = Sequence[Placed | Column]
 
@@ -54,11 +53,9 @@ class OnDevice:
         """The fold of each row: ``registers.fold_numbers``."""
         rows = len(row_ids)
         first = int(row_ids[0]) if rows else 0
-        if rows and int(row_ids[-1]) == first + rows - 1 and bool((row_ids[1:] > row_ids[:-1]).all()):
-            found = hashing.uniform_from(self._device, 0, FOLDS, first, rows, folds)
-        else:
-            found = hashing.counter_uniform(0, FOLDS, self._device.upload(row_ids), folds)
-        return DeviceColumn(Int64, rows, found.view(np.int64))
+        if not rows or (int(row_ids[-1]) == first + rows - 1 and bool((row_ids[1:] > row_ids[:-1]).all())):
+            return fold_numbers(self._device, first, rows, folds)
+        return fold_numbers(self._device, self._device.upload(row_ids), rows, folds)
 
     def kept(self, key: Any, make: Callable[[], Any]) -> Any:
         """What was made once for all partitions."""
@@ -150,24 +147,7 @@ class OnDevice:
         columns = [on_device(arg) for arg in args if not isinstance(arg, Column)]
         if len(columns) < len(args):
             return None
-        first, *others = (self._hashes(column, node["seed"]) for column in columns)
-        for other in others:
-            first = hashing.mix(first, other)
-        return DeviceColumn(Int32, len(columns[0]), hashing.bucket(first, node["buckets"]))
-
-    def _hashes(self, column: DeviceColumn, seed: int) -> DeviceArray:
-        null = int(NULL_HASH)
-        if column.values is not None:
-            of = hashing.hash_float64 if column.dtype.is_float else hashing.hash_int64
-            return of(column.values, seed, column.valid, null)
-        entries = column.entries
-        if entries is None or entries.dtype != String or column.ids is None:
-            raise NotOnDevice("it stands by a function of text")
-        each = hash_strings(entries.values, seed)
-        if entries.valid is not None:
-            each = np.where(entries.valid, each, NULL_HASH)
-        there = self._device.upload(np.ascontiguousarray(each, np.uint64))
-        return hashing.of_entries(there, column.ids, column.valid, null)
+        return DeviceColumn(Int32, len(columns[0]), hash_bucket(columns, node["seed"], node["buckets"]))
 
 
 def _is_number(bound: Placed | Column) -> bool:
