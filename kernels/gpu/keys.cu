@@ -44,19 +44,17 @@ extern "C" __global__ void extent(const void* values, int kind, const u32* valid
 }
 
 // Enter the keys of all rows. state: whether a key found no place within `tries` slots (then the table is of no use),
-// how many keys were entered.
+// how many keys were entered. Who has tried some slots already looks whether there is any sense in going on.
 extern "C" __global__ void claim(const void* values, int kind, const u32* valid, i64 n, u64* table, u64 mask, u64 tries,
                                  u64* state) {
-    u64 entered = 0;
-    EACH_ROW(row, n) {
-        if (*(volatile u64*)state != 0) break;
+    u64 entered = 0, tried = 0;
+    for (i64 row = first_row(); row < n && tried < tries; row += rows_ahead()) {
         i64 bits = 0;
         if (key_at(values, kind, valid, row, &bits) != NUMBER) continue;
         u64 word = (u64)bits ^ SALT;
         u64 slot = word == 0 ? mask + 1 : home_of(word, mask);
         if (word == 0) word = 1;
-        u64 tried = 0;
-        while (tried < tries) {
+        for (tried = 0; tried < tries; ++tried) {
             u64 there = *(volatile u64*)&table[slot];
             if (there == 0) {
                 there = atomicCAS(&table[slot], 0ULL, word);
@@ -64,10 +62,10 @@ extern "C" __global__ void claim(const void* values, int kind, const u32* valid,
             }
             if (there == 0 || there == word) break;
             slot = (slot + 1) & mask;
-            ++tried;
+            if (tried == 16 && *(volatile u64*)state != 0) tried = tries - 1;
         }
-        if (tried == tries) atomicExch(&state[0], 1ULL);
     }
+    if (tried == tries) atomicExch(&state[0], 1ULL);
     if (entered != 0) atomicAdd(&state[1], entered);
 }
 

@@ -86,7 +86,7 @@ def index(device: Device, keys: Array, places: Array) -> Places | None:
 
 
 def _by_hash(device: Device, keys: Array, places: Array) -> Hashed | None:
-    table = hashed(Numbers(device.upload(np.ascontiguousarray(keys, np.int64))), _MOST_SLOTS)
+    table = hashed(Numbers(device.upload(np.ascontiguousarray(keys, np.int64))), _MOST_SLOTS, _MOST_SLOTS)
     if table is None:
         return None
     there, slots = table.keys()

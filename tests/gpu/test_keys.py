@@ -94,6 +94,14 @@ def test_a_table_grows_until_it_holds_all(device, smallest, monkeypatch):
     assert np.array_equal(found[order][at], rows)
 
 
+def test_threads_of_a_table_that_is_full_give_up(device):
+    """They look up once they have tried some slots; the next table has all keys."""
+    values = np.random.default_rng(5).integers(INT64.min, INT64.max, 400, endpoint=True)
+    table = keys.hashed(Numbers(device.upload(values)), 1 << 20, 64)
+    assert table.n_keys == 400 and np.array_equal(np.sort(table.keys()[0]), np.sort(values))
+    assert [entry for entry, *_ in device.log].count("claim") >= 3
+
+
 def test_groups_do_not_depend_on_the_order_of_rows(device, monkeypatch):
     monkeypatch.setattr(keys, "_SMALLEST", 4)
     column = awkward.column(Float64, 150, 3, few=False)

@@ -44,14 +44,16 @@ class Distinct:
     Attributes:
         keys: int64 on the host, sorted.
         places: finds the rank of a row's key.
+        counted: int64 on the host, how many rows have each key, where that is known already.
     """
 
     keys: Values
     places: lookup.Places
+    counted: Values | None = None
 
     def counts(self, numbers: Numbers) -> Values:
         """int64 on the host: how many rows have each key, of the rows that these are the keys of."""
-        return rows_of(self.places.of(numbers), len(self.keys))
+        return rows_of(self.places.of(numbers), len(self.keys)) if self.counted is None else self.counted
 
 
 def groups_of(columns: Sequence[DeviceColumn], n_rows: int) -> DeviceGroups:
@@ -113,9 +115,10 @@ def distinct(numbers: Numbers, extent: kernels.Extent | None = None) -> Distinct
     extent = kernels.extent(numbers) if extent is None else extent
     if extent.span <= _DIRECT:
         low = extent.low or 0
-        present = np.flatnonzero(counting.counts(numbers, low, extent.span)[:-1])
-        keys = present + np.int64(low)
-        return Distinct(keys, _dense(numbers, low, extent.span, present))
+        counted = counting.counts(numbers, low, extent.span)[:-1]
+        present = np.flatnonzero(counted)
+        places = _dense(numbers, low, extent.span, present)
+        return Distinct(present + np.int64(low), places, counted[present])
     table = kernels.hashed(numbers, MOST_SLOTS)
     if table is None:
         raise NotOnDevice(f"its distinct values do not fit into a hash table of {MOST_SLOTS:,} slots")
