@@ -43,6 +43,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.radix": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
     "gpupipe.kernels.gpu.cuda": "cupy",
+    "gpupipe.kernels.gpu.trial": "cupy",
     "gpupipe.sources.on_device": "cupy",
     "gpupipe.backends.gpu.backend": "cupy",
 }

@@ -37,6 +37,8 @@ OTHERS = {
     ("gpupipe.expr.methods", "AttributeError"): "Python asks for __names__ all the time, and wants no hint",
     ("gpupipe.expr.node", "KeyError"): "a mapping's own, of our operations alone",
     ("gpupipe.optional", "KeyError"): "a row that is missing from our table",
+    ("gpupipe.kernels.gpu.kept", "OSError"): "as the system's, remembered: nothing is kept then",
+    ("gpupipe.kernels.gpu.kept", "PermissionError"): "as the system's, remembered: nothing is kept then",
     ("gpupipe.backends.finish", "AssertionError"): "cannot be, and type checkers want to know",
 }
 # Builtins that a caller in the same package turns into an error of the tree: what a file holds, word by word.

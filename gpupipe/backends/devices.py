@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpupipe import optional
-from gpupipe.errors import DeviceError, GpupipeError
+from gpupipe.errors import DeviceError
 
 if TYPE_CHECKING:
     from gpupipe.kernels.gpu.device import Device
@@ -26,13 +26,6 @@ class Found:
 
     device: "Device | None"
     why: str
-
-
-class _Missing(Exception):
-    """There is no GPU to be used: why, and what to try."""
-
-    def __init__(self, why: str, remedy: str) -> None:
-        super().__init__(f"{why[0].upper()}{why[1:]}. Try: {remedy}.")
 
 
 class _Look:
@@ -79,17 +72,21 @@ def look() -> Found:
     try:
         _refuse_hidden()
         return _tried(_cupy())
-    except _Missing as missing:
+    except DeviceError as missing:
         return Found(None, str(missing))
+
+
+def _missing(why: str, remedy: str) -> DeviceError:
+    return DeviceError(f"{why[0].upper()}{why[1:]}. Try: {remedy}.")
 
 
 def _refuse_hidden() -> None:
     if not optional.available("cupy"):
-        raise _Missing("CuPy is not installed", _INSTALL)
+        raise _missing("CuPy is not installed", _INSTALL)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and (not visible.strip() or visible.strip().startswith("-")):
         remedy = "unset it, or set it to the number of a GPU"
-        raise _Missing(f"the environment variable CUDA_VISIBLE_DEVICES={visible!r} hides every GPU", remedy)
+        raise _missing(f"the environment variable CUDA_VISIBLE_DEVICES={visible!r} hides every GPU", remedy)
 
 
 def _cupy() -> Any:
@@ -100,27 +97,27 @@ def _cupy() -> Any:
     try:
         cupy = optional.load("cupy")
     except Exception as error:
-        raise _Missing(f"CuPy is installed and cannot be imported ({said(error)})", _INSTALL) from error
+        raise _missing(f"CuPy is installed and cannot be imported ({said(error)})", _INSTALL) from error
     if not cupy.cuda.is_available():
         raise _no_device(cupy.cuda.runtime)
     return cupy
 
 
-def _no_device(runtime: Any) -> _Missing:
+def _no_device(runtime: Any) -> DeviceError:
     """Why CUDA offers no device."""
     try:
         version = int(runtime.driverGetVersion())
         if version == 0:
-            return _Missing("there is no NVIDIA driver", "install the driver of your GPU")
+            return _missing("there is no NVIDIA driver", "install the driver of your GPU")
         runtime.getDeviceCount()
     except RuntimeError as error:
         text = said(error)
         if "InsufficientDriver" in text:
             built = version_text(runtime.runtimeGetVersion())
             why = f"the NVIDIA driver supports CUDA {version_text(version)}, and CuPy here is built for CUDA {built}"
-            return _Missing(why, "a newer driver, or the packages of an older CUDA: pip install 'gpupipe[cuda12]'")
-        return _Missing(f"CUDA says {text}", "`nvidia-smi`, which tests driver and GPU without gpupipe")
-    return _Missing("the NVIDIA driver finds no GPU", "`nvidia-smi`; in a container, give it the GPU (--gpus all)")
+            return _missing(why, "a newer driver, or the packages of an older CUDA: pip install 'gpupipe[cuda12]'")
+        return _missing(f"CUDA says {text}", "`nvidia-smi`, which tests driver and GPU without gpupipe")
+    return _missing("the NVIDIA driver finds no GPU", "`nvidia-smi`; in a container, give it the GPU (--gpus all)")
 
 
 def _tried(cupy: Any) -> Found:
@@ -129,19 +126,21 @@ def _tried(cupy: Any) -> Found:
     # Numba's driver, which cuDF loads, an ImportError.
     try:
         capability = int(cupy.cuda.Device().compute_capability)
-        if capability < LEAST_CAPABILITY:
-            raise _Missing(
-                f"the GPU has compute capability {_dotted(capability)}; RAPIDS and CUDA 13 support none below "
-                f"{_dotted(LEAST_CAPABILITY)}",
-                "a GPU of the year 2018 (Turing) or newer",
-            )
-        device = optional.load("gpupipe.kernels.gpu.cuda").CudaDevice()
-        optional.load("gpupipe.kernels.gpu.trial").trial(device)
-    except GpupipeError as error:
-        raise _Missing(f"the first computation on the GPU failed ({said(error)})", _TRY) from error
+        device = _computing() if capability >= LEAST_CAPABILITY else None
+    except DeviceError as error:
+        raise _missing(f"the first computation on the GPU failed ({error})", _TRY) from error
     except (RuntimeError, MemoryError, ImportError) as error:
-        raise _Missing(f"the GPU cannot be used ({said(error)})", _TRY) from error
+        raise _missing(f"the GPU cannot be used ({said(error)})", _TRY) from error
+    if device is None:
+        why = f"the GPU has compute capability {_dotted(capability)}; RAPIDS and CUDA 13 support none below 7.5"
+        raise _missing(why, "a GPU of the year 2018 (Turing) or newer")
     return Found(device, f"{device.name}, compute capability {_dotted(capability)}")
+
+
+def _computing() -> "Device":
+    device: Device = optional.load("gpupipe.kernels.gpu.cuda").CudaDevice()
+    optional.load("gpupipe.kernels.gpu.trial").trial(device)
+    return device
 
 
 _TRY = "`nvidia-smi`, which shows whether driver and memory are free for this process, and `gpupipe doctor`"

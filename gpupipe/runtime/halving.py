@@ -114,7 +114,7 @@ def _make_room(rows: Rows) -> None:
             device.release()
 
 
-def _refused(error: MemoryError, rows: Rows, index: int, count: int) -> MemoryError:
+def _refused(error: MemoryError, rows: Rows, index: int, count: int) -> DeviceMemoryError | HostMemoryError:
     """The same, saying where it was and what to try."""
     partition = rows.source.partitions[index]
     place = partition.place(None)

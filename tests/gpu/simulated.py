@@ -3,6 +3,7 @@
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class SimulatedDevice:
         live_bytes, peak_bytes: what is allocated, and the most that was at a time.
         allocations: (what, bytes) of each so far, failed ones too.
         log: (entry, grid, block) of each launch.
+        releases: how often memory that is kept was given back.
         may_race: entries whose races in global memory are let pass; a source may say so too, in a comment
             ``// may race: ENTRY, because ...``.
     """
@@ -40,7 +42,7 @@ class SimulatedDevice:
         self, memory: int = 1 << 28, fail_at: set[int] | None = None, lanes: int = 1 << 16, step_limit: int = 2_000_000
     ) -> None:
         self.name = "simulated device"
-        self.launches = 0
+        self.launches = self.releases = 0
         self.shared_bytes = 227 << 10
         self.n_processors = 4
         self.memory = memory
@@ -106,6 +108,14 @@ class SimulatedDevice:
             found = self._space.read(array.pointer, array.nbytes)
         return found.view(array.dtype).reshape(array.shape)
 
+    def release(self) -> None:
+        """Nothing is kept for later here."""
+        self.releases += 1
+
+    def guarded(self, what: str) -> AbstractContextManager[None]:
+        """No other library is called on this device."""
+        return nullcontext()
+
     def _free(self, address: int, n_bytes: int) -> None:
         with self._lock:
             self.live_bytes -= n_bytes
@@ -114,7 +124,11 @@ class SimulatedDevice:
     # Launches
 
     def launch(self, kernel: Kernel, grid: int, block: int, args: Sequence[Argument], shared: int = 0) -> None:
-        """Run a kernel; raises PtxError for whatever it does wrong."""
+        """Run a kernel, of CUDA C++ or of PTX (text that begins with ``.version``).
+
+        Raises:
+            PtxError: whatever the kernel does wrong.
+        """
         with self._lock:
             program = self._program(kernel, shared)
             self._check_shape(program, grid, block)
@@ -137,7 +151,8 @@ class SimulatedDevice:
         key = (kernel.source, kernel.entry, shared)
         if key not in self._programs:
             if kernel.source not in MODULES:
-                MODULES[kernel.source] = parse(ptx(kernel.source))
+                of = kernel.source
+                MODULES[of] = parse(of if of.startswith(".version") else ptx(of))
             module = MODULES[kernel.source]
             self._programs[key] = Program(module, kernel.entry, self._placed(kernel.source, module), shared)
         return self._programs[key]
