@@ -120,7 +120,7 @@ class Store(Act):
 
     def __call__(self, batch: "Batch", space: Space, watch: Watch | None, address: Value) -> None:
         first = space.places(address, self.size, self.count)
-        if first.ndim == 0 and batch.count > 1:
+        if first.ndim == 0:
             first = np.broadcast_to(first, (batch.count,))
         for k, get in enumerate(self.sources):
             place = first + k if k else first
