@@ -55,6 +55,9 @@ class Backend(Protocol):
     def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> Prepared:
         """Make `outputs` ready to run."""
 
+    def hosted(self, nodes: Sequence[Node], info: Mapping[Node, Info]) -> Mapping[str, str]:
+        """Which steps of bound nodes the host does in the GPU's place, and why, by expression."""
+
     def placed(self, frame: Frame) -> Frame:
         """The frame, its columns where this device computes over them, or on their way there."""
 

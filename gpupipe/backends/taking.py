@@ -8,6 +8,8 @@ from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import AnyColumn, Column, Frame, on_host
 from gpupipe.compiler.gathering import Intake
+from gpupipe.compiler.info import Info
+from gpupipe.expr.node import Node
 from gpupipe.kernels.gpu.device import Device
 
 
@@ -17,6 +19,10 @@ class OnHost:
     device: Device | None = None
     named = False
     on_host: Mapping[str, str] = MappingProxyType({})
+
+    def hosted(self, nodes: Sequence[Node], info: Mapping[Node, Info]) -> Mapping[str, str]:
+        """None: there is no other place."""
+        return {}
 
     def placed(self, frame: Frame) -> Frame:
         """The frame as it is."""

@@ -1,6 +1,6 @@
 """`explain()`: what a plan will do, as a page of text, before any row is read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpupipe.compiler.bind import Binder
@@ -23,7 +23,7 @@ class Explanation:
     """A page of text, and its facts as numbers.
 
     Attributes:
-        device: which device computes.
+        device: which device computes: ``cpu``, ``gpu`` or ``reference``.
         source: the source in a line.
         rows: rows listed, or None.
         partitions: how many pieces.
@@ -36,6 +36,8 @@ class Explanation:
         update: the columns of earlier rows that an `update` of the fit reads again; none: it reads new rows alone.
         folds: of how many folds a cross-validation is explained; 0: a fit is.
         on_rows: why each fold's model is trained on a matrix of rows; None: covariances of the first scan give it.
+        gpu: the GPU in words, or why none computes; empty where none was looked for.
+        on_host: of a GPU: the steps that the host does, and why, by expression.
     """
 
     device: str
@@ -51,6 +53,8 @@ class Explanation:
     update: tuple[str, ...] = ()
     folds: int = 0
     on_rows: str | None = None
+    gpu: str = ""
+    on_host: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "\n".join(_page(self))
@@ -111,9 +115,16 @@ def _page(e: Explanation) -> Iterator[str]:
     yield f"Groups     {shapes} of expression; one call of the tile interpreter a partition"
     again = f"{_wrapped(e.update)} of earlier rows again" if e.update else "new rows alone"
     yield f"Update     reads {again}"
-    yield f"Device     {e.device}"
+    yield _short(f"Device     {e.device}{_gpu(e)}")
+    yield from (_short(f"           on the host: {what}, since {why}") for what, why in e.on_host.items())
     if e.model:
         yield f"Model      {e.model}"
+
+
+def _gpu(e: Explanation) -> str:
+    if not e.gpu:
+        return ""
+    return f" ({e.gpu})" if e.device == "gpu" else f" (no GPU: {e.gpu})"
 
 
 def _folds(e: Explanation) -> Iterator[str]:

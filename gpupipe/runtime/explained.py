@@ -1,13 +1,19 @@
 """What a fit would do, from declarations and a source's metadata."""
 
-from gpupipe.backends.backend import backend_for
+from gpupipe.backends import devices
+from gpupipe.backends.backend import Backend, backend_for
 from gpupipe.compiler.again import columns_again
+from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.explain import Explanation
+from gpupipe.compiler.fitted import Fitted
+from gpupipe.compiler.plan import Plan
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.folds.dealing import Dealing
 from gpupipe.runtime.linear.components import path_from_covariances
+from gpupipe.runtime.linear.path import linear_path
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.twins import refuse_target_elsewhere
+from gpupipe.runtime.teaching import FROM_COVARIANCES, training_device
 from gpupipe.runtime.update import read_again
 from gpupipe.sources.source import Source
 
@@ -25,9 +31,10 @@ def explained(
     plan, row = declared.plan(source.schema), declared.row
     refuse_target_elsewhere(plan, declared.target, source)
     again = columns_again(plan, features=row is not None)
+    backend = backend_for(device)
     path = path_from_covariances(plan, [declared.model]) if folds and row is not None else "there is no model"
     return Explanation(
-        device=backend_for(device).name,
+        device=backend.name,
         source=repr(source).splitlines()[0],
         rows=source.n_rows,
         partitions=len(source.partitions),
@@ -40,4 +47,22 @@ def explained(
         kept=Rows(source, plan.fit_columns, needed_again=again, memory=memory).kept,
         folds=folds,
         on_rows=path if isinstance(path, str) else None,
+        gpu=devices.gpu().why if device in ("auto", "gpu") else "",
+        on_host=_on_host(declared, plan, backend),
     )
+
+
+def _on_host(declared: Declared, plan: Plan, backend: Backend) -> dict[str, str]:
+    """What the host does while the GPU computes; of features whose width is not known yet, what they are made of."""
+    if backend.device is None:
+        return {}
+    binder = Binder(plan.slots, Fitted(), plan.info)
+    wanted = [feature.node for feature in plan.features]
+    wanted += [node for scan in plan.scans for gather in scan.gathers for node in (gather.value, *gather.keys)]
+    known = [node if (wide := plan.info[node].wide) is None else wide.args[0] for node in wanted]
+    found = dict(backend.hosted([binder.bind(node) for node in known], binder.info))
+    if declared.row is not None:
+        solved = not isinstance(linear_path(plan, [declared.model]), str)
+        why = FROM_COVARIANCES if solved else training_device(backend, declared.model)[1]
+        found |= {} if why is None else {f"training {declared.row.name}": why}
+    return found

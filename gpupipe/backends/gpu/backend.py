@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.gpu.gather import gather
+from gpupipe.backends.gpu.hosted import hosted
 from gpupipe.backends.gpu.keys import DeviceGroups, groups_of
 from gpupipe.backends.gpu.placed import Placed, on_device, placed, placed_frame
 from gpupipe.backends.gpu.program import GpuProgram
@@ -42,7 +43,13 @@ class GpuBackend:
 
     def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> GpuProgram:
         """The outputs, ready to run on any number of frames, from any number of threads."""
+        for expression, why in self.hosted([output.node for output in outputs], info).items():
+            self._note(expression, why)
         return GpuProgram(outputs, info, tables, self.device)
+
+    def hosted(self, nodes: Sequence[Node], info: Mapping[Node, Info]) -> dict[str, str]:
+        """Which steps of bound nodes the host does, and why, by expression."""
+        return {show(node): why for node, why in hosted(nodes, info)}
 
     def placed(self, frame: Frame) -> Frame:
         """The frame, each column copied to the device when it is first needed there."""
@@ -66,12 +73,12 @@ class GpuBackend:
             try:
                 return gather(kind, on_device(value), rows.groups(intake.keys))
             except NotOnDevice as why:
-                self._note(intake.gather.node, str(why))
+                self._note(show(intake.gather.node), str(why))
             return gathering.gather(kind, value.to_host(), rows.groups_on_host(intake.keys))
 
-    def _note(self, node: Node, why: str) -> None:
+    def _note(self, expression: str, why: str) -> None:
         with self._noting:
-            self.on_host[show(node)] = why
+            self.on_host[expression] = why
 
 
 class _Rows:

@@ -1,0 +1,70 @@
+"""Which steps of an expression the host does while the GPU computes, and why: told before anything is read."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gpupipe.compiler.info import Info
+from gpupipe.compiler.stages import in_memory
+from gpupipe.expr.node import Node, walk
+from gpupipe.schema import String
+
+_SEVERAL = "it takes texts of several columns row by row, and dictionaries tell nothing of their pairs"
+_WHY = {
+    "to_local": "time zones are looked up on the host",
+    "convert": "values are written as text on the host",
+    "bins": "its bounds differ from row to row",
+    "codes": "several buckets of other values are hashed on the host",
+}
+_ALONE = "it takes a constant beside columns"
+#: What a device has kernels for, over columns alone. What those of the second set give has entries of its own.
+_KERNELS = frozenset({"bins", "codes", "hash_bucket", "is_in", "ordinal", "lookup"})
+_ENCODED = frozenset({"is_in", "ordinal", "lookup"})
+
+
+def hosted(nodes: Sequence[Node], info: Mapping[Node, Info]) -> list[tuple[Node, str]]:
+    """(node, why) of every whole-column operation under `nodes`, which are bound, that the host does for each row.
+
+    One over a single text column is none of them: it is done once for each distinct text.
+    """
+    source: dict[Node, Node | None] = {}
+    found = []
+    for node in walk(*nodes):
+        if node.op == "table" or info[node].scalar:
+            continue
+        source[node] = node if node.op == "col" and info[node].dtype == String else None
+        if not in_memory(node, info):
+            continue
+        beneath = {source[arg] for arg in node.args if arg.op != "table" and not info[arg].scalar}
+        if len(beneath) == 1 and None not in beneath:
+            source[node] = beneath.pop()
+        elif node.op != "pick" and (why := _why(node, info)) is not None:
+            found.append((node, why))
+        elif node.op in _ENCODED:
+            source[node] = node
+    return found
+
+
+def _why(node: Node, info: Mapping[Node, Info]) -> str | None:
+    args = [arg for arg in node.args if arg.op != "table"]
+    if any(info[arg].dtype.name == "Null" for arg in args):
+        return "a column of no type has no kernels"
+    if node.op in _KERNELS:
+        return _UNLESS.get(node.op, _all_columns)(node, args, info)
+    return _WHY.get(node.op, _SEVERAL)
+
+
+def _all_columns(node: Node, args: Sequence[Node], info: Mapping[Node, Info]) -> str | None:
+    return _ALONE if any(info[arg].scalar for arg in args) else None
+
+
+def _same_bounds(node: Node, args: Sequence[Node], info: Mapping[Node, Info]) -> str | None:
+    return None if all(info[bound].scalar for bound in args[1:]) else _WHY["bins"]
+
+
+def _one_bucket(node: Node, args: Sequence[Node], info: Mapping[Node, Info]) -> str | None:
+    return None if node["other_buckets"] == 1 else _WHY["codes"]
+
+
+_UNLESS: dict[str, Callable[[Node, Sequence[Node], Mapping[Node, Info]], str | None]] = {
+    "bins": _same_bounds,
+    "codes": _one_bucket,
+}
