@@ -8,16 +8,17 @@ from .device import Kernel
 from .printer import CARRIED, Rows, Variant
 from .source import text
 
-#: Threads of a block, and blocks that a multiprocessor is to hold at once, which bounds a thread's registers.
 THREADS = 256
-_BLOCKS, _BLOCKS_COSTLY = 5, 3
+_SHARED = ("fused_steps.cuh", "formulas.cuh", "fused_rows.cuh")
+#: Blocks that a multiprocessor is to hold at once, which bounds a thread's registers: 48, 64, 80.
+_LIGHT, _HEAVY, _SINGLY = 5, 4, 3
 
 
 @lru_cache(maxsize=256)
 def columns_kernel(variants: tuple[Variant, ...]) -> Kernel:
     """The kernel of `variants` that stores into arrays."""
     cases = "".join(
-        f"        case {k}: stored<Program{k}>(record, status, begin, start, stop); break;\n"
+        f"        case {k}: stored<Program{k}>(record, status, origin, first, rows); break;\n"
         for k in range(len(variants))
     )
     programs = "".join(_struct(number, variant, matrix=False) for number, variant in enumerate(variants))
@@ -25,48 +26,68 @@ def columns_kernel(variants: tuple[Variant, ...]) -> Kernel:
 extern "C" __global__ void __launch_bounds__({THREADS}, {_blocks(variants)})
 columns(const u64* words, u64* status, i64 start, i64 stop, u32 parts) {{
     const u32 expression = blockIdx.x / parts, part = blockIdx.x % parts;
-    const i64 begin = (start & ~31LL) + (i64)part * (4 * blockDim.x);
+    const i64 origin = (start & ~31LL) + (i64)part * (4 * blockDim.x);
+    const int first = start > origin ? (int)(start - origin) : 0;
+    const int rows = stop - origin < 4 * blockDim.x ? (int)(stop - origin) : (int)(4 * blockDim.x);
     const u64 what = __ldg(words + expression);
     const u64* record = words + (what >> 16);
     switch ((int)(what & 0xFFFF)) {{
 {cases}    }}
 }}
 """
-    return Kernel(text("fused_steps.cuh", "formulas.cuh", "fused_rows.cuh", "fused_columns.cuh") + programs + entry, "columns")
+    return Kernel(text(*_SHARED, "fused_columns.cuh") + programs + entry, "columns")
 
 
 @lru_cache(maxsize=256)
 def matrix_kernel(variants: tuple[Variant, ...]) -> Kernel:
     """The kernel of `variants` that stores into a float32 matrix."""
     programs = "".join(_struct(number, variant, matrix=True) for number, variant in enumerate(variants))
-    fills = "".join(
-        f"    dealt = filled<Program{k}>(tile, words, __ldg(head + {HEAD + 2 * k}), "
-        f"(u32)__ldg(head + {HEAD + 2 * k + 1}), dealt, pitch, row0, n_rows, status);\n"
+    cases = "".join(
+        f"        case {k}: shared_out<Program{k}>(tile, record, count, pitch, origin, rows, status); break;\n"
         for k in range(len(variants))
     )
     entry = f"""
 extern "C" __global__ void __launch_bounds__({THREADS}, {_blocks(variants)})
 matrix(const u64* words, u64* status, float* out, i64 n_rows, i64 width, u32 chunks, int pitch) {{
     extern __shared__ __align__(16) float tile[];
-    const u32 chunk = blockIdx.x % chunks;
-    const i64 row0 = (i64)(blockIdx.x / chunks) * TILE_ROWS;
-    const u64* head = words + chunk * {HEAD + 2 * len(variants)};
-    u32 dealt = 0;
-{fills}    __syncthreads();
+    const u64* head = words + blockIdx.x % chunks * {HEAD};
+    const i64 origin = (i64)(blockIdx.x / chunks) * TILE_ROWS;
+    const int rows = n_rows - origin < TILE_ROWS ? (int)(n_rows - origin) : TILE_ROWS;
+    const u64* shares = words + __ldg(head + 3);
+    const u32 n_shares = (u32)__ldg(head + 4);
+#pragma unroll 1
+    for (u32 share = threadIdx.x / 32; share < n_shares; share += {THREADS // 32}) {{
+        const u64 what = __ldg(shares + share);
+        const u64* record = words + (what >> 20);
+        const u32 count = (u32)(what >> 16 & 15);
+        switch ((int)(what & 0xFFFF)) {{
+{cases}        }}
+    }}
+    __syncthreads();
     const u64 list = __ldg(head + 2);
-    copied_out(tile, out, row0, n_rows, width, (i64)__ldg(head), (int)__ldg(head + 1), list ? words + list : nullptr,
-               pitch);
+    copied_out(tile, out + origin * width + (i64)__ldg(head), rows, width, (int)__ldg(head + 1),
+               list ? words + list : nullptr, pitch);
 }}
 """
-    return Kernel(text("fused_steps.cuh", "formulas.cuh", "fused_rows.cuh", "fused_matrix.cuh") + programs + entry, "matrix")
+    return Kernel(text(*_SHARED, "fused_matrix.cuh") + programs + entry, "matrix")
 
 
-#: Words before a chunk's list of programs: its first column, how many, and where they are listed (0: side by side).
-HEAD = 3
+#: Words that tell of a chunk of columns: the first, how many, where they are listed (0: side by side), where the warps'
+#: shares begin, how many.
+HEAD = 5
 
 
 def _blocks(variants: Sequence[Variant]) -> int:
-    return min((_BLOCKS if variant.at_once == 4 else _BLOCKS_COSTLY for variant in variants), default=_BLOCKS)
+    """Blocks that a multiprocessor holds of a kernel: the most at which no program spills (tests hold it)."""
+    return min((_held(variant) for variant in variants), default=_LIGHT)
+
+
+def _held(variant: Variant) -> int:
+    if variant.at_once == 1:
+        return _SINGLY
+    wide = {Op.LOAD_F8, Op.LOAD_I8, Op.LOAD_U8, *(op for op in Op if Op.LOG <= op <= Op.ARCTAN)}
+    light = len(variant.encoded) <= 1 and not wide & {step[0] for step in variant.steps}
+    return _LIGHT if light else _HEAVY
 
 
 def _struct(number: int, variant: Variant, matrix: bool) -> str:
@@ -86,17 +107,18 @@ def _struct(number: int, variant: Variant, matrix: bool) -> str:
 struct Program{number} {{
     static const int {constants};
     static const bool FAILS = {str(fails).lower()};
-{_lines(members)}    INLINE explicit Program{number}(const u64* record) {{
+{_lines(members)}    INLINE Program{number}(const u64* record, i64 origin) {{
 {_lines(brought, 2)}    }}
     struct Rows {{ {_columns(variant)} }};
-    INLINE void load(Rows& rows, i64 row, i64 stop) const {{
+    INLINE void load(Rows& rows, int row, int stop) const {{
 {_lines(_loads(variant), 2)}    }}
     struct Results {{ {_results(rows, at_once)} }};
     INLINE u32 at(const Rows& rows, int j, Results& results) const {{
         u32 failed = 0;
 {_lines(rows.lines + _settled(variant, rows), 2)}        return failed;
     }}
-    INLINE static void store(const u64* record, const Results& results, i64 row, i64 start, i64 stop) {{
+    INLINE static void store(const u64* record, const Results& results, i64 origin, int row, int start,
+                             int stop) {{
 {_lines(_stores(variant, rows), 2)}    }}
 }};
 """
@@ -116,22 +138,31 @@ def _brought(variant: Variant, rows: Rows, matrix: bool) -> tuple[list[str], lis
     """The members of a program, and the lines that take them from a record."""
     fields: list[tuple[str, str, str]] = []
     for slot, kind in enumerate(_storage(variant)):
-        if kind:
-            fields += [(f"const {kind}*", f"values{slot}", str(4 * slot)), ("const u32*", f"valid{slot}", f"{4 * slot + 1}")]
-        if kind and variant.encoded[slot]:
-            fields += [("const int*", f"ids{slot}", f"{4 * slot + 2}"), ("const u32*", f"known{slot}", f"{4 * slot + 3}")]
-    taken = [f"{name} = ({kind})__ldg(record + {word});" for kind, name, word in fields]
+        held = [(f"const {kind}*", "values"), ("const u32*", "valid")]
+        if variant.encoded[slot]:
+            held = [(f"const {kind}*", "entries"), held[1], ("const int*", "ids"), ("const u32*", "known")]
+        fields += [(kept, f"{name}{slot}", f"{4 * slot + k}") for k, (kept, name) in enumerate(held) if kind]
+    taken = [_taken(kind, name, word) for kind, name, word in fields]
     for slot, null in enumerate(variant.null):
         kinds = {step[0] for step in variant.steps if step[0] in (Op.CONST_F, Op.CONST_I) and step[2] == slot}
         kind, form = ("double", "__longlong_as_double((i64){})") if Op.CONST_F in kinds else ("i64", "(i64){}")
         if kinds:
             fields.append((kind, f"p{slot}", ""))
-            taken.append(f"p{slot} = {'0' if null else form.format(f'__ldg(record + {4 * len(variant.encoded) + slot})')};")
+            bits = f"__ldg(record + {4 * len(variant.encoded) + slot})"
+            taken.append(f"p{slot} = {'0' if null else form.format(bits)};")
     if not matrix:
         for slot in rows.outputs:
             fields.append(("bool", f"bare{slot}", ""))
             taken.append(f"bare{slot} = __ldg(record + {variant.outputs_at + 2 * slot + 1}) == 0;")
     return [f"{kind} {name};" for kind, name, _ in fields] + _null_members(variant, rows, taken), taken
+
+
+def _taken(kind: str, name: str, word: str) -> str:
+    """The line that takes an address; what has a value a row begins at the block's first."""
+    address = f"({kind})__ldg(record + {word})"
+    if name.startswith("valid"):
+        return f"{name} = bitmap_at({address}, origin);"
+    return f"{name} = {address}{'' if name.startswith(('known', 'entries')) else ' + origin'};"
 
 
 _FROM_BITS = {"float": "__uint_as_float((u32){})", "double": "__longlong_as_double((i64){})"}
@@ -163,7 +194,7 @@ def _loads(variant: Variant) -> list[str]:
         lines.append(f"rows.k{slot} = read_valid<{at_once}>(valid{slot}, row, stop);")
         if variant.encoded[slot]:
             lines.append(
-                f"rows.k{slot} = look_up<{at_once}>(rows.x{slot}, rows.k{slot}, ids{slot}, values{slot}, known{slot}, "
+                f"rows.k{slot} = look_up<{at_once}>(rows.x{slot}, rows.k{slot}, ids{slot}, entries{slot}, known{slot}, "
                 "row, stop);"
             )
         else:
@@ -195,6 +226,8 @@ def _stores(variant: Variant, rows: Rows) -> list[str]:
     lines = []
     for slot, (kind, _, _) in rows.outputs.items():
         at = variant.outputs_at + 2 * slot
-        lines.append(f"write<{variant.at_once}>(({kind}*)__ldg(record + {at}), results.y{slot}, row, start, stop);")
-        lines.append(f"write_valid<{variant.at_once}>((u32*)__ldg(record + {at + 1}), results.m{slot}, row, stop);")
+        values = f"({kind}*)__ldg(record + {at}) + origin"
+        lines.append(f"write<{variant.at_once}>({values}, results.y{slot}, row, start, stop);")
+        bitmap = f"(u32*)bitmap_at((const u32*)__ldg(record + {at + 1}), origin)"
+        lines.append(f"write_valid<{variant.at_once}>({bitmap}, results.m{slot}, row, stop);")
     return lines

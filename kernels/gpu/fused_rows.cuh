@@ -1,4 +1,5 @@
 // Rows in and out of a program: N of them at a time, side by side. A bitmap's bit r % 32 of word r / 32 tells row r.
+// Pointers are at a block's first row, a multiple of 32, and rows count from there: 64 bits are spent once.
 INLINE void four(float* to, const float* from) {
     float4 v = __ldg((const float4*)from);
     to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
@@ -38,6 +39,8 @@ INLINE void set_four(u64* to, const u64* v) {
     *((ulonglong2*)to + 1) = make_ulonglong2(v[2], v[3]);
 }
 
+INLINE const u32* bitmap_at(const u32* valid, i64 origin) { return valid ? valid + (origin >> 5) : valid; }
+
 // Columns may be slices: whether four values may be taken at once is seen here.
 template <typename T>
 INLINE bool whole_vector(const T* at) {
@@ -45,7 +48,7 @@ INLINE bool whole_vector(const T* at) {
 }
 // Beyond the last row 0, and nothing read.
 template <int N, typename T>
-INLINE void read(T (&to)[N], const T* from, i64 row, i64 stop) {
+INLINE void read(T (&to)[N], const T* from, int row, int stop) {
     if constexpr (N == 4)
         if (row + 4 <= stop && whole_vector(from + row)) {
             four(to, from + row);
@@ -56,7 +59,7 @@ INLINE void read(T (&to)[N], const T* from, i64 row, i64 stop) {
 }
 // Bit j: whether row + j is one of the rows and has a value.
 template <int N>
-INLINE u32 read_valid(const u32* valid, i64 row, i64 stop) {
+INLINE u32 read_valid(const u32* valid, int row, int stop) {
     const u32 all = (1u << N) - 1;
     if (row >= stop) return 0;
     u32 bits = valid ? __ldg(valid + (row >> 5)) >> (row & 31) & all : all;
@@ -64,7 +67,7 @@ INLINE u32 read_valid(const u32* valid, i64 row, i64 stop) {
 }
 // The values of entries; a negative number of an entry is a null.
 template <int N, typename T>
-INLINE u32 look_up(T (&to)[N], u32 bits, const int* ids, const T* entries, const u32* valid, i64 row, i64 stop) {
+INLINE u32 look_up(T (&to)[N], u32 bits, const int* ids, const T* entries, const u32* valid, int row, int stop) {
     u32 id[N];
     read<N>(id, (const u32*)ids, row, stop);
 #pragma unroll
@@ -78,7 +81,7 @@ INLINE u32 look_up(T (&to)[N], u32 bits, const int* ids, const T* entries, const
 }
 
 template <int N, typename T>
-INLINE void write(T* to, const T (&from)[N], i64 row, i64 start, i64 stop) {
+INLINE void write(T* to, const T (&from)[N], int row, int start, int stop) {
     if constexpr (N == 4)
         if (row >= start && row + 4 <= stop && whole_vector(to + row)) {
             set_four(to + row, from);
@@ -90,7 +93,7 @@ INLINE void write(T* to, const T (&from)[N], i64 row, i64 start, i64 stop) {
 }
 // A word is written by one thread, whole: its rows are those of one warp. Bits at stop and beyond become 0.
 template <int N>
-INLINE void write_valid(u32* to, u32 bits, i64 row, i64 stop) {
+INLINE void write_valid(u32* to, u32 bits, int row, int stop) {
     if (!to) return;
     const u32 lane = threadIdx.x & 31;
     bits = row + N <= stop ? bits : row < stop ? bits & ((1u << (stop - row)) - 1) : 0;

@@ -79,7 +79,9 @@ def run(table: Table, inputs: Sequence[Input], outputs: Sequence[Output], start:
     return _launched(device, records, words, parts * len(table), block, args)
 
 
-def run_matrix(table: Table, inputs: Sequence[Input], matrix: DeviceArray, columns: Sequence[int], n_rows: int) -> Array:
+def run_matrix(
+    table: Table, inputs: Sequence[Input], matrix: DeviceArray, columns: Sequence[int], n_rows: int
+) -> Array:
     """Evaluate every expression into a column of a float32 matrix, null as NaN: one launch.
 
     Args:

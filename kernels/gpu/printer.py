@@ -1,7 +1,7 @@
 """Programs of the tile interpreter as CUDA C++: straight-line code over one row, in the order of their steps.
 
-What is printed hangs on the programs alone, not on parameters or columns: expressions of one shape share their code, and
-a table of the same shapes a compiled kernel.
+What is printed hangs on the programs alone, not on parameters or columns: expressions of one shape share their code,
+and tables of the same shapes a compiled kernel.
 """
 
 from collections.abc import Callable

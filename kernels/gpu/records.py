@@ -1,7 +1,8 @@
 """What a launch of the fused kernel is told: one array of 8-byte words, made once for a table but for addresses.
 
-A record an expression: four words a column slot (values, bitmap, entries' numbers, entries' bitmap), a word a parameter,
-what a null gives, two words an output (address and bitmap; of a matrix the column in the tile), the expression's number.
+A record an expression: four words a column slot (values, bitmap, entries' numbers, entries' bitmap), a word a
+parameter, what a null gives, two words an output (address and bitmap; of a matrix the column in the tile), the
+expression's number.
 """
 
 from collections.abc import Callable, Sequence
@@ -165,25 +166,36 @@ def _into_matrix(table: Table, encoded: tuple[bool, ...], columns: tuple[int, ..
     order = sorted(range(len(columns)), key=columns.__getitem__)
     count = -(-len(order) // at_once)
     size = -(-len(order) // count)
-    words = _Words(count * (HEAD + 2 * len(made.variants)))
+    words = _Words(count * HEAD)
     slots: list[tuple[int, int]] = []
     for chunk in range(count):
         members = order[chunk * size : (chunk + 1) * size]
+        tile_columns = {e: column for column, e in enumerate(members)}
+        shares = _shares(members, made)
         head = words.parts[0].reshape(count, -1)[chunk]
-        head[:HEAD] = _place([columns[e] for e in members], words)
-        by_program = sorted(range(len(members)), key=lambda c: made.number[members[c]])
-        for column in by_program:
-            e = members[column]
-            record = made.record(e)
-            record[made.variant[e].outputs_at] = column
-            at = words.add(record)
-            list_at = HEAD + 2 * made.number[e]
-            head[list_at] = head[list_at] or at
-            head[list_at + 1] += np.uint64(1)
-            slots += [(at + 4 * slot, i) for slot, i in enumerate(made.inputs(e))]
+        head[:3] = _place([columns[e] for e in members], words)
+        head[3:] = words.add(np.zeros(len(shares), np.uint64)), len(shares)
+        told = words.parts[-1]
+        for number, share in enumerate(shares):
+            told[number] = words.count << 20 | len(share) << 16 | made.number[share[0]]
+            for e in share:
+                record = made.record(e)
+                record[made.variant[e].outputs_at] = tile_columns[e]
+                at = words.add(record)
+                slots += [(at + 4 * slot, i) for slot, i in enumerate(made.inputs(e))]
     status = words.add(np.full(len(table), 2**64 - 1, np.uint64))
     kernel, all_words = matrix_kernel(made.variants), np.concatenate(words.parts)
     return Records(kernel, all_words, _pairs(slots), _pairs([]), status, count, size | 1)
+
+
+def _shares(members: list[int], made: _Expressions) -> list[list[int]]:
+    """What a warp takes at once: expressions of one program, as many as its lanes are dealt to."""
+    shares: list[list[int]] = []
+    for number, variant in enumerate(made.variants):
+        alike = [e for e in members if made.number[e] == number]
+        side = 4 if variant.at_once == 4 else 1
+        shares += [alike[i : i + side] for i in range(0, len(alike), side)]
+    return shares
 
 
 def _place(columns: list[int], words: _Words) -> tuple[int, int, int]:

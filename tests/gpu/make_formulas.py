@@ -1,4 +1,4 @@
-"""Writes kernels/gpu/formulas.cuh: the formulas of kernels/reference, as CUDA C++. ``python tests/gpu/make_formulas.py``
+"""Writes kernels/gpu/formulas.cuh, the formulas of kernels/reference as CUDA C++: ``python tests/gpu/make_formulas.py``
 
 The formulas are written with a few primitives, operators and constants alone, so a walk over their syntax is enough: it
 follows each from float64 arguments through every function it calls, knows the type of every value, and prints the same
@@ -14,7 +14,6 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from gpupipe.kernels import coefficients
 from gpupipe.kernels.reference import calendar, math, trigonometry
 
 TARGET = Path(__file__).resolve().parents[2] / "kernels" / "gpu" / "formulas.cuh"
@@ -127,7 +126,7 @@ class Body:
                 assert statement.value is not None
                 gives = self.returned(statement.value)
             else:
-                assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant), ast.dump(statement)
+                assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
         return gives, "".join(f"    {line}\n" for line in self.lines)
 
     def returned(self, node: ast.expr) -> str:
@@ -146,10 +145,7 @@ class Body:
             self.named(target.id, *self.value(node))
             return
         assert isinstance(target, ast.Tuple)
-        if isinstance(node, ast.Tuple):
-            values = [self.value(part) for part in node.elts]
-        else:
-            values = self.members(node)
+        values = [self.value(part) for part in node.elts] if isinstance(node, ast.Tuple) else self.members(node)
         for name, (text, kind) in zip(target.elts, values, strict=True):
             assert isinstance(name, ast.Name)
             self.named(name.id, text, kind)

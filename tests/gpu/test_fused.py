@@ -1,0 +1,327 @@
+"""The fused kernels, compiled and run, against the reference interpreter: every bit of values, validity and status."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_programs import INNER, Case, column, random_case
+
+from gpupipe.backends.gpu.columns import packed, unpacked
+from gpupipe.errors import DeviceMemoryError, ParameterError
+from gpupipe.kernels.gpu import interpreter, records
+from gpupipe.kernels.gpu.interpreter import Input
+from gpupipe.kernels.gpu.printer import Variant
+from gpupipe.kernels.opcodes import SIGNATURES, STORAGE, Op, load_of, store_of
+from gpupipe.kernels.reference import interpreter as reference
+from gpupipe.kernels.table import CAST_FAILED, NULL_IN_OUTPUT, Program, Table
+
+from .simulated import SimulatedDevice
+
+SIZES = [0, 1, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1003]
+HEAVY = {Op.SIN, Op.COS, Op.POWER, Op.FLOORDIV_F, Op.MOD_F, Op.FLOORDIV_I, Op.MOD_I, Op.YEAR, Op.MONTH, Op.DAY}
+
+
+@dataclass
+class Given:
+    """A column on the device, and the same column as the reference takes it."""
+
+    input: Input
+    host: tuple[Any, Any]
+
+
+def sliced(device: Any, values: Any, before: int) -> Any:
+    """The values somewhere inside an allocation that ends with them."""
+    return device.upload(np.concatenate([np.zeros(before, values.dtype), values])).rows(before, before + len(values))
+
+
+def given_column(device: Any, rng: Any, kind: str, n: int) -> Given:
+    """A random column: with nulls or without, plain or by entries, at any offset."""
+    nulls, before = rng.choice([0, 0.1, 0.9]), int(rng.integers(0, 6))
+    if n and rng.random() < 0.3:
+        entries, known = column(rng, kind, int(rng.integers(1, 40)), rng.choice([0, 0.3]))
+        ids = rng.integers(0, len(entries), n).astype(np.int32)
+        rows = None if not nulls else rng.random(n) > nulls
+        has = np.ones(n, bool) if rows is None else rows.copy()
+        if rng.random() < 0.5:
+            ids[rng.random(n) < 0.2] = -1
+        has &= ids >= 0
+        has &= True if known is None else known[ids]
+        held = sliced(device, entries, before), sliced(device, ids, before)
+        return Given(Input(held[0], bitmap(device, rows), held[1], bitmap(device, known)), (entries[ids], has))
+    values, valid = column(rng, kind, n, nulls)
+    return Given(Input(sliced(device, values, before), bitmap(device, valid)), (values, valid))
+
+
+def bitmap(device: Any, valid: Any) -> Any:
+    return None if valid is None else device.upload(packed(valid))
+
+
+def bits(values: Any) -> Any:
+    return values.view(f"u{values.itemsize}")
+
+
+def compare(device: Any, table: Any, columns: list, kinds: list, masked: list, n: int, start: int = 0) -> None:
+    """Run both over the rows from start to n and hold them together."""
+    wanted = [(np.full(n, 77).astype(kind), np.zeros(n, bool) if mask else None)
+              for kind, mask in zip(kinds, masked, strict=True)]  # fmt: skip
+    outputs = [(sliced(device, np.full(n, 77).astype(kind), k % 5), bitmap(device, np.zeros(n, bool)) if mask else None)
+               for k, (kind, mask) in enumerate(zip(kinds, masked, strict=True))]  # fmt: skip
+    launches = device.launches
+    status = interpreter.run(table, [c.input for c in columns], outputs, start, n)
+    assert device.launches - launches == (1 if n > start else 0)
+    assert status.tolist() == reference.run(table, [c.host for c in columns], wanted, start, n).tolist()
+    for (got, got_valid), (want, want_valid) in zip(outputs, wanted, strict=True):
+        assert np.array_equal(bits(got.to_host()), bits(want))
+        if want_valid is not None:
+            assert np.array_equal(unpacked(got_valid.to_host(), n)[start:], want_valid[start:])
+
+
+def slim(case: Case) -> Case:
+    """The first output alone, and only what it hangs on: few columns, one store."""
+    steps = case.program.steps.tolist()
+    store = next(step for step in steps if Op.STORE_BOOL <= step[0] <= Op.STORE_F8)
+    needed, kept = {store[2]}, [[store[0], 0, store[2], 0, 0]]
+    for code, out, *operands in reversed(steps[: steps.index(store)]):
+        if out in needed and not Op.STORE_BOOL <= code <= Op.STORE_F8:
+            needed.remove(out)
+            needed.update(operands[: len(SIGNATURES[Op(code)][0])])
+            kept.append([code, out, *operands])
+    columns = sorted({step[2] for step in kept if step[0] <= Op.LOAD_F8})
+    parameters = sorted({step[2] for step in kept if step[0] in (Op.CONST_F, Op.CONST_I)})
+    for step in kept:
+        if step[0] <= Op.LOAD_F8:
+            step[2] = columns.index(step[2])
+        elif step[0] in (Op.CONST_F, Op.CONST_I):
+            step[2] = parameters.index(step[2])
+    program = Program(np.array(kept[::-1]), case.program.n_registers)
+    kinds, values = [case.column_types[c] for c in columns], [case.parameters[p] for p in parameters]
+    return Case(program, kinds, values, case.output_types[:1])
+
+
+def table_of(cases: list) -> tuple[Any, list, list]:
+    """One table of all cases, each over columns of its own, and the types of columns and outputs."""
+    rows, kinds, outputs = [], [], []
+    for number, case in enumerate(cases):
+        first, out = len(kinds), len(outputs)
+        kinds += case.column_types
+        outputs += case.output_types
+        rows.append((number, range(first, len(kinds)), case.parameters, range(out, len(outputs))))
+    return Table.build([case.program for case in cases], rows), kinds, outputs
+
+
+def random_table(rng: Any, count: int, light: bool) -> tuple[Any, list, list]:
+    ops = [op for op in INNER if not light or op not in HEAVY]
+    cases = [random_case(rng, int(rng.integers(1, 14)), ops) for _ in range(count)]
+    return table_of([slim(case) for case in cases] if light else cases)
+
+
+def check_random(device: Any, seed: int, n: int, light: bool, count: int = 4) -> None:
+    rng = np.random.default_rng(seed)
+    table, kinds, outputs = random_table(rng, count, light)
+    columns = [given_column(device, rng, kind, n) for kind in kinds]
+    masked = (rng.random(len(outputs)) < rng.choice([0.0, 0.5, 1.0])).tolist()
+    start = 0 if rng.random() < 0.5 else int(rng.integers(0, n + 1))
+    start -= start % 32 if any(masked) else 0
+    compare(device, table, columns, outputs, masked, n, start)
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 2**32), n=st.sampled_from(SIZES), light=st.booleans())
+def test_random_programs_give_the_references_bits(seed: int, n: int, light: bool) -> None:
+    check_random(SimulatedDevice(), seed, n, light)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None)
+@given(seed=st.integers(0, 2**32), n=st.sampled_from([*SIZES, 4000]), light=st.booleans())
+def test_many_random_programs_give_the_references_bits(seed: int, n: int, light: bool) -> None:
+    check_random(SimulatedDevice(), seed, n, light, 6)
+
+
+def single_steps() -> list:
+    """For every step a program of it alone, over plain columns."""
+    rng = np.random.default_rng(5)
+    return [case for op in INNER for case in (random_case(rng, 1, [op]), slim(random_case(rng, 1, [op])))]
+
+
+def test_every_step_gives_the_references_bits(device: Any) -> None:
+    cases = single_steps()
+    used = {Op(step[0]) for case in cases for step in case.program.steps.tolist()}
+    assert used == set(Op)
+    rng = np.random.default_rng(6)
+    table, kinds, outputs = table_of(cases)
+    columns = [given_column(device, rng, kind, 70) for kind in kinds]
+    compare(device, table, columns, outputs, [k % 3 > 0 for k in range(len(outputs))], 70)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_every_storage_in_and_out(device: Any, n: int) -> None:
+    rng = np.random.default_rng(n)
+    cases = []
+    for kind in STORAGE:
+        target = {"f": "float32", "b": "bool"}.get(np.dtype(kind).kind, "int16")
+        for store in (kind, target):
+            steps = [(load_of(kind), 0, 0, 0, 0), (store_of(store), 0, 0, 0, 0)]
+            cases.append(Case(Program(np.array(steps), 1), [kind], [], [store]))
+    table, kinds, outputs = table_of(cases)
+    columns = [given_column(device, rng, kind, n) for kind in kinds]
+    compare(device, table, columns, outputs, [k % 2 == 0 for k in range(len(outputs))], n)
+
+
+def chain(log: bool = False, load: Op = Op.LOAD_F4) -> Program:
+    """fill, clip, log1p or not, standardize."""
+    steps: list = [(load, 0, 0, 0, 0)]
+    for slot, op in enumerate([Op.COALESCE, Op.MAX_F, Op.MIN_F, Op.LOG1P, Op.SUB_F, Op.DIV_F]):
+        if op == Op.LOG1P:
+            steps += [(op, 0, 0, 0, 0)] * log
+            continue
+        steps += [(Op.CONST_F, 1, slot - (slot > 3), 0, 0), (op, 0, 0, 1, 0)]
+    return Program(np.array([*steps, (Op.STORE_F4, 0, 0, 0, 0)]), 2)
+
+
+CODES = Program(np.array([(Op.LOAD_I4, 0, 0, 0, 0), (Op.I_TO_F, 0, 0, 0, 0), (Op.STORE_F4, 0, 0, 0, 0)]), 1)
+CLOSE = Program(np.array([(Op.LOAD_F4, 0, 0, 0, 0), (Op.LOAD_F8, 1, 1, 0, 0), (Op.DIV_F, 0, 0, 1, 0),
+                          (Op.STORE_F4, 0, 0, 0, 0)]), 2)  # fmt: skip
+POWERS = Program(np.array([(Op.LOAD_F4, 0, 0, 0, 0), (Op.CONST_F, 1, 0, 0, 0), (Op.POWER, 0, 0, 1, 0),
+                           (Op.STORE_F4, 0, 0, 0, 0)]), 2)  # fmt: skip
+WHOLE = Program(np.array([(Op.LOAD_I8, 0, 0, 0, 0), (Op.CONST_I, 1, 0, 0, 0), (Op.ADD_I, 0, 0, 1, 0),
+                          (Op.I_TO_F, 0, 0, 0, 0), (Op.STORE_F4, 0, 0, 0, 0)]), 2)  # fmt: skip
+PROGRAMS = [chain(), chain(log=True), CODES, CLOSE, POWERS, WHOLE]
+SOME = st.sets(st.integers(0, 5), min_size=1)
+TYPES = [["float32"], ["float32"], ["int32"], ["float32", "float64"], ["float32"], ["int64"]]
+
+
+def matrix_table(rng: Any, width: int, programs: list) -> tuple[Any, list]:
+    kinds: list = []
+    rows = []
+    for at in range(width):
+        p = int(rng.choice(programs))
+        n_parameters = PROGRAMS[p].n_parameters
+        parameters = [0.5, -1.0, 2.0, 0.25, 3.0] if n_parameters == 5 else [7 if p == 5 else 2.5][:n_parameters]
+        if rng.random() < 0.1 and n_parameters:
+            parameters[0] = None
+        rows.append((p, range(len(kinds), len(kinds) + len(TYPES[p])), parameters, [at]))
+        kinds += TYPES[p]
+    return Table.build(PROGRAMS, rows), kinds
+
+
+def check_matrix(device: Any, seed: int, n: int, width: int, spare: int, programs: list) -> None:
+    """An expression a column, in any order, `spare` columns left alone."""
+    rng = np.random.default_rng(seed)
+    table, kinds = matrix_table(rng, width, programs)
+    columns = [given_column(device, rng, kind, n) for kind in kinds]
+    places = rng.permutation(width + spare)[:width]
+    host = np.full((n, width + spare), 55.0, np.float32)
+    matrix = device.upload(host)
+    launches = device.launches
+    status = interpreter.run_matrix(table, [c.input for c in columns], matrix, places.tolist(), n)
+    assert device.launches - launches == (1 if n else 0)
+    wanted = reference.run(table, [c.host for c in columns], [(host[:, place], None) for place in places], 0, n)
+    assert status.tolist() == wanted.tolist()
+    assert np.array_equal(bits(matrix.to_host()), bits(host))
+
+
+@pytest.mark.parametrize(("n", "width"), [(0, 3), (1, 1), (31, 4), (33, 5), (63, 100), (64, 33), (65, 126), (200, 300)])
+def test_matrices_of_any_shape(device: Any, n: int, width: int) -> None:
+    check_matrix(device, n + width, n, width, spare=width % 4, programs=range(len(PROGRAMS)))
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(SIZES), st.integers(1, 40), st.integers(0, 2), SOME)
+def test_random_matrices(seed: int, n: int, width: int, spare: int, programs: set) -> None:
+    check_matrix(SimulatedDevice(), seed, n, width, spare, sorted(programs))
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(SIZES), st.integers(1, 300), st.integers(0, 9), SOME)
+def test_many_random_matrices(seed: int, n: int, width: int, spare: int, programs: set) -> None:
+    check_matrix(SimulatedDevice(), seed, n, width, spare, sorted(programs))
+
+
+def test_little_shared_memory_takes_more_chunks_and_the_same_launch(device: Any) -> None:
+    device.shared_bytes = 48 << 10
+    check_matrix(device, 8, 70, 130, 1, [0, 2])
+
+
+def test_expressions_of_one_shape_share_a_kernel(device: Any) -> None:
+    rng = np.random.default_rng(0)
+    tables = [matrix_table(np.random.default_rng(seed), 9, [0])[0] for seed in (1, 1)]
+    other = Table.build([chain()], [(0, [0], [1.0, 2.0, 3.0, 4.0, 5.0], [0])])
+    kernels = []
+    for table in (*tables, other):
+        columns = [given_column(device, rng, "float32", 8).host for _ in range(9)]
+        inputs = [Input(device.upload(values)) for values, _ in columns]
+        if not any(table.parameter_valid == 0):
+            kernels.append(records.matrix_records(table, (False,) * 9, tuple(range(len(table))), 64).kernel)
+        status = interpreter.run_matrix(table, inputs, device.empty((8, 9), "f4"), range(len(table)), 8)
+        assert not status[:, 0].any()
+    assert len(kernels) > 0 and len({kernel.source for kernel in kernels}) == 1
+
+
+def test_the_first_failing_row_is_told_with_its_earliest_step(device: Any) -> None:
+    n = 3000
+    values = np.zeros(n, "i8")
+    values[[700, 1500, 2000]] = 1000, 2**63 - 1, 1000
+    steps = [(Op.LOAD_I8, 0, 0, 0, 0), (Op.CONST_I, 1, 0, 0, 0), (Op.ADD_I, 0, 0, 1, 0), (Op.STORE_I1, 0, 0, 0, 0)]
+    table = Table.build([Program(np.array(steps), 2)], [(0, [0], [1], [0]), (0, [1], [1], [1])])
+    valid = np.ones(n, bool)
+    valid[700] = False
+    columns = [Given(Input(device.upload(values), bitmap(device, ok)), (values, ok)) for ok in (None, valid)]
+    compare(device, table, columns, ["int8", "int8"], [True, True], n)
+    outputs = [(device.empty(n, "i1"), device.empty(94, "u4")) for _ in range(2)]
+    status = interpreter.run(table, [c.input for c in columns], outputs, 0, n)
+    assert status.tolist() == [[CAST_FAILED, 700], [1, 1500]]
+
+
+def test_a_null_without_a_bitmap_is_nan_or_told(device: Any) -> None:
+    source = Input(device.upload(np.array([1, 2, 3], "i8")), bitmap(device, np.array([True, False, True])))
+    for kind, wanted, told in (("int32", [1, 0, 3], [NULL_IN_OUTPUT, 1]), ("float32", [1, np.nan, 3], [0, -1])):
+        steps: list = [(Op.LOAD_I8, 0, 0, 0, 0)] + [(Op.I_TO_F, 0, 0, 0, 0)] * (kind == "float32")
+        table = Table.build([Program(np.array([*steps, (store_of(kind), 0, 0, 0, 0)]), 1)], [(0, [0], [], [0])])
+        out = device.empty(3, kind)
+        assert interpreter.run(table, [source], [(out, None)], 0, 3).tolist() == [told]
+        assert np.array_equal(out.to_host(), wanted, equal_nan=kind == "float32")
+
+
+def test_wrong_buffers_are_refused(device: Any) -> None:
+    table = Table.build([CODES], [(0, [0], [], [0])])
+    good, out = Input(device.zeros(40, "i4")), (device.empty(40, "f4"), None)
+    words = device.zeros(1, "u4")
+    wrong: list = [
+        ([], [out], 0, 40), ([good], [], 0, 40), ([Input(device.zeros(40, "i8"))], [out], 0, 40),
+        ([good], [out], 0, 41), ([good], [out], 5, 4), ([good], [(device.empty(40, "f8"), None)], 0, 40),
+        ([Input(good.values, words)], [out], 0, 40), ([good], [(out[0], device.zeros(2, "u4"))], 5, 40),
+        ([Input(good.values, ids=device.zeros(39, "i4"))], [out], 0, 40),
+        ([Input(good.values, ids=device.zeros(40, "i8"))], [out], 0, 40),
+        ([Input(good.values, ids=good.values, entry_valid=words)], [out], 0, 40),
+    ]  # fmt: skip
+    for inputs, outputs, start, stop in wrong:
+        with pytest.raises(ParameterError):
+            interpreter.run(table, inputs, outputs, start, stop)
+    copied = Program(np.array([(Op.LOAD_I4, 0, 0, 0, 0), (Op.STORE_I4, 0, 0, 0, 0)]), 1)
+    whole = Table.build([copied], [(0, [0], [], [0])])
+    matrix = device.empty((40, 2), "f4")
+    for tried, place, columns, rows in (
+        (table, matrix, [2], 40), (table, matrix, [-1], 40), (table, matrix, [0, 1], 40), (table, matrix, [0], 41),
+        (table, device.empty((40, 2), "f8"), [0], 40), (whole, matrix, [0], 40),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError):
+            interpreter.run_matrix(tried, [good], place, columns, rows)
+    assert device.launches == 0
+
+
+def test_no_memory_for_the_records_is_said(device: Any) -> None:
+    table = Table.build([CODES], [(0, [0], [], [0])])
+    inputs, out = [Input(device.zeros(40, "i4"))], [(device.empty(40, "f4"), None)]
+    device.fail_at = set(range(100))
+    with pytest.raises(DeviceMemoryError):
+        interpreter.run(table, inputs, out, 0, 40)
+
+
+def test_how_many_rows_at_once() -> None:
+    one = Variant(((0, 0, 0, 0, 0),), (False,), (), 1)
+    assert one.at_once == 4 and Variant(((int(Op.POWER), 0, 0, 0, 0),), (False,), (), 1).at_once == 1
