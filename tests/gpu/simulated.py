@@ -66,6 +66,11 @@ class SimulatedDevice:
 
     # Memory
 
+    @property
+    def free_bytes(self) -> int:
+        """What may still be allocated."""
+        return self.memory - self.live_bytes
+
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
         """Memory whose values may not be read before they are written."""
         shape = (int(shape),) if not isinstance(shape, tuple) else shape

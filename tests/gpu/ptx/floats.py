@@ -93,13 +93,12 @@ def _fused64(a: float, b: float, c: float) -> float:
         return float(np.float64(a) * np.float64(b) + np.float64(c)) if math.isfinite(c) else _with_infinity(a, b, c)
     exact = Fraction(a) * Fraction(b) + Fraction(c)
     if not exact:
-        signs = math.copysign(1, a) * math.copysign(1, b)
-        return -0.0 if signs < 0 and math.copysign(1, c) < 0 else 0.0 * 1 if a * b or c else signs * 0.0 + c
+        return 0.0 if a and b else math.copysign(0.0, a) * math.copysign(1.0, b) + c
+    sign = 1.0 if exact > 0 else -1.0
     try:
-        found = float(exact)
+        return math.copysign(float(exact), sign)
     except OverflowError:
-        return math.copysign(math.inf, exact)
-    return found if found else math.copysign(0.0, exact)
+        return math.copysign(math.inf, sign)
 
 
 def _with_infinity(a: float, b: float, c: float) -> float:
