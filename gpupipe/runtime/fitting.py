@@ -20,6 +20,7 @@ from gpupipe.expr.node import Node, show
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.runtime.execute import over_partitions
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT
+from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
@@ -74,14 +75,18 @@ def examples(
     progress.begin(what, rows)
     stacked = Stacked(rows.heights, len(features.outputs), device)
 
-    def work(index: int, frame: Frame) -> tuple[Any, list[Column], Values, list[Values], Values]:
-        extra = prepared.columns(frame) if extras else []
-        matrix = features.matrix(frame, stacked.part(index))
-        return matrix, extra, frame.row_ids, [labels_of(frame[name]) for name in by], frame.positions
+    def work(index: int, frame: Frame) -> tuple[list[tuple[Any, list[Column], Values, list[Values]]], Values]:
+        def computed(start: int, stop: int) -> tuple[Any, list[Column], Values, list[Values]]:
+            part = frame.rows(start, stop)
+            extra = prepared.columns(part) if extras else []
+            matrix = features.matrix(part, stacked.part(index, start, stop))
+            return matrix, extra, part.row_ids, [labels_of(part[name]) for name in by]
 
-    parts = over_partitions(rows, work, pool, progress)
+        return in_parts(rows, index, frame, computed), frame.positions
+
+    each_partition = over_partitions(rows, work, pool, progress)
+    parts, positions = [part for whole, _ in each_partition for part in whole], [place for _, place in each_partition]
     found = [concat([part[1][at] for part in parts]) for at in range(len(extras))]
-    positions = [part[4] for part in parts]
     with rows.all_placed(positions):
         each = [_target(column, node) for column, node in zip(found, plan.targets, strict=False)]
         groups = None if plan.groups is None else _groups(found.pop(), plan.groups)

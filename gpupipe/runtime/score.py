@@ -14,6 +14,7 @@ from gpupipe.errors import DuplicateNameError
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
 from gpupipe.runtime.execute import over_partitions, workers
+from gpupipe.runtime.halving import in_parts, once_more
 from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
@@ -23,9 +24,13 @@ from gpupipe.sources.source import Source
 
 
 def each_partition(rows: Rows, work: Callable[[Frame], Any]) -> list[Any]:
-    """`work` on the frame of every partition, on all cores, in their order."""
+    """`work` on the frame of every partition, or of stretches of it, on all cores, in their order."""
+
+    def tried(index: int, frame: Frame) -> list[Any]:
+        return in_parts(rows, index, frame, lambda start, stop: work(frame.rows(start, stop)))
+
     with workers(rows.n_workers) as pool:
-        return over_partitions(rows, lambda index, frame: work(frame), pool, Silent())
+        return [found for parts in over_partitions(rows, tried, pool, Silent()) for found in parts]
 
 
 def passing(source: Source, features: FittedFeatures) -> Rows:
@@ -83,11 +88,16 @@ def transformed_matrix(features: FittedFeatures, rows: Rows) -> Values:
     """Every feature over all rows as a float32 matrix of shape (rows, features); null as NaN."""
     matrix = Stacked(rows.heights, len(features.outputs))
 
-    def work(index: int, frame: Frame) -> Values:
-        return features.matrix(frame, matrix.part(index))
+    def work(index: int, frame: Frame) -> list[Values]:
+        def computed(start: int, stop: int) -> Values:
+            found: Values = features.matrix(frame.rows(start, stop), matrix.part(index, start, stop))
+            return found
+
+        return in_parts(rows, index, frame, computed)
 
     with workers(rows.n_workers) as pool:
-        return matrix.whole(over_partitions(rows, work, pool, Silent()))
+        whole: Values = matrix.whole([part for parts in over_partitions(rows, work, pool, Silent()) for part in parts])
+    return whole
 
 
 def predictions(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
@@ -110,9 +120,14 @@ def _tables(fit: Fit, rows: Rows, kept: list[str]) -> Iterator[pa.Table]:
     plan = fit.features.plan
 
     def work(index: int) -> pa.Table:
-        frame = rows.frame(index)
+        frame = once_more(rows, index, lambda: rows.frame(index))
+
+        def computed(start: int, stop: int) -> pa.Table:
+            part = frame.rows(start, stop)
+            return _beside(part, kept, _table(fit, as_planned(part.select(plan.columns), plan.schema)))
+
         with rows.placed(index, frame):
-            return _beside(frame, kept, _table(fit, as_planned(frame.select(plan.columns), plan.schema)))
+            return pa.concat_tables(in_parts(rows, index, frame, computed))
 
     with workers(rows.n_workers) as pool:
         yield from pool.map(work, range(rows.n_partitions))

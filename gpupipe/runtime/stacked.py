@@ -37,11 +37,12 @@ class Stacked:
             return self._device.empty((rows, self._width), np.float32)
         return np.empty((rows, self._width), np.float32)
 
-    def part(self, index: int) -> Any:
-        """Where a partition's rows go; None: anywhere."""
+    def part(self, index: int, start: int = 0, stop: int | None = None) -> Any:
+        """Where a partition's rows go, or those of them from `start` up to, without, `stop`; None: anywhere."""
         if self._whole is None:
             return None
-        first, last = self._edges[index], self._edges[index + 1]
+        first = self._edges[index] + start
+        last = self._edges[index + 1] if stop is None else self._edges[index] + stop
         return self._whole.rows(first, last) if isinstance(self._whole, DeviceArray) else self._whole[first:last]
 
     def whole(self, parts: Sequence[Any]) -> Any:

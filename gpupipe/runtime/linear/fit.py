@@ -17,6 +17,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.models.fitted import Model
 from gpupipe.runtime.execute import Beside, no_rows, over_partitions
+from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.linear.path import LinearPath, is_linear, linear_path
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
@@ -93,7 +94,16 @@ class LinearFit(Beside):
         bound = self.joined(BoundScan((), ()), binder)
         reading = Reading(bound.outputs, binder.info, Tables(Fitted()), features.backend)
         progress.begin("covariances", rows)
-        over_partitions(rows, lambda _, frame: self.update(reading.columns(frame), frame), pool, progress)
+
+        def work(index: int, frame: Frame) -> None:
+            def computed(start: int, stop: int) -> tuple[list[Column], Frame]:
+                part = frame.rows(start, stop)
+                return reading.columns(part), part
+
+            for columns, part in in_parts(rows, index, frame, computed):
+                self.update(columns, part)
+
+        over_partitions(rows, work, pool, progress)
 
 
 def linear_fit(plan: Plan, model: Any, *, stops_early: bool, joins: bool) -> LinearFit:
