@@ -135,7 +135,8 @@ def test_whatever_is_raised_is_of_the_tree():
     for module, tree in SOURCES.items():
         for line, name in raised(tree):
             reader = module.startswith(READERS) and name in ("ValueError", "TypeError")
-            if name not in known and (module, name) not in OTHERS and not reader:
+            refusal = module.startswith("gpupipe.backends.gpu.") and name == "NotOnDevice"  # the host then does it
+            if name not in known and (module, name) not in OTHERS and not reader and not refusal:
                 wrong.append(f"{module}:{line} raises {name}")
     assert not wrong, "\n".join(wrong)
 
