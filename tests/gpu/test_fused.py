@@ -14,14 +14,15 @@ from gpupipe.errors import DeviceMemoryError, ParameterError
 from gpupipe.kernels.gpu import interpreter, records
 from gpupipe.kernels.gpu.interpreter import Input
 from gpupipe.kernels.gpu.printer import Variant
-from gpupipe.kernels.opcodes import SIGNATURES, STORAGE, Op, load_of, store_of
+from gpupipe.kernels.opcodes import STORAGE, Op, load_of, store_of
 from gpupipe.kernels.reference import interpreter as reference
 from gpupipe.kernels.table import CAST_FAILED, NULL_IN_OUTPUT, Program, Table
 
+from .nvrtc import usage
+from .printed import CODES, HEAVY, PROGRAMS, TYPES, chain, kernels, single_steps, slim, table_of
 from .simulated import SimulatedDevice
 
 SIZES = [0, 1, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1003]
-HEAVY = {Op.SIN, Op.COS, Op.POWER, Op.FLOORDIV_F, Op.MOD_F, Op.FLOORDIV_I, Op.MOD_I, Op.YEAR, Op.MONTH, Op.DAY}
 
 
 @dataclass
@@ -79,39 +80,6 @@ def compare(device: Any, table: Any, columns: list, kinds: list, masked: list, n
             assert np.array_equal(unpacked(got_valid.to_host(), n)[start:], want_valid[start:])
 
 
-def slim(case: Case) -> Case:
-    """The first output alone, and only what it hangs on: few columns, one store."""
-    steps = case.program.steps.tolist()
-    store = next(step for step in steps if Op.STORE_BOOL <= step[0] <= Op.STORE_F8)
-    needed, kept = {store[2]}, [[store[0], 0, store[2], 0, 0]]
-    for code, out, *operands in reversed(steps[: steps.index(store)]):
-        if out in needed and not Op.STORE_BOOL <= code <= Op.STORE_F8:
-            needed.remove(out)
-            needed.update(operands[: len(SIGNATURES[Op(code)][0])])
-            kept.append([code, out, *operands])
-    columns = sorted({step[2] for step in kept if step[0] <= Op.LOAD_F8})
-    parameters = sorted({step[2] for step in kept if step[0] in (Op.CONST_F, Op.CONST_I)})
-    for step in kept:
-        if step[0] <= Op.LOAD_F8:
-            step[2] = columns.index(step[2])
-        elif step[0] in (Op.CONST_F, Op.CONST_I):
-            step[2] = parameters.index(step[2])
-    program = Program(np.array(kept[::-1]), case.program.n_registers)
-    kinds, values = [case.column_types[c] for c in columns], [case.parameters[p] for p in parameters]
-    return Case(program, kinds, values, case.output_types[:1])
-
-
-def table_of(cases: list) -> tuple[Any, list, list]:
-    """One table of all cases, each over columns of its own, and the types of columns and outputs."""
-    rows, kinds, outputs = [], [], []
-    for number, case in enumerate(cases):
-        first, out = len(kinds), len(outputs)
-        kinds += case.column_types
-        outputs += case.output_types
-        rows.append((number, range(first, len(kinds)), case.parameters, range(out, len(outputs))))
-    return Table.build([case.program for case in cases], rows), kinds, outputs
-
-
 def random_table(rng: Any, count: int, light: bool) -> tuple[Any, list, list]:
     ops = [op for op in INNER if not light or op not in HEAVY]
     cases = [random_case(rng, int(rng.integers(1, 14)), ops) for _ in range(count)]
@@ -141,16 +109,10 @@ def test_many_random_programs_give_the_references_bits(seed: int, n: int, light:
     check_random(SimulatedDevice(), seed, n, light, 6)
 
 
-def single_steps() -> list:
-    """For every step a program of it alone, over plain columns."""
-    rng = np.random.default_rng(5)
-    return [case for op in INNER for case in (random_case(rng, 1, [op]), slim(random_case(rng, 1, [op])))]
-
-
 def test_every_step_gives_the_references_bits(device: Any) -> None:
     cases = single_steps()
     used = {Op(step[0]) for case in cases for step in case.program.steps.tolist()}
-    assert used == set(Op)
+    assert used >= set(INNER)
     rng = np.random.default_rng(6)
     table, kinds, outputs = table_of(cases)
     columns = [given_column(device, rng, kind, 70) for kind in kinds]
@@ -171,27 +133,7 @@ def test_every_storage_in_and_out(device: Any, n: int) -> None:
     compare(device, table, columns, outputs, [k % 2 == 0 for k in range(len(outputs))], n)
 
 
-def chain(log: bool = False, load: Op = Op.LOAD_F4) -> Program:
-    """fill, clip, log1p or not, standardize."""
-    steps: list = [(load, 0, 0, 0, 0)]
-    for slot, op in enumerate([Op.COALESCE, Op.MAX_F, Op.MIN_F, Op.LOG1P, Op.SUB_F, Op.DIV_F]):
-        if op == Op.LOG1P:
-            steps += [(op, 0, 0, 0, 0)] * log
-            continue
-        steps += [(Op.CONST_F, 1, slot - (slot > 3), 0, 0), (op, 0, 0, 1, 0)]
-    return Program(np.array([*steps, (Op.STORE_F4, 0, 0, 0, 0)]), 2)
-
-
-CODES = Program(np.array([(Op.LOAD_I4, 0, 0, 0, 0), (Op.I_TO_F, 0, 0, 0, 0), (Op.STORE_F4, 0, 0, 0, 0)]), 1)
-CLOSE = Program(np.array([(Op.LOAD_F4, 0, 0, 0, 0), (Op.LOAD_F8, 1, 1, 0, 0), (Op.DIV_F, 0, 0, 1, 0),
-                          (Op.STORE_F4, 0, 0, 0, 0)]), 2)  # fmt: skip
-POWERS = Program(np.array([(Op.LOAD_F4, 0, 0, 0, 0), (Op.CONST_F, 1, 0, 0, 0), (Op.POWER, 0, 0, 1, 0),
-                           (Op.STORE_F4, 0, 0, 0, 0)]), 2)  # fmt: skip
-WHOLE = Program(np.array([(Op.LOAD_I8, 0, 0, 0, 0), (Op.CONST_I, 1, 0, 0, 0), (Op.ADD_I, 0, 0, 1, 0),
-                          (Op.I_TO_F, 0, 0, 0, 0), (Op.STORE_F4, 0, 0, 0, 0)]), 2)  # fmt: skip
-PROGRAMS = [chain(), chain(log=True), CODES, CLOSE, POWERS, WHOLE]
 SOME = st.sets(st.integers(0, 5), min_size=1)
-TYPES = [["float32"], ["float32"], ["int32"], ["float32", "float64"], ["float32"], ["int64"]]
 
 
 def matrix_table(rng: Any, width: int, programs: list) -> tuple[Any, list]:
@@ -325,3 +267,22 @@ def test_no_memory_for_the_records_is_said(device: Any) -> None:
 def test_how_many_rows_at_once() -> None:
     one = Variant(((0, 0, 0, 0, 0),), (False,), (), 1)
     assert one.at_once == 4 and Variant(((int(Op.POWER), 0, 0, 0, 0),), (False,), (), 1).at_once == 1
+
+
+BENCHMARK = [(name, kernel) for name, kernel in kernels() if name.partition(",")[0] in ("clip", "log1p and codes")]
+
+
+@pytest.mark.parametrize("arch", ["sm_75", "sm_80", "sm_90"])
+def test_the_benchmarks_chains_fit_their_registers(device: Any, arch: str) -> None:
+    for name, kernel in BENCHMARK:
+        used = usage(kernel.source, arch)[kernel.entry]
+        assert used.stack == used.spill_stores == used.spill_loads == 0, name
+        assert used.registers <= 64, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["sm_75", "sm_80", "sm_90", "sm_100", "sm_120"])
+def test_nothing_spills(device: Any, arch: str) -> None:
+    for name, kernel in kernels():
+        used = usage(kernel.source, arch)[kernel.entry]
+        assert used.stack == used.spill_stores == used.spill_loads == 0, name
