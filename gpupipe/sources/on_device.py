@@ -12,7 +12,7 @@ from gpupipe.backends.gpu.libcudf import column_of
 from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.columns import AnyColumn, Frame
 from gpupipe.kernels.gpu.device import Device, DeviceArray
-from gpupipe.schema import DType
+from gpupipe.schema import DType, String
 from gpupipe.sources.border import normalise_type
 from gpupipe.sources.csv import CsvPartition
 from gpupipe.sources.device_table import DevicePartition
@@ -22,6 +22,7 @@ from gpupipe.sources.partition import Partition, Reading
 
 _CSV = "CSV is parsed on the host, where every value is checked and an error names its row"
 _NO_CUDF = "cuDF, which would decode it on the GPU, is not installed"
+_TEXT_BYTES = 16  # of one text decoded, where a dictionary hides how long it is
 _COPIED = "it is copied to the device as it stands on the host"
 
 Decoded = tuple[dict[str, DeviceColumn], dict[str, str]]
@@ -111,8 +112,15 @@ def _row_groups(partition: ParquetPartition, columns: Sequence[str]) -> RowGroup
         [group.number for group in partition.row_groups],
         partition.n_rows,
         {name: partition.types[name].dtype for name in columns},
-        {name: partition.column_bytes([name]) for name in columns},
+        {name: _decoded_bytes(partition, name) for name in columns},
     )
+
+
+def _decoded_bytes(partition: ParquetPartition, name: str) -> int:
+    """At least as many as its rows take: what a dictionary made small, the footer counts so."""
+    dtype = partition.types[name].dtype
+    width = _TEXT_BYTES if dtype == String else dtype.storage.itemsize
+    return max(partition.column_bytes([name]), partition.n_rows * width)
 
 
 # -- tables in a device's memory ------------------------------------------------------------------------------

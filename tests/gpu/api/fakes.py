@@ -244,3 +244,37 @@ def _bound(fakes: Fakes, name: str, function: Any) -> Any:
         return function(*args, **kwargs)
 
     return call
+
+
+def held_to(name: str) -> Any:
+    """A class decorator: a stand-in may have what the class `name` of the manifest has, and is called as that one is.
+
+    Raises:
+        NotInManifestError: it has more.
+    """
+
+    def held(made: type) -> type:
+        made.__module__ = name.rpartition(".")[0]
+        for attribute, value in list(vars(made).items()):
+            if attribute.startswith("_"):
+                continue
+            dotted = f"{name}.{attribute}"
+            if dotted not in manifest():
+                raise NotInManifestError(f"{dotted} is not in the manifest, so no stand-in may have it.")
+            if inspect.isfunction(value):
+                setattr(made, attribute, _checked(dotted, value, 1))
+            elif isinstance(value, staticmethod | classmethod):
+                setattr(made, attribute, type(value)(_checked(dotted, value.__func__, isinstance(value, classmethod))))
+        return made
+
+    return held
+
+
+def _checked(name: str, function: Any, own: int) -> Any:
+    """The function, called as the manifest says; the first `own` arguments are not of the call."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        check_call(name, args[own:], kwargs)
+        return function(*args, **kwargs)
+
+    return call

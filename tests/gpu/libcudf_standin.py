@@ -1,0 +1,290 @@
+"""A pylibcudf over pyarrow, its columns in the memory of a simulated device: what our decoder sees of the real one.
+
+It is as awkward as the real one may be: values under nulls, bits beyond the rows and bytes after a buffer's end are
+noise, a slice keeps its buffers and tells an offset, text is decoded as large strings.
+"""
+
+import enum
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gpupipe.errors import DeviceMemoryError
+from gpupipe.kernels.gpu.device import DeviceArray
+
+from .api.fakes import Fakes, held_to, manifest
+from .simulated import SimulatedDevice
+
+TypeId = enum.IntEnum(  # type: ignore[misc]
+    "TypeId", [name.rpartition(".")[2] for name in manifest() if name.startswith("pylibcudf.TypeId.")]
+)
+_BY_ARROW: dict[pa.DataType, str] = {
+    pa.bool_(): "BOOL8", pa.int8(): "INT8", pa.int16(): "INT16", pa.int32(): "INT32", pa.int64(): "INT64",
+    pa.uint8(): "UINT8", pa.uint16(): "UINT16", pa.uint32(): "UINT32", pa.uint64(): "UINT64",
+    pa.float32(): "FLOAT32", pa.float64(): "FLOAT64", pa.date32(): "TIMESTAMP_DAYS",
+    pa.string(): "STRING", pa.large_string(): "STRING",
+}  # fmt: skip
+_UNITS = {"s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS"}
+_STORED = {pa.date32(): np.int32, pa.bool_(): np.uint8}
+
+
+class OutOfMemory(MemoryError):
+    """As RMM's is told by Cython."""
+
+
+class Span:
+    """A buffer: where it is, and how long."""
+
+    def __init__(self, array: DeviceArray) -> None:
+        self._array = array
+        self.ptr, self.size = array.pointer, array.nbytes
+
+
+@held_to("pylibcudf.DataType")
+class DataType:
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def id(self) -> int:
+        return self._number
+
+
+@held_to("pylibcudf.Column")
+class Column:
+    """A column made of an Arrow array, all of it in memory and `rows` of it to be seen."""
+
+    def __init__(self, device: SimulatedDevice, array: pa.Array, rows: range | None = None) -> None:
+        self._device, self._array = device, array
+        self._rows = range(len(array)) if rows is None else rows
+        self._kind = _type_id(array.type)
+        self._values = self._mask = None
+        if self._kind != TypeId.STRING and len(array):
+            self._values = Span(uploaded(device, _noisy(array)))
+        if array.null_count:
+            self._mask = Span(uploaded(device, _bitmap(array)))
+
+    def type(self) -> DataType:
+        return DataType(self._kind)
+
+    def size(self) -> int:
+        return len(self._rows)
+
+    def offset(self) -> int:
+        return self._rows.start
+
+    def null_count(self) -> int:
+        return int(self._seen().null_count)
+
+    def data(self) -> Span | None:
+        return self._values
+
+    def null_mask(self) -> Span | None:
+        return self._mask
+
+    def copy(self, stream: Any = None, mr: Any = None) -> "Column":
+        return Column(self._device, pa.concat_arrays([self._seen()]))
+
+    def to_arrow(self, metadata: Any = None, stream: Any = None) -> pa.Array:
+        seen = self._seen()
+        return seen.cast(pa.large_string()) if seen.type == pa.string() else seen
+
+    def _seen(self) -> pa.Array:
+        return self._array.slice(self._rows.start, len(self._rows))
+
+    def _slice(self, first: int, last: int) -> "Column":
+        """The same memory, part of its rows."""
+        part = object.__new__(Column)
+        part.__dict__.update(self.__dict__, _rows=self._rows[first:last])
+        return part
+
+
+@held_to("pylibcudf.Table")
+class Table:
+    def __init__(self, columns: list[Column]) -> None:
+        self._columns = tuple(columns)
+
+    def columns(self) -> tuple[Column, ...]:
+        return self._columns
+
+    def num_rows(self) -> int:
+        return self._columns[0].size() if self._columns else 0
+
+
+@held_to("pylibcudf.io.TableWithMetadata")
+class TableWithMetadata:
+    def __init__(self, table: Table, names: list[str]) -> None:
+        self.tbl, self._names = table, names
+
+    def column_names(self, include_children: bool = False) -> list[str]:
+        return self._names
+
+
+@held_to("pylibcudf.io.parquet.ParquetReaderOptions")
+class Options:
+    def __init__(self, path: str) -> None:
+        self._path, self._names, self._groups = path, [], []  # type: ignore[var-annotated]
+
+    def set_column_names(self, col_names: list[str]) -> None:
+        self._names = col_names
+
+    def set_row_groups(self, row_groups: list[list[int]]) -> None:
+        (self._groups,) = row_groups
+
+
+@held_to("pylibcudf.io.parquet.ParquetReaderOptionsBuilder")
+class Builder:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def build(self) -> Options:
+        return Options(self._path)
+
+
+@held_to("pylibcudf.io.parquet.ChunkedParquetReader")
+class Chunked:
+    def __init__(self, library: "Libcudf", options: Options, chunks: int = 3) -> None:
+        arrays = library.arrays(options)
+        edges = np.linspace(0, len(arrays[0]), chunks + 1).astype(int)
+        self._device = library.device
+        self._parts = [[array.slice(a, b - a) for array in arrays] for a, b in zip(edges, edges[1:], strict=False)]
+        self._names = options._names
+
+    def has_next(self) -> bool:
+        return bool(self._parts)
+
+    def read_chunk(self) -> TableWithMetadata:
+        part = self._parts.pop(0)
+        columns = [Column(self._device, pa.concat_arrays([array])) for array in part]
+        return TableWithMetadata(Table(columns), self._names)
+
+
+def _type_id(arrow: pa.DataType) -> int:
+    name = _BY_ARROW.get(arrow)
+    if pa.types.is_timestamp(arrow) or pa.types.is_duration(arrow):
+        name = f"{'TIMESTAMP' if pa.types.is_timestamp(arrow) else 'DURATION'}_{_UNITS[arrow.unit]}"
+    if pa.types.is_decimal(arrow):
+        name = "DECIMAL128"
+    return TypeId[name or "EMPTY"]
+
+
+def uploaded(device: SimulatedDevice, values: Any) -> DeviceArray:
+    """A buffer in the device's memory; where there is none left, the error is RMM's."""
+    try:
+        return device.upload(values)
+    except DeviceMemoryError as error:
+        raise OutOfMemory("std::bad_alloc: out_of_memory: RMM failure: maximum pool size exceeded") from error
+
+
+def _noisy(array: pa.Array) -> Any:
+    """The values as libcudf stores them, noise under nulls."""
+    if pa.types.is_decimal(array.type):
+        return np.zeros(2 * len(array), np.int64)
+    plain = array.fill_null(False) if pa.types.is_boolean(array.type) else array
+    stored = _STORED.get(array.type)
+    if pa.types.is_boolean(array.type):
+        values = np.asarray(plain).astype(np.uint8)
+    else:
+        width = np.dtype(stored) if stored else _numpy(array.type)
+        values = np.frombuffer(array.buffers()[1], np.uint8)[array.offset * width.itemsize :].view(width)
+        values = values[: len(array)].copy()
+    missing = ~np.asarray(array.is_valid())
+    noise = np.random.default_rng(len(array)).integers(0, 2 if pa.types.is_boolean(array.type) else 100, missing.sum())
+    values[missing] = noise.astype(values.dtype)
+    return values
+
+
+def _numpy(arrow: pa.DataType) -> np.dtype[Any]:
+    temporal = pa.types.is_timestamp(arrow) or pa.types.is_duration(arrow)
+    return np.dtype(np.int64) if temporal else np.dtype(arrow.to_pandas_dtype())
+
+
+def _bitmap(array: pa.Array) -> Any:
+    """Arrow's bitmap from the first row on, padded to 64 bytes, all bits beyond the rows set."""
+    bits = np.packbits(np.asarray(array.is_valid()), bitorder="little")
+    if len(array) % 8:
+        bits[-1] |= 0xFF << len(array) % 8 & 0xFF
+    words = np.full(-(-len(bits) // 64) * 64, 0xFF, np.uint8)
+    words[: len(bits)] = bits
+    return words.view(np.uint32)
+
+
+class Libcudf:
+    """The behaviour of pylibcudf's names over one device.
+
+    Attributes:
+        nulls_first: where `encode` puts the null among the keys.
+        wrong: what `read_parquet` gives another type: a column's name to an Arrow type.
+        fails: what reading raises; None: nothing.
+    """
+
+    def __init__(self, device: SimulatedDevice) -> None:
+        self.device = device
+        self.nulls_first = True
+        self.wrong: dict[str, pa.DataType] = {}
+        self.fails: Exception | None = None
+
+    def behaviour(self) -> dict[str, Any]:
+        """Of the names that the decoder uses."""
+        ids = {f"pylibcudf.TypeId.{each.name}": each for each in TypeId}
+        return ids | {
+            "pylibcudf.io.SourceInfo": lambda sources: sources[0],
+            "pylibcudf.io.parquet.ParquetReaderOptions.builder": Builder,
+            "pylibcudf.io.parquet.read_parquet": self.read_parquet,
+            "pylibcudf.io.parquet.ChunkedParquetReader": self.chunked,
+            "pylibcudf.concatenate.concatenate": self.concatenate,
+            "pylibcudf.transform.encode": self.encode,
+            "pylibcudf.Table": Table,
+        }
+
+    def read_parquet(self, options: Options, stream: Any = None) -> TableWithMetadata:
+        arrays = self.arrays(options)
+        return TableWithMetadata(Table([Column(self.device, array) for array in arrays]), options._names)
+
+    def chunked(self, options: Options, stream: Any, chunk_read_limit: int, pass_read_limit: int) -> Chunked:
+        return Chunked(self, options)
+
+    def arrays(self, options: Options) -> list[pa.Array]:
+        """What is read: large strings for text of any kind, times without a zone."""
+        if self.fails is not None:
+            raise self.fails
+        try:
+            table = pq.ParquetFile(options._path).read_row_groups(options._groups, options._names)
+        except (pa.ArrowException, OSError) as error:
+            raise RuntimeError(f"CUDF failure at: reader_impl.cpp: {error}") from error
+        return [self._as_read(name, table.column(name)) for name in options._names]
+
+    def _as_read(self, name: str, column: pa.ChunkedArray) -> pa.Array:
+        array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        if array.type in (pa.string(), pa.string_view(), pa.binary()):
+            array = array.view(pa.binary()).cast(pa.large_binary()) if array.type == pa.binary() else array
+        if pa.types.is_timestamp(array.type):
+            array = array.cast(pa.timestamp(array.type.unit))
+        return array.cast(self.wrong[name]) if name in self.wrong else array
+
+    def encode(self, input: Table, stream: Any = None) -> tuple[Table, Column]:
+        (column,) = input.columns()
+        strings = column._seen().cast(pa.large_string())
+        distinct = sorted(pc.unique(strings.drop_null()).to_pylist(), key=str.encode)
+        absent = [None] if strings.null_count else []
+        distinct = [*absent, *distinct] if self.nulls_first else [*distinct, *absent]
+        keys, place = pa.array(distinct, pa.large_string()), {key: at for at, key in enumerate(distinct)}
+        ids = np.array([place[value] for value in strings.to_pylist()], np.int32)
+        return Table([Column(self.device, keys)]), Column(self.device, pa.array(ids, pa.int32()))
+
+    def concatenate(self, objects: list[Table], stream: Any = None) -> Table:
+        width = len(objects[0].columns())
+        arrays = [pa.concat_arrays([table.columns()[at]._seen() for table in objects]) for at in range(width)]
+        return Table([Column(self.device, array) for array in arrays])
+
+
+def installed(monkeypatch: Any, device: SimulatedDevice) -> tuple[Libcudf, Fakes]:
+    """The stand-in where `optional.load("pylibcudf")` finds it, and the calls that it is given."""
+    library = Libcudf(device)
+    fakes = Fakes(library.behaviour())
+    fakes.install(monkeypatch, "pylibcudf")
+    return library, fakes
