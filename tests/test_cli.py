@@ -14,6 +14,7 @@ import pytest
 
 import gpupipe as gp
 from gpupipe import cli, doctor, optional
+from gpupipe.backends import devices
 from gpupipe.errors import SourceNotFoundError
 from gpupipe.own_file import load_pipeline
 
@@ -241,9 +242,11 @@ def test_version() -> None:
 
 def test_the_doctor_names_every_package_and_is_honest_about_the_gpu() -> None:
     page = doctor.report()
-    assert set(doctor.BRINGS) == set(optional.EXTRAS)
+    assert not set(doctor.BRINGS) & set(doctor.ON_GPU)
+    assert set(doctor.BRINGS) | set(doctor.ON_GPU) == set(optional.EXTRAS)
     assert all(name in page for name in (*optional.EXTRAS, "python", "cores", "memory"))
-    assert "no GPU backend" in page
+    found = devices.gpu()
+    assert f"device='auto' computes on the {'CPU' if found.device is None else 'GPU'}" in page and found.why in page
 
 
 def test_the_doctor_tells_how_to_get_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
