@@ -86,6 +86,7 @@ def compare_on_device(row: Row, found: Learned, model: Model, X: DeviceArray) ->
     theirs = theirs.reshape(ours.shape) if theirs.size == ours.size else theirs
     if model.kind == "transformer":  # whose components have scikit-learn's signs now
         ours, theirs = np.abs(ours), np.abs(theirs)
-    near = tolerance * np.abs(theirs).max(initial=0.0)
-    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=tolerance, atol=near):
+    if ours.shape != theirs.shape or not np.isfinite(theirs).all():
+        raise unread(row)
+    if not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max(initial=0.0)):
         raise unread(row)

@@ -76,6 +76,7 @@ _NEAREST = {
     **dict.fromkeys(("CCA", "PLSCanonical", "PLSSVD"), "PLSRegression"),
     **dict.fromkeys(("Isomap", "LocallyLinearEmbedding", "SpectralEmbedding", "TSNE", "MDS"), "KernelPCA"),
     "SparseRandomProjection": "GaussianRandomProjection",
+    "UMAP": "PCA",  # whose places of new rows hang on random walks, not on numbers that could be kept
 }
 
 
@@ -135,6 +136,11 @@ def _unsupported(estimator: Any) -> UnsupportedEstimatorError:
     parents = [base.__name__ for base in kind.__mro__[1:] if base.__name__ in _BY_NAME]
     if kind.__name__ in _WRAPPERS:
         hint = _WRAPPERS[kind.__name__]
+    elif kind.__module__.partition(".")[0] == "cuml" and kind.__name__ in _BY_NAME:
+        hint = (
+            f"Give {_BY_NAME[kind.__name__].path}, with its parameters as scikit-learn calls them: where there is a "
+            "GPU, cuML's class is trained in its place."
+        )
     elif kind.__name__ in _NEAREST:
         hint = f"The nearest there is: {_NEAREST[kind.__name__]}."
     elif parents:

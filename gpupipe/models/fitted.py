@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.errors import SchemaMismatchError, counted
+from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.models.bodies import read_body
 from gpupipe.models.forms import checks
 from gpupipe.models.forms.checks import Arrays, Blobs
@@ -213,7 +214,8 @@ class Model:
         )
 
     def _raw(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        return self.body.raw(matrix(X, len(self.feature_names)))
+        there = isinstance(X, DeviceArray) and getattr(self.body, "on_device", False)
+        return self.body.raw(X if there else matrix(X, len(self.feature_names)))
 
     def raw_each(self, X: NDArray[np.float32]) -> list[tuple[Member, NDArray[np.float64]]]:
         """For each target, what its raw outputs mean, and they, (rows, outputs)."""

@@ -25,15 +25,6 @@ def uploaded(device: Device, values: NDArray[Any]) -> Any:
     return as_cupy(device.upload(np.ascontiguousarray(values)))
 
 
-def holds_nan(X: DeviceArray) -> bool:
-    """Whether a float32 matrix holds NaN, found on the device."""
-    view = as_cupy(X)
-    # A sum tells in one pass, and without memory, whether there is anything to look for.
-    if np.isfinite(float(view.sum(dtype="float64"))):
-        return False
-    return bool(optional.load("cupy").isnan(view).any())
-
-
 def waited() -> None:
     """Wait for what CuPy was asked for: other libraries work in streams of their own."""
     optional.load("cupy").cuda.get_current_stream().synchronize()

@@ -21,8 +21,8 @@ def _forest(params: Params, case: Case) -> dict[str, Any]:
 
 
 def _no_nan(case: Case) -> str | None:
-    if case.holds_nan():
-        return "the features hold nulls, and cuML's forests take none (fill them: fill_null)"
+    if case.unfinite():
+        return "the features hold nulls, and cuML's forests take none; fill them: fill_null"
     return None
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gpupipe.errors import DeviceMemoryError, GpupipeError, TrainingError, UnsafeModelError, counted
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.kernels.gpu.failures import Health
+from gpupipe.kernels.gpu.finite import first_unfinite
 from gpupipe.models.families import ranking
 from gpupipe.models.families.rows import Lesson, Row
 from gpupipe.models.gpu import arrays
@@ -84,7 +85,7 @@ def _case(clone: Any, lesson: OnDevice) -> Case:
     rows, features = lesson.X.shape
     return Case(
         clone.get_params(deep=False), rows, features, lesson.classes, lesson.y, lesson.weights is not None,
-        lambda: arrays.holds_nan(lesson.X),
+        lambda: first_unfinite(lesson.X) is not None,
     )  # fmt: skip
 
 
@@ -103,8 +104,15 @@ def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin, head: int) -> L
             says = twin.compare, arrays.to_host(getattr(fitted, twin.compare)(few)), twin.tolerance
         classes = getattr(fitted, "classes_", None) if lesson.classes is not None else None
         found = None if classes is None else arrays.to_host(classes)
-        body, link = twin.read(fitted, row, clone.get_params(deep=False))
+        body, link = _read(row, lambda: twin.read(fitted, row, clone.get_params(deep=False)))
     return Learned(body, link, says, found)
+
+
+def _read(row: Row, convert: Callable[[], tuple[Any, str]]) -> tuple[Any, str]:
+    try:
+        return convert()
+    except (AttributeError, KeyError, IndexError) as error:
+        raise unread(row) from error
 
 
 def _sent(lesson: OnDevice, values: NDArray[Any]) -> Any:
@@ -121,7 +129,7 @@ def _by_xgboost(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None) -> 
         arguments = row.arguments(clone, taught, stopping)
         clone.fit(taught.X, **arguments)
         refuse_other_device(clone)
-        body, link = row.convert(clone)
+        body, link = _read(row, lambda: row.convert(clone))
     return Learned(body, link, None, getattr(clone, "classes_", None))
 
 
@@ -170,8 +178,6 @@ def _told(row: Row, X: DeviceArray, dtype: str) -> Iterator[None]:
         raise _no_memory(what, X, dtype, error) from error
     except GpupipeError:
         raise
-    except (AttributeError, KeyError) as error:
-        raise unread(row) from error
     except Exception as error:
         ours = Health(X.device.name).meant(error, what)
         if isinstance(ours, DeviceMemoryError) or _is_full(error):

@@ -24,7 +24,7 @@ class Case:
         classes: how many, of a classifier.
         target: as `fit` takes it, or None.
         weighted: whether weights were given.
-        holds_nan: looks through the matrix.
+        unfinite: looks through the matrix for NaN and infinities.
     """
 
     params: Params
@@ -33,7 +33,7 @@ class Case:
     classes: int | None
     target: NDArray[Any] | None
     weighted: bool
-    holds_nan: Callable[[], bool]
+    unfinite: Callable[[], bool]
 
 
 def _nothing(params: Params, case: Case) -> dict[str, Any]:

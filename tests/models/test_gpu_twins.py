@@ -1,0 +1,248 @@
+"""The table's GPU column: each twin learns what its estimator learns, and what it cannot is refused by name."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+from gpu.api.fakes import manifest, signature
+from gpu.nvrtc import why_not as no_nvrtc
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+)
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
+from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
+from xgboost import XGBClassifier
+
+from gpupipe import optional
+from gpupipe.backends.devices import Found
+from gpupipe.errors import ModelOptionError, UnsupportedEstimatorError
+from gpupipe.models.estimators import ROWS, describe
+from gpupipe.models.gpu import places
+from gpupipe.models.gpu.places import where_trained
+from gpupipe.models.gpu.table import TWINS
+from gpupipe.models.model import train, trained
+
+from .case import LABELS, NAMES, matrix, target
+from .gpu_fakes import CLASSES, Counted, installed
+
+TIGHT: dict[str, Any] = {"tol": 1e-10, "max_iter": 20_000}
+# name: (estimator, number of classes, whether of counts)
+LEARNERS: dict[str, tuple[Any, int, bool]] = {
+    "LinearRegression": (LinearRegression(), 0, False),
+    "LinearRegression no intercept": (LinearRegression(fit_intercept=False), 0, False),
+    "Ridge": (Ridge(alpha=3.0), 0, False),
+    "Ridge svd": (Ridge(solver="svd"), 0, False),
+    "Lasso": (Lasso(alpha=0.05, **TIGHT), 0, False),
+    "ElasticNet": (ElasticNet(alpha=0.05, l1_ratio=0.3, **TIGHT), 0, False),
+    "LogisticRegression": (LogisticRegression(C=0.3, tol=1e-9, max_iter=500), 2, False),
+    "LogisticRegression 3": (LogisticRegression(class_weight="balanced"), 3, False),
+    "LogisticRegression by label": (LogisticRegression(class_weight={"no": 5.0, "yes": 1.0}), 2, False),
+    "LogisticRegression no penalty": (LogisticRegression(C=np.inf), 2, False),
+    "LogisticRegression l1": (LogisticRegression(l1_ratio=1, solver="saga", random_state=0, max_iter=2000), 2, False),
+    "LogisticRegression mixed": (
+        LogisticRegression(l1_ratio=0.4, solver="saga", random_state=0, max_iter=2000), 3, False,
+    ),
+    "LinearSVC": (LinearSVC(random_state=0, C=0.5), 2, False),
+    "LinearSVC 3": (LinearSVC(random_state=0, class_weight="balanced"), 3, False),
+    "LinearSVR": (LinearSVR(random_state=0, epsilon=0.1), 0, False),
+    "RandomForestClassifier": (RandomForestClassifier(7, random_state=0), 2, False),
+    "RandomForestClassifier 3": (
+        RandomForestClassifier(7, criterion="log_loss", max_depth=4, max_samples=0.5, random_state=0), 3, False,
+    ),
+    "RandomForestRegressor": (RandomForestRegressor(7, random_state=0, min_samples_leaf=0.02), 0, False),
+    "RandomForestRegressor poisson": (RandomForestRegressor(7, random_state=0, criterion="poisson"), 0, False),
+    "KMeans": (KMeans(4, n_init=1, random_state=0), -1, False),
+    "PCA": (PCA(3), -1, False),
+    "PCA whiten": (PCA(3, whiten=True), -1, False),
+    "TruncatedSVD": (TruncatedSVD(3, algorithm="arpack"), -1, False),
+    "GaussianNB": (GaussianNB(), 3, False),
+    "GaussianNB priors": (GaussianNB(priors=[0.2, 0.8]), 2, False),
+    "MultinomialNB": (MultinomialNB(alpha=0.5), 3, True),
+    "MultinomialNB prior": (MultinomialNB(alpha=0.0, force_alpha=False, class_prior=[0.3, 0.7]), 2, True),
+    "BernoulliNB": (BernoulliNB(binarize=0.1), 2, False),
+    "BernoulliNB counts": (BernoulliNB(binarize=None), 2, True),
+    "ComplementNB": (ComplementNB(norm=True), 3, True),
+    "CategoricalNB": (CategoricalNB(), 3, True),
+    "KNeighborsClassifier": (KNeighborsClassifier(3, weights="distance"), 3, False),
+    "KNeighborsClassifier chebyshev": (KNeighborsClassifier(metric="infinity"), 2, False),
+    "KNeighborsRegressor": (KNeighborsRegressor(p=1), 0, False),
+    "SVC": (SVC(C=2.0), 2, False),
+    "SVC linear": (SVC(kernel="linear", class_weight="balanced"), 2, False),
+    "SVR": (SVR(epsilon=0.2), 0, False),
+    "KernelRidge": (KernelRidge(kernel="rbf", gamma=0.1), 0, False),
+}  # fmt: skip
+
+
+def lesson(name: str) -> tuple[Any, Any, Any]:
+    estimator, n_classes, counts = LEARNERS[name]
+    X = np.minimum(matrix(False, counts), 3) if name == "BernoulliNB counts" else matrix(False, counts)
+    X = (X > 0).astype(np.float32) if name == "BernoulliNB counts" else X
+    y = None if n_classes < 0 else target(counts, n_classes)
+    return estimator, X, LABELS[n_classes][y] if n_classes > 0 else y
+
+
+def needs_kernels(name: str) -> None:
+    if "Forest" in name and no_nvrtc():
+        pytest.skip(no_nvrtc())
+
+
+def test_every_twin_is_tried_here() -> None:
+    assert {describe(estimator).path for estimator, *_ in LEARNERS.values()} == set(TWINS)
+    assert {twin.path for twin in TWINS.values()} == set(CLASSES) <= set(manifest())
+    assert set(TWINS) <= {row.path for row in ROWS}
+
+
+@pytest.mark.filterwarnings("ignore:alpha too small")
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_twin_learns_what_its_estimator_learns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_kernels(name)
+    estimator, X, y = lesson(name)
+    here = train(estimator, X, y, feature_names=NAMES)
+    device = Counted()
+    with installed(monkeypatch) as fakes:
+        there = trained(estimator, device.upload(X), y, feature_names=NAMES)
+    assert (there.device, there.why) == ("gpu", None)
+    assert (there.model.estimator, there.model.link, there.model.classes) == (here.estimator, here.link, here.classes)
+    methods = [method for method in ("predict", "predict_proba", "transform") if has(here, method)]
+    for method in methods:
+        ours, theirs = getattr(there.model, method)(X), getattr(here, method)(X)
+        if ours.dtype == object:
+            assert (ours == theirs).mean() > 0.99
+        else:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    twin = TWINS[describe(estimator).path]
+    (fit,) = fakes.called(f"{twin.path}.fit")
+    assert fit.args[0].dtype == twin.dtype and fit.args[0].values.flags[f"{twin.order}_CONTIGUOUS"] | (
+        twin.dtype == "float32"
+    )
+    assert device.downloaded <= X[:64].nbytes + 100, "the matrix was downloaded"
+
+
+def has(model: Any, method: str) -> bool:
+    try:
+        getattr(model, method)(matrix(False, False)[:1])
+    except Exception:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", TWINS)
+def test_each_parameter_of_an_estimator_has_its_place_in_the_table(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    params = getattr(importlib.import_module(module), name)().get_params(deep=False)
+    twin = TWINS[path]
+    assert set(params) <= twin.known, "a parameter nobody has thought of"
+    extra = twin.known - set(params) - {"multi_class", "force_alpha", "probability"}  # of other releases
+    assert not extra, "parameters that there are not"
+    known = signature(twin.path)
+    assert known is not None and {*twin.same, *twin.always} <= set(known.parameters)
+    assert twin.refused(params, params) == [], "the defaults of the library can be trained"
+
+
+@pytest.mark.parametrize("path", TWINS)
+def test_methods_that_are_called_are_cumls(path: str) -> None:
+    twin = TWINS[path]
+    fit = signature(f"{twin.path}.fit")
+    assert fit is not None and ("sample_weight" in fit.parameters) == twin.weights
+    assert twin.compare is None or f"{twin.path}.{twin.compare}" in manifest()
+
+
+REFUSED = [
+    (LinearRegression(positive=True), "cuML's LinearRegression has no positive=True"),
+    (Ridge(positive=True, solver="lbfgs"), "cuML's Ridge has no positive=True and no solver='lbfgs'"),
+    (Lasso(warm_start=True), "cuML's Lasso has no warm_start=True"),
+    (ElasticNet(precompute=True), "cuML's ElasticNet has no precompute=True"),
+    (LogisticRegression(solver="liblinear"), "cuML's LogisticRegression has no solver='liblinear'"),
+    (LinearSVC(intercept_scaling=2.0), "cuML's LinearSVC has no intercept_scaling=2.0"),
+    (LinearSVC(multi_class="crammer_singer"), "has no multi_class='crammer_singer'"),
+    (RandomForestClassifier(ccp_alpha=0.1), "cuML's RandomForestClassifier has no ccp_alpha=0.1"),
+    (RandomForestClassifier(class_weight="balanced_subsample"), "has no class_weight='balanced_subsample'"),
+    (RandomForestClassifier(max_leaf_nodes=9), "has no max_leaf_nodes=9"),
+    (RandomForestRegressor(criterion="absolute_error"), "has no criterion='absolute_error'"),
+    (RandomForestRegressor(max_samples=100), "has no max_samples=100"),
+    (KMeans(init=print), "cuML's KMeans has no init=<built-in function print>"),
+    (PCA(0.95), "cuML's PCA has no n_components=0.95"),
+    (PCA("mle"), "cuML's PCA has no n_components='mle'"),
+    (MultinomialNB(alpha=np.ones(7)), "cuML's MultinomialNB has no alpha=array"),
+    (CategoricalNB(min_categories=5), "cuML's CategoricalNB has no min_categories=5"),
+    (SVC(break_ties=True), "cuML's SVC has no break_ties=True"),
+    (KernelRidge(kernel="chi2"), "cuML's KernelRidge has no kernel='chi2'"),
+    (XGBClassifier(tree_method="exact"), "XGBoost on a GPU has no tree_method='exact'"),
+    (XGBClassifier(device="cpu"), "XGBoost on a GPU has no device='cpu'"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "says"), REFUSED)
+def test_a_parameter_that_cuml_has_not_is_refused_by_name(
+    estimator: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Found(Counted(), "a device")
+    monkeypatch.setattr(optional.load("xgboost"), "build_info", lambda: {"USE_CUDA": True})
+    with installed(monkeypatch):
+        place, why = where_trained(estimator, found)
+        assert place == "cpu" and why is not None and says in why
+        with pytest.raises(ModelOptionError, match=r"device='gpu' was asked for.*device='auto'") as error:
+            where_trained(estimator, found, named=True)
+    assert says in str(error.value)
+
+
+def test_a_parameter_that_the_table_does_not_know_may_stay_at_its_default() -> None:
+    twin = TWINS["sklearn.linear_model.Ridge"]
+    params = Ridge().get_params()
+    assert twin.refused({**params, "new": 1}, {**params, "new": 1}) == []
+    assert twin.refused({**params, "new": 2}, {**params, "new": 1}) == ["new=2"]
+    assert twin.refused({**params, "new": np.ones(2)}, {**params, "new": None}) == ["new=array([1., 1.])"]
+
+
+WRAPPED = VotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "says"),
+    [
+        (GradientBoostingClassifier(random_state=0), "no class of cuML that learns what GradientBoostingClassifier"),
+        (WRAPPED, "VotingClassifier holds other estimators, and these are trained on the CPU"),
+        (CalibratedClassifierCV(LogisticRegression()), "CalibratedClassifierCV holds other estimators"),
+        (XGBClassifier(), "built without CUDA"),
+    ],
+)
+def test_what_has_no_twin_is_trained_on_the_cpu_and_says_so(
+    estimator: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with installed(monkeypatch):
+        for named in (False, True):  # nothing about the estimator could be changed
+            place, why = where_trained(estimator, Found(Counted(), ""), named=named)
+            assert place == "cpu" and says in str(why)
+        X, y = matrix(False, False), LABELS[2][target(False, 2)]
+        if not isinstance(estimator, GradientBoostingClassifier):
+            return
+        there = trained(estimator, Counted().upload(X), y, feature_names=NAMES)
+    assert (there.device, there.why) == ("cpu", why)
+    assert there.model.digest() == train(estimator, X, y, feature_names=NAMES).digest()
+
+
+def test_without_a_device_or_without_cuml() -> None:
+    assert where_trained(Ridge(), Found(None, "There is no GPU.")) == ("cpu", "There is no GPU.")
+    assert where_trained(Ridge(), Found(None, "There is no GPU."), named=True) == ("cpu", "There is no GPU.")
+    place, why = where_trained(Ridge(positive=True), Found(Counted(), ""), named=True)
+    assert place == "cpu" and "no positive=True" in str(why)  # there is no cuML that it could be trained by
+    place, why = where_trained(Ridge(), Found(Counted(), ""))
+    assert place == "cpu" and why == places.installed(describe(Ridge())) and "cuML is not installed" in str(why)
+
+
+@pytest.mark.parametrize("name", ["Ridge", "DBSCAN", "UMAP"])
+def test_an_object_of_cuml_is_refused_with_what_to_give_instead(name: str) -> None:
+    kind = type(name, (), {"__module__": "cuml.somewhere", "get_params": lambda self, deep=True: {}})
+    says = {"Ridge": "Give sklearn.linear_model.Ridge", "DBSCAN": "nearest there is: KMeans", "UMAP": "PCA"}[name]
+    with pytest.raises(UnsupportedEstimatorError, match=says):
+        describe(kind())
