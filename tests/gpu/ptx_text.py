@@ -20,9 +20,10 @@ def entry(params: int, body: str) -> str:
     """An entry ``k`` of pointers p0, p1, ... that are in %rd0, %rd1, ...; %rd31 is the number of the thread."""
     declared = ",\n".join(f".param .u64 p{i}" for i in range(params))
     loads = "".join(f"ld.param.u64 %rd{i}, [p{i}];\n" for i in range(params))
-    registers = "".join(f".reg .b{bits} %{name}<32>;\n" for name, bits in (("rs", 16), ("r", 32), ("rd", 64)))
+    kinds = {"rs": "b16", "r": "b32", "rd": "b64", "f": "f32", "fd": "f64", "p": "pred"}
+    registers = "".join(f".reg .{kind} %{name}<32>;\n" for name, kind in kinds.items())
     return (
-        f"{HEAD}.visible .entry k({declared})\n{{\n{registers}.reg .f32 %f<32>;\n.reg .f64 %fd<32>;\n.reg .pred %p<32>;\n"
+        f"{HEAD}.visible .entry k({declared})\n{{\n{registers}"
         f"{loads}mov.u32 %r31, %tid.x;\ncvt.u64.u32 %rd31, %r31;\n{body}\nret;\n}}\n"
     )
 

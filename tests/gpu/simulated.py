@@ -10,6 +10,7 @@ import numpy as np
 
 from gpupipe.errors import DeviceMemoryError
 from gpupipe.kernels.gpu.device import Argument, Array, DeviceArray, Kernel
+
 from .nvrtc import ptx
 from .ptx import GlobalMemory, Launch, Module, Param, Program, PtxError, Watch, parse
 
@@ -52,7 +53,7 @@ class SimulatedDevice:
         self.allocations: list[tuple[str, int]] = []
         self.log: list[tuple[str, int, int]] = []
         self.may_race: set[str] = set()
-        self._space = GlobalMemory(2 * memory)
+        self._space = GlobalMemory(max(2 * memory, 1 << 20))
         self._programs: dict[tuple[str, str, int], Program] = {}
         self._symbols: dict[str, dict[str, int]] = {}
         self._watch: Watch | None = None
@@ -180,9 +181,8 @@ class SimulatedDevice:
         if not (1 <= block <= 1024 and 1 <= grid < 2**31):
             raise PtxError(f"{program.name}: {grid} blocks of {block} threads cannot be launched (1 to 1024 threads)")
         if program.layout.used > self.shared_bytes:
-            raise PtxError(
-                f"{program.name}: {program.layout.used:,} bytes of shared memory a block; there are {self.shared_bytes:,}"
-            )
+            asked = f"{program.layout.used:,} bytes of shared memory a block"
+            raise PtxError(f"{program.name}: {asked}; there are {self.shared_bytes:,}")
 
 
 def _free(device: "weakref.ref[SimulatedDevice]", address: int, n_bytes: int) -> None:
@@ -206,7 +206,7 @@ def packed(program: Program, args: Sequence[Argument], device: SimulatedDevice) 
 
 def _bytes_of(what: str, param: Param, arg: Argument, device: SimulatedDevice) -> bytes:
     if arg is None or isinstance(arg, DeviceArray):
-        if param.type != "u64" and param.type != "b64" or param.size != 8:
+        if (param.type != "u64" and param.type != "b64") or param.size != 8:
             raise PtxError(f"{what}, is a .{param.type} of {param.size} bytes; it was given a pointer")
         if arg is not None and arg.device is not device:
             raise PtxError(f"{what}, lies on another device")
@@ -214,7 +214,7 @@ def _bytes_of(what: str, param: Param, arg: Argument, device: SimulatedDevice) -
     if not isinstance(arg, np.generic):
         raise PtxError(f"{what}, was given {arg!r}, which is no DeviceArray, NumPy scalar or None")
     is_float = arg.dtype.kind == "f"
-    if param.size != arg.dtype.itemsize or is_float != (param.type[0] == "f") and arg.dtype.kind != "V":
+    if param.size != arg.dtype.itemsize or (is_float != (param.type[0] == "f") and arg.dtype.kind != "V"):
         raise PtxError(f"{what}, is a .{param.type} of {param.size} bytes; it was given a {arg.dtype.name}: {arg!r}")
     if param.pointer:
         raise PtxError(f"{what}, is a pointer; it was given a {arg.dtype.name}: {arg!r}")

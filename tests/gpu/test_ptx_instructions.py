@@ -105,8 +105,9 @@ def test_integer_division_goes_towards_zero(device, dtype):
     rng = np.random.default_rng(1)
     a, b = edges(dtype, rng), edges(dtype, rng)
     b[b == 0] = 7
-    quotients = [abs(p) // abs(q) * (1 if (p < 0) == (q < 0) else -1) for p, q in zip(a.tolist(), b.tolist(), strict=True)]
-    rests = [p - q * d for p, q, d in zip(a.tolist(), b.tolist(), quotients, strict=True)]
+    x, y = a.tolist(), b.tolist()
+    quotients = [abs(p) // abs(q) * (1 if (p < 0) == (q < 0) else -1) for p, q in zip(x, y, strict=True)]
+    rests = [p - q * d for p, q, d in zip(x, y, quotients, strict=True)]
     kind = suffix(dtype)
     assert run_instruction(device, f"div.{kind}", dtype, a, b).tolist() == [wrapped(v, dtype) for v in quotients]
     assert run_instruction(device, f"rem.{kind}", dtype, a, b).tolist() == [wrapped(v, dtype) for v in rests]
@@ -338,11 +339,10 @@ def test_floats_to_integers_stop_at_the_ends(device, of, way):
     for to in INTS:
         info, wide = np.iinfo(to), to.itemsize == 8 or of == "f8"
         nan = wrapped(1 << info.bits - 1, to) if wide else 0
-        expected = [
-            nan if v != v else (info.max if v > 0 else info.min) if np.isinf(v) else min(max(ROUND[way](Fraction(v)), info.min), info.max)
-            for v in a.tolist()
-        ]  # fmt: skip
-        assert run_instruction(device, f"cvt.{way}.{suffix(to)}.f{8 * np.dtype(of).itemsize}", to, a).tolist() == expected
+        finite = np.clip(a.astype("f8"), -1e300, 1e300)
+        whole = [nan if v != v else min(max(ROUND[way](Fraction(v)), info.min), info.max) for v in finite.tolist()]
+        op = f"cvt.{way}.{suffix(to)}.f{8 * np.dtype(of).itemsize}"
+        assert run_instruction(device, op, to, a).tolist() == whole, op
 
 
 @pytest.mark.parametrize("way", ["rn", "rz", "rm", "rp"])
@@ -372,7 +372,9 @@ def test_integers_to_integers(device):
 
 @QUICK
 @given(
-    mode=st.sampled_from(["up", "down", "bfly", "idx"]), by=st.integers(0, 31), width=st.sampled_from([1, 2, 4, 8, 16, 32])
+    mode=st.sampled_from(["up", "down", "bfly", "idx"]),
+    by=st.integers(0, 31),
+    width=st.sampled_from([1, 2, 4, 8, 16, 32]),
 )
 def test_shuffles(device, mode, by, width):
     """Against the words of the CUDA C++ guide: segments of `width` lanes."""
@@ -408,6 +410,12 @@ def test_votes_and_matches(device):
     assert found.tolist() == [int(row.max()) for row in rows for _ in range(32)]
 
 
+CHANGE = {
+    "add": lambda old, v: old + v, "min": min, "max": max, "and": lambda old, v: old & v,
+    "or": lambda old, v: old | v, "xor": lambda old, v: old ^ v, "exch": lambda old, v: v,
+    "inc": lambda old, v: 0 if old >= v else old + 1, "dec": lambda old, v: v if old == 0 or old > v else old - 1,
+    "cas": lambda old, v: 77 if old == v else old,
+}  # fmt: skip
 ATOMICS = [
     (name, kind)
     for name in ("add", "min", "max", "and", "or", "xor", "exch", "cas") for kind in ("u32", "s32", "u64", "s64")
@@ -423,21 +431,18 @@ def test_atomics_one_lane_after_the_other(device, name, kind):
     where = (np.arange(64) % 5 == 0).astype("u8")
     cells = np.array([3, 5], dtype=dtype)
     bits, prefix = kind[1:], "rd" if kind[1:] == "64" else "r"
-    typed = f"b{bits}" if name in ("and", "or", "xor", "exch", "cas") else "u64" if kind == "s64" and name == "add" else kind
+    typed = f"b{bits}" if name in ("and", "or", "xor", "exch", "cas") else kind
+    typed = "u64" if (name, kind) == ("add", "s64") else typed
     extra = f", %{prefix}6" if name == "cas" else ""
     body = f"""mad.lo.u64 %rd30, %rd31, 8, %rd1; ld.global.u64 %rd10, [%rd30];
-    mad.lo.u64 %rd30, %rd31, {dtype.itemsize}, %rd0; ld.global.b{bits} %{prefix}5, [%rd30]; mov.b{bits} %{prefix}6, 77;
-    mad.lo.u64 %rd12, %rd10, {dtype.itemsize}, %rd2; atom.global.{name}.{typed} %{prefix}15, [%rd12], %{prefix}5{extra};"""
+    mad.lo.u64 %rd30, %rd31, {dtype.itemsize}, %rd0; ld.global.b{bits} %{prefix}5, [%rd30];
+    mov.b{bits} %{prefix}6, 77; mad.lo.u64 %rd12, %rd10, {dtype.itemsize}, %rd2;
+    atom.global.{name}.{typed} %{prefix}15, [%rd12], %{prefix}5{extra};"""
     if name == "cas":
         given[:40] = 3
     left, found = cells.tolist(), []
     for w, v in zip(where.tolist(), given.tolist(), strict=True):
         old = left[w]
         found.append(old)
-        left[w] = {
-            "add": lambda: wrapped(old + v, dtype), "min": lambda: min(old, v), "max": lambda: max(old, v),
-            "and": lambda: old & v, "or": lambda: old | v, "xor": lambda: old ^ v, "exch": lambda: v,
-            "inc": lambda: 0 if old >= v else old + 1, "dec": lambda: v if old == 0 or old > v else old - 1,
-            "cas": lambda: 77 if old == v else old,
-        }[name]()  # fmt: skip
+        left[w] = wrapped(CHANGE[name](old, v), dtype)
     assert run_body(device, body, 64, dtype, given, where, cells).tolist() == found

@@ -10,7 +10,7 @@ from .parse import Instruction, PtxError
 from .races import Watch
 
 if TYPE_CHECKING:
-    from .machine import Batch
+    from .batch import Batch
 
 Place = tuple[Space, Watch | None, Value]
 

@@ -12,7 +12,7 @@ from .parse import Instruction, PtxError
 from .races import Watch
 
 if TYPE_CHECKING:
-    from .machine import Batch
+    from .batch import Batch
 
 Step = Callable[[Value, Value, Value], Value]
 
@@ -96,5 +96,6 @@ def _sums(memory: Value, order: Value, ranked: Value, first: Value, b: Value, ol
 def atomic(scope: Scope, ins: Instruction) -> Run:
     """atom and red."""
     unused = ins.op[0] == "atom" and (ins.args[0] == "_" or ins.args[0] not in scope.read_names)
-    get, act, space = scope.address(ins.args[1 if ins.op[0] == "atom" else 0]), Atomic(scope, ins, unused), space_of(ins)
+    get, space = scope.address(ins.args[1 if ins.op[0] == "atom" else 0]), space_of(ins)
+    act = Atomic(scope, ins, unused)
     return lambda batch: everywhere(batch, space, get, act)

@@ -79,10 +79,7 @@ def directed(near: Value, exact: Value, way: str) -> Value:
     back = near.astype(exact.dtype)
     zero, top = near.dtype.type(0), near.dtype.type(np.inf)
     goal = {"rz": np.where(exact > 0, zero, -zero), "rm": -top, "rp": top}[way]
-    if way == "rz":
-        wrong = np.abs(back) > np.abs(exact)
-    else:
-        wrong = back > exact if way == "rm" else back < exact
+    wrong = {"rz": np.abs(back) > np.abs(exact), "rm": back > exact, "rp": back < exact}[way]
     return np.where(wrong, np.nextafter(near, goal), near)[()]
 
 

@@ -41,7 +41,7 @@ class Space:
         self.data, self.state, self.where, self.name = data, state, where, name
         self.views = {size: data.view(UNSIGNED[size]) for size in (1, 2, 4, 8)}
         self.states = {size: state.view(UNSIGNED[size]) for size in (1, 2, 4, 8)}
-        self.written = {size: UNSIGNED[size].type(int.from_bytes(bytes([WRITTEN] * size), "little")) for size in UNSIGNED}
+        self.written = {size: UNSIGNED[size].type(int(f"{WRITTEN:02x}" * size, 16)) for size in UNSIGNED}
 
     def places(self, address: Value, size: int, count: int) -> Value:
         """The index of each address in an array of values of `size` bytes."""
@@ -49,7 +49,8 @@ class Space:
         if whole > 1:
             wrong = address & np.uint64(whole - 1)
             if wrong.any():
-                raise Fault(f"a misaligned access of {whole} bytes, {self.where(_first(address, wrong))}", _place(wrong))
+                where = self.where(_first(address, wrong))
+                raise Fault(f"a misaligned access of {whole} bytes, {where}", _place(wrong))
         place = address >> np.uint64(size.bit_length() - 1)
         if place.size and int(place.max()) + count > len(self.views[size]):
             wrong = place + np.uint64(count) > len(self.views[size])

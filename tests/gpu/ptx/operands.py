@@ -13,7 +13,7 @@ import numpy as np
 from .parse import SIZES, Function, Instruction, PtxError, literal
 
 if TYPE_CHECKING:
-    from .machine import Batch
+    from .batch import Batch
 
 Value = Any  # an array or a NumPy scalar
 Get = Callable[[list[Any]], Value]
@@ -87,7 +87,7 @@ class Scope:
         if found:
             raise PtxError(f"no variable is called {found[1]}")
         bits = literal(word)
-        if dtype == bool:
+        if dtype.kind == "b":
             return np.bool_(bits)
         if word[:2] in ("0d", "0D") and dtype.itemsize == 4:
             return np.float32(np.uint64(bits).view(np.float64))

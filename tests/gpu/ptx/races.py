@@ -87,7 +87,7 @@ class Watch:
             twice = table[at] != mine
             if twice.any():
                 lane = int(np.atleast_1d(twice).argmax())
-                other = int(np.atleast_1d(table[at])[lane] & THREAD) if at.ndim else int(np.atleast_1d(mine)[-1] & THREAD)
+                other = int(np.atleast_1d(table[at])[lane] & THREAD)
                 raise self.fault("writes", part, at, lane, other, "writes too")
 
     def atomic(self, place: Value, size: int, marks: Value) -> None:
@@ -130,7 +130,8 @@ class Watch:
         """Barriers of the block and of the warp order what would be a race; raise for what is left."""
         who, other = mine & THREAD, theirs & THREAD
         apart = mine ^ theirs
-        one_barrier, one_warp = apart & (ONE_LAUNCH - ONE_BARRIER) == 0, apart & (ONE_BARRIER - np.uint64(1 << WARP)) == 0
+        one_barrier = apart & (ONE_LAUNCH - ONE_BARRIER) == 0
+        one_warp = apart & (ONE_BARRIER - np.uint64(1 << WARP)) == 0
         one_block = (who // self.width == other // self.width) & ~((theirs & IS_ATOMIC != 0) & (other == MANY))
         ordered = one_block & ~one_barrier
         same_warp = (who >> np.uint64(5) == other >> np.uint64(5)) & (theirs & IS_ATOMIC == 0)

@@ -9,7 +9,7 @@ from .operands import DTYPES, Run, Scope, Value
 from .parse import Instruction, PtxError
 
 if TYPE_CHECKING:
-    from .machine import Batch
+    from .batch import Batch
 
 FULL = np.uint32(0xFFFFFFFF)
 LANES = np.arange(32, dtype=np.uint32)
