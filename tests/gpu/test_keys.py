@@ -11,6 +11,7 @@ from gpupipe.backends.gpu.columns import DeviceColumn, packed, uploaded
 from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.backends.states import state as host
 from gpupipe.columns import Column
+from gpupipe.errors import DeviceMemoryError
 from gpupipe.kernels.gpu import keys, lookup
 from gpupipe.kernels.gpu.numbers import Numbers
 from gpupipe.schema import Float64, Int32, Int64, String
@@ -158,3 +159,21 @@ def test_a_large_range_is_hashed_and_a_small_one_counted(device):
     values = np.random.default_rng(2).integers(0, 50, 120)
     small, large = agree(device, [Column(Int64, values)]), agree(device, [Column(Int64, values << 50)])
     assert small.of_row.to_host().tolist() == large.of_row.to_host().tolist()
+
+
+def test_memory_that_runs_out_leaves_nothing_behind(device):
+    """Whichever allocation fails: the next try gives the same groups, and what it took is given back."""
+    columns = [awkward.column(dtype, 70, i) for i, dtype in enumerate((Float64, String))]
+    there = [uploaded(device, column) for column in columns]
+    before, failed = device.live_bytes, 0
+    while True:
+        assert device.live_bytes == before
+        device.fail_at = {len(device.allocations) + failed}
+        try:
+            found = on_device.groups_of(there, 70)
+            break
+        except DeviceMemoryError:
+            failed += 1
+    assert failed > 12
+    assert found.of_row.to_host().tolist() == host.groups_of(columns, 70).of_row.tolist()
+    assert device.live_bytes == before + found.of_row.nbytes

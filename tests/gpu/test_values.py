@@ -121,3 +121,13 @@ def test_a_skewed_column(device):
     numbers[123] = 2**60
     found = agree(device, Column(Int64, numbers), [])
     assert found.counts.tolist() == [299, 1]
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_distinct_values(device):
+    """A table that grows several times, with tens of thousands of threads at it in lock step."""
+    rng = np.random.default_rng(9)
+    pool = np.concatenate([rng.integers(-(2**62), 2**62, 100_000), awkward.colliding(300, 16)])
+    rows = Column(Int64, rng.choice(pool, 250_000), rng.random(250_000) < 0.9)
+    assert len(agree(device, rows, [])) > 80_000
+    assert [entry for entry, *_ in device.log].count("claim") > 1
