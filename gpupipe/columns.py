@@ -74,6 +74,10 @@ class Resident(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def device_bytes(self) -> int:
+        """What it takes of the device's memory for as long as it is held; 0: nothing that lasts."""
+
     def to_host(self) -> Column:
         """The same column in this process's memory; copied at the first call."""
 

@@ -41,7 +41,8 @@ def judged(
     if fit.model is None or fit.target is None:
         raise ParameterError("There is nothing to evaluate: the pipeline has no model, or no target.")
     features = for_given(fit.features, fit.target, source)
-    rows = Rows(source, [*features.plan.fit_columns, *by], keep=False, schema=features.plan.schema)
+    how = {"schema": features.plan.schema, "device": features.backend.device}
+    rows = Rows(source, [*features.plan.fit_columns, *by], keep=False, **how)
     known = None if overlap is None else rows_seen(fit.seen, source, allowed=overlap)
     if overlap is False:
         refuse_statistics(source)

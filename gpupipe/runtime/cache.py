@@ -24,12 +24,12 @@ class _Held:
     """What is held of one partition.
 
     Attributes:
-        columns: by name; what is no column has a number: 0 the rows' identities, 1 their places.
+        columns: by name, wherever they are; what is no column has a number: 0 the rows' identities, 1 their places.
         kept_bytes: of them in memory.
     """
 
     n_rows: int
-    columns: Mapping[str | int, Column | Spilled | Counting | None]
+    columns: Mapping[str | int, AnyColumn | Spilled | Counting | None]
     kept_bytes: int
 
 
@@ -41,9 +41,11 @@ class Cache:
 
     Args:
         budget: the bytes that may stay in memory.
+        device_budget: the bytes that columns on a device may take of its memory; others are copied from there.
 
     Attributes:
-        kept_bytes: those that do.
+        kept_bytes: those that stay in memory.
+        device_bytes: those that stay on a device.
         spilled_bytes: written to scratch files.
         failure: why some are held nowhere; None: all are.
 
@@ -55,13 +57,13 @@ class Cache:
     (array([5, 6]), array([8, 9], dtype=uint64), 0, True)
     """
 
-    def __init__(self, budget: int) -> None:
-        self._budget = budget
+    def __init__(self, budget: int, device_budget: int = 0) -> None:
+        self._budget, self._device_budget = budget, device_budget
         self._held: dict[int, _Held] = {}
         self._spill = Spill()
         self._lock = threading.Lock()
         self._released = False
-        self.kept_bytes = self.spilled_bytes = 0
+        self.kept_bytes = self.spilled_bytes = self.device_bytes = 0
         self.failure: str | None = None
 
     def put(self, index: int, frame: Frame, views: bool = False) -> None:
@@ -73,10 +75,10 @@ class Cache:
         """
         if index in self._held:
             return
-        parts: dict[str | int, Column | Counting | None] = {_IDS: _counting(frame.row_ids)}
+        parts: dict[str | int, AnyColumn | Counting | None] = {_IDS: _counting(frame.row_ids)}
         parts[_PLACES] = None if frame.places is None else _counting(frame.places)
         for name, column in frame.columns.items():
-            parts[name] = on_host(column)
+            parts[name] = column if self._stays(column) else on_host(column)
         taken = self._reserved(parts, views)
         try:
             waiting = self._spilled({key: part for key, part in parts.items() if key not in taken})
@@ -109,7 +111,15 @@ class Cache:
         self._spill.close()
 
     # -- inside -------------------------------------------------------------------------------------------
-    def _reserved(self, parts: Mapping[str | int, Column | Counting | None], views: bool) -> dict[str | int, int]:
+    def _stays(self, column: AnyColumn) -> bool:
+        """Whether a column stays where it is on a device, whose memory is counted from now on."""
+        size = 0 if isinstance(column, Column) else column.device_bytes
+        with self._lock:
+            stays = 0 < size <= self._device_budget - self.device_bytes
+            self.device_bytes += size if stays else 0
+        return stays
+
+    def _reserved(self, parts: Mapping[str | int, AnyColumn | Counting | None], views: bool) -> dict[str | int, int]:
         """What may stay in memory, with the bytes it takes from now on."""
         taken: dict[str | int, int] = {}
         for key, part in parts.items():
@@ -125,7 +135,7 @@ class Cache:
             self.kept_bytes -= freed
             self.failure = self.failure or why
 
-    def _spilled(self, parts: Mapping[str | int, Column | Counting | None]) -> dict[str | int, Spilled]:
+    def _spilled(self, parts: Mapping[str | int, AnyColumn | Counting | None]) -> dict[str | int, Spilled]:
         if parts and self.failure is not None:
             raise OSError(self.failure)
         spilled = self._spill.write([part for part in parts.values() if isinstance(part, Column)]) if parts else []
@@ -140,15 +150,15 @@ class Cache:
         return dict(zip(parts, self._spill.read_all(list(parts.values())), strict=True))
 
 
-def _known(part: Column | Spilled | Counting | None) -> Column:
-    assert isinstance(part, Column)
+def _known(part: AnyColumn | Spilled | Counting | None) -> AnyColumn:
+    assert part is not None and not isinstance(part, Spilled | Counting)
     return part
 
 
-def _numbers(part: Column | Spilled | Counting | None, n_rows: int) -> Values | None:
+def _numbers(part: AnyColumn | Spilled | Counting | None, n_rows: int) -> Values | None:
     if part is None or isinstance(part, Counting):
         return None if part is None else np.arange(part.first, part.first + n_rows, dtype=np.uint64)
-    values: Values = _known(part).values
+    values: Values = on_host(_known(part)).values
     return values
 
 

@@ -13,7 +13,7 @@ from gpupipe.runtime.linear.components import path_from_covariances
 from gpupipe.runtime.linear.path import linear_path
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.twins import refuse_target_elsewhere
-from gpupipe.runtime.teaching import FROM_COVARIANCES, training_device
+from gpupipe.runtime.teaching import FROM_COVARIANCES, reading_on_host, training_device
 from gpupipe.runtime.update import read_again
 from gpupipe.sources.source import Source
 
@@ -48,11 +48,11 @@ def explained(
         folds=folds,
         on_rows=path if isinstance(path, str) else None,
         gpu=devices.gpu().why if device in ("auto", "gpu") else "",
-        on_host=_on_host(declared, plan, backend),
+        on_host=_on_host(declared, source, plan, backend),
     )
 
 
-def _on_host(declared: Declared, plan: Plan, backend: Backend) -> dict[str, str]:
+def _on_host(declared: Declared, source: Source, plan: Plan, backend: Backend) -> dict[str, str]:
     """What the host does while the GPU computes; of features whose width is not known yet, what they are made of."""
     if backend.device is None:
         return {}
@@ -60,7 +60,8 @@ def _on_host(declared: Declared, plan: Plan, backend: Backend) -> dict[str, str]
     wanted = [feature.node for feature in plan.features]
     wanted += [node for scan in plan.scans for gather in scan.gathers for node in (gather.value, *gather.keys)]
     known = [node if (wide := plan.info[node].wide) is None else wide.args[0] for node in wanted]
-    found = dict(backend.hosted([binder.bind(node) for node in known], binder.info))
+    found = reading_on_host(source.undecodable(plan.fit_columns))
+    found |= backend.hosted([binder.bind(node) for node in known], binder.info)
     if declared.row is not None:
         solved = not isinstance(linear_path(plan, [declared.model]), str)
         why = FROM_COVARIANCES if solved else training_device(backend, declared.model)[1]

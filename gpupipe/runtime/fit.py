@@ -162,7 +162,8 @@ def run_fit(
         training_device(backend, declared.model)  # refused before anything is read
     again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
     identity = None if declared.key else group_identity(plan, backend)
-    rows = _rows(source, plan, carried, needed_again=again, memory=memory, identity=identity)
+    how = {"needed_again": again, "memory": memory, "device": backend.device}
+    rows = _rows(source, plan, carried, identity=identity, **how)
     with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
             kept = transform or trains
@@ -176,7 +177,7 @@ def run_fit(
     progress.end()
     trips = len(plan.scans) + (trains and not linear.made_no_trip)
     report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
-    report = replace(report, **where_computed(backend, declared.model, told))
+    report = replace(report, **where_computed(backend, rows, declared.model, told))
     seen = _seen(declared, source, validation, plan, carried, row_ids)
     beside = declared.target, declared.weights, declared.task, probe, notes | told.notes, declared.groups
     return Outcome(Fit(features, told.model, *beside, seen), report, rows)
@@ -236,7 +237,8 @@ def _trained(
         held: Validation | None = None
         if validation is not None:
             given = for_given(features, declared.target, validation)
-            with Rows(validation, given.plan.fit_columns, keep=False, schema=given.plan.schema) as other:
+            there = {"schema": given.plan.schema, "device": features.backend.device}
+            with Rows(validation, given.plan.fit_columns, keep=False, **there) as other:
                 unseen = examples(given, other, pool, progress, what="validation", device=device)
                 with other.all_placed(unseen.positions):
                     checked_rows(unseen, other, row, features)

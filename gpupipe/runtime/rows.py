@@ -12,6 +12,7 @@ import numpy as np
 from gpupipe.backends.conform import as_planned
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import counted
+from gpupipe.kernels.gpu.device import Device
 from gpupipe.memory import memory_bytes
 from gpupipe.runtime.cache import Cache, read_only
 from gpupipe.schema import Schema
@@ -22,6 +23,7 @@ from gpupipe.sources.source import Source
 
 HEAD = 16  # rows kept for an artifact to be checked by
 _WORTH_THREADS = 256 * 2**20
+_ON_DEVICE = 3  # threads: one partition is decoded, one computed, one copied back
 _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count, at most
 
 
@@ -38,6 +40,7 @@ class Rows:
         schema: the schema of a fit, whose types columns are given in; None: in their own.
         first: the partition that the first trip begins with: those before it are for further trips alone.
         identity: a frame to its rows' identities, uint64 of shape (rows,); None: the source's own.
+        device: in whose memory columns are decoded where they can be, and kept while half of what is free lasts.
 
     Attributes:
         memory: how much memory a fit may keep columns in, as it was given.
@@ -67,8 +70,10 @@ class Rows:
         schema: Schema | None = None,
         first: int = 0,
         identity: Callable[[Frame], Values] | None = None,
+        device: Device | None = None,
     ) -> None:
         self.source, self.memory = source, memory
+        self._device = device
         self._identity = identity
         self._columns = list(columns)
         self._again = list(columns if needed_again is None else needed_again) if keep else []
@@ -76,9 +81,10 @@ class Rows:
         self._schema = schema
         self._begins = first
         self._memory = memory_bytes(memory) if self._again or memory is not None else 0
-        self._cache = Cache(self._memory)
+        self._cache = Cache(self._memory, device.free_bytes // 2 if device is not None and self._again else 0)
         #: One thread for what is done in a second: more would spend as much again on waiting for each other.
-        self.n_workers = 1 if source.nbytes(columns) < _WORTH_THREADS else os.cpu_count() or 1
+        most = os.cpu_count() or 1 if device is None else _ON_DEVICE
+        self.n_workers = 1 if source.nbytes(columns) < _WORTH_THREADS else most
         self._loads: dict[int, int] = {}
         self._heights: dict[int, int] = {}
         self._first = self.n_partitions
@@ -193,7 +199,7 @@ class Rows:
         first = index not in self._loads and index >= self._begins
         names = list(dict.fromkeys([*wanted, *(self._columns if first or self._identity else self._again)]))
         started = time.perf_counter()
-        frame, report = self.source.load_with_report(index, names)
+        frame, report = self.source.load_with_report(index, names, self._device)
         frame = self._as_asked(index, frame)
         if self._again:
             frame = read_only(frame)

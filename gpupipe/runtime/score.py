@@ -35,7 +35,8 @@ def each_partition(rows: Rows, work: Callable[[Frame], Any]) -> list[Any]:
 
 def passing(source: Source, features: FittedFeatures) -> Rows:
     """Rows to score: seen once, not kept, in the types of the fit."""
-    return Rows(source, features.plan.columns, keep=False, schema=features.plan.schema)
+    device = features.backend.device
+    return Rows(source, features.plan.columns, keep=False, schema=features.plan.schema, device=device)
 
 
 def scores(features: FittedFeatures, model: Any, rows: Rows, score: Callable[[Model, Values], Values]) -> Values:

@@ -1,5 +1,6 @@
 """Training on the features of rows: where it is done, what is checked before, what is noted after."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +51,25 @@ def training_device(backend: Backend, estimator: Any) -> tuple[Device | None, st
     return (backend.device if place == "gpu" else None), why
 
 
-def where_computed(backend: Backend, estimator: Any, told: Taught) -> dict[str, Any]:
+def reading_on_host(columns: Mapping[str, str]) -> dict[str, str]:
+    """Why columns are read on the host, by what is read: those of one reason together."""
+    found: dict[str, str] = {}
+    for why in dict.fromkeys(columns.values()):
+        names = [name for name, reason in columns.items() if reason == why]
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        found[f"reading {shown}"] = why
+    return found
+
+
+def where_computed(backend: Backend, rows: Rows, estimator: Any, told: Taught) -> dict[str, Any]:
     """What a report says of devices."""
     if backend.device is None:
         return {"device": backend.name}
     training = {} if told.why is None else {f"training {describe(estimator).name}": told.why}
-    return {"device": f"{backend.name} ({backend.device.name})", "on_host": {**backend.on_host, **training}}
+    return {
+        "device": f"{backend.name} ({backend.device.name})",
+        "on_host": {**reading_on_host(rows.report.on_host), **backend.on_host, **training},
+    }
 
 
 def taught(declared: Any, features: FittedFeatures, found: Examples, rows: Rows, held: Validation | None) -> Taught:

@@ -70,6 +70,7 @@ class LoadReport:
         bytes_read: bytes of the column chunks read, as stored (compressed); in memory, bytes of the columns.
         rows_filtered: for each filter and inner join, as text, the rows it dropped (not splits, not `head`).
         rows_without_key: for each join, as text, the rows whose key is null or NaN: they match nothing.
+        on_host: why columns were decoded on the host though a device was there, by column.
 
     >>> report = LoadReport(2, 2, 1, 16, {"(x > 1)": 1}) + LoadReport(3, 3, 3, 24, {"(x > 1)": 0})
     >>> report.rows_listed, report.rows_kept, report.rows_filtered
@@ -82,6 +83,7 @@ class LoadReport:
     bytes_read: int = 0
     rows_filtered: Mapping[str, int] = field(default_factory=dict)
     rows_without_key: Mapping[str, int] = field(default_factory=dict)
+    on_host: Mapping[str, str] = field(default_factory=dict)
 
     def __add__(self, other: "LoadReport") -> "LoadReport":
         return LoadReport(
@@ -91,6 +93,7 @@ class LoadReport:
             self.bytes_read + other.bytes_read,
             added(self.rows_filtered, other.rows_filtered),
             added(self.rows_without_key, other.rows_without_key),
+            {**self.on_host, **other.on_host},
         )
 
 

@@ -10,12 +10,14 @@ from gpupipe.columns import Frame
 from gpupipe.errors import ArgumentError, ParameterError, TypeMismatchError, counted
 from gpupipe.expr.expr import Expr
 from gpupipe.expr.selectors import Selector, select_names
+from gpupipe.kernels.gpu.device import Device
 from gpupipe.schema import DType, Null, Schema
 from gpupipe.sources.join import plan_join
 from gpupipe.sources.listing import list_rows
-from gpupipe.sources.partition import Listing, LoadReport, Partition, added
+from gpupipe.sources.load import loaded, undecodable
+from gpupipe.sources.partition import Listing, LoadReport, Partition
 from gpupipe.sources.predicates import predicate
-from gpupipe.sources.steps import Filter, Head, Identify, Select, Split, Step, answerable
+from gpupipe.sources.steps import Filter, Head, Identify, Select, Split, Step
 
 
 @named_arguments
@@ -220,28 +222,18 @@ class Source:
         """
         return self.load_with_report(partition, columns)[0]
 
-    def load_with_report(self, partition: int, columns: Iterable[str] | None = None) -> tuple[Frame, LoadReport]:
-        """Like :meth:`load`, with what it cost and how many rows each filter dropped."""
+    def load_with_report(
+        self, partition: int, columns: Iterable[str] | None = None, device: Device | None = None
+    ) -> tuple[Frame, LoadReport]:
+        """Like :meth:`load`, with what it cost; of a `device`, columns that can be decoded in its memory are there."""
         wanted = self._known(columns)
-        needed = self._needed(wanted)
-        recipe = self._listing.partition(partition)
-        with recipe.placed():
-            reading = recipe.read(needed[0], answerable(self._steps, self._listing.schema))
-        frame = reading.frame
-        dropped: dict[str, int] = {}
-        without_key: dict[str, int] = {}
-        pruned = recipe.n_rows - frame.n_rows
-        for step, keep in zip(self._steps, needed[1:], strict=True):
-            before = frame.n_rows + (pruned if step.drops_rows else 0)
-            with recipe.placed(frame):
-                without_key = added(without_key, step.without_key(frame, keep))
-                frame = step.apply(frame, partition, keep)
-            if step.drops_rows:
-                pruned = 0
-            if step.counted_as is not None:
-                dropped = added(dropped, {step.counted_as: before - frame.n_rows})
-        rows = (recipe.n_rows, reading.frame.n_rows, frame.n_rows)
-        return frame.select(wanted), LoadReport(*rows, reading.bytes_read, dropped, without_key)
+        recipe, needed = self._listing.partition(partition), self._needed(wanted)
+        frame, report = loaded(recipe, partition, needed, self._steps, self._listing.schema, device)
+        return frame.select(wanted), report
+
+    def undecodable(self, columns: Iterable[str]) -> Mapping[str, str]:
+        """Why columns of the first partition are not decoded in a GPU's memory, by column."""
+        return undecodable(self._listing.partition(0), self._known(columns), self._steps) if self.partitions else {}
 
     def counts(self) -> LoadReport:
         """The rows that all partitions keep and each filter drops; reads filters' and joins' columns only."""

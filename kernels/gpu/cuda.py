@@ -80,6 +80,11 @@ class CudaDevice:
             free, whole = self._cuda.runtime.memGetInfo()
             return int(free), int(whole)
 
+    @property
+    def free_bytes(self) -> int:
+        """The bytes of its memory that nobody uses."""
+        return self.memory[0]
+
     @contextlib.contextmanager
     def guarded(self, what: str) -> Iterator[None]:
         """Failures of CUDA in calls of other libraries, inside, become ours; `what`: what is done, for the message."""

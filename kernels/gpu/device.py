@@ -104,6 +104,10 @@ class Device(Protocol):
     @property
     def stream(self) -> int | None: ...
 
+    @property
+    def free_bytes(self) -> int:
+        """The bytes of its memory that nobody uses."""
+
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
         """Memory for values that are written before they are read; aligned to 256 bytes.
 

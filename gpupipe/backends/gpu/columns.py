@@ -46,6 +46,11 @@ class DeviceColumn:
         assert held is not None
         return held.device
 
+    @property
+    def device_bytes(self) -> int:
+        """The bytes of its arrays."""
+        return sum(array.nbytes for array in (self.values, self.valid, self.ids) if array is not None)
+
     def to_host(self) -> Column:
         """The same column in this process's memory; copied at the first call."""
         if self._host is None:

@@ -91,7 +91,7 @@ def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) ->
             each = [training.trained(folds, fold, one, judge, models) for fold, one in pairs]
         report = report_of(rows, scans.trips + training.trips + asked.looks_first, clock.total(), ())
         told = training.told[0] if training.told else Taught(None, {}, FROM_COVARIANCES)
-        report = replace(report, **where_computed(crossing.backend, declared.model, told))
+        report = replace(report, **where_computed(crossing.backend, rows, declared.model, told))
     crossing.progress.end()
     return Crossed(each, report, folds, path if isinstance(path, str) else None)
 
@@ -115,7 +115,8 @@ def _rows(crossing: Crossing, plan: Plan, *, by_covariances: bool = False) -> Ro
     columns = list(dict.fromkeys([*plan.fit_columns, *asked.columns]))
     all_again = asked.looks_first or not (plan.scans or by_covariances)
     again = None if all_again else columns_again(plan, features=not by_covariances)
-    return Rows(crossing.source, columns, needed_again=again, memory=crossing.memory, identity=identity)
+    how = {"memory": crossing.memory, "identity": identity, "device": crossing.backend.device}
+    return Rows(crossing.source, columns, needed_again=again, **how)
 
 
 def _labels(asked: Dealing, plan: Plan, backend: Backend) -> Callable[[Frame], Column] | None:
