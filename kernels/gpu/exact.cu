@@ -64,6 +64,32 @@ __device__ __noinline__ bool outgrows(const value_t* values, const u32* valid, i
     return (u64)sum_of_warp((i64)size) >= 1ULL << (SQUARES ? 52 : 51);
 }
 
+#if SLICES > 1
+// What a lane has of a tile.
+struct Part {
+    added_t added[SLICES];
+    u64 products[PAIRS + 1];
+    bool bad, large;  // whether a value does not lie on the grid; is beyond what surely fits
+};
+
+__device__ __forceinline__ void add_four(Part& part, const Four& four, u32 bits, const double* magic, double sure) {
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+        const double x = value_of(four, j, bits);
+        whole_t whole[SLICES];
+        part.bad |= cut(x, magic, whole) != 0.0;
+        part.large |= !(fabs(x) <= sure);
+#pragma unroll
+        for (int a = 0; a < SLICES; a++) {
+            part.added[a] += (added_t)whole[a];
+#if SQUARES
+#pragma unroll
+            for (int b = 0; b <= a; b++) part.products[a * (a + 1) / 2 + b] += (u64)((i64)whole[b] * whole[a]);
+#endif
+        }
+    }
+}
+
 // A warp takes a tile. totals: two words (see add_wide) for each slice, then for each pair. wrong: for each tile, whether
 // it is not exact on this grid, and was left out. tiles: which ones; 0: all.
 extern "C" __global__ void __launch_bounds__(256)
@@ -81,43 +107,34 @@ extern "C" __global__ void __launch_bounds__(256)
     const i64 warps = (i64)gridDim.x * (blockDim.x >> 5);
     for (i64 at = (i64)blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5); at < n_tiles; at += warps) {
         const i64 first = (tiles == 0 ? at : tiles[at]) * ROWS;
-        const i64 end = first + ROWS < n ? first + ROWS : n;
-        added_t added[SLICES] = {};
-        u64 products[PAIRS + 1] = {};
-        bool bad = false, large = false;
-        for (i64 row = first + (threadIdx.x & 31) * 4; row < end; row += 128) {
-            const Four four = load_four(values, row, end, aligned);
-            const u32 bits = four_bits(valid, row);
-#pragma unroll
-            for (int j = 0; j < 4; j++) {
-                const double x = value_of(four, j, bits);
-                whole_t whole[SLICES];
-                bad |= cut(x, magic, whole) != 0.0;
-                large |= !(fabs(x) <= sure);
-#pragma unroll
-                for (int a = 0; a < SLICES; a++) {
-                    added[a] += (added_t)whole[a];
-#if SQUARES
-#pragma unroll
-                    for (int b = 0; b <= a; b++) products[a * (a + 1) / 2 + b] += (u64)((i64)whole[b] * whole[a]);
-#endif
-                }
+        const i64 end = first + ROWS < n ? first + ROWS : n, lane = (threadIdx.x & 31) * 4;
+        Part part = {};
+        if (aligned && end - first == ROWS) {
+            for (i64 row = first + lane; row < end; row += 256) {  // two loads on their way at a time
+                const Four one = *(const Four*)(values + row), other = *(const Four*)(values + row + 128);
+                const u32 bits = four_bits(valid, row), others = four_bits(valid, row + 128);
+                add_four(part, one, bits, magic, sure);
+                add_four(part, other, others, magic, sure);
             }
+        } else {
+            for (i64 row = first + lane; row < end; row += 128)
+                add_four(part, load_four(values, row, end, aligned), four_bits(valid, row), magic, sure);
         }
-        bad = __any_sync(ALL_LANES, bad);
-        if (!bad && __any_sync(ALL_LANES, large)) bad = outgrows(values, valid, first, end, aligned, low);
+        bool bad = __any_sync(ALL_LANES, part.bad);
+        if (!bad && __any_sync(ALL_LANES, part.large)) bad = outgrows(values, valid, first, end, aligned, low);
         if ((threadIdx.x & 31) == 0) wrong[at] = bad;
         if (bad) continue;
 #pragma unroll
         for (int place = 0; place < TOTALS; place++)
-            sums[place] += place < SLICES ? (i64)(whole_t)added[place < SLICES ? place : 0]
-                                          : (i64)products[place < SLICES ? 0 : place - SLICES];
+            sums[place] += place < SLICES ? (i64)(whole_t)part.added[place < SLICES ? place : 0]
+                                          : (i64)part.products[place < SLICES ? 0 : place - SLICES];
     }
 #pragma unroll
     for (int place = 0; place < TOTALS; place++) add_wide(&block[2 * place], sums[place]);
     __syncthreads();
     if (threadIdx.x < 2 * TOTALS && block[threadIdx.x] != 0) atomicAdd(&totals[threadIdx.x], block[threadIdx.x]);
 }
+#endif
 
 // Whether the value lies on the grid, and what it adds to each total of its group.
 __device__ __forceinline__ bool added_by(double x, const double* magic, double most, i64* added) {
