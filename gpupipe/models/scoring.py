@@ -29,14 +29,18 @@ def _has_place(model: Model | Member) -> bool:
 
 
 def feature_matrix(features: FittedFeatures, model: Model | None, frame: Frame) -> Values:
-    """The float32 matrix a model scores, shape (rows, features).
+    """The float32 matrix a model scores, shape (rows, features); on a device for a model that is evaluated there.
 
     Raises:
         NonFiniteError: NaN in it, where the model takes none; it names the feature and what to do.
     """
-    matrix = features.matrix(frame)
+    device = features.backend.device if model is not None and getattr(model.body, "on_device", False) else None
+    if device is None:
+        matrix = features.matrix(frame)
+    else:
+        matrix = features.matrix(frame, device.empty((frame.n_rows, len(features.outputs)), np.float32))
     if model is not None and not takes_nan(model):
-        refuse_nan(matrix, features.names, model.estimator)
+        refuse_nan(matrix if device is None else matrix.to_host(), features.names, model.estimator)
     return matrix
 
 

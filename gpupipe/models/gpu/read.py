@@ -73,8 +73,9 @@ def treelite_forest(fitted: Any, row: Row, params: Params) -> Found:
 
 def _tree(field: Any, width: int) -> TreeTable:
     left, right = np.array(field("cleft")), np.array(field("cright"))
-    leaf = left == -1
-    if (np.asarray(field("cmp"))[~leaf] != _AT_MOST).any() or int(field("has_categorical_split")[0]):
+    leaf: NDArray[np.bool_] = np.equal(left, -1)
+    asked = np.asarray(field("cmp"))[~leaf]
+    if not np.all(asked == _AT_MOST) or int(field("has_categorical_split")[0]):
         raise AttributeError("a tree of other questions than x <= threshold")
     order, place = _parents_first(leaf, left, right)
     return TreeTable(

@@ -145,8 +145,9 @@ def _taught(row: Row, lesson: OnDevice) -> Lesson:
 
 def _on_device(held: Lesson, X: DeviceArray) -> Lesson:
     """Validation rows where the training rows are."""
-    stands = isinstance(held.X, DeviceArray)
-    return replace(held, X=arrays.as_cupy(held.X) if stands else arrays.uploaded(X.device, held.X))
+    there: Any = held.X
+    stands = isinstance(there, DeviceArray)
+    return replace(held, X=arrays.as_cupy(there) if stands else arrays.uploaded(X.device, there))
 
 
 def refuse_other_device(clone: Any) -> None:
