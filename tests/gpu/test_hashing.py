@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,9 +60,11 @@ def test_all_nan_hash_alike(device):
 
 
 def test_crosses_are_mixed_in_order(device):
+    nothing: Any = None
+    node: Any = {"seed": 9, "buckets": 1009}
     columns = [awkward.column(dtype, 45, seed) for seed, dtype in enumerate((String, awkward.Int64, Float64))]
     for order in (columns, columns[::-1], columns[:1]):
-        wanted = categories.hash_bucket(None, {"seed": 9, "buckets": 1009}, *order)
+        wanted = categories.hash_bucket(nothing, node, *order)
         found = hashes.hash_bucket([uploaded(device, column) for column in order], 9, 1009).to_host()
         assert found.dtype == np.int32 and found.tolist() == wanted.values.tolist()
 

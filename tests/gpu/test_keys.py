@@ -26,7 +26,7 @@ def agree(device, columns, given=None):
     n_rows = len(columns[0])
     wanted = host.groups_of(columns, n_rows)
     found = on_device.groups_of(given or [uploaded(device, column) for column in columns], n_rows)
-    assert found.of_row.dtype == np.int32
+    assert found.of_row is not None and found.of_row.dtype == np.int32 and wanted.of_row is not None
     assert found.of_row.to_host().tolist() == wanted.of_row.tolist()
     assert found.rows.dtype == np.int64 and found.rows.tolist() == wanted.rows.tolist()
     assert len(found.keys) == len(wanted.keys)
@@ -86,6 +86,7 @@ def test_a_table_grows_until_it_holds_all(device, smallest, monkeypatch):
     values = rng.integers(INT64.min, INT64.max, 60, endpoint=True)
     rows = rng.permutation(np.concatenate([values, values]))
     table = keys.hashed(Numbers(device.upload(rows)), 1 << 20, smallest)
+    assert table is not None
     found, slots = table.keys()
     assert sorted(found.tolist()) == sorted(values.tolist()) and table.n_keys == 60
     assert len(set(slots.to_host().tolist())) == 60 and len(table.words) - 1 >= 64
@@ -99,7 +100,7 @@ def test_threads_of_a_table_that_is_full_give_up(device):
     """They look up once they have tried some slots; the next table has all keys."""
     values = np.random.default_rng(5).integers(INT64.min, INT64.max, 400, endpoint=True)
     table = keys.hashed(Numbers(device.upload(values)), 1 << 20, 64)
-    assert table.n_keys == 400 and np.array_equal(np.sort(table.keys()[0]), np.sort(values))
+    assert table is not None and table.n_keys == 400 and np.array_equal(np.sort(table.keys()[0]), np.sort(values))
     assert [entry for entry, *_ in device.log].count("claim") >= 3
 
 
@@ -175,5 +176,6 @@ def test_memory_that_runs_out_leaves_nothing_behind(device):
         except DeviceMemoryError:
             failed += 1
     assert failed > 12
-    assert found.of_row.to_host().tolist() == host.groups_of(columns, 70).of_row.tolist()
+    wanted = host.groups_of(columns, 70).of_row
+    assert found.of_row is not None and wanted is not None and found.of_row.to_host().tolist() == wanted.tolist()
     assert device.live_bytes == before + found.of_row.nbytes

@@ -1,6 +1,7 @@
 """Positions of rows in learned lists on a device against the host's indexes."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,8 +50,8 @@ def test_values_of_every_type(device, dtype):
 def test_codes_are_the_host_s(device, spread):
     vocabulary = Column(Int64, np.array([5, -3, 0, 9]) * spread)
     x = Column(Int64, np.array([0, 5, 7, 9, -3, 5, 0]) * spread, np.array([1, 1, 1, 1, 1, 0, 0], bool))
-    tables = SimpleNamespace(entries=lambda node: ValueIndex(vocabulary))
-    node = type("Node", (dict,), {"args": (None, None)})(other_buckets=1)
+    tables: Any = SimpleNamespace(entries=lambda node: ValueIndex(vocabulary))
+    node: Any = type("Node", (dict,), {"args": (None, None)})(other_buckets=1)
     wanted = categories.codes(tables, node, x).values
     index = DeviceIndex(device, ValueIndex(vocabulary), first=2)
     assert index.find([uploaded(device, x)], null=0, nowhere=1).to_host().tolist() == wanted.tolist()

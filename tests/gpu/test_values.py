@@ -31,6 +31,7 @@ def known(column):
 def agree(device, column, keys, given=None):
     n_rows = len(column)
     wanted = gathering.gather("values", column, host.groups_of(keys, n_rows)).entries
+    assert wanted is not None
     by = on_device.groups_of([uploaded(device, key) for key in keys], n_rows)
     found = entries_of(given or uploaded(device, column), by)
     assert found.groups.dtype == found.counts.dtype == np.int64
