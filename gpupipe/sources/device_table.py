@@ -82,8 +82,8 @@ def list_device(
     columns = _columns_of(data)
     held = {name: values for name, values in columns.items() if is_cudf(values) or is_cupy(values)}
     here, refused = table_of({name: values for name, values in columns.items() if name not in held})
-    for name in () if beside is None else beside.column_names:
-        here = here.append_column(name, beside.column(name))  # type: ignore[union-attr]
+    if beside is not None:
+        here = pa.table([*here.columns, *beside.columns], names=[*here.column_names, *beside.column_names])
     whole = DevicePartition(0, _height(held, here), 0, held, *_types_of(held, here), here)
     parts = tuple(_parts(whole, partitions, partition_bytes))
     label = f"a table in the GPU's memory of {counted(whole.n_rows, 'row')}"
@@ -118,8 +118,8 @@ def _types_of(held: Mapping[str, Any], here: pa.Table) -> tuple[pa.Schema, Schem
 
 
 def _may_be_null(values: Any) -> bool:
-    """cuDF counts its nulls; a NaN of CuPy would be one, and is looked for as values are read."""
-    return bool(values.null_count) if is_cudf(values) else values.dtype.kind == "f"
+    """cuDF counts its nulls; of CuPy NaN is one, and unlike itself."""
+    return bool(values.null_count) if is_cudf(values) else not bool((values == values).all())
 
 
 def _parts(whole: DevicePartition, partitions: int | None, partition_bytes: int | None) -> Iterator[DevicePartition]:

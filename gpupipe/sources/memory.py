@@ -24,7 +24,7 @@ from gpupipe.errors import (
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.addresses import Memory
 from gpupipe.sources.border import refused_columns, schema_of
-from gpupipe.sources.from_device import from_device, is_cupy
+from gpupipe.sources.from_device import from_device, is_cudf, is_cupy
 from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes, slice_bounds
 
 
@@ -151,12 +151,15 @@ def as_array(data: Any) -> np.ndarray[Any, Any]:
 
     Raises:
         ShapeError: rows of several lengths.
+        TypeMismatchError: a single column of cuDF.
 
     >>> as_array([[1, "a"], [2, "b"]])[:, 0].tolist()
     [1, 2]
     """
     if is_cupy(data):
         return data  # where it is
+    if is_cudf(data):
+        raise unreadable(data)
     try:
         array = np.asarray(data)
         return np.asarray(data, dtype=object) if array.dtype.kind in "US" else array  # a number beside text stays one

@@ -5,6 +5,7 @@ noise, a slice keeps its buffers and tells an offset, text is decoded as large s
 """
 
 import enum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ class Chunked:
         arrays = library.arrays(options)
         edges = np.linspace(0, len(arrays[0]), chunks + 1).astype(int)
         self._device = library.device
-        self._parts = [[array.slice(a, b - a) for array in arrays] for a, b in zip(edges, edges[1:], strict=False)]
+        self._parts = [[array.slice(a, b - a) for array in arrays] for a, b in pairwise(edges)]
         self._names = options._names
 
     def has_next(self) -> bool:

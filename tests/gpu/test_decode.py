@@ -407,7 +407,7 @@ def test_a_sticky_error_ends_it_and_an_odd_one_goes_to_the_host(cudf: Cudf, tmp_
 
 
 def test_rows_or_columns_that_the_footer_does_not_have(cudf: Cudf, tmp_path: Path) -> None:
-    device, library, fakes = cudf
+    device, _, fakes = cudf
     partition = written(tmp_path, pa.table({"x": [1, 2], "y": [3, 4]}))
     short = standin.Column(device, pa.array([1]))
     for columns, names in (([short, short], ["x", "y"]), ([short], ["x"])):

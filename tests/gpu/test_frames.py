@@ -1,0 +1,301 @@
+"""cuDF frames and CuPy arrays in and out: values as of Arrow's tables, not copied on a device, the kind that came."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+import gpupipe as gp
+from gpupipe import col
+from gpupipe.backends.gpu.columns import DeviceColumn
+from gpupipe.errors import (
+    DuplicateNameError,
+    MissingDependencyError,
+    ParameterError,
+    SchemaMismatchError,
+    ShapeError,
+    TargetError,
+    TypeMismatchError,
+)
+from gpupipe.kernels.gpu.device import DeviceArray
+from gpupipe.runtime.given import source_of
+from gpupipe.schema import Boolean, Datetime, Float64, Int64, String
+from gpupipe.sources import kinds, on_device
+from gpupipe.sources.device_table import DevicePartition, _bounds
+from gpupipe.sources.partition import Partition
+
+from . import cudf_standin as standin
+from .cudf_standin import DataFrame, Packages, Series, ndarray
+from .simulated import SimulatedDevice
+from .test_decode import assert_same
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Packages:
+    """cuDF and CuPy over a device; no kernel runs, so NVRTC is not needed."""
+    return standin.installed(monkeypatch, SimulatedDevice())
+
+
+def table_of(n: int = 200) -> pa.Table:
+    rng = np.random.default_rng(n)
+    x = pa.array(np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)), mask=rng.random(n) < 0.2)
+    word = pa.array(rng.choice(["a", "b", "äö", ""], n), mask=rng.random(n) < 0.1)
+    return pa.table(
+        {
+            "x": x,
+            "k": pa.array(rng.integers(-9, 9, n)),
+            "word": word.cast(pa.string()),
+            "kind": word.cast(pa.string()).dictionary_encode(),
+            "flag": pa.array(rng.random(n) < 0.5, mask=rng.random(n) < 0.1),
+            "when": pa.array(rng.integers(0, 10**15, n), pa.timestamp("us"), mask=rng.random(n) < 0.1),
+            "exact": pa.array(rng.integers(0, 10**15, n) * 1000, pa.timestamp("ns")),
+            "whole": pa.array(rng.normal(size=n).astype(np.float32)),
+        }
+    )
+
+
+CLEAN = ["k", "word", "flag", "when", "whole"]
+
+
+# -- cuDF in ------------------------------------------------------------------------------------------------------
+def test_a_frame_has_the_schema_of_its_arrow_table(gpu: Packages) -> None:
+    table = table_of()
+    source = gp.scan(gpu.frame(table))
+    assert source.schema == gp.scan(table).schema
+    assert source.schema["x"].dtype == Float64 and source.schema["x"].nullable
+    assert source.schema["k"].dtype == Int64 and not source.schema["k"].nullable
+    assert source.schema["kind"].dtype == String and source.schema["when"].dtype == Datetime()
+    assert source.schema["flag"].dtype == Boolean and "in the GPU's memory of 200 rows" in source.label
+
+
+def test_frames_are_the_same_on_the_host_and_on_the_device(gpu: Packages) -> None:
+    table = table_of(300)
+    for partitions in (1, 3):
+        source = gp.scan(gpu.frame(table), partitions=partitions)
+        wanted = gp.scan(table).load(0)
+        assert len(source.partitions) == partitions and sum(part.n_rows for part in source.partitions) == 300
+        for at, part in enumerate(source.partitions):
+            rows = slice(part.first_row, part.first_row + part.n_rows)
+            host = source.load(at)
+            reading, refused = on_device.read(part, list(source.schema), gpu.device)
+            assert set(refused) == {"kind", "exact"} and "converted on the host" in refused["exact"]
+            assert reading.frame.row_ids.tolist() == host.row_ids.tolist() == list(range(rows.start, rows.stop))
+            for name in source.schema:
+                there = wanted[name].take(np.arange(rows.start, rows.stop))
+                assert_same(host[name], there)
+                assert_same(reading.frame.resident(name), there)
+                assert isinstance(reading.frame.resident(name), DeviceColumn) == (name not in refused)
+
+
+def test_nan_stays_nan_in_cudf_and_is_null_in_cupy(gpu: Packages) -> None:
+    values = np.array([1.0, np.nan, 3.0])
+    frame = gp.scan(gpu.frame(pa.table({"x": values}))).load(0)["x"]
+    assert frame.valid is None and np.isnan(frame.values[1])
+    array = gp.scan(gpu.array(values[:, None])).load(0)["x0"]
+    assert array.valid is not None and array.valid.tolist() == [True, False, True]
+    mixed = gp.scan({"here": [1, 2, 3], "there": gpu.array(values), "series": gpu.series(pa.array(values))})
+    assert mixed.load(0)["there"].null_count == 1 and mixed.load(0)["series"].null_count == 0
+
+
+def test_columns_are_not_copied(gpu: Packages) -> None:
+    frame = gpu.frame(table_of(512).select(["x", "k", "whole"]))
+    pointers = {name: series._column._values.ptr for name, series in frame._held}  # type: ignore[union-attr]
+    (part,) = gp.scan(frame).partitions
+    before = len(gpu.device.allocations)
+    found, _ = on_device.decode(part, ["x", "k", "whole"], gpu.device)
+    assert len(gpu.device.allocations) == before
+    assert {name: column.values.pointer for name, column in found.items() if column.values} == pointers
+
+
+def test_parts_begin_where_a_device_reads_them_as_they_stand() -> None:
+    bounds = _bounds(10_000, 3)
+    assert [first % 128 for first, _ in bounds] == [0, 0, 0] and bounds[-1][1] == 10_000
+    assert all(last == first for (_, last), (first, _) in pairwise(bounds))
+    assert max(last - first for first, last in bounds) < 3_600
+    assert _bounds(10, 10) == [(at, at + 1) for at in range(10)]
+
+
+def test_what_is_no_table(gpu: Packages) -> None:
+    with pytest.raises(TypeMismatchError, match="of a single column"):
+        gp.scan(gpu.series(pa.array([1])))
+    with pytest.raises(ShapeError, match=r"shape \(3,\)"):
+        gp.scan(gpu.array(np.arange(3)))
+    with pytest.raises(ParameterError, match="Complex"):
+        gp.scan(gpu.array(np.zeros((2, 2), complex)))
+    with pytest.raises(SchemaMismatchError, match="b: 3, a: 2"):
+        gp.scan({"a": [1, 2], "b": gpu.array(np.arange(3))})
+    with pytest.raises(DuplicateNameError):
+        gp.scan(DataFrame([("1", gpu.series(pa.array([1]))), (1, gpu.series(pa.array([2])))]))
+    with pytest.raises(SchemaMismatchError, match="'k' is Int64"):
+        gp.scan(gpu.frame(table_of()), schema={"k": "String"})
+
+
+def test_nothing_to_read(gpu: Packages) -> None:
+    empty = gp.scan(gpu.frame(table_of(5).slice(0, 0)))
+    assert empty.count() == 0 and empty.load(0)["word"].dtype == String
+    reading, _ = on_device.read(empty.partitions[0], ["x", "word"], gpu.device)
+    assert reading.frame.n_rows == 0 and len(reading.frame["word"]) == 0
+
+
+# -- CuPy in --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "u1", "?"])
+def test_arrays_are_the_same_as_numpys(gpu: Packages, dtype: str, order: Any) -> None:
+    values = np.random.default_rng(0).integers(0, 2 if dtype == "?" else 100, (70, 3)).astype(dtype, order=order)
+    if dtype.startswith("f"):
+        values[[3, 40, 69], 1] = np.nan
+    source, wanted = gp.scan(gpu.array(values), partitions=2), gp.scan(values, partitions=2)
+    assert list(source.schema) == ["x0", "x1", "x2"]
+    for at, part in enumerate(source.partitions):
+        reading, refused = on_device.read(part, list(source.schema), gpu.device)
+        assert refused == {}
+        for name in source.schema:
+            assert_same(source.load(at)[name], wanted.load(at)[name])
+            assert_same(reading.frame.resident(name), wanted.load(at)[name])
+
+
+def test_only_columns_that_are_not_contiguous_are_copied(gpu: Packages) -> None:
+    values = np.ones((8, 2))
+    for order, copies in (("F", 0), ("C", 2)):
+        (part,) = gp.scan(gpu.array(np.asarray(values, order=order))).partitions  # type: ignore[call-overload]
+        assert isinstance(part, DevicePartition)
+        found, _ = on_device.decode(part, ["x0", "x1"], gpu.device)
+        moved = [name for name, column in found.items() if column.values.owner is not part.held[name]]  # type: ignore[union-attr]
+        assert len(moved) == copies
+
+
+# -- whole pipelines --------------------------------------------------------------------------------------------------
+def features() -> list[Any]:
+    return [
+        gp.numeric().fill_null("median").standardize(),
+        (gp.strings() - ["kind"]).codes(),
+        col("kind").one_hot(),
+        col("when").dt.month(),
+    ]
+
+
+def given(n: int = 200) -> pa.Table:
+    """Without NaN, of which there is no mean."""
+    table = table_of(n)
+    return table.set_column(0, "x", pa.array(np.random.default_rng(1).normal(size=n), mask=np.arange(n) % 7 == 0))
+
+
+def test_fit_and_transform_a_frame(gpu: Packages) -> None:
+    table = given()
+    ours = gp.Pipeline(features(), device="cpu").fit(gpu.frame(table))
+    theirs = gp.Pipeline(features(), device="cpu").fit(table)
+    assert ours.state_digest() == theirs.state_digest()
+    made = ours.transform(gpu.frame(table))
+    assert isinstance(made, DataFrame)
+    assert made.to_arrow(preserve_index=False).equals(_plain(theirs.transform(table)))
+    assert isinstance(ours.transform(table), pa.Table)
+    assert isinstance(ours.transform(gpu.frame(table), output="numpy"), np.ndarray)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """As cuDF gives it back: text as large strings, no dictionary."""
+    columns = [c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c for c in table.columns]
+    return pa.table([c.cast(pa.large_string()) if c.type == pa.string() else c for c in columns], table.column_names)
+
+
+def test_the_index_of_a_frame_is_kept(gpu: Packages) -> None:
+    frame = gpu.frame(given(30))
+    frame.index = list(range(100, 130))
+    target = (col("k") > 0).alias("y")
+    fitted = gp.Pipeline([col("x").fill_null(0)], target=target, model=LogisticRegression(), device="cpu").fit(frame)
+    assert fitted.transform(frame).index == frame.index
+    predicted = fitted.predict(frame)
+    assert isinstance(predicted, Series) and predicted.index == frame.index and predicted.name == "prediction"
+    assert predicted.to_arrow().to_pylist() == fitted.predict(given(30), output="numpy").tolist()
+    shares = fitted.predict_proba(frame)
+    assert isinstance(shares, ndarray) and shares.shape == (30, 2)
+    assert isinstance(fitted.predict_proba(frame, output="cudf"), DataFrame)
+
+
+@pytest.mark.parametrize("kind", ["series", "array", "numpy"])
+def test_y_beside_a_frame_leaves_the_frame_where_it_is(gpu: Packages, kind: str) -> None:
+    table = given(60).select(["x", "whole"])
+    y, weights = np.arange(60.0), np.linspace(1, 2, 60)
+    make: Any = {"series": lambda v: gpu.series(pa.array(v)), "array": gpu.array, "numpy": lambda v: v}[kind]
+    source = source_of(gpu.frame(table), make(y), make(weights), None)
+    part: Partition = source.partitions[0]
+    assert isinstance(part, DevicePartition) and part.held.keys() == {"x", "whole"}
+    reading, refused = on_device.read(part, list(source.schema), gpu.device)
+    assert set(refused) == {"__target__", "__weight__"}
+    assert reading.frame["__target__"].values.tolist() == y.tolist()
+    pipeline = gp.Pipeline([gp.numeric().fill_null("mean")], model=LinearRegression(), device="cpu")
+    ours = pipeline.fit(gpu.frame(table), make(y), sample_weight=make(weights))
+    theirs = gp.Pipeline([gp.numeric().fill_null("mean")], model=LinearRegression(), device="cpu")
+    theirs.fit(table, y, sample_weight=weights)
+    assert ours.predict(table, output="numpy").tolist() == theirs.predict(table, output="numpy").tolist()
+    with pytest.raises(TargetError, match="59 values were given for 60 rows"):
+        source_of(gpu.frame(table), make(y[:59]), None, None)
+
+
+def test_fit_and_predict_arrays(gpu: Packages) -> None:
+    values = np.random.default_rng(0).normal(size=(50, 3))
+    values[::9, 1] = np.nan
+    y = np.where(values[:, 0] > 0, "yes", "no")
+    ours = gp.Pipeline([gp.numeric().fill_null("mean")], model=LogisticRegression(), device="cpu")
+    ours.fit(gpu.array(values), y.tolist())
+    theirs = gp.Pipeline([gp.numeric().fill_null("mean")], model=LogisticRegression(), device="cpu")
+    theirs.fit(values, y)
+    matrix = ours.transform(gpu.array(values))
+    assert isinstance(matrix, ndarray) and matrix.dtype == np.float32
+    assert matrix.get().tobytes() == theirs.transform(values).tobytes()
+    shares = ours.predict_proba(gpu.array(values))
+    assert isinstance(shares, ndarray) and shares.get().tolist() == theirs.predict_proba(values).tolist()
+    labels = ours.predict(gpu.array(values))
+    assert isinstance(labels, np.ndarray) and labels.tolist() == theirs.predict(values).tolist()  # CuPy has no text
+    with pytest.raises(ShapeError, match="2 features"):
+        ours.predict(gpu.array(values[:, :2]))
+
+
+def test_components_and_several_targets(gpu: Packages) -> None:
+    values = np.random.default_rng(0).normal(size=(50, 3))
+    clusters = gp.Pipeline([gp.numeric()], model=KMeans(2, random_state=0, n_init=1), device="cpu").fit(values)
+    found = clusters.transform(gpu.array(values))
+    assert isinstance(found, ndarray) and found.shape == (50, 2)
+    several = gp.Pipeline([gp.numeric()], model=LinearRegression(), device="cpu")
+    several.fit(gpu.array(values), gpu.array(values[:, :2] * 2))
+    predicted = several.predict(gpu.array(values))
+    assert isinstance(predicted, ndarray) and predicted.shape == (50, 2)
+    assert np.allclose(predicted.get(), values[:, :2] * 2, atol=1e-5)
+    frame = several.predict(gpu.array(values), output="cudf")
+    assert isinstance(frame, DataFrame) and frame.columns == ["prediction_y0", "prediction_y1"]
+
+
+# -- out --------------------------------------------------------------------------------------------------------------
+def test_output_and_set_output(gpu: Packages) -> None:
+    fitted = gp.Pipeline([gp.numeric()], device="cpu").fit({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    data = {"a": [1.0], "b": [2.0]}
+    assert isinstance(fitted.transform(data, output="cupy"), ndarray)
+    assert isinstance(fitted.transform(data, output="cudf"), DataFrame)
+    fitted.set_output(transform="cupy")
+    assert fitted.transform(data).get().tolist() == [[1.0, 2.0]]
+    with pytest.raises(ParameterError, match="'cudff'"):
+        fitted.transform(data, output="cudff")
+
+
+def test_a_matrix_on_the_device_is_not_copied(gpu: Packages) -> None:
+    there = gpu.device.upload(np.arange(6, dtype=np.float32).reshape(3, 2))
+    matrix = kinds.array_in("cupy", there)
+    assert matrix._taken_from is there and isinstance(there, DeviceArray)
+    assert kinds.array_in("numpy", there).tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_without_the_packages_the_extra_is_named() -> None:
+    fitted = gp.Pipeline([gp.numeric()], device="cpu").fit({"a": [1.0, 2.0]})
+    for kind in ("cupy", "cudf"):
+        with pytest.raises(MissingDependencyError, match=r"gpupipe\[cuda13\]"):
+            fitted.transform({"a": [1.0]}, output=kind)
+
+
+def test_kinds_are_told_by_the_type_alone(gpu: Packages) -> None:
+    assert kinds.kind_of(gpu.frame(table_of(3))) == "cudf" and kinds.kind_of(gpu.array(np.eye(2))) == "cupy"
+    assert kinds.kind_of({"a": gpu.array(np.arange(2))}) == "arrow"
+    assert kinds.kind_of_probabilities("cudf") == "cupy"
