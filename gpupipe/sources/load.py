@@ -10,7 +10,6 @@ from gpupipe.sources.partition import LoadReport, Partition, Reading, added
 from gpupipe.sources.steps import Step, answerable
 
 _CHOSEN = "rows are filtered, joined and split on the host"
-_ON_DEVICE = "gpupipe.sources.on_device"
 
 
 def loaded(
@@ -60,7 +59,7 @@ def _read(
         return recipe.read(columns, answerable(steps, schema)), {}
     if any(step.drops_rows for step in steps):
         return recipe.read(columns, answerable(steps, schema)), dict.fromkeys(columns, _CHOSEN)
-    found: tuple[Reading, Mapping[str, str]] = optional.load(_ON_DEVICE).read(recipe, columns, device)
+    found: tuple[Reading, Mapping[str, str]] = optional.load("gpupipe.sources.on_device").read(recipe, columns, device)
     return found
 
 
@@ -68,5 +67,5 @@ def undecodable(recipe: Partition, columns: Sequence[str], steps: Sequence[Step]
     """Why columns of a partition will not be decoded in a device's memory, by column; from metadata alone."""
     if any(step.drops_rows for step in steps):
         return dict.fromkeys(columns, _CHOSEN)
-    found: Mapping[str, str] = optional.load(_ON_DEVICE).decodable(recipe, columns)
+    found: Mapping[str, str] = optional.load("gpupipe.sources.on_device").decodable(recipe, columns)
     return found
