@@ -40,8 +40,12 @@ extern "C" __global__ void counter_uniform(const u64* ids, u64 first, i64 n, u64
     }
 }
 
-extern "C" __global__ void bucket(const u64* hashes, i64 n, u64 divisor, int* out) {
-    EACH_ROW(row, n) out[row] = (int)(hashes[row] % divisor);
+// found[row] where that is not negative; else the bucket of the hash, counted from `first`.
+extern "C" __global__ void bucket(const u64* hashes, const int* found, i64 n, u64 divisor, int first, int* out) {
+    EACH_ROW(row, n) {
+        int place = found != 0 ? found[row] : -1;
+        out[row] = place >= 0 ? place : first + (int)(hashes[row] % divisor);
+    }
 }
 
 // values[ids[row]], or of_null where a row has no value

@@ -76,10 +76,15 @@ def _drawn(first: int, rows: int, seed: int, purpose: int, divisor: int) -> tupl
     return whole(first), np.int64(rows), whole(seed), whole(purpose), whole(divisor)
 
 
-def bucket(hashes: DeviceArray, divisor: int) -> DeviceArray:
-    """int32 of shape (rows,): what is left of dividing each hash by `divisor`, which is below 2^31."""
-    out = hashes.device.empty(len(hashes), np.int32)
-    over_rows(hashes.device, _BUCKET, len(hashes), hashes, np.int64(len(hashes)), whole(divisor), out)
+def bucket(hashes: DeviceArray, divisor: int, found: DeviceArray | None = None, first: int = 0) -> DeviceArray:
+    """int32 of shape (rows,): `first` and what is left of dividing each hash by `divisor`, together below 2^31.
+
+    Args:
+        found: int32 of shape (rows,); a row that has a number from 0 on here keeps it.
+    """
+    device, rows = hashes.device, len(hashes)
+    out = device.empty(rows, np.int32)
+    over_rows(device, _BUCKET, rows, hashes, found, np.int64(rows), whole(divisor), np.int32(first), out)
     return out
 
 

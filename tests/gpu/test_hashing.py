@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from gpupipe.backends import categories
 from gpupipe.backends.gpu import hashes
 from gpupipe.backends.gpu.columns import uploaded
+from gpupipe.backends.gpu.indexes import DeviceIndex
+from gpupipe.backends.indexes import ValueIndex
+from gpupipe.backends.keys import column_ranks
 from gpupipe.backends.registers import fold_numbers
 from gpupipe.backends.text import layout
 from gpupipe.columns import Column
@@ -80,6 +84,20 @@ def test_random_numbers_are_the_reference_s(device, seed, purpose, first, diviso
     assert hashing.uniform_from(device, seed, purpose, first, 50).to_host().tolist() == wanted.tolist()
     left = hashing.uniform_from(device, seed, purpose, first, 50, divisor).to_host()
     assert left.tolist() == (wanted % np.uint64(divisor)).tolist()
+
+
+@pytest.mark.parametrize("dtype", [awkward.Int64, Float64, String], ids=str)
+def test_codes_beyond_the_vocabulary_are_buckets_of_hashes(device, dtype):
+    """Of three buckets: 0 null, 1 to 3 other, then the vocabulary."""
+    x = awkward.column(dtype, 60, 4)
+    vocabulary = ValueIndex(column_ranks(Column(dtype, x.values))[1].take(np.array([2, 0])))
+    tables: Any = SimpleNamespace(entries=lambda node: vocabulary)
+    node: Any = type("Node", (dict,), {"args": (None, None)})(other_buckets=3)
+    there = uploaded(device, x)
+    known = DeviceIndex(device, vocabulary, first=4).find([there], null=0)
+    found = hashes.codes_with_buckets(there, known, 3).to_host()
+    wanted = categories.codes(tables, node, x).values
+    assert {0, 4, 5} < set(wanted.tolist()) and found.tolist() == wanted.tolist()
 
 
 def test_folds_are_the_host_s(device):

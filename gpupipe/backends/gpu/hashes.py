@@ -34,6 +34,11 @@ def hash_bucket(columns: Sequence[DeviceColumn], seed: int, buckets: int) -> Dev
     return hashing.bucket(first, buckets)
 
 
+def codes_with_buckets(column: DeviceColumn, codes: DeviceArray, buckets: int) -> DeviceArray:
+    """int32 codes of shape (rows,): those given, and the bucket of the value's hash, from 1 on, where they are -1."""
+    return hashing.bucket(hash_column(column, 0), buckets, codes, first=1)
+
+
 def fold_numbers(device: Device, row_ids: DeviceArray | int, n_rows: int, folds: int) -> DeviceColumn:
     """The fold of each row, from its identity alone.
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.gpu.columns import DeviceColumn
-from gpupipe.backends.gpu.hashes import fold_numbers, hash_bucket
+from gpupipe.backends.gpu.hashes import codes_with_buckets, fold_numbers, hash_bucket
 from gpupipe.backends.gpu.indexes import DeviceIndex
 from gpupipe.backends.gpu.placed import Placed, on_device
 from gpupipe.backends.gpu.refused import NotOnDevice
@@ -77,11 +77,14 @@ class OnDevice:
 
     def codes(self, node: Node, args: Given) -> DeviceColumn | None:
         (x,) = args
-        if node["other_buckets"] != 1 or isinstance(x, Column):
+        if isinstance(x, Column):
             return None
-        table = node.args[1]
-        index = self._index(("codes", table["slot"]), lambda: self._tables.entries(table), 2)
-        return DeviceColumn(Int32, len(x), index.find([on_device(x)], null=0, nowhere=1))
+        table, buckets, there = node.args[1], node["other_buckets"], on_device(x)
+        index = self._index(("codes", table["slot"], buckets), lambda: self._tables.entries(table), 1 + buckets)
+        if buckets == 1:
+            return DeviceColumn(Int32, len(x), index.find([there], null=0, nowhere=1))
+        known = index.find([there], null=0)
+        return DeviceColumn(Int32, len(x), codes_with_buckets(there, known, buckets))
 
     def is_in(self, node: Node, args: Given) -> DeviceColumn | None:
         size = len(node["values"])
