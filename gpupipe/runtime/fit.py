@@ -158,12 +158,11 @@ def run_fit(
         declared.row.alone(declared.model)
     trains = declared.model is not None
     linear = linear_fit(plan, declared.model, stops_early=validation is not None, joins=carried is None)
-    if trains and linear.beside is None:
-        training_device(backend, declared.model)  # refused before anything is read
+    _refuse_parameters(backend, declared, linear)
     again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
     identity = None if declared.key else group_identity(plan, backend)
-    how = {"needed_again": again, "memory": memory, "device": backend.device}
-    rows = _rows(source, plan, carried, identity=identity, **how)
+    how = {"needed_again": again, "memory": memory, "device": backend.device, "identity": identity}
+    rows = _rows(source, plan, carried, **how)
     with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
             kept = transform or trains
@@ -176,11 +175,17 @@ def run_fit(
         probe = _probe(rows)
     progress.end()
     trips = len(plan.scans) + (trains and not linear.made_no_trip)
-    report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
-    report = replace(report, **where_computed(backend, rows, declared.model, told))
+    where = where_computed(backend, rows, declared.model, told)
+    report = replace(report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows), **where)
     seen = _seen(declared, source, validation, plan, carried, row_ids)
     beside = declared.target, declared.weights, declared.task, probe, notes | told.notes, declared.groups
     return Outcome(Fit(features, told.model, *beside, seen), report, rows)
+
+
+def _refuse_parameters(backend: Backend, declared: Declared, linear: LinearFit) -> None:
+    """Refuse, before anything is read, an estimator that the GPU was asked to train and that cannot be for its own."""
+    if declared.model is not None and linear.beside is None:
+        training_device(backend, declared.model)
 
 
 def _rows(source: Source, plan: Plan, carried: Carried | None, **how: Any) -> Rows:

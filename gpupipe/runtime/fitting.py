@@ -86,20 +86,27 @@ def examples(
 
     each_partition = over_partitions(rows, work, pool, progress)
     parts, positions = [part for whole, _ in each_partition for part in whole], [place for _, place in each_partition]
-    found = [concat([part[1][at] for part in parts]) for at in range(len(extras))]
     with rows.all_placed(positions):
-        each = [_target(column, node) for column, node in zip(found, plan.targets, strict=False)]
-        groups = None if plan.groups is None else _groups(found.pop(), plan.groups)
-        weights = None if plan.weights is None else _weights(found.pop(), plan.weights)
+        target, weights, groups = _beside(
+            plan, [concat(column) for column in zip(*(part[1] for part in parts), strict=True)]
+        )
     return Examples(
         stacked.whole([part[0] for part in parts]),
-        each if plan.target_names is not None else each[0] if each else None,
+        target,
         weights,
         np.concatenate([part[2] for part in parts]) if parts else np.zeros(0, np.uint64),
         {name: np.concatenate([part[3][at] for part in parts]) for at, name in enumerate(by)},
         positions,
         groups,
     )
+
+
+def _beside(plan: Plan, found: list[Column]) -> tuple[Any, Values | None, Values | None]:
+    """(target, weights, groups) of columns in that order."""
+    each = [_target(column, node) for column, node in zip(found, plan.targets, strict=False)]
+    groups = None if plan.groups is None else _groups(found.pop(), plan.groups)
+    weights = None if plan.weights is None else _weights(found.pop(), plan.weights)
+    return each if plan.target_names is not None else each[0] if each else None, weights, groups
 
 
 def group_identity(plan: Plan, backend: Backend) -> Callable[[Frame], Values] | None:
