@@ -84,6 +84,13 @@ class Resident(Protocol):
     def rows(self, start: int, stop: int) -> "Resident":
         """The rows from `start`, a multiple of 32, up to, without, `stop`; not copied."""
 
+    def between(self, low: Values, high: Values) -> tuple[Values, Values]:
+        """On the host: (int64 positions, ascending, values) of the rows with a value that lies in one of some spans.
+
+        Args:
+            low, high: int64, as of ``gpupipe.kernels.reference.radix.rows_between``.
+        """
+
 
 AnyColumn = Column | Resident
 

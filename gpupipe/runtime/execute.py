@@ -30,7 +30,7 @@ from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.halving import in_parts, once_more
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.refine import Later, Trip, refined
+from gpupipe.runtime.refine import Later, Look, Trip, refined
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.scattered import Scattered
 
@@ -169,7 +169,7 @@ def further_trips(
 ) -> Trip:
     """Trips over the rows of a scan that take in some of its columns again, grouped as :func:`gathered` had them."""
 
-    def trip(outputs: Sequence[Output], work: Callable[[Sequence[Column], list[Column], int], None]) -> None:
+    def trip(outputs: Sequence[Output], look: Look) -> None:
         rows.refinements += 1
         progress.begin("settling quantiles", rows)
         reading = Reading(outputs, binder.info, Tables(fitted), backend)
@@ -177,11 +177,12 @@ def further_trips(
         def one(index: int, frame: Frame) -> None:
             last = [] if fold_of is None else [fold_of(index, frame)]
 
-            def computed(start: int, stop: int) -> tuple[list[Column], list[Column], int]:
-                return reading.columns(frame.rows(start, stop)), [c.rows(start, stop) for c in last], stop - start
+            def seen(start: int, stop: int) -> Callable[[], None]:
+                columns = reading.resident(frame.rows(start, stop))
+                return look(columns, [fold.rows(start, stop) for fold in last], stop - start)
 
-            for columns, folds, n_rows in in_parts(rows, index, frame, computed):
-                work(columns, folds, n_rows)
+            for take_in in in_parts(rows, index, frame, seen):
+                take_in()
 
         over_partitions(rows, one, pool, progress, columns=columns_of([output.node for output in outputs]))
 

@@ -10,16 +10,18 @@ from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Groups, State, groups_of
 from gpupipe.backends.states.tails import Tails
-from gpupipe.columns import Column, Values
+from gpupipe.columns import AnyColumn, Column, Values, on_host
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.gathering import BoundScan, Intake
 from gpupipe.compiler.late import needs_ends
 from gpupipe.compiler.scans import REFINED, TAILS, Slot
 from gpupipe.errors import InternalError
 
-#: Runs a function over all partitions, each with the columns of some outputs, the last key if states have one besides
-#: their own, and how many rows there are.
-Trip = Callable[[Sequence[Output], Callable[[Sequence[Column], list[Column], int], None]], None]
+#: Looks at a partition: the columns of some outputs, the last key if states have one besides their own, and how many
+#: rows there are. Gives what takes in what it saw; before that is called nothing has changed.
+Look = Callable[[Sequence[AnyColumn], list[Column], int], Callable[[], None]]
+#: Runs such a function over all partitions.
+Trip = Callable[[Sequence[Output], Look], None]
 #: How many rows, of each group of a slot's state, each of its late constants stands for.
 Later = Callable[[Slot], Sequence[Values]]
 
@@ -103,13 +105,19 @@ class _Collecting:
         self._parts: list[Found] = []
         self._lock = threading.Lock()
 
-    def add(self, column: Column, by: Groups) -> None:
-        """Take in a partition's column; from any thread."""
+    def look(self, column: AnyColumn, by: Groups) -> Callable[[], None]:
+        """Look at a partition's column; gives what takes it in. From any thread."""
         group_of = np.zeros(1, np.int64) if self._groups is None else self._groups.find(by.keys)
-        if self._tails is not None:
-            self._tails.add(column, by, group_of)
-        if self._spans is not None:
-            self._put(self._spans, self._spans.found(column, by, group_of))
+        aside = None if self._tails is None else self._tails.found(column, by, group_of)
+        part = None if self._spans is None else self._spans.found(column, by, group_of)
+
+        def take_in() -> None:
+            if self._tails is not None and aside is not None:
+                self._tails.add(aside)
+            if self._spans is not None and part is not None:
+                self._put(self._spans, part)
+
+        return take_in
 
     def _put(self, spans: Spans, part: Found) -> None:
         with self._lock:
@@ -133,15 +141,20 @@ def _go(bound: BoundScan, collecting: dict[int, _Collecting], trip: Trip) -> Non
     used = sorted({place for intake in intakes.values() for place in (intake.value, *intake.keys)})
     at = {place: position for position, place in enumerate(used)}
 
-    def work(columns: Sequence[Column], last: list[Column], n_rows: int) -> None:
+    def look(columns: Sequence[AnyColumn], last: list[Column], n_rows: int) -> Callable[[], None]:
         groups = {
-            keys: groups_of([columns[at[place]] for place in keys] + last, n_rows)
+            keys: groups_of([on_host(columns[at[place]]) for place in keys] + last, n_rows)
             for keys in dict.fromkeys(intake.keys for intake in intakes.values())
         }
-        for number, intake in intakes.items():
-            collecting[number].add(columns[at[intake.value]], groups[intake.keys])
+        seen = [collecting[n].look(columns[at[intake.value]], groups[intake.keys]) for n, intake in intakes.items()]
 
-    trip([bound.outputs[place] for place in used], work)
+        def take_in() -> None:
+            for each in seen:
+                each()
+
+        return take_in
+
+    trip([bound.outputs[place] for place in used], look)
     for each in collecting.values():
         each.settle()
 

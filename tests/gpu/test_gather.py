@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpupipe.backends.gpu import gather as module
-from gpupipe.backends.gpu import orders
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
 from gpupipe.backends.gpu.gather import gather
 from gpupipe.backends.gpu.keys import groups_of
@@ -270,7 +269,7 @@ def test_quantiles_are_settled_from_the_device(device, grouped):
     spans = settling.wanted(10**6)
     assert spans is not None
     group_of = np.arange(state.n_groups)
-    found, wanted = orders.found(spans, there, on_device, group_of), spans.found(column, by, group_of)
+    found, wanted = spans.found(there, by, group_of), spans.found(column, by, group_of)
     assert len(found.values) > 3
     for name in ("values", "groups", "counts"):
         assert getattr(found, name).tolist() == getattr(wanted, name).tolist()
@@ -288,8 +287,8 @@ def test_rows_in_spans_of_a_column_with_entries(device):
     state = host.gather("order", column.to_host(), states.groups_of([], 9))
     spans = Settling(state, [Asked(np.ones(1, bool), 0.5)]).wanted(100)
     if spans is not None:
-        values, groups = orders.rows_in(spans, column, groups_of([], 9))
-        assert groups is None and set(values.tolist()) <= {1, 9, 50}
+        rows, values = spans.rows_in(column, states.groups_of([], 9))
+        assert rows.tolist() == [row for row in range(9) if row % 3 == 2] and set(values.tolist()) == {9}
 
 
 LAUNCHES = {"count": 2, "sum": 3, "moments": 3, "tails": 3, "extremes": 2, "order": 2}

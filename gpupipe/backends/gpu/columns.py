@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.backends.states.orders import between
 from gpupipe.columns import Column, Values
+from gpupipe.kernels.gpu import bits, radix
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.schema import DType, String
 
@@ -64,6 +66,17 @@ class DeviceColumn:
         ids = None if self.ids is None else self.ids.rows(start, stop)
         return DeviceColumn(self.dtype, stop - start, values, valid, ids, self.entries)
 
+    def between(self, low: Values, high: Values) -> tuple[Values, Values]:
+        """On the host: (positions, values) of the rows with a value that lies in one of some spans.
+
+        Raises:
+            DeviceMemoryError: the device has not so much memory.
+        """
+        if self.values is None:
+            return between(self.to_host(), low, high)
+        rows = radix.rows_between(self.values, low, high, valid=self.valid)
+        return rows.to_host(), bits.take(self.values, rows).to_host()
+
     def _downloaded(self) -> Column:
         valid = None if self.valid is None else unpacked(self.valid.to_host(), self.n_rows)
         if self.ids is None or self.entries is None:
@@ -89,8 +102,8 @@ def packed(valid: Values) -> Values:
     [5]
     """
     words = np.zeros(max(-(-len(valid) // 32), 1), np.uint32)
-    bits = np.packbits(valid, bitorder="little")
-    words.view(np.uint8)[: len(bits)] = bits
+    of_rows = np.packbits(valid, bitorder="little")
+    words.view(np.uint8)[: len(of_rows)] = of_rows
     return words
 
 

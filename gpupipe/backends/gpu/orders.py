@@ -1,4 +1,4 @@
-"""Histograms of device columns, and the rows that settle quantiles: ``gpupipe.backends.states.orders``, to the bit."""
+"""Histograms of device columns: the entries of ``gpupipe.backends.states.orders``, to the bit."""
 
 import numpy as np
 
@@ -6,9 +6,7 @@ from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.backends.gpu.keys import DeviceGroups, distinct
 from gpupipe.backends.states import orders as host
 from gpupipe.backends.states.gathering import NAN
-from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Entries, Groups
-from gpupipe.columns import Values
 from gpupipe.errors import NonFiniteError
 from gpupipe.kernels.gpu import bits, lookup, radix
 from gpupipe.kernels.gpu.device import DeviceArray
@@ -49,24 +47,3 @@ def _of_many(column: DeviceColumn, groups: DeviceArray, values: DeviceArray) -> 
     pairs = Numbers(lookup.combine(groups, bins, radix.BINS), partial=True)
     found = distinct(pairs)
     return host.of_places(Float64 if column.dtype.is_float else Int64, found.keys, found.counts(pairs))
-
-
-def rows_in(spans: Spans, column: DeviceColumn, by: DeviceGroups) -> tuple[Values, Values | None]:
-    """On the host, in the order of the rows: the values of those rows that lie in the spans, and their groups.
-
-    Groups are int64; None: all rows are of one.
-    """
-    if column.values is None:
-        there, groups = column.to_host(), on_host(by)
-        rows = spans.rows(there, groups)
-        return there.values[rows], None if groups.of_row is None else groups.of_row[rows]
-    chosen = radix.rows_between(column.values, spans.low, spans.high, valid=column.valid, groups=by.of_row)
-    values = bits.take(column.values, chosen).to_host()
-    return values, None if by.of_row is None else bits.take(by.of_row, chosen).to_host().astype(np.int64)
-
-
-def found(spans: Spans, column: DeviceColumn, by: DeviceGroups, group_of: Values) -> Found:
-    """What a partition's column holds in the spans: :meth:`Spans.found`."""
-    values, groups = rows_in(spans, column, by)
-    of = np.zeros(len(values), np.int64) if groups is None else group_of[groups]
-    return spans.of_rows(column.dtype, values, of)

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
-from gpupipe.columns import AnyColumn, Column, Frame
+from gpupipe.backends.states.orders import between
+from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.kernels.gpu.ids import Ids, with_absent
 from gpupipe.schema import DType, String
@@ -47,6 +48,10 @@ class Uploading:
     def rows(self, start: int, stop: int) -> "Uploading":
         """The rows from `start` up to, without, `stop`; of what was copied nothing is taken along."""
         return Uploading(self.host.rows(start, stop), self.target)
+
+    def between(self, low: Values, high: Values) -> tuple[Values, Values]:
+        """(positions, values) of the rows in some spans, found where the values are."""
+        return between(self.host, low, high) if self._there is None else self._there.between(low, high)
 
     def on_device(self) -> DeviceColumn:
         """The copy, made once.

@@ -82,6 +82,14 @@ def _least_of_bins(dtype: DType) -> Values:
     return least_of(dtype, radix.first_bits()[:-1])
 
 
+def between(column: Column, low: Values, high: Values) -> tuple[Values, Values]:
+    """(int64 positions, values) of the rows with a value that lies in one of some spans: see ``rows_between``."""
+    rows = kernels().rows_between(column.values.astype(np.float64, copy=False), low, high)
+    if column.valid is not None:
+        rows = rows[column.valid[rows]]
+    return rows, column.values[rows]
+
+
 def neighbours(n: Values, q: float | Values) -> tuple[Values, Values, Values]:
     """The ranks of the two of `n` values that a quantile lies between, and how far from one to the other.
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gpupipe.backends.states.orders import kernels, least_of
+from gpupipe.backends.states.orders import between, least_of
 from gpupipe.backends.states.state import Groups
-from gpupipe.columns import Column, Values
+from gpupipe.columns import AnyColumn, Column, Values
 from gpupipe.kernels.reference import radix
 from gpupipe.schema import DType
 
@@ -80,26 +80,24 @@ class Spans:
         """Whether all values of the parts that begin there are known."""
         return np.ones(len(begin), bool) if self.single is None else np.isin(begin, self.single)
 
-    def rows(self, column: Column, by: Groups) -> Values:
-        """The rows of a partition's column whose values lie in the spans."""
-        rows = kernels().rows_between(column.values.astype(np.float64, copy=False), self.low, self.high)
-        if column.valid is not None:
-            rows = rows[column.valid[rows]]
-        return rows if by.of_row is None else rows[by.of_row[rows] >= 0]
+    def rows_in(self, column: AnyColumn, by: Groups) -> tuple[Values, Values]:
+        """(the rows of a partition's column whose values lie in the spans, those values), of rows of a group."""
+        held = isinstance(column, Column)
+        rows, values = between(column, self.low, self.high) if held else column.between(self.low, self.high)
+        if by.of_row is None:
+            return rows, values
+        kept = by.of_row[rows] >= 0
+        return rows[kept], values[kept]
 
-    def found(self, column: Column, by: Groups, group_of: Values) -> Found:
+    def found(self, column: AnyColumn, by: Groups, group_of: Values) -> Found:
         """What a partition's column holds in the spans.
 
         Args:
             group_of: int64, the number that each group of `by` has among the groups of all partitions.
         """
-        rows = self.rows(column, by)
+        rows, values = self.rows_in(column, by)
         groups = np.zeros(len(rows), np.int64) if by.of_row is None else group_of[by.of_row[rows]]
-        return self.of_rows(column.dtype, column.values[rows], groups)
-
-    def of_rows(self, dtype: DType, values: Values, groups: Values) -> Found:
-        """What rows that all lie in the spans make: their values, of the column's type, and their groups."""
-        exact = values.astype(np.float64) + 0.0 if dtype.is_float else values.astype(np.int64)
+        exact = values.astype(np.float64) + 0.0 if column.dtype.is_float else values.astype(np.int64)
         return self._reduced(Found(exact, groups, np.ones(len(values), np.int64)))
 
     def merged(self, parts: Sequence[Found]) -> Found:

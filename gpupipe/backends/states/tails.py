@@ -15,7 +15,7 @@ from gpupipe.backends.states.moments import TAILS, negated
 from gpupipe.backends.states.settling import Settling
 from gpupipe.backends.states.spans import Spans
 from gpupipe.backends.states.state import Arrays, Groups, State
-from gpupipe.columns import Column, Values
+from gpupipe.columns import AnyColumn, Column, Values
 from gpupipe.errors import InternalError
 from gpupipe.kernels.reference import radix
 from gpupipe.schema import Float64
@@ -42,15 +42,19 @@ class Tails:
         """Whether rows must be summed."""
         return len(self._others) > 0
 
-    def add(self, column: Column, by: Groups, group_of: Values) -> None:
-        """Take in a partition's column, as :meth:`Spans.found` does; from any thread."""
+    def found(self, column: AnyColumn, by: Groups, group_of: Values) -> Arrays | None:
+        """What a partition's column adds, as :meth:`Spans.found` has it; None for nothing."""
         if not self.needs_rows:
-            return
-        rows = self._summed.rows(column, by)
+            return None
+        rows, found = self._summed.rows_in(column, by)
         groups = np.zeros(len(rows), np.int64) if by.of_row is None else group_of[by.of_row[rows]]
-        values = column.values[rows].astype(np.float64)
+        values = found.astype(np.float64)
         at, _ = self._summed.places(radix.ordered_bits(values))
-        self._parts.append(self._update(values, at * self._size + groups, len(self._others), None))
+        return self._update(values, at * self._size + groups, len(self._others), None)
+
+    def add(self, part: Arrays) -> None:
+        """Take in what was found in a partition; from any thread."""
+        self._parts.append(part)
 
     def _update(self, values: Values, places: Values, parts: int, times: Values | None) -> Arrays:
         return TAILS.update(Column(Float64, values), places, parts * self._size, times)
