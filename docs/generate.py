@@ -31,6 +31,9 @@ from gpupipe.models.estimators import ROWS
 from gpupipe.models.families.committees import COMMITTEES, MODULE
 from gpupipe.models.families.rows import Row
 from gpupipe.models.families.wrappers import WRAPPERS
+from gpupipe.models.gpu.places import has_twin
+from gpupipe.models.gpu.table import TWINS
+from gpupipe.models.gpu.twin import Rule
 from gpupipe.schema import Field, Schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -273,6 +276,22 @@ the nearest of these named.
 - *Targets*: whether it learns one, several, or any number.
 - *By name*: parameters that take a dict of labels (`class_weight`) or of features (constraints: `{"age": 1}` rises,
   `-1` falls), whatever position or code the library knows them by.
+- *GPU*: whether it is trained on a GPU where features are computed on one; [below](#on-a-gpu) by what.
+"""
+ON_A_GPU = """\
+Where features are computed on a GPU they are trained on there, from the same memory, by the class of cuML that learns
+the same (XGBoost by itself, with `device="cuda"`), and the model that comes of it is the same form of numbers, scored
+anywhere. `explain` says before, and `report_` after, what was trained on the CPU instead, and why.
+
+- *Trained in*: float64 is made from the features on the GPU, and takes twice their memory there.
+- *Only*: parameters that cuML has not, or not so, and the values that it learns the same with. Others train on the CPU
+  with `device="auto"`, and are an error with `device="gpu"`. Every parameter that is not named is translated, or
+  changes no result.
+- *Besides*: what the rows must be; others train on the CPU.
+
+LinearRegression and Ridge are solved from exact covariances on every device, to the same bits; cuML's train where rows
+must ([decision 27](decisions/0027-gram-blocks.md)). Agreement of the others with the CPU is that of two solvers of one
+problem, not of bits ([decision 36](decisions/0036-cuml-twins.md)).
 """
 _KINDS = {
     "classifier": "classifiers",
@@ -293,7 +312,7 @@ _LIGHTGBM = ("monotone_constraints", "interaction_constraints", "categorical_fea
 
 def estimators_page() -> str:
     """docs/estimators.md."""
-    head = ["Estimator", "Form", "Null", "Weights", "Validation", "Targets", "By name"]
+    head = ["Estimator", "Form", "Null", "Weights", "Validation", "Targets", "By name", "GPU"]
     parts = [ESTIMATORS_INTRO]
     for kind, title in _KINDS.items():
         rows = sorted((row for row in ROWS if row.kind == kind), key=lambda row: (_library(row), row.name))
@@ -301,7 +320,26 @@ def estimators_page() -> str:
     wrappers = [[f"`{wrapper.module}.{name}`", f"`{wrapper.form}`"] for name, wrapper in WRAPPERS.items()]
     wrappers += [[f"`{MODULE}.{name}`", f"`{form}`"] for name, (_, form) in COMMITTEES.items()]
     parts.append(_section("around other estimators of these", ["Estimator", "Form"], wrappers))
+    titles = ["Estimator", "Trained by", "Trained in", "Only", "Besides"]
+    table = _section("on a GPU", titles, [_gpu_row(row) for row in ROWS if has_twin(row)])
+    parts.append(table.replace("\n\n", f"\n\n{ON_A_GPU}\n", 1))
     return "\n".join(parts)
+
+
+def _gpu_row(row: Row) -> list[str]:
+    twin = TWINS.get(row.path)
+    if twin is None:
+        only = "`tree_method`: 'hist', 'approx', 'auto', None; `device`: 'cuda', None"
+        return [f"`{row.path}`", "itself", row.dtype, only, ""]
+    besides = [twin.needs] if twin.needs else []
+    besides += ["no weights"] if row.accepts_weights and not twin.weights else []
+    besides += ["one target"] if row.targets != "one" and not twin.several else []
+    only = [f"`{name}`: {_values(allowed)}" for name, allowed in twin.only.items()]
+    return [f"`{row.path}`", f"`{twin.path}`", twin.dtype, "; ".join(only), "; ".join(besides)]
+
+
+def _values(allowed: Any) -> str:
+    return allowed.words if isinstance(allowed, Rule) else ", ".join(map(repr, allowed))
 
 
 def _library(row: Row) -> int:
@@ -317,7 +355,8 @@ def _estimator_row(row: Row) -> list[str]:
     form = f"**`{row.form}`**" if row.form == "skops" else f"`{row.form}`"
     yes = {True: "yes", False: ""}
     stops = yes[row.early_stopping is not None]
-    return [f"`{row.path}`", form, yes[row.accepts_nan], yes[row.accepts_weights], stops, row.targets, ", ".join(given)]
+    takes = [yes[row.accepts_nan], yes[row.accepts_weights], stops, row.targets]
+    return [f"`{row.path}`", form, *takes, ", ".join(given), yes[has_twin(row)]]
 
 
 def main() -> None:

@@ -168,8 +168,12 @@ def test_without_it() -> None:
         on_nvforest(learned("forest")[0])
 
 
-REAL = {**SCORED, "xgboost 2": (XGBClassifier(n_estimators=9, n_jobs=1), 2), "xgboost 3": (XGBClassifier(n_estimators=9), 3),
-        "xgboost": (XGBRegressor(n_estimators=9, n_jobs=1), 0)}  # fmt: skip
+REAL = {
+    **SCORED,
+    "xgboost 2": (XGBClassifier(n_estimators=9, n_jobs=1), 2),
+    "xgboost 3": (XGBClassifier(n_estimators=9, n_jobs=1), 3),
+    "xgboost": (XGBRegressor(n_estimators=9, n_jobs=1), 0),
+}
 
 
 @pytest.mark.skipif(not optional.available("nvforest"), reason="nvForest is not installed")

@@ -9,15 +9,19 @@ import pytest
 import xgboost
 from gpu.api.fakes import check_call
 from gpu.nvrtc import why_not as no_nvrtc
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import SVC
 from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier
 
+import gpupipe as gp
+from gpupipe.backends import devices
 from gpupipe.errors import (
     DeviceLostError,
     DeviceMemoryError,
+    ModelOptionError,
     ParameterError,
     SchemaMismatchError,
     TrainingError,
@@ -65,7 +69,7 @@ def test_weights_and_codes_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_several_targets(monkeypatch: pytest.MonkeyPatch) -> None:
-    both = {"y": [Y, -2 * Y], "targets": ["up", "down"], "feature_names": NAMES}
+    both: dict[str, Any] = {"y": [Y, -2 * Y], "targets": ["up", "down"], "feature_names": NAMES}
     with installed(monkeypatch):
         there = trained(LinearRegression(), Counted().upload(X), **both)
         forest = trained(RandomForestRegressor(3, random_state=0), Counted().upload(X), **both)
@@ -136,6 +140,12 @@ def test_what_is_refused_on_the_cpu_is_refused(beside: Any, error: Any, monkeypa
     with installed(monkeypatch) as fakes, pytest.raises(error):
         trained(LogisticRegression(), Counted().upload(X), LABELLED, **beside, feature_names=NAMES)
     assert not fakes.called("cuml.linear_model.LogisticRegression.fit")
+
+
+def test_parameters_that_make_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
+    with installed(monkeypatch) as fakes, pytest.raises(TrainingError, match="The 'C' parameter of LogisticRegression"):
+        trained(LogisticRegression(C=-1.0), Counted().upload(X), LABELLED, feature_names=NAMES)
+    assert not fakes.called("cuml.linear_model.LogisticRegression")
 
 
 @pytest.mark.parametrize("rows", [X[:, :3], X.astype(np.float64), X[:, 0]])
@@ -337,3 +347,38 @@ def test_xgboost_that_finds_no_gpu_where_the_matrix_is_on_one(
     monkeypatch.setattr(xgboost.Booster, "save_config", lambda self: '{"learner":{"generic_param":{"device":"cpu"}}}')
     with installed(monkeypatch), pytest.raises(TrainingError, match="found no GPU that it can use"):
         trained(CLASSIFIER, Counted().upload(X), LABELLED, feature_names=NAMES)
+
+
+# Through a pipeline
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("model", "label", "called"),
+    [
+        (LogisticRegression(tol=1e-9), True, "cuml.linear_model.LogisticRegression.fit"),
+        (RandomForestRegressor(3, random_state=0), False, "cuml.ensemble.RandomForestRegressor.fit"),
+    ],
+)
+def test_features_are_trained_on_where_they_were_computed(
+    model: Any, label: bool, called: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Counted()
+    monkeypatch.setattr(devices._Look, "found", devices.Found(device, device.name))
+    table = {name: X[:, at] for at, name in enumerate(NAMES)} | {"y": LABELLED if label else Y}
+    features = [gp.col(name).fill_null(0).standardize() for name in NAMES]
+    with installed(monkeypatch) as fakes:
+        there = gp.Pipeline(features, target="y", model=model, device="gpu").fit(table)
+        page = str(gp.Pipeline(features, target="y", model=model, device="gpu").explain(table))
+        with pytest.raises(ModelOptionError, match="no warm_start=True"):
+            gp.Pipeline(features, target="y", model=clone(model).set_params(warm_start=True), device="gpu").fit(table)
+    (fit,) = fakes.called(called)
+    assert fit.args[0].shape == X.shape and not any("training" in what for what in there.report_.on_host)
+    assert "training" not in page.partition("Device")[2]
+    here = gp.Pipeline(features, target="y", model=model, device="cpu").fit(table)
+    assert there.state_digest() == here.state_digest(), "the same features, to the bit"
+    if label:
+        got, want = (np.asarray(fitted.predict_proba(table, output="numpy")) for fitted in (there, here))
+    else:
+        got, want = (np.asarray(fitted.predict(table, output="numpy")) for fitted in (there, here))
+    np.testing.assert_allclose(got, want, rtol=1e-5)

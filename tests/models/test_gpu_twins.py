@@ -29,7 +29,8 @@ from gpupipe.errors import ModelOptionError, UnsupportedEstimatorError
 from gpupipe.models.estimators import ROWS, describe
 from gpupipe.models.gpu import places
 from gpupipe.models.gpu.places import where_trained
-from gpupipe.models.gpu.table import TWINS
+from gpupipe.models.gpu.table import TWINS, made
+from gpupipe.models.gpu.twin import Case
 from gpupipe.models.model import train, trained
 
 from .case import LABELS, NAMES, matrix, target
@@ -194,6 +195,17 @@ def test_a_parameter_that_cuml_has_not_is_refused_by_name(
         with pytest.raises(ModelOptionError, match=r"device='gpu' was asked for.*device='auto'") as error:
             where_trained(estimator, found, named=True)
     assert says in str(error.value)
+
+
+@pytest.mark.skipif(not optional.available("cuml"), reason="cuML is not installed")
+@pytest.mark.parametrize("name", LEARNERS)
+def test_cumls_own_classes_take_what_they_are_given(name: str) -> None:
+    """The real ones: they can be made, though not fitted, without a GPU."""
+    estimator, X, y = lesson(name)
+    twin, params = TWINS[describe(estimator).path], estimator.get_params(deep=False)
+    given = twin.translated(Case(params, *X.shape, 2, y, False, lambda: False))
+    taken = made(twin, given).get_params()
+    assert all(taken[name] is value or np.all(taken[name] == value) for name, value in given.items())
 
 
 def test_a_parameter_that_the_table_does_not_know_may_stay_at_its_default() -> None:

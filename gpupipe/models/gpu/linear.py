@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gpupipe.models.gpu.twin import Case, Params, Twin
+from gpupipe.models.gpu.twin import Case, Params, Rule, Twin
 
 # liblinear's objective takes the intercept for one more weight, and penalizes it with them
 _AS_LIBLINEAR = {"penalized_intercept": True}
@@ -45,7 +45,7 @@ LINEAR: dict[str, Twin] = {
         f"{_LINEAR}.Ridge",
         same=("alpha", "fit_intercept"),
         # lbfgs is scikit-learn's for positive=True alone
-        only={"positive": (False,), "solver": lambda solver: solver != "lbfgs"},
+        only={"positive": (False,), "solver": Rule("any but 'lbfgs'", lambda given: given != "lbfgs")},
         # its solvers lead to one minimum, and cuML's to it without iterations
         free=("copy_X", "max_iter", "tol", "random_state"),
         makes=_solver,

@@ -7,16 +7,21 @@ import numpy as np
 
 from gpupipe.models.forms.trees import round_down
 from gpupipe.models.gpu.read import categorical_bayes, counted_bayes, gaussian_bayes, treelite_forest, with_signs
-from gpupipe.models.gpu.twin import Case, Params, Twin, is_number, is_whole
+from gpupipe.models.gpu.twin import COUNT_OR_NONE, ONE_NUMBER, Case, Params, Rule, Twin
+
+
+def _not_by_tree(given: Any) -> bool:
+    return not isinstance(given, str) or given == "balanced"
+
 
 _N_BINS = 128  # cuML's default: candidates for a split, of each feature
-_CRITERIA = {
-    "gini": "gini", "entropy": "entropy", "log_loss": "entropy", "squared_error": "mse", "poisson": "poisson",
-}  # fmt: skip
+_OF_CLASSES = {"gini": "gini", "entropy": "entropy", "log_loss": "entropy"}
+_OF_NUMBERS = {"squared_error": "mse", "poisson": "poisson"}
 
 
 def _forest(params: Params, case: Case) -> dict[str, Any]:
-    found = {"split_criterion": _CRITERIA[params["criterion"]], "n_bins": min(_N_BINS, case.rows)}
+    criterion = {**_OF_CLASSES, **_OF_NUMBERS}[params["criterion"]]
+    found = {"split_criterion": criterion, "n_bins": min(_N_BINS, case.rows)}
     return found if params["max_samples"] is None else {**found, "max_samples": float(params["max_samples"])}
 
 
@@ -41,8 +46,7 @@ _FOREST: dict[str, Any] = {
         "random_state",
     ),
     "only": {
-        "criterion": tuple(_CRITERIA),
-        "max_samples": lambda share: share is None or isinstance(share, float),
+        "max_samples": Rule("a share, None", lambda given: given is None or isinstance(given, float)),
         "max_leaf_nodes": (None,),  # the best nodes first, which cuML's max_leaves does not promise
         "min_impurity_decrease": (0.0,),  # weighted by a node's share of the rows, which cuML's is not
         "min_weight_fraction_leaf": (0.0,),
@@ -94,7 +98,7 @@ def _priors(params: Params, case: Case) -> dict[str, Any]:
 _COUNTS = Twin(
     "",
     same=("fit_prior",),
-    only={"alpha": is_number},
+    only={"alpha": ONE_NUMBER},
     read_by=("class_prior", "force_alpha"),
     makes=_smoothing,
     weights=False,
@@ -142,18 +146,27 @@ OTHERS: dict[str, Twin] = {
         **{
             **_FOREST,
             "same": (*_FOREST["same"], "class_weight"),
-            "only": {**_FOREST["only"], "class_weight": lambda given: given != "balanced_subsample"},
+            "only": {
+                "criterion": tuple(_OF_CLASSES),
+                "class_weight": Rule("any but 'balanced_subsample'", _not_by_tree),
+                **_FOREST["only"],
+            },
         },
         suits=_no_nan,
+        needs="no nulls",
         compare="predict_proba",
     ),
     "sklearn.ensemble.RandomForestRegressor": Twin(
-        "cuml.ensemble.RandomForestRegressor", **_FOREST, suits=_in_float32, compare="predict"
+        "cuml.ensemble.RandomForestRegressor",
+        **{**_FOREST, "only": {"criterion": tuple(_OF_NUMBERS), **_FOREST["only"]}},
+        suits=_in_float32,
+        needs="no nulls; targets that float32 can tell apart",
+        compare="predict",
     ),
     "sklearn.cluster.KMeans": Twin(
         "cuml.cluster.KMeans",
         same=("n_clusters", "max_iter", "tol", "random_state", "n_init"),
-        only={"init": lambda init: not callable(init)},
+        only={"init": Rule("any but a function", lambda given: not callable(given))},
         free=("algorithm", "copy_x", "verbose"),
         makes=_init,
         order="C",
@@ -162,11 +175,12 @@ OTHERS: dict[str, Twin] = {
     "sklearn.decomposition.PCA": Twin(
         "cuml.decomposition.PCA",
         same=("n_components", "whiten"),
-        only={"n_components": lambda wanted: wanted is None or (is_whole(wanted) and wanted > 0)},
+        only={"n_components": COUNT_OR_NONE},
         free=("copy", "svd_solver", "iterated_power", *_RANDOM),
         always={"svd_solver": "full"},
         weights=False,
         suits=_few_components,
+        needs="two features",
         compare="transform",
         read=with_signs,
     ),
@@ -177,6 +191,7 @@ OTHERS: dict[str, Twin] = {
         always={"algorithm": "full"},
         weights=False,
         suits=_few_components,
+        needs="two features",
         compare="transform",
         read=with_signs,
     ),
@@ -194,7 +209,7 @@ OTHERS: dict[str, Twin] = {
     ),
     "sklearn.naive_bayes.ComplementNB": _counts("ComplementNB", same=("fit_prior", "norm")),
     "sklearn.naive_bayes.CategoricalNB": _counts(
-        "CategoricalNB", only={"alpha": is_number, "min_categories": (None,)}, read=categorical_bayes
+        "CategoricalNB", only={"alpha": ONE_NUMBER, "min_categories": (None,)}, read=categorical_bayes
     ),
     "sklearn.neighbors.KNeighborsClassifier": Twin("cuml.neighbors.KNeighborsClassifier", **_NEIGHBOURS),
     "sklearn.neighbors.KNeighborsRegressor": Twin("cuml.neighbors.KNeighborsRegressor", **_NEIGHBOURS, several=True),
@@ -204,6 +219,7 @@ OTHERS: dict[str, Twin] = {
         only={"kernel": _KERNELS, "probability": (False, "deprecated"), "break_ties": (False,)},
         free=("shrinking", "cache_size", "verbose", "random_state", "decision_function_shape"),
         suits=_two_classes,
+        needs="two classes",
         compare="decision_function",
     ),
     "sklearn.svm.SVR": Twin(

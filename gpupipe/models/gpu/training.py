@@ -90,6 +90,7 @@ def _case(clone: Any, lesson: OnDevice) -> Case:
 
 
 def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin, head: int) -> Learned:
+    _refuse_invalid(row, clone)
     with _told(row, lesson.X, twin.dtype):
         X = arrays.converted(lesson.X, twin.dtype, twin.order)
         beside = {"y": lesson.y, "sample_weight": lesson.weights}
@@ -106,6 +107,14 @@ def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin, head: int) -> L
         found = None if classes is None else arrays.to_host(classes)
         body, link = _read(row, lambda: twin.read(fitted, row, clone.get_params(deep=False)))
     return Learned(body, link, says, found)
+
+
+def _refuse_invalid(row: Row, clone: Any) -> None:
+    """What scikit-learn refuses as it fits, such as a negative penalty, which cuML would compute something with."""
+    try:
+        clone._validate_params()
+    except ValueError as error:
+        raise TrainingError(f"{row.path} refused to train: {error}") from error
 
 
 def _read(row: Row, convert: Callable[[], tuple[Any, str]]) -> tuple[Any, str]:

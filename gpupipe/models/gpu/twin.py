@@ -11,7 +11,22 @@ from gpupipe.models.families.rows import Row
 from gpupipe.models.gpu.read import as_sklearn
 
 Params = Mapping[str, Any]
-Allowed = tuple[Any, ...] | Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Values of a parameter that are told by more than a list.
+
+    Attributes:
+        words: what they are.
+        holds: whether a value is one.
+    """
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+Allowed = tuple[Any, ...] | Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +70,7 @@ class Twin:
         path: the class: ``cuml.linear_model.Ridge``.
         same: parameters that are called and mean the same.
         only: parameters that cuML has not, or not so, and the values of them that it computes all the same: a tuple of
-            these, or what says of a value whether it is one. Any other is refused by name.
+            these, or a rule. Any other is refused by name.
         free: parameters that change no result, such as numbers of jobs, or that choose among ways to one.
         read_by: parameters that `makes` reads.
         makes: the estimator's parameters, and the case, to further parameters of cuML's.
@@ -65,6 +80,7 @@ class Twin:
         weights: whether its `fit` takes sample_weight.
         several: whether it learns several targets at once.
         suits: the case to why it cannot be trained here after all, or None.
+        needs: what `suits` asks, in words.
         compare: the method whose result is compared with ours once it is trained; None where nothing but the rows
             themselves is learned.
         tolerance: how far the two may be apart, as a share of the largest.
@@ -83,6 +99,7 @@ class Twin:
     weights: bool = True
     several: bool = False
     suits: Callable[[Case], str | None] = _suits
+    needs: str = ""
     compare: Literal["predict", "predict_proba", "decision_function", "transform"] | None = "predict"
     tolerance: float = 1e-6
     read: Callable[[Any, Row, Params], tuple[Any, str]] = as_sklearn
@@ -118,8 +135,8 @@ class Twin:
 
 
 def _is(value: Any, allowed: Allowed) -> bool:
-    if callable(allowed):
-        return bool(allowed(value))
+    if isinstance(allowed, Rule):
+        return allowed.holds(value)
     plain = value is None or isinstance(value, str | bool | int | float | np.generic)
     return any(value is one or (plain and type(one) is not type(None) and value == one) for one in allowed)
 
@@ -134,11 +151,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def is_whole(value: Any) -> bool:
-    """Whether a parameter is a whole number, which True is not."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)  # which True is too, to Python
 
 
-def is_number(value: Any) -> bool:
-    """Whether a parameter is one number."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+ONE_NUMBER = Rule("one number", lambda given: isinstance(given, float | np.floating) or _is_whole(given))
+COUNT_OR_NONE = Rule("a whole number, None", lambda given: given is None or (_is_whole(given) and given > 0))
