@@ -118,18 +118,17 @@ class CudaDevice:
     def upload(self, values: Array) -> DeviceArray:
         """A copy of a host array; it is there when this returns, for any thread."""
         held = np.asarray(values, order="C")
-        with self._lanes.one() as lane:
+        with self._working(f"copying {held.nbytes:,} bytes to it"), self._lanes.one() as lane:
             owner = _Uploaded(self._cuda, self._device, self._allocated(held.nbytes, lane.stream), lane.stream)
             if held.nbytes:
-                with self._working(f"copying {held.nbytes:,} bytes to it"):
-                    lane.send(held.reshape(-1).view(np.uint8), owner.pointer)
+                lane.send(held.reshape(-1).view(np.uint8), owner.pointer)
         return DeviceArray(self, owner.pointer, held.dtype, held.shape, owner)
 
     def download(self, array: DeviceArray) -> Array:
         """A copy in this process's memory, of what the work asked for before leaves there."""
         values = np.empty(array.shape, array.dtype)
         if values.nbytes:
-            with self._lanes.one() as lane, self._working(f"copying {values.nbytes:,} bytes from it"):
+            with self._working(f"copying {values.nbytes:,} bytes from it"), self._lanes.one() as lane:
                 lane.stream.wait_event(_so_far(self._cuda))
                 lane.fetch(array.pointer, values.reshape(-1).view(np.uint8))
         return values

@@ -32,7 +32,7 @@ def set_up(cupy: Any, device: Any, free: int) -> str:
         return "CuPy's pool"
     rmm = optional.load("rmm.mr")
     current = rmm.get_current_device_resource()
-    if type(current) is rmm.CudaMemoryResource:
+    if isinstance(current, rmm.CudaMemoryResource):
         current = _pool(rmm, device, free)
         rmm.set_current_device_resource(current)
     if cupy.cuda.get_allocator() == cupy.get_default_memory_pool().malloc:

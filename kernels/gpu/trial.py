@@ -15,7 +15,7 @@ def trial(device: Device) -> None:
     """
     x = np.array([3.0, -2.5, 1e-42, np.inf], np.float32)
     y = np.array([1.0 / 3.0, 7.0, 2.0**140, -1.0])
-    out = device.empty(len(x), np.float64)
+    out = device.zeros(len(x), np.float64)
     kernel = Kernel(text("trial.cu"), "gpupipe_trial")
     device.launch(kernel, 1, 32, [device.upload(x), device.upload(y), out, np.int64(len(x))])
     found, expected = out.to_host(), x.astype(np.float64) * y - 1.0
