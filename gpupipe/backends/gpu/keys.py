@@ -18,7 +18,7 @@ from gpupipe.kernels.gpu import keys as kernels
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.kernels.gpu.numbers import Numbers
 
-_DIRECT = 1 << 20  # so many numbers in a row are counted, without a hash table: at most 8 MB
+_DIRECT = 1 << 20  # numbers of a smaller range are counted, without a hash table: at most 8 MB
 MOST_SLOTS = 1 << 27  # of a hash table: 1 GiB, and half of it for what is found by it
 
 
@@ -113,7 +113,7 @@ def distinct(numbers: Numbers, extent: kernels.Extent | None = None) -> Distinct
         NotOnDevice: more than a hash table is made for.
     """
     extent = kernels.extent(numbers) if extent is None else extent
-    if extent.span <= _DIRECT:
+    if extent.span <= min(_DIRECT, 4 * len(numbers) + 1_024):
         low = extent.low or 0
         counted = counting.counts(numbers, low, extent.span)[:-1]
         present = np.flatnonzero(counted)
