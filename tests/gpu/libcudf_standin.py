@@ -19,9 +19,8 @@ from gpupipe.kernels.gpu.device import DeviceArray
 from .api.fakes import Fakes, held_to, manifest
 from .simulated import SimulatedDevice
 
-TypeId = enum.IntEnum(  # type: ignore[misc]
-    "TypeId", [name.rpartition(".")[2] for name in manifest() if name.startswith("pylibcudf.TypeId.")]
-)
+_made: Any = enum.IntEnum
+TypeId = _made("TypeId", [name.rpartition(".")[2] for name in manifest() if name.startswith("pylibcudf.TypeId.")])
 _BY_ARROW: dict[pa.DataType, str] = {
     pa.bool_(): "BOOL8", pa.int8(): "INT8", pa.int16(): "INT16", pa.int32(): "INT32", pa.int64(): "INT64",
     pa.uint8(): "UINT8", pa.uint16(): "UINT16", pa.uint32(): "UINT32", pa.uint64(): "UINT64",
@@ -126,7 +125,9 @@ class TableWithMetadata:
 @held_to("pylibcudf.io.parquet.ParquetReaderOptions")
 class Options:
     def __init__(self, path: str) -> None:
-        self._path, self._names, self._groups = path, [], []  # type: ignore[var-annotated]
+        self._path = path
+        self._names: list[str] = []
+        self._groups: list[int] = []
 
     def set_column_names(self, col_names: list[str]) -> None:
         self._names = col_names

@@ -64,7 +64,7 @@ def uses_in(text: str, where: str = "text") -> Iterator[Use]:
         name = known.resolved(named, scope)
         if name is not None:
             taken.update(id(inner) for inner in ast.walk(named) if isinstance(inner, ast.Attribute))
-            yield Use(name, f"{where}:{node.lineno}", call if named is not node else None)
+            yield Use(name, f"{where}:{named.lineno}", call if named is not node else None)
 
 
 def methods_called(path: Path) -> Iterator[tuple[str, str, ast.Call]]:

@@ -1,7 +1,7 @@
 """Writes manifest.json: what the calls we make look like in the RAPIDS packages that are installed here.
 
-    python tests/gpu/api/make_manifest.py          # where RAPIDS is installed; no GPU is needed
-    python tests/gpu/api/make_manifest.py --check  # writes nothing; exit code 1 where the file is no longer true
+    python -m tests.gpu.api.make_manifest          # in a checkout, where RAPIDS is installed; no GPU is needed
+    python -m tests.gpu.api.make_manifest --check  # writes nothing; exit code 1 where the file is no longer true
 
 The names are those that the source uses (see calls.py) and those of names.txt, which lists what no scan can find:
 methods of what calls give back, and classes that are chosen by name. A name there that ends in ``.*`` stands for a
@@ -17,8 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from calls import PACKAGES, ROOT, package, sources, uses
-from signatures import Row, row_of
+from .calls import PACKAGES, ROOT, package, sources, uses
+from .signatures import Row, row_of
 
 FOLDER = Path(__file__).resolve().parent
 MANIFEST, NAMES = FOLDER / "manifest.json", FOLDER / "names.txt"

@@ -21,17 +21,11 @@ def row_of(thing: Any, within: Any = None) -> Row:
         row["bases"] = [base.__name__ for base in thing.__mro__ if base.__module__ == "builtins"]
     if not callable(thing):
         return row
-    try:
-        found = list(inspect.signature(thing).parameters.values())
-        row["from"] = "signature"
-    except (ValueError, TypeError):
-        found = _documented(thing.__doc__, thing.__name__) if hasattr(thing, "__name__") else None
-        row["from"] = "docs"
+    found, row["from"] = _signed(thing), "signature"
     if found is None or _says_nothing(found):
-        documented = _documented(thing.__doc__, getattr(thing, "__name__", ""))
-        if documented is None:
-            return {key: row[key] for key in row if key != "from"} | {"exists": True}
-        found, row["from"] = documented, "docs"
+        found, row["from"] = _documented(thing.__doc__, getattr(thing, "__name__", "")), "docs"
+    if found is None:
+        return {"is": row["is"], "exists": True} | ({"bases": row["bases"]} if "bases" in row else {})
     if within is not None and found and found[0].name in ("self", "cls"):
         found = found[1:]
     return row | {"parameters": _written(found)}
@@ -43,6 +37,13 @@ def _what(thing: Any) -> str:
     if inspect.isclass(thing):
         return "exception" if issubclass(thing, BaseException) else "class"
     return "function" if callable(thing) else "value"
+
+
+def _signed(thing: Any) -> list[inspect.Parameter] | None:
+    try:
+        return list(inspect.signature(thing).parameters.values())
+    except (ValueError, TypeError):
+        return None
 
 
 def _says_nothing(parameters: list[inspect.Parameter]) -> bool:
@@ -59,7 +60,7 @@ def _written(parameters: list[inspect.Parameter]) -> list[str]:
         starred = before is not None and before.kind in (before.VAR_POSITIONAL, before.KEYWORD_ONLY)
         if parameter.kind is parameter.KEYWORD_ONLY and not starred:
             pieces.append("*")
-        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        stars = "*" * (parameter.kind is parameter.VAR_POSITIONAL) + "**" * (parameter.kind is parameter.VAR_KEYWORD)
         default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
         pieces.append(stars + parameter.name + re.sub(r" at 0x[0-9a-f]+", "", default))
     return [*pieces, "/"] if parameters and parameters[-1].kind is inspect.Parameter.POSITIONAL_ONLY else pieces
@@ -92,7 +93,7 @@ def _inside(text: str) -> list[str] | None:
 
 def _parameters(pieces: list[str]) -> list[inspect.Parameter] | None:
     made: list[inspect.Parameter] = []
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
     for piece in pieces:
         if piece == "/":
             made = [parameter.replace(kind=inspect.Parameter.POSITIONAL_ONLY) for parameter in made]
