@@ -33,7 +33,6 @@ extern "C" __global__ void find_hashed(const void* values, int kind, const u32* 
                 if (there == word || there == 0) break;
                 slot = (slot + 1) & mask;
             }
-            if (place < 0) place = nowhere;
         }
         out[row] = place;
     }
