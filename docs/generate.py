@@ -292,6 +292,10 @@ anywhere. `explain` says before, and `report_` after, what was trained on the CP
 LinearRegression and Ridge are solved from exact covariances on every device, to the same bits; cuML's train where rows
 must ([decision 27](decisions/0027-gram-blocks.md)). Agreement of the others with the CPU is that of two solvers of one
 problem, not of bits ([decision 36](decisions/0036-cuml-twins.md)).
+
+Scoring gives the same bytes on every machine. Forests and boosted trees can be evaluated by nvForest instead, which is
+made for bulk on a GPU and about 4e-7 off: `from gpupipe.models.gpu.forests import on_nvforest`, then
+`pipeline.model_ = on_nvforest(pipeline.model_)`. What is saved stays exact.
 """
 _KINDS = {
     "classifier": "classifiers",
