@@ -21,23 +21,31 @@ from . import report
 PARTS = {  # name: (module, seconds at most), most valuable first
     "environment": ("environment", 120),
     "bandwidth": ("bandwidth", 60),
-    "fused": ("fused", 240),
-    "exact": ("exact", 90),
+    "parity": ("parity", 120),
+    "engine": ("engine", 120),
+    "training": ("training", 150),
     "cudf": ("frames", 100),
     "parquet": ("parquet", 120),
     "cuml": ("estimators", 150),
     "xgboost": ("boosting", 100),
     "cluster": ("cluster", 110),
+    "layouts": ("fused", 240),
+    "exact": ("exact", 90),
     "sanitize": ("sanitize", 230),
 }
+
+
+RESULTS = pathlib.Path("benchmarks/results")
+LEAST = 10  # seconds that are worth starting a part for
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("gpu.json"), help="JSON file, or a folder")
+    parser.add_argument("--out", type=pathlib.Path, default=RESULTS, help="JSON file, or a folder (%(default)s)")
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated; default: all (%(default)s)")
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the large tables")
+    parser.add_argument("--minutes", type=float, default=10, help="parts that do not fit are left out (default: 10)")
     parser.add_argument("--inside", metavar="PART", help=argparse.SUPPRESS)
     chosen = parser.parse_args(words)
     unknown = set(chosen.parts.split(",")) - set(PARTS)
@@ -46,9 +54,15 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     return chosen
 
 
-def run_part(name: str, rows: int, folder: pathlib.Path) -> dict[str, Any]:
-    """One part in a new process; what it measured before it ended, however it ended."""
-    limit = PARTS[name][1]
+def run_part(name: str, rows: int, folder: pathlib.Path, left: float) -> dict[str, Any]:
+    """One part in a new process; what it measured before it ended, however it ended.
+
+    Args:
+        left: the seconds that all parts still have.
+    """
+    limit = min(PARTS[name][1], int(left))
+    if limit < LEAST:
+        return {"figures": {}, "errors": {"the part itself": "left out: the time was over (--minutes)"}, "seconds": {}}
     path = folder / f"{name}.json"
     environment = {**os.environ, "CUPY_CACHE_DIR": str(folder / "kernels"), "PYTHONUNBUFFERED": "1"}
     command = [
@@ -81,6 +95,26 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def device_name() -> str:
+    """The device and its driver as nvidia-smi gives them, or "none"."""
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    except OSError:
+        return "none"
+    return done.stdout.strip().partition("\n")[0] if done.returncode == 0 else "none"
+
+
+def short(device: str) -> str:
+    """A word for file names.
+
+    >>> short("NVIDIA H100 80GB HBM3, 580.159.04")
+    'h100'
+    """
+    words = device.partition(",")[0].lower().split()
+    return next((word for word in words if any(letter.isdigit() for letter in word)), words[-1])
+
+
 def main(words: list[str] | None = None) -> int:
     """Run what was asked; 0 if every part measured something."""
     chosen = arguments(words)
@@ -94,11 +128,13 @@ def main(words: list[str] | None = None) -> int:
         "parts": {},
     }
     into_folder = chosen.out.is_dir() or not chosen.out.suffix
-    target = chosen.out / f"gpu-{result['commit']}.json" if into_folder else chosen.out
+    result["device"] = device_name()
+    target = chosen.out / f"gpu-{short(result['device'])}-{result['commit']}.json" if into_folder else chosen.out
     target.parent.mkdir(parents=True, exist_ok=True)
+    end = time.perf_counter() + 60 * chosen.minutes
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen.parts.split(","):
-            result["parts"][name] = run_part(name, chosen.rows, pathlib.Path(folder))
+            result["parts"][name] = run_part(name, chosen.rows, pathlib.Path(folder), end - time.perf_counter())
             target.write_text(json.dumps(result, indent=1))
     print(report.table(result))
     print(f"written: {target}")
