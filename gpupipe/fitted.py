@@ -255,7 +255,7 @@ class FittedPipeline(SklearnContract):
 
     def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
         if kind in kinds.ARRAYS and features.fits_float32:
-            return kinds.array_in(kind, transformed_matrix(features, rows))
+            return kinds.array_in(kind, transformed_matrix(features, rows, kind == "cupy"))
         return kinds.columns_as(kind, features.names, transformed(features, rows), kinds.index_of(X))
 
     def _kind(self, X: Any, output: str | None, of: str = "transform") -> str:

@@ -85,20 +85,22 @@ def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
     return [concat([part[at] for part in parts]) for at in range(len(features.names))]
 
 
-def transformed_matrix(features: FittedFeatures, rows: Rows) -> Values:
-    """Every feature over all rows as a float32 matrix of shape (rows, features); null as NaN."""
-    matrix = Stacked(rows.heights, len(features.outputs))
+def transformed_matrix(features: FittedFeatures, rows: Rows, on_device: bool = False) -> Any:
+    """Every feature over all rows as a float32 matrix of shape (rows, features); null as NaN.
 
-    def work(index: int, frame: Frame) -> list[Values]:
-        def computed(start: int, stop: int) -> Values:
-            found: Values = features.matrix(frame.rows(start, stop), matrix.part(index, start, stop))
+    With `on_device` it stays in the memory of the device that computes, if one does.
+    """
+    matrix = Stacked(rows.heights, len(features.outputs), features.backend.device if on_device else None)
+
+    def work(index: int, frame: Frame) -> list[Any]:
+        def computed(start: int, stop: int) -> Any:
+            found: Any = features.matrix(frame.rows(start, stop), matrix.part(index, start, stop))
             return found
 
         return in_parts(rows, index, frame, computed)
 
     with workers(rows.n_workers) as pool:
-        whole: Values = matrix.whole([part for parts in over_partitions(rows, work, pool, Silent()) for part in parts])
-    return whole
+        return matrix.whole([part for parts in over_partitions(rows, work, pool, Silent()) for part in parts])
 
 
 def predictions(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Iterator[pa.Table]:

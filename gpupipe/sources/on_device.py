@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from gpupipe import optional
 from gpupipe.backends.gpu.columns import DeviceColumn
@@ -128,7 +129,8 @@ def _refused_of(partition: DevicePartition, name: str) -> str | None:
     if name not in partition.held:
         return _COPIED
     arrow = partition.arrow.field(name).type
-    return None if is_same(arrow) else f"{arrow} is converted on the host"
+    what = "a column of categories" if pa.types.is_dictionary(arrow) else str(arrow)
+    return None if is_same(arrow) else f"{what} is converted on the host"
 
 
 def _held(partition: DevicePartition, columns: Sequence[str], device: Device) -> Decoded:

@@ -1,16 +1,19 @@
 """cuDF frames and CuPy arrays in and out: values as of Arrow's tables, not copied on a device, the kind that came."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import gpupipe as gp
 from gpupipe import col
+from gpupipe.backends import devices
 from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.errors import (
     DuplicateNameError,
@@ -267,6 +270,34 @@ def test_components_and_several_targets(gpu: Packages) -> None:
     assert np.allclose(predicted.get(), values[:, :2] * 2, atol=1e-5)
     frame = several.predict(gpu.array(values), output="cudf")
     assert isinstance(frame, DataFrame) and frame.columns == ["prediction_y0", "prediction_y1"]
+
+
+@pytest.mark.parametrize("source", ["frame", "array", "parquet"])
+def test_whole_pipelines_on_the_device(
+    device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    gpu = standin.installed(monkeypatch, device)
+    monkeypatch.setattr(devices._Look, "found", devices.Found(device, "a simulated one"))
+    chain = gp.numeric().fill_null("mean").standardize()
+    operators = [chain] if source == "array" else [chain, (gp.strings() - ["kind"]).codes(), col("kind").one_hot()]
+    table = given(90)
+    plain: Any = np.asarray(table.select(["x", "whole"]).to_pandas()) if source == "array" else table
+    rows = {"frame": gpu.frame, "array": gpu.array, "parquet": lambda it: _file(tmp_path, it)}[source](plain)
+    there = gp.Pipeline(operators, device="gpu").fit(rows)
+    here = gp.Pipeline(operators, device="cpu").fit(plain)
+    assert there.state_digest() == here.state_digest()
+    assert there.report_.device.startswith("gpu")
+    made, wanted = there.transform(rows, output="arrow"), here.transform(plain, output="arrow")
+    assert made.equals(wanted)
+    matrix = there.transform(rows, output="cupy")
+    assert isinstance(matrix._taken_from, DeviceArray) and matrix._taken_from.device is device
+    assert matrix.get().tobytes() == here.transform(plain, output="numpy").astype(np.float32).tobytes()
+    assert ("categories" in str(there.explain(rows))) == (source == "frame")
+
+
+def _file(folder: Path, table: pa.Table) -> Path:
+    pq.write_table(table, folder / "a.parquet", row_group_size=40)
+    return folder / "a.parquet"
 
 
 # -- out --------------------------------------------------------------------------------------------------------------
