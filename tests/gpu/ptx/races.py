@@ -44,6 +44,8 @@ class Watch:
     def parts(self, place: Value, size: int, marks: Value) -> list[tuple[int, Value, Value]]:
         """(bytes of a mark, indices, marks of the threads) to look at for one access."""
         found: list[tuple[int, Value, Value]] = []
+        if size == 8 and np.ndim(place) == 0 and np.ndim(marks):  # one place of many threads
+            return [*self.parts(place * 2, 4, marks), *self.parts(place * 2 + 1, 4, marks)]
         if size == 8:
             both = np.concatenate([np.atleast_1d(place) * 2, np.atleast_1d(place) * 2 + 1])
             mine = np.broadcast_to(marks, np.broadcast_shapes(np.shape(marks), np.shape(place)))
