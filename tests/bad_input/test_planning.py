@@ -13,9 +13,11 @@ from sklearn.semi_supervised import LabelSpreading
 
 import gpupipe as gp
 from gpupipe import col
+from gpupipe.backends import devices
 from gpupipe.errors import (
     ArgumentError,
     ColumnNotFoundError,
+    DeviceError,
     DuplicateNameError,
     LeakageError,
     NullableFeatureError,
@@ -317,14 +319,18 @@ def device_name(device, folder):
 
 @bad_input(
     "unknown options",
-    "`device='gpu'`",
+    "`device='gpu'` where there is none",
     told=PLANNING,
-    error=ParameterError,
-    message="device='gpu' was asked for; this version of gpupipe computes on the CPU. Use 'auto'.",
+    error=DeviceError,
+    message="device='gpu' was asked for, and there is no GPU to compute on: there is no NVIDIA driver. "
+    "Try: install the driver of your GPU. With device='auto' or 'cpu' the CPU computes the same.",
     backends=False,
 )
 def device_gpu(device, folder):
-    plan("gpu", age)
+    with pytest.MonkeyPatch.context() as patch:
+        none = devices.Found(None, "there is no NVIDIA driver", "install the driver of your GPU")
+        patch.setattr(devices, "gpu", lambda: none)
+        plan("gpu", age)
 
 
 @bad_input(

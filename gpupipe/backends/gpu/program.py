@@ -102,11 +102,12 @@ class GpuProgram(Staged[Placed]):
                 pass  # of an entry that perhaps no row has: the host looks at those of rows alone
         given = [self._scalars[arg] if self._info[arg].scalar else self._vector(arg, made) for arg in args]
         found = self._wholly.column(node, given)
-        if found is not None:
-            return found
+        return self._on_host(node, given, frame.n_rows) if found is None else found
+
+    def _on_host(self, node: Node, given: Sequence[Placed | Column], n_rows: int) -> Uploading:
         held = [loaded(on_host(value), "") for value in given]
         with np.errstate(all="ignore"):
-            return Uploading(spread(columnwise(node, held, self._tables), frame.n_rows), self._device)
+            return Uploading(spread(columnwise(node, held, self._tables), n_rows), self._device)
 
     def _of_entries(self, node: Node, args: Sequence[Node], vectors: Sequence[Placed]) -> Column:
         entries = [known for vector in vectors if (known := on_device(vector).entries) is not None]
