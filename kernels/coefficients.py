@@ -67,6 +67,8 @@ ROUNDER_BITS = 0x4338000000000000
 #: The bits of sqrt(1/2), and where a float64's exponent begins.
 ROOT_HALF_BITS, MANTISSA = 0x3FE6A09E667F3BCD, 52
 EXPONENT_BIAS = 1023
+#: Less the bits of a float64, the bits of its reciprocal within 6 %.
+RECIPROCAL_BITS = 0x7FDE623822FC16E6
 #: Splits 53 bits in two halves: 2^27 + 1.
 SPLITTER = 134217729.0
 #: sin and cos are NaN beyond.

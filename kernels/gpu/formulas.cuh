@@ -1,13 +1,13 @@
 // Written by tests/gpu/make_formulas.py from kernels/reference: change the formulas there and run it.
 // Every operation is one IEEE operation, in the order of the reference. Compile with --fmad=false.
 
+struct Tuple_ibdd { i64 v0; bool v1; double v2; double v3; };
 struct Tuple_ddi { double v0; double v1; i64 v2; };
 struct Tuple_dd { double v0; double v1; };
 struct Tuple_bb { bool v0; bool v1; };
 struct Tuple_ii { i64 v0; i64 v1; };
 
-INLINE double part_log_1p(double k, double f, double correction) {
-    const double s = f / (2.0 + f);
+INLINE double part_log_1p(double k, double f, double s, double correction) {
     const double z = s * s;
     const double half = (0.5 * f) * f;
     const double tail = (s * (half + (z * (0.666666666666667 + (0.3999999999989924 + (0.2857142862609589 + (0.22222211115144158 + (0.18182890556695763 + (0.15331674030163508 + z * 0.1461703754883715) * z) * z) * z) * z) * z)))) + ((k * 5.497923018708371e-14) + correction);
@@ -20,20 +20,42 @@ INLINE double f_log(double x) {
     const i64 exponent = (i64)((u64)bits - (u64)4604544271217802189LL) >> 52LL;
     const double f = __longlong_as_double((i64)((u64)bits - (u64)(i64)((u64)exponent << 52LL))) - 1.0;
     const double k = (double)(exponent) - (subnormal ? 54.0 : 0.0);
-    const double result = part_log_1p(k, f, 0.0);
+    const double result = part_log_1p(k, f, f / (2.0 + f), 0.0);
     return ((x > 0.0) && (x < __longlong_as_double(0x7FF0000000000000LL))) ? result : ((x == 0.0) ? __longlong_as_double(0xFFF0000000000000LL) : ((x < 0.0) ? __longlong_as_double(0x7FF8000000000000LL) : x));
+}
+
+INLINE Tuple_ibdd part_near_one(double x, double u) {
+    const i64 bits = __double_as_longlong(u);
+    const i64 exponent = (i64)((u64)bits - (u64)4604544271217802189LL) >> 52LL;
+    const bool exact = exponent == 0LL;
+    const double f = exact ? x : (__longlong_as_double((i64)((u64)bits - (u64)(i64)((u64)exponent << 52LL))) - 1.0);
+    return {exponent, exact, f, (f / (2.0 + f))};
+}
+
+INLINE double part_log1p_ends(double x, double result) {
+    const double result_2 = ((x > (-5.551115123125783e-17)) && (x < 5.551115123125783e-17)) ? x : result;
+    return ((x > (-1.0)) && (x < __longlong_as_double(0x7FF0000000000000LL))) ? result_2 : ((x == (-1.0)) ? __longlong_as_double(0xFFF0000000000000LL) : ((x < (-1.0)) ? __longlong_as_double(0x7FF8000000000000LL) : x));
 }
 
 INLINE double f_log1p(double x) {
     const double u = 1.0 + x;
-    const i64 bits = __double_as_longlong(u);
-    const i64 exponent = (i64)((u64)bits - (u64)4604544271217802189LL) >> 52LL;
-    const bool exact = exponent == 0LL;
-    const double rounded_off = ((x >= 1.0) ? (1.0 - (u - x)) : (x - (u - 1.0))) / u;
-    const double f = exact ? x : (__longlong_as_double((i64)((u64)bits - (u64)(i64)((u64)exponent << 52LL))) - 1.0);
-    const double result = part_log_1p((double)(exponent), f, exact ? 0.0 : rounded_off);
-    const double result_2 = ((x > (-5.551115123125783e-17)) && (x < 5.551115123125783e-17)) ? x : result;
-    return ((x > (-1.0)) && (x < __longlong_as_double(0x7FF0000000000000LL))) ? result_2 : ((x == (-1.0)) ? __longlong_as_double(0xFFF0000000000000LL) : ((x < (-1.0)) ? __longlong_as_double(0x7FF8000000000000LL) : x));
+    const Tuple_ibdd t1 = part_near_one(x, u);
+    const i64 exponent = t1.v0;
+    const bool exact = t1.v1;
+    const double f = t1.v2;
+    const double s = t1.v3;
+    const double lost = (x >= 1.0) ? (1.0 - (u - x)) : (x - (u - 1.0));
+    const double correction = (exact || (x > 1073741824.0)) ? 0.0 : (lost * __longlong_as_double((i64)((u64)9213909880891250406LL - (u64)__double_as_longlong(u))));
+    return part_log1p_ends(x, part_log_1p((double)(exponent), f, s, correction));
+}
+
+INLINE double f_log1p_of_float32(double x) {
+    const Tuple_ibdd t1 = part_near_one(x, 1.0 + x);
+    const i64 exponent = t1.v0;
+    const bool _ = t1.v1;
+    const double f = t1.v2;
+    const double s = t1.v3;
+    return part_log1p_ends(x, part_log_1p((double)(exponent), f, s, 0.0));
 }
 
 INLINE double part_times_power_of_2(double x, i64 exponent) {

@@ -17,6 +17,7 @@ from ..coefficients import (
     LOG,
     LOG_TAIL,
     MANTISSA,
+    RECIPROCAL_BITS,
     ROOT_HALF_BITS,
     ROUNDER,
     ROUNDER_BITS,
@@ -34,6 +35,8 @@ __all__ = [
 _INF = float("inf")
 _NAN = float("nan")
 _SMALLEST_NORMAL = 2.0**-1022
+#: Beyond, what 1 + x lost is far below the last bit of its logarithm.
+_FAR = 2.0**30
 
 
 def log(x: Array) -> Array:
@@ -48,13 +51,12 @@ def log(x: Array) -> Array:
     exponent = (bits - ROOT_HALF_BITS) >> MANTISSA
     f = float_of(bits - (exponent << MANTISSA)) - 1.0
     k = to_float(exponent) - where(subnormal, 54.0, 0.0)
-    result = _log_1p(k, f, 0.0)
+    result = _log_1p(k, f, f / (2.0 + f), 0.0)
     return where((x > 0.0) & (x < _INF), result, where(x == 0.0, -_INF, where(x < 0.0, _NAN, x)))
 
 
-def _log_1p(k: Array, f: Array, correction: Array | float) -> Array:
+def _log_1p(k: Array, f: Array, s: Array, correction: Array | float) -> Array:
     """k ln 2 + log(1 + f) + correction, sqrt(1/2) - 1 <= f < sqrt(2) - 1: with s = f/(2 + f) it is 2 atanh(s)."""
-    s = f / (2.0 + f)
     z = s * s
     half = 0.5 * f * f
     tail = s * (half + z * horner(z, LOG)) + (k * LN2_LOW + correction)
@@ -69,12 +71,34 @@ def log1p(x: Array) -> Array:
     [1e-20, -inf]
     """
     u = 1.0 + x
+    exponent, exact, f, s = _near_one(x, u)
+    lost = where(x >= 1.0, 1.0 - (u - x), x - (u - 1.0))
+    correction = where(exact | (x > _FAR), 0.0, lost * float_of(RECIPROCAL_BITS - bits_of(u)))
+    return _log1p_ends(x, _log_1p(to_float(exponent), f, s, correction))
+
+
+def log1p_of_float32(x: Array) -> Array:
+    """log1p of numbers that a float32 can be: the same bits with less work, for where 1 + x matters it is exact.
+
+    >>> import numpy as np
+    >>> log1p_of_float32(np.array([0.5])) == log1p(np.array([0.5]))
+    array([ True])
+    """
+    exponent, _, f, s = _near_one(x, 1.0 + x)
+    return _log1p_ends(x, _log_1p(to_float(exponent), f, s, 0.0))
+
+
+def _near_one(x: Array, u: Array) -> tuple[Array, Array, Array, Array]:
+    """u = 1 + x as 2^k (1 + f): k, whether it is 0 and f therefore x, whatever u lost; f, and f/(2 + f)."""
     bits = bits_of(u)
     exponent = (bits - ROOT_HALF_BITS) >> MANTISSA
     exact = exponent == 0
-    rounded_off = where(x >= 1.0, 1.0 - (u - x), x - (u - 1.0)) / u
     f = where(exact, x, float_of(bits - (exponent << MANTISSA)) - 1.0)
-    result = _log_1p(to_float(exponent), f, where(exact, 0.0, rounded_off))
+    return exponent, exact, f, f / (2.0 + f)
+
+
+def _log1p_ends(x: Array, result: Array) -> Array:
+    """What log1p is where it is not `result`."""
     result = where((x > -(2.0**-54)) & (x < 2.0**-54), x, result)
     return where((x > -1.0) & (x < _INF), result, where(x == -1.0, -_INF, where(x < -1.0, _NAN, x)))
 

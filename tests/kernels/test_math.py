@@ -106,6 +106,15 @@ def test_both_forms_give_the_same_bits(name: Any) -> None:
     assert np.array_equal(ours[ours == ours].view("u8"), theirs[theirs == theirs].view("u8"))
 
 
+def test_log1p_of_float32_is_log1p() -> None:
+    numbers = [RNG.integers(0, 2**32, 300_000, dtype=np.uint32).view("f4"), np.array(EDGES), RNG.normal(size=100_000)]
+    with np.errstate(all="ignore"):
+        x = np.concatenate([part.astype("f4").astype("f8") for part in numbers])
+        ours, wanted = reference.log1p_of_float32(x), reference.log1p(x)
+    real = wanted == wanted
+    assert np.array_equal(np.isnan(ours), ~real) and np.array_equal(ours[real].view("u8"), wanted[real].view("u8"))
+
+
 SPECIAL = {
     "log": [(0.0, -INF), (-0.0, -INF), (1.0, 0.0), (-1.0, NAN), (INF, INF), (-INF, NAN), (NAN, NAN)],
     "log1p": [(0.0, 0.0), (-0.0, -0.0), (-1.0, -INF), (-2.0, NAN), (INF, INF), (1e-300, 1e-300), (5e-324, 5e-324),
