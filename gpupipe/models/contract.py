@@ -70,7 +70,7 @@ class SklearnContract:
             raise ParameterError(f"The pipeline's model, a {type(self.model).__name__}, refused: {error}") from error
 
     def set_output(self, *, transform: str | None = None, predict: str | None = None) -> Self:
-        """The kind that results leave in from now on: "arrow", "numpy", "pandas", "polars", or "default".
+        """The kind of results from now on: "arrow", "numpy", "pandas", "polars", "cudf", "cupy", or "default".
 
         Args:
             transform: what `transform` gives.
