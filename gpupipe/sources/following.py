@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from gpupipe.columns import Frame
+from gpupipe.kernels.gpu.device import Device
 from gpupipe.schema import Schema
 from gpupipe.sources.partition import Listing, LoadReport
 from gpupipe.sources.source import Source
@@ -30,9 +31,11 @@ class Following(Source):
         moved = tuple(replace(partition, first_row=partition.first_row + n_rows) for partition in listing.partitions)
         super().__init__(replace(listing, partitions=moved), given._steps)
 
-    def load_with_report(self, partition: int, columns: Iterable[str] | None = None) -> tuple[Frame, LoadReport]:
+    def load_with_report(
+        self, partition: int, columns: Iterable[str] | None = None, device: Device | None = None
+    ) -> tuple[Frame, LoadReport]:
         """The frame of one partition as it was given, its positions moved, and what it cost."""
-        frame, report = self.given.load_with_report(partition, columns)
+        frame, report = self.given.load_with_report(partition, columns, device)
         positions = frame.positions + self._after
         hashed = frame.places is not None
         return Frame(
@@ -70,7 +73,9 @@ class Chain(Source):
         names = list(self.schema if columns is None else columns)
         return sum(source.nbytes(names) for source in self._sources)
 
-    def load_with_report(self, partition: int, columns: Iterable[str] | None = None) -> tuple[Frame, LoadReport]:
+    def load_with_report(
+        self, partition: int, columns: Iterable[str] | None = None, device: Device | None = None
+    ) -> tuple[Frame, LoadReport]:
         """The frame of one partition after the steps of its own source, and what it cost."""
         source, at = self._places[partition]
-        return source.load_with_report(at, list(self.schema if columns is None else columns))
+        return source.load_with_report(at, list(self.schema if columns is None else columns), device)
