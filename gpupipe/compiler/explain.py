@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
@@ -115,16 +116,16 @@ def _page(e: Explanation) -> Iterator[str]:
     yield f"Groups     {shapes} of expression; one call of the tile interpreter a partition"
     again = f"{_wrapped(e.update)} of earlier rows again" if e.update else "new rows alone"
     yield f"Update     reads {again}"
-    yield _short(f"Device     {e.device}{_gpu(e)}")
+    yield from _device(e)
     yield from (_short(f"           on the host: {what}, since {why}") for what, why in e.on_host.items())
     if e.model:
         yield f"Model      {e.model}"
 
 
-def _gpu(e: Explanation) -> str:
-    if not e.gpu:
-        return ""
-    return f" ({e.gpu})" if e.device == "gpu" else f" (no GPU: {e.gpu})"
+def _device(e: Explanation) -> Iterator[str]:
+    yield f"Device     {e.device} ({e.gpu})" if e.device == "gpu" else f"Device     {e.device}"
+    if e.gpu and e.device != "gpu":
+        yield from wrap(f"no GPU: {e.gpu}", _WIDTH, initial_indent=" " * 11, subsequent_indent=" " * 11)
 
 
 def _folds(e: Explanation) -> Iterator[str]:

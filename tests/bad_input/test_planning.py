@@ -322,14 +322,14 @@ def device_name(device, folder):
     "`device='gpu'` where there is none",
     told=PLANNING,
     error=DeviceError,
-    message="device='gpu' was asked for, and there is no GPU to compute on: there is no NVIDIA driver. "
+    message="device='gpu' was asked for, and there is no GPU to compute on. There is no NVIDIA driver. "
     "Try: install the driver of your GPU. With device='auto' or 'cpu' the CPU computes the same.",
     backends=False,
 )
 def device_gpu(device, folder):
     with pytest.MonkeyPatch.context() as patch:
-        none = devices.Found(None, "there is no NVIDIA driver", "install the driver of your GPU")
-        patch.setattr(devices, "gpu", lambda: none)
+        none = devices.Found(None, "There is no NVIDIA driver. Try: install the driver of your GPU.")
+        patch.setattr(devices._Look, "found", none)
         plan("gpu", age)
 
 

@@ -320,7 +320,7 @@ def test_first_unfinite_against_numpy(shared, shape):
 
 # -- the choice -------------------------------------------------------------------------------------------------
 def test_auto_is_the_gpu_where_there_is_one(shared, monkeypatch):
-    monkeypatch.setattr(devices, "gpu", lambda: devices.Found(shared, "a simulated one"))
+    monkeypatch.setattr(devices._Look, "found", devices.Found(shared, "a simulated one"))
     assert [backend_for(name).name for name in ("auto", "gpu", "cpu", "reference")] == [
         "gpu",
         "gpu",
@@ -333,9 +333,9 @@ def test_auto_is_the_gpu_where_there_is_one(shared, monkeypatch):
 def test_fitted_features_leave_the_gpu_behind(shared, monkeypatch):
     made = fitted([col("x").standardize(), col("c").codes()], gp.scan(TABLE), GpuBackend(shared)).features
     data = pickle.dumps(made)
-    monkeypatch.setattr(devices, "gpu", lambda: devices.Found(None, "there is none"))
+    monkeypatch.setattr(devices._Look, "found", devices.Found(None, "There is none."))
     copied = pickle.loads(data)
     frame = gp.scan(TABLE).load(0, made.plan.columns)
     assert copied.backend.name == "cpu" and copied.matrix(frame).tobytes() == made.matrix(frame).tobytes()
-    with pytest.raises(DeviceError, match="there is none"):
+    with pytest.raises(DeviceError, match="There is none"):
         backend_for("gpu")
