@@ -3,12 +3,13 @@
 A bitmap has 32 rows a word, the least bit first; bits beyond the rows are anything. None stands for all bits set.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .device import DeviceArray, Kernel
-from .rows import BLOCK, C_TYPES, blocks, is_float, none_found, row_or_none, source
+from .rows import BLOCK, C_TYPES, blocks, is_float, none_found, pointer_of, row_or_none, source
 
 Array = np.ndarray[Any, Any]
 
@@ -109,15 +110,26 @@ def take(values: DeviceArray, rows: DeviceArray) -> DeviceArray:
 
 def samples(values: DeviceArray, valid: DeviceArray | None = None, most: int = _SAMPLE) -> Array:
     """float64 on the host: every k-th value, 0.0 for one that is not valid; at least `most` of them, or all."""
-    device, size = values.device, len(values)
-    step = max(1, size // most)
-    some = -(-size // step)
-    if not some:
-        return np.zeros(0)
-    out = device.empty(some, np.float64)
-    arguments = [values, valid, np.int64(step), np.int64(some), out]
-    device.launch(Kernel(_taking(values.dtype, np.int64), "samples"), blocks(device, some), BLOCK, arguments)
-    return device.download(out)
+    return samples_of([(values, valid)], most)[0]
+
+
+def samples_of(columns: Sequence[tuple[DeviceArray, DeviceArray | None]], most: int = _SAMPLE) -> list[Array]:
+    """The same of several columns, (values, valid) each, at once: one launch for all of a type."""
+    steps = [max(1, len(values) // most) for values, _ in columns]
+    sizes = [-(-len(values) // step) for (values, _), step in zip(columns, steps, strict=True)]
+    ends = np.cumsum(sizes, dtype=np.int64).tolist()
+    if not columns or not ends[-1]:
+        return [np.zeros(0) for _ in columns]
+    device = columns[0][0].device
+    out = device.empty(ends[-1], np.float64)
+    rows: dict[str, list[tuple[int, ...]]] = {}
+    for (values, valid), step, size, end in zip(columns, steps, sizes, ends, strict=True):
+        to = out.rows(end - size, end)
+        rows.setdefault(values.dtype.name, []).append((values.pointer, pointer_of(valid), step, size, to.pointer))
+    for dtype, table in rows.items():
+        kernel = Kernel(_taking(dtype, np.int64), "samples")
+        device.launch(kernel, len(table), BLOCK, [device.upload(np.array(table, np.int64))])
+    return np.split(device.download(out), ends[:-1])
 
 
 def first_odd(

@@ -90,39 +90,60 @@ __device__ __forceinline__ void add_four(Part& part, const Four& four, u32 bits,
     }
 }
 
-// A warp takes a tile. totals: two words (see add_wide) for each slice, then for each pair. wrong: for each tile, whether
-// it is not exact on this grid, and was left out. tiles: which ones; 0: all.
-extern "C" __global__ void __launch_bounds__(256)
-    tile_sums(const value_t* values, const u32* valid, i64 n, const i64* tiles, i64 n_tiles, int low, u64* totals,
-              unsigned char* wrong) {
-    __shared__ u64 block[2 * TOTALS];
-    if (threadIdx.x < 2 * TOTALS) block[threadIdx.x] = 0;
+// One column. tiles: which ones, n_tiles in all; 0: all. totals: two words (see add_wide) for each slice, then for each
+// pair, and then how many rows of these tiles are valid. wrong: for each tile, whether it is not exact on this grid, and
+// was left out of the other totals.
+struct Task {
+    const value_t* values;
+    const u32* valid;
+    const i64* tiles;
+    i64 n, n_tiles, low;
+    u64* totals;
+    unsigned char* wrong;
+};
+
+// Blocks of one column stand together; a warp takes a tile.
+extern "C" __global__ void __launch_bounds__(256) tile_sums(const Task* tasks, int blocks_each) {
+    __shared__ u64 block[2 * TOTALS + 1];
+    if (threadIdx.x < 2 * TOTALS + 1) block[threadIdx.x] = 0;
     __syncthreads();
+    const Task* task = tasks + blockIdx.x / blocks_each;
+    const value_t* values = task->values;
+    const u32* valid = task->valid;
+    const i64* tiles = task->tiles;
+    const i64 n = task->n, n_tiles = task->n_tiles;
+    const int low = (int)task->low;
     const bool aligned = is_aligned(values);
     const double sure = unit_of(low, 0) * (SQUARES ? 1048576.0 : 549755813888.0);
     double magic[SLICES];
 #pragma unroll
     for (int place = 0; place < SLICES; place++) magic[place] = unit_of(low, place) * 6755399441055744.0;
     i64 sums[TOTALS] = {};
-    const i64 warps = (i64)gridDim.x * (blockDim.x >> 5);
-    for (i64 at = (i64)blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5); at < n_tiles; at += warps) {
+    i64 rows = 0;
+    const i64 warps = (i64)blocks_each * (blockDim.x >> 5);
+    const i64 own = (i64)(blockIdx.x % blocks_each) * (blockDim.x >> 5) + (threadIdx.x >> 5);
+    for (i64 at = own; at < n_tiles; at += warps) {
         const i64 first = (tiles == 0 ? at : tiles[at]) * ROWS;
         const i64 end = first + ROWS < n ? first + ROWS : n, lane = (threadIdx.x & 31) * 4;
         Part part = {};
         if (aligned && end - first == ROWS) {
             for (i64 row = first + lane; row < end; row += 256) {  // two loads on their way at a time
                 const Four one = *(const Four*)(values + row), other = *(const Four*)(values + row + 128);
-                const u32 bits = four_bits(valid, row), others = four_bits(valid, row + 128);
+                const u32 bits = four_bits(valid, row) & 15u, others = four_bits(valid, row + 128) & 15u;
+                rows += __popc(bits) + __popc(others);
                 add_four(part, one, bits, magic, sure);
                 add_four(part, other, others, magic, sure);
             }
         } else {
-            for (i64 row = first + lane; row < end; row += 128)
-                add_four(part, load_four(values, row, end, aligned), four_bits(valid, row), magic, sure);
+            for (i64 row = first + lane; row < end; row += 128) {
+                const u32 bits = four_bits(valid, row) & (row + 4 <= end ? 15u : (1u << (end - row)) - 1u);
+                rows += __popc(bits);
+                add_four(part, load_four(values, row, end, aligned), bits, magic, sure);
+            }
         }
         bool bad = __any_sync(ALL_LANES, part.bad);
         if (!bad && __any_sync(ALL_LANES, part.large)) bad = outgrows(values, valid, first, end, aligned, low);
-        if ((threadIdx.x & 31) == 0) wrong[at] = bad;
+        if ((threadIdx.x & 31) == 0) task->wrong[at] = bad;
         if (bad) continue;
 #pragma unroll
         for (int place = 0; place < TOTALS; place++)
@@ -131,8 +152,11 @@ extern "C" __global__ void __launch_bounds__(256)
     }
 #pragma unroll
     for (int place = 0; place < TOTALS; place++) add_wide(&block[2 * place], sums[place]);
+    rows = sum_of_warp(rows);
+    if ((threadIdx.x & 31) == 0) atomicAdd(&block[2 * TOTALS], (u64)rows);
     __syncthreads();
-    if (threadIdx.x < 2 * TOTALS && block[threadIdx.x] != 0) atomicAdd(&totals[threadIdx.x], block[threadIdx.x]);
+    if (threadIdx.x < 2 * TOTALS + 1 && block[threadIdx.x] != 0)
+        atomicAdd(&task->totals[threadIdx.x], block[threadIdx.x]);
 }
 #endif
 

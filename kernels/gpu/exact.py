@@ -4,6 +4,8 @@ Values are cut into slices in float64, where nothing rounds, and slices are adde
 order in which they come can show. A row that is not valid counts as 0.0, which adds nothing.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,11 +14,12 @@ import numpy as np
 from ..reference.exact import GROUP_ROWS, ROWS, n_totals
 from .bits import positions, words_of
 from .device import DeviceArray, Kernel
-from .rows import BLOCK, IN_GLOBAL, IN_HALVES, IN_REGISTERS, IN_SHARED, blocks, source, where
+from .rows import BLOCK, IN_GLOBAL, IN_HALVES, IN_REGISTERS, IN_SHARED, blocks, pointer_of, source, where
 
 Array = np.ndarray[Any, Any]
 
 _WARPS = BLOCK // 32  # each takes a tile
+_BLOCKS = 8  # of each multiprocessor, of all columns together
 
 
 @cache
@@ -40,39 +43,89 @@ def tile_sums(
     values: DeviceArray, low: int, slices: int, squares: bool, totals: Array, *, valid: DeviceArray | None = None
 ) -> Array:
     """As the reference says; a tile holds `ROWS` rows, valid or not."""
-    found, wrong = tiles(values, low, slices, squares, valid=valid)
-    totals += np.array(found, np.int64)
-    return wrong
+    (found,) = tiles([OnGrid(values, valid, low, slices)], squares)
+    totals += np.array(found.totals, np.int64)
+    return found.wrong
 
 
-def tiles(
-    values: DeviceArray,
-    low: int,
-    slices: int,
-    squares: bool,
-    *,
-    valid: DeviceArray | None = None,
-    chosen: Array | None = None,
-) -> tuple[list[int], Array]:
-    """What `tile_sums` adds to totals, of any number of rows, and the tiles that it names. One launch.
+@dataclass(frozen=True, slots=True, eq=False)
+class OnGrid:
+    """A column and its grid.
 
-    Args:
+    Attributes:
+        values: of any type and number of rows.
+        valid: bitmap; None: all are.
+        low, slices: the grid, as the reference has it.
         chosen: int64, the tiles to look at; None: all.
     """
-    device, every = values.device, -(-len(values) // ROWS)
-    size = every if chosen is None else len(chosen)
-    words = 2 * n_totals(slices, squares)
-    if not size:
-        return [0] * (words // 2), np.zeros(0, np.int64)
-    out = device.zeros(words + -(-size // 8), np.uint64)
-    flags = out.rows(words, len(out)).view(np.uint8)
-    these = None if chosen is None else device.upload(np.ascontiguousarray(chosen, np.int64))
-    grid = blocks(device, -(-size // _WARPS) * BLOCK)
-    arguments = [values, valid, np.int64(len(values)), these, np.int64(size), np.int32(low), out, flags]
-    device.launch(Kernel(_text(values.dtype.name, slices, squares), "tile_sums"), grid, BLOCK, arguments)
-    found = device.download(out)
-    wrong = np.flatnonzero(found[words:].view(np.uint8)[:size])
-    return _joined(found[:words].view(np.int64).reshape(-1, 2)), wrong if chosen is None else chosen[wrong]
+
+    values: DeviceArray
+    valid: DeviceArray | None
+    low: int
+    slices: int
+    chosen: Array | None = None
+
+    @property
+    def n_tiles(self) -> int:
+        return -(-len(self.values) // ROWS) if self.chosen is None else len(self.chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What is found of a column.
+
+    Attributes:
+        totals: what `tile_sums` adds; of any size.
+        wrong: int64, the tiles that it names.
+        n_valid: how many rows of all these tiles are valid.
+    """
+
+    totals: list[int]
+    wrong: Array
+    n_valid: int
+
+
+def tiles(columns: Sequence[OnGrid], squares: bool) -> list[Found]:
+    """The exact sums of columns that have tiles, one at least: a launch for all of one type and number of slices."""
+    device = columns[0].values.device
+    words = [2 * n_totals(column.slices, squares) + 1 for column in columns]
+    ends = np.cumsum([size + -(-each.n_tiles // 8) for size, each in zip(words, columns, strict=True)]).tolist()
+    out = device.zeros(ends[-1] or 1, np.uint64)
+    tasks: dict[tuple[str, int], list[_Task]] = {}
+    for column, size, begin in zip(columns, words, [0, *ends], strict=False):
+        task = _Task(column, out.rows(begin, begin + size), out.rows(begin + size, len(out)))
+        tasks.setdefault((column.values.dtype.name, column.slices), []).append(task)
+    for (dtype, slices), alike in tasks.items():
+        most = max(task.column.n_tiles for task in alike)
+        each = min(-(-most // _WARPS), max(1, _BLOCKS * device.n_processors // len(alike)))
+        table = device.upload(np.array([task.row() for task in alike], np.int64))
+        if each:
+            kernel = Kernel(_text(dtype, slices, squares), "tile_sums")
+            device.launch(kernel, each * len(alike), BLOCK, [table, np.int32(each)])
+    parts = np.split(device.download(out), ends[:-1])
+    return [_found(column, size, part) for column, size, part in zip(columns, words, parts, strict=True)]
+
+
+class _Task:
+    """A column's row in the table that the kernel reads; holds what it points to."""
+
+    def __init__(self, column: OnGrid, totals: DeviceArray, flags: DeviceArray) -> None:
+        self.column, self._totals, self._flags = column, totals, flags
+        chosen, device = column.chosen, column.values.device
+        self._chosen = None if chosen is None else device.upload(np.ascontiguousarray(chosen, np.int64))
+
+    def row(self) -> tuple[int, ...]:
+        column = self.column
+        return (
+            column.values.pointer, pointer_of(column.valid), pointer_of(self._chosen),
+            len(column.values), column.n_tiles, column.low, self._totals.pointer, self._flags.pointer,
+        )  # fmt: skip
+
+
+def _found(column: OnGrid, words: int, part: Array) -> Found:
+    wrong = np.flatnonzero(part[words:].view(np.uint8)[: column.n_tiles])
+    totals = _joined(part[: words - 1].view(np.int64).reshape(-1, 2))
+    return Found(totals, wrong if column.chosen is None else column.chosen[wrong], int(part[words - 1]))
 
 
 def _joined(halves: Array) -> list[int]:

@@ -69,3 +69,8 @@ def none_found(device: Device, count: int) -> DeviceArray:
 def row_or_none(word: int) -> int | None:
     """What such a word says, as int64."""
     return None if word == -1 else word
+
+
+def pointer_of(array: DeviceArray | None) -> int:
+    """Its address, as a table of columns has it; 0 for None."""
+    return 0 if array is None else array.pointer

@@ -113,20 +113,42 @@ def test_values_that_do_not_start_on_16_bytes(device):
 def test_some_tiles(device):
     values = hard("wide", 9 * reference.ROWS + 5)
     chosen = np.array([1, 4, 8, 9])
-    found, wrong = exact.tiles(device.upload(values), -60, 4, True, chosen=chosen)
+    (found,) = exact.tiles([exact.OnGrid(device.upload(values), None, -60, 4, chosen)], True)
     totals, wanted = np.zeros(14, np.int64), []
     for tile in chosen.tolist():
         part = values[tile * reference.ROWS : (tile + 1) * reference.ROWS]
         wanted += [tile] * len(reference.tile_sums(part, -60, 4, True, totals))
-    assert (found, wrong.tolist()) == (totals.tolist(), wanted)
+    assert (found.totals, found.wrong.tolist()) == (totals.tolist(), wanted)
+    assert found.n_valid == 3 * reference.ROWS + 5
+
+
+def test_columns_at_once(device):
+    """Of several types, lengths and grids, with nulls and without, a run of tiles of one: a launch a type and number of
+    slices, and what each would give alone."""
+    rng = np.random.default_rng(0)
+    columns, wanted = [], []
+    for number, n in enumerate([5000, 1, 2048, 9000, 0, 2049]):
+        values = hard("wide" if number % 2 else "normal", n, number).astype("f8" if number % 3 else "f4")
+        flags = rng.random(n) < 0.8
+        low, slices = -70 + number, 2 + number % 3
+        totals = np.zeros(reference.n_totals(slices, True), np.int64)
+        filled = np.where(flags, values, 0) if number > 1 else values
+        wrong = reference.tile_sums(filled, low, slices, True, totals)
+        columns.append(exact.OnGrid(
+            device.upload(values), device.upload(packed(flags)) if number > 1 else None, low, slices
+        ))  # fmt: skip
+        wanted.append((totals.tolist(), wrong.tolist(), int(flags.sum()) if number > 1 else n))
+    found = exact.tiles(columns, True)
+    assert [(each.totals, each.wrong.tolist(), each.n_valid) for each in found] == wanted
+    assert device.launches == len({(each.values.dtype, each.slices) for each in columns if each.n_tiles})
 
 
 def test_more_rows_than_totals_of_64_bits_would_hold(device):
     """Totals of many tiles are kept in halves; here one warp of a small grid gets many."""
     values = np.full(40 * reference.ROWS, 2.0**18 - 1, np.float32)
-    found, wrong = exact.tiles(device.upload(values), 0, 2, True)
+    (found,) = exact.tiles([exact.OnGrid(device.upload(values), None, 0, 2)], True)
     whole = (2**18 - 1) * len(values)
-    assert not len(wrong) and (found[0] << 21) + found[1] == whole
+    assert not len(found.wrong) and (found.totals[0] << 21) + found.totals[1] == whole
 
 
 def both_by_group(device, values, groups, n_groups, low, slices, squares, valid=None):

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from gpupipe.backends.categories import Tables
-from gpupipe.backends.gpu.gather import gather
+from gpupipe.backends.gpu.gather import SUMMED, Ahead, gather
 from gpupipe.backends.gpu.hosted import hosted
 from gpupipe.backends.gpu.keys import DeviceGroups, groups_of
 from gpupipe.backends.gpu.placed import Placed, on_device, placed, placed_frame
@@ -65,13 +65,15 @@ class GpuBackend:
             DeviceMemoryError: the device has not so much memory.
         """
         rows = _Rows([placed(self.device, column) for column in [*columns, *last]], len(columns), n_rows)
-        return [self._state(intake, rows) for intake in intakes]
+        alone = [each for each in intakes if each.gather.state in SUMMED and not (each.keys or last)]
+        ahead = Ahead([(each.gather.state, on_device(rows.columns[each.value])) for each in alone])
+        return [self._state(intake, rows, ahead) for intake in intakes]
 
-    def _state(self, intake: Intake, rows: "_Rows") -> State:
+    def _state(self, intake: Intake, rows: "_Rows", ahead: Ahead) -> State:
         kind, value = intake.gather.state, rows.columns[intake.value]
         with named(intake.gather.node, intake.gather.value):
             try:
-                return gather(kind, on_device(value), rows.groups(intake.keys))
+                return gather(kind, on_device(value), rows.groups(intake.keys), ahead)
             except NotOnDevice as why:
                 self._note(show(intake.gather.node), str(why))
             return gathering.gather(kind, value.to_host(), rows.groups_on_host(intake.keys))

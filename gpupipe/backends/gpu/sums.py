@@ -4,6 +4,9 @@ A sample picks a grid; the kernels add what lies on it and name what does not, w
 much, and then downloaded and added on the host.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from gpupipe.backends.exact.digits import Digits
@@ -11,13 +14,13 @@ from gpupipe.backends.exact.number import from_places
 from gpupipe.backends.exact.sums import kernels_for, of_all
 from gpupipe.backends.exact.totals import SAMPLE, Sums, add_totals, grid_of, joined, of_all_rows, placed
 from gpupipe.backends.gpu.columns import unpacked
-from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.columns import Values
 from gpupipe.kernels.gpu import bits, exact
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.kernels.reference.exact import ROWS
 
 _FEW_TILES = 16  # are downloaded without a second try
+_ANY_GRID = (0, 2)  # where none fits: the values that do not lie on it, perhaps all, are added on the host
 _FEW_RUNS = 64  # of neighbouring tiles are downloaded one by one; of more, all that lies between them is
 
 
@@ -38,12 +41,13 @@ def sums_of_floats(
         rows: int64, how many rows each group has at most.
 
     Raises:
-        NotOnDevice: values by group that are out of reach of every grid.
         DeviceMemoryError: the device has not so much memory.
     """
-    if groups is None:
-        return _of_all(values, valid, squares)
-    return _by_group(values, valid, groups, rows, squares)
+    if groups is not None:
+        return _by_group(values, valid, groups, rows, squares)
+    column = Summed(values, valid, squares)
+    summed([column])
+    return column.sums()
 
 
 def sums_of_integers(
@@ -54,24 +58,82 @@ def sums_of_integers(
     return Sums(from_places(total, 0), None if of_squares is None else from_places(of_squares, 0))
 
 
-def _of_all(values: DeviceArray, valid: DeviceArray | None, squares: bool) -> Sums | None:
-    found, some, left = [0, 0], bits.samples(values, valid, SAMPLE), None
-    for slices in ((2, 3, 4), (4,)) if squares else ((2,), (2,)):
-        if left is not None:
-            some = _sample_of(values, left)
-        grid = grid_of(some, slices, squares)
-        if grid is not None:
-            totals, left = exact.tiles(values, *grid, squares, valid=valid, chosen=left)
-            add_totals(totals, *grid, squares, found)
-        if left is not None and len(left) <= _FEW_TILES:
-            break
-    rest = _downloaded(values, valid, np.arange(-(-len(values) // ROWS)) if left is None else left)
-    on_host = of_all(kernels_for(len(rest)), rest, squares)
-    return None if on_host is None else joined([of_all_rows(found, squares), on_host], 1)
+@dataclass(eq=False, slots=True)
+class Summed:
+    """The sums of a column's rows, all of one group, on their way.
+
+    Attributes:
+        values: of any type, one row at least.
+        valid: bitmap; None: all rows count.
+        squares: whether the sums of squares are wanted too.
+        found: the sum and the sum of squares so far, as :func:`add_totals` has them.
+        left: the tiles that are not in it yet.
+        n_valid: how many rows count; None: not known.
+    """
+
+    values: DeviceArray
+    valid: DeviceArray | None
+    squares: bool
+    found: list[int] = field(default_factory=lambda: [0, 0])
+    left: Values | None = None
+    n_valid: int | None = None
+    _sums: Sums | None = None
+    _done: bool = False
+
+    def on_grid(self, some: Values, slices: tuple[int, ...]) -> exact.OnGrid | None:
+        """What is left, on the grid that a sample asks for."""
+        grid = grid_of(some, slices, self.squares)
+        return None if grid is None else exact.OnGrid(self.values, self.valid, *grid, self.left)
+
+    def take(self, column: exact.OnGrid, found: exact.Found) -> None:
+        """Take in what was found of it on a grid."""
+        add_totals(found.totals, column.low, column.slices, self.squares, self.found)
+        if self.left is None:
+            self.n_valid = found.n_valid
+        self.left = found.wrong
+
+    def sums(self) -> Sums | None:
+        """All of it, what is left added on the host; None where a value is NaN or infinite. Done at the first call."""
+        if not self._done:
+            self._sums, self._done = self._added(), True
+        return self._sums
+
+    def _added(self) -> Sums | None:
+        rest = _downloaded(self.values, self.valid, np.arange(self.n_tiles) if self.left is None else self.left)
+        on_host = of_all(kernels_for(len(rest)), rest, self.squares)
+        return None if on_host is None else joined([of_all_rows(self.found, self.squares), on_host], 1)
+
+    @property
+    def n_tiles(self) -> int:
+        return -(-len(self.values) // ROWS)
 
 
-def _sample_of(values: DeviceArray, tiles: Values) -> Values:
+def summed(columns: Sequence[Summed]) -> None:
+    """Bring columns to where the host can add what is left: their samples at once, and then their tiles.
+
+    Raises:
+        DeviceMemoryError: the device has not so much memory.
+    """
+    some = bits.samples_of([(column.values, column.valid) for column in columns], SAMPLE)
+    _pass(columns, some, ((2, 3, 4), (2,)))
+    again = [column for column in columns if column.left is not None and len(column.left) > _FEW_TILES]
+    _pass(again, [_sample_of(column.values, column.left) for column in again], ((4,), (2,)))
+
+
+def _pass(columns: Sequence[Summed], some: Sequence[Values], slices: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    """Add what lies on grids that samples ask for, of `slices` with squares and without."""
+    for squares in (True, False):
+        alike = [(one, its) for one, its in zip(columns, some, strict=True) if one.squares == squares]
+        asked = [(one, one.on_grid(its, slices[0] if squares else slices[1])) for one, its in alike]
+        known = [(one, column) for one, column in asked if column is not None]
+        if known:
+            for (one, column), found in zip(known, exact.tiles([c for _, c in known], squares), strict=True):
+                one.take(column, found)
+
+
+def _sample_of(values: DeviceArray, tiles: Values | None) -> Values:
     """Some of the values of these tiles, of rows that are not valid too: it is but for a guess."""
+    assert tiles is not None
     places = np.linspace(0, len(tiles) * ROWS - 1, SAMPLE).astype(np.int64)
     rows = np.minimum(tiles[places // ROWS] * ROWS + places % ROWS, len(values) - 1)
     return bits.take(values, values.device.upload(rows)).to_host().astype(np.float64)
@@ -109,7 +171,7 @@ def _by_group(
 ) -> Sums | None:
     grid = grid_of(bits.samples(values, valid, SAMPLE), (1, 2, 3, 4) if squares else (1, 2), squares)
     if grid is None:
-        raise NotOnDevice("values beyond 2^400, or all below 2^-400, are summed by group on the host")
+        grid = _ANY_GRID
     n_groups, largest = len(rows), int(rows.max(initial=0))
     halves, off = exact.halves_by_group(values, groups, n_groups, *grid, squares, valid=valid, largest=largest)
     parts = [placed(halves[..., 0], *grid, squares, halves[..., 1])]
