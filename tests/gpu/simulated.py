@@ -1,5 +1,6 @@
 """A device that runs the project's CUDA C++ on the CPU: NVRTC makes PTX of it, and a machine of ours runs that."""
 
+import functools
 import threading
 import weakref
 from collections.abc import Sequence
@@ -12,9 +13,49 @@ from gpupipe.errors import DeviceMemoryError
 from gpupipe.kernels.gpu.device import Argument, Array, DeviceArray, Kernel
 
 from .nvrtc import ptx
-from .ptx import GlobalMemory, Launch, Module, Param, Program, PtxError, Watch, parse
+from .ptx import GLOBAL, GlobalMemory, Launch, Param, Program, PtxError, Watch, parse
 
-MODULES: dict[str, Module] = {}
+#: One launch at a time in a process: kernels that were made ready are shared by all devices.
+RUNNING = threading.RLock()
+
+
+class _Loaded:
+    """A module, whose variables have the same addresses on every device, so that programs can be shared."""
+
+    end = 0
+
+    def __init__(self, source: str) -> None:
+        text = source if source.startswith(".version") else ptx(source)
+        self.module = parse(text)
+        self.variables = [v for v in self.module.variables if v.space in ("global", "const")]
+        self.symbols: dict[str, int] = {}
+        self.programs: dict[tuple[str, int], Program] = {}
+        for variable in self.variables:
+            self.symbols[variable.name] = GLOBAL + _Loaded.end + GlobalMemory.GAP
+            _Loaded.end = -(-(_Loaded.end + variable.size + GlobalMemory.GAP) // 256) * 256
+        if _Loaded.end + GlobalMemory.GAP > GlobalMemory.MODULES:
+            raise PtxError("the variables of all modules of this process take more room than the simulation has")
+
+    def place(self, memory: GlobalMemory) -> None:
+        """Put the variables into a device's memory, with their initial values."""
+        for v in self.variables:
+            content = np.zeros(v.size, dtype=np.uint8)
+            for offset, value, *addend in v.data or ():
+                known = isinstance(value, bytes)
+                raw = value if known else (self.symbols[value] + int(addend[0])).to_bytes(8, "little")
+                content[offset : offset + len(raw)] = np.frombuffer(raw, dtype=np.uint8)
+            memory.hold(self.symbols[v.name] - GLOBAL, v.size, v.name)
+            memory.write(self.symbols[v.name], content)
+
+
+    def program(self, entry: str, shared: int) -> Program:
+        """An entry, made ready once for each amount of dynamic shared memory."""
+        if (entry, shared) not in self.programs:
+            self.programs[entry, shared] = Program(self.module, entry, self.symbols, shared)
+        return self.programs[entry, shared]
+
+
+_loaded = functools.lru_cache(maxsize=100)(_Loaded)
 
 
 class _Memory:
@@ -40,7 +81,7 @@ class SimulatedDevice:
     """
 
     def __init__(
-        self, memory: int = 1 << 28, fail_at: set[int] | None = None, lanes: int = 1 << 16, step_limit: int = 2_000_000
+        self, memory: int = 1 << 28, fail_at: set[int] | None = None, lanes: int = 1 << 13, step_limit: int = 2_000_000
     ) -> None:
         self.name = "simulated device"
         self.launches = self.releases = 0
@@ -54,8 +95,7 @@ class SimulatedDevice:
         self.log: list[tuple[str, int, int]] = []
         self.may_race: set[str] = set()
         self._space = GlobalMemory(max(2 * memory, 1 << 20))
-        self._programs: dict[tuple[str, str, int], Program] = {}
-        self._symbols: dict[str, dict[str, int]] = {}
+        self._placed: set[_Loaded] = set()
         self._watch: Watch | None = None
         self._number = 0
         self._lock = threading.RLock()
@@ -135,7 +175,7 @@ class SimulatedDevice:
         Raises:
             PtxError: whatever the kernel does wrong.
         """
-        with self._lock:
+        with self._lock, RUNNING:
             program = self._program(kernel, shared)
             self._check_shape(program, grid, block)
             parameters = packed(program, args, self)
@@ -154,28 +194,11 @@ class SimulatedDevice:
         return self._watch, self._number
 
     def _program(self, kernel: Kernel, shared: int) -> Program:
-        key = (kernel.source, kernel.entry, shared)
-        if key not in self._programs:
-            if kernel.source not in MODULES:
-                of = kernel.source
-                MODULES[of] = parse(of if of.startswith(".version") else ptx(of))
-            module = MODULES[kernel.source]
-            self._programs[key] = Program(module, kernel.entry, self._placed(kernel.source, module), shared)
-        return self._programs[key]
-
-    def _placed(self, source: str, module: Module) -> dict[str, int]:
-        """The addresses of a module's own variables."""
-        if source not in self._symbols:
-            variables = [variable for variable in module.variables if variable.space in ("global", "const")]
-            places = {v.name: self._space.allocate(max(v.size, 1), v.name) for v in variables}
-            for v in variables:
-                content = np.zeros(v.size, dtype=np.uint8)
-                for offset, value, *addend in v.data or ():
-                    raw = value if isinstance(value, bytes) else (places[value] + int(addend[0])).to_bytes(8, "little")
-                    content[offset : offset + len(raw)] = np.frombuffer(raw, dtype=np.uint8)
-                self._space.write(places[v.name], content)
-            self._symbols[source] = places
-        return self._symbols[source]
+        loaded = _loaded(kernel.source)
+        if loaded not in self._placed:
+            self._placed.add(loaded)
+            loaded.place(self._space)
+        return loaded.program(kernel.entry, shared)
 
     def _check_shape(self, program: Program, grid: int, block: int) -> None:
         if not (1 <= block <= 1024 and 1 <= grid < 2**31):

@@ -12,48 +12,77 @@ from .parse import Instruction
 if TYPE_CHECKING:
     from .batch import Batch
 
-Blocks = dict[int, tuple[list[Instruction], list[int]]]  # of each block: its instructions, and what may follow
+Names = tuple[tuple[str, ...], tuple[str, ...]]  # what an instruction writes, and what it reads
 
 _NAME = re.compile(r"%[\w$#@]+(?:\.[xyz])?|[A-Za-z_$][\w$#@]*")
 _WRITES_NOTHING = {"st", "red", "bra", "brx", "ret", "exit", "membar", "fence", "trap", "prefetch", "prefetchu"}
 
 
-def names(ins: Instruction) -> tuple[set[str], set[str]]:
+def names(ins: Instruction) -> Names:
     """The registers that an instruction writes, and those that it reads (with other words)."""
-    if ins.op[0] in _WRITES_NOTHING or (ins.op[0] in ("bar", "barrier") and "red" not in ins.op):
-        written, others = set(), ins.args
-    else:
-        written, others = set(_NAME.findall(ins.args[0])) if ins.args else set(), ins.args[1:]
-    read = set(_NAME.findall(" ".join((*others, ins.guard[0] if ins.guard else ""))))
-    return written, read
+    nothing = ins.op[0] in _WRITES_NOTHING or (ins.op[0] in ("bar", "barrier") and "red" not in ins.op)
+    written = () if nothing or not ins.args else _names(ins.args[0])
+    read = [name for arg in (ins.args if nothing else ins.args[1:]) for name in _names(arg)]
+    return written, (*read, ins.guard[0]) if ins.guard else tuple(read)
 
 
-def doubtful(blocks: Blocks, known: set[str]) -> dict[int, set[str]]:
-    """The registers that an instruction (by `id`) reads, and that not every way there has set."""
-    sets = {at: _set_by(inner) for at, (inner, _) in blocks.items()}
-    whole = known.union(*(names(ins)[0] for inner, _ in blocks.values() for ins in inner))
-    before = {at: set(whole) for at in blocks} | {0: set(known)}
-    todo = list(blocks)
-    while todo:
-        at = todo.pop()
-        have = before[at] | sets[at]
-        for place in blocks[at][1]:
-            if place in blocks and not before[place] <= have:
-                before[place] &= have
-                todo.append(place)
-    found: dict[int, set[str]] = {}
-    for at, (inner, _) in blocks.items():
-        have = before[at]
-        for ins in inner:
-            written, read = names(ins)
-            if missing := (read & whole) - have:
-                found[id(ins)] = missing
-            have = have | written if ins.guard is None else have
-    return found
+def _names(operand: str) -> tuple[str, ...]:
+    if operand[0] == "%" and operand[1:].isalnum():
+        return (operand,)
+    return () if operand[0] in "-0123456789" else tuple(_NAME.findall(operand))
 
 
-def _set_by(inner: list[Instruction]) -> set[str]:
-    return set().union(*(names(ins)[0] for ins in inner if ins.guard is None))
+class Assigned:
+    """Which registers are set wherever an instruction reads them; sets of registers are kept as the bits of a number.
+
+    Args:
+        code: all instructions.
+        ways: of each basic block, by where it begins: where it ends, and which blocks may follow.
+        known: registers that are set at the beginning.
+    """
+
+    def __init__(self, code: list[Instruction], ways: dict[int, tuple[int, list[int]]], known: set[str]) -> None:
+        self.names = [names(ins) for ins in code]
+        self.read = {name for _, read in self.names for name in read}
+        bits: dict[str, int] = {}
+        for written, _ in self.names:
+            for name in written:
+                bits.setdefault(name, 1 << len(bits))
+        whole = (1 << len(bits)) - 1
+        self.sets = [
+            0 if ins.guard else sum({bits[name] for name in written})
+            for ins, (written, _) in zip(code, self.names, strict=True)
+        ]
+        before = self.before(ways, whole, sum(bits.get(name, 0) for name in known))
+        #: What an instruction reads that not every way there has set, by the instruction's number.
+        self.doubtful: dict[int, set[str]] = {}
+        for at, (stop, _) in ways.items():
+            have = before[at]
+            for number in range(at, stop):
+                missing = {name for name in self.names[number][1] if bits.get(name, 0) & ~have}
+                if missing:
+                    self.doubtful[number] = missing
+                have |= self.sets[number]
+        #: Registers whose lanes are to be noted as they are set.
+        self.noted = set().union(*self.doubtful.values())
+
+    def before(self, ways: dict[int, tuple[int, list[int]]], whole: int, known: int) -> dict[int, int]:
+        """What is set on every way to each block."""
+        sets = {}
+        for at, (stop, _) in ways.items():
+            sets[at] = 0
+            for number in range(at, stop):
+                sets[at] |= self.sets[number]
+        before = dict.fromkeys(ways, whole) | {0: known}
+        todo = list(ways)
+        while todo:
+            at = todo.pop()
+            have = before[at] | sets[at]
+            for place in ways[at][1]:
+                if place in ways and before[place] & ~have:
+                    before[place] &= have
+                    todo.append(place)
+        return before
 
 
 def watched(run: Run, reads: set[str], writes: set[str], scope: Scope) -> Run:

@@ -34,10 +34,13 @@ class Batch(Lanes):
                 self.exit(self.mask, self.count)
                 continue
             block = blocks[pc]
-            self.steps += len(block.steps) + 1
+            steps = self.program.prepare(block) if block.steps is None else block.steps
+            if len(self.r) < len(self.program.scope.types):
+                self.grow()
+            self.steps += len(steps) + 1
             if self.steps > self.launch.step_limit:
                 raise PtxError(f"more than {self.launch.step_limit:,} instructions: an endless loop?")
-            for step in block.steps:
+            for step in steps:
                 self.at = step.ins
                 step.run(self)
             self.leave(block)

@@ -31,12 +31,13 @@ class Lanes:
         self.launch, self.first, self.may_race = launch, first, launch.may_race
         self.width = launch.width
         self.n = n_blocks * self.width
-        self.r: list[Any] = [None] * len(self.program.scope.types)
+        self.r: list[Any] = []
         thread = np.tile(np.arange(self.width, dtype=np.uint32), n_blocks)
         block = np.repeat(np.arange(first, first + n_blocks, dtype=np.uint32), self.width)
         self.real: Mask = None if self.width == launch.block else thread < launch.block
         self.live = n_blocks * launch.block
-        self.special(thread, block, n_blocks)
+        self.known = self.special(thread, block, n_blocks)
+        self.grow()
         layouts, lane = (self.program.layout, self.program.local), np.arange(self.n, dtype=np.uint64)
         self.shared, self.shared_stride, self.shared_base = _own(layouts[0], block - np.uint32(first), n_blocks)
         self.local, self.local_stride, self.local_base = _own(layouts[1], lane, self.n)
@@ -49,12 +50,12 @@ class Lanes:
         self.at: Instruction | None = None
         self.enter(self.real, self.live)
 
-    def special(self, thread: Value, block: Value, n_blocks: int) -> None:
+    def special(self, thread: Value, block: Value, n_blocks: int) -> dict[str, Value]:
         """tid, ctaid and their like."""
         one, zero = np.uint32(1), np.uint32(0)
         lane = thread & np.uint32(31)
         under = (one << lane) - one
-        known: dict[str, Value] = {
+        return {
             "%tid.x": thread, "%ntid.x": np.uint32(self.launch.block), "%nctaid.x": np.uint32(self.launch.grid),
             "%ctaid.x": block if n_blocks > 1 else np.uint32(self.first), "%laneid": lane,
             "%warpid": thread >> np.uint32(5), "%nwarpid": np.uint32(-(-self.launch.block // 32)),
@@ -65,9 +66,12 @@ class Lanes:
             **{f"%{name}.{axis}": one for name in ("ntid", "nctaid") for axis in "yz"},
             "kernel parameters": self.launch.parameters,
         }  # fmt: skip
-        for name, number in self.program.scope.numbers.items():
-            if name in known:
-                self.r[number] = known[name]
+
+    def grow(self) -> None:
+        """Make room for the registers of blocks that were prepared since."""
+        scope = self.program.scope
+        new = list(scope.numbers)[len(self.r) :]
+        self.r += [self.known.get(name) for name in new]
 
     # The lanes at work
 

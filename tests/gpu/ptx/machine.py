@@ -26,7 +26,7 @@ class Launch:
 
     def __init__(
         self, program: Program, grid: int, block: int, parameters: Value, memory: GlobalMemory, watch: Watch,
-        number: int, may_race: bool = False, lanes: int = 1 << 16, step_limit: int = 2_000_000,
+        number: int, may_race: bool = False, lanes: int = 1 << 13, step_limit: int = 2_000_000,
     ) -> None:  # fmt: skip
         self.program, self.grid, self.block, self.parameters = program, grid, block, parameters
         self.memory, self.watch, self.number, self.may_race = memory, watch, number, may_race
@@ -79,5 +79,5 @@ class Launch:
         if batch.at is None:
             return None
         numbers = self.program.scope.numbers
-        read = sorted(names(batch.at)[1] & set(numbers))
-        return next((name for name in read if batch.r[numbers[name]] is None), None)
+        read = names(batch.at)[1]
+        return next((name for name in read if name in numbers and batch.r[numbers[name]] is None), None)

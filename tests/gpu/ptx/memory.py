@@ -1,5 +1,6 @@
 """Bytes that a kernel reaches, and beside each whether it may be touched and whether it was written."""
 
+import bisect
 import mmap
 from collections.abc import Callable
 from typing import Any
@@ -108,14 +109,14 @@ class GlobalMemory(Space):
     """
 
     GAP = 1024  # at least so far from one allocation to the next
+    MODULES = 1 << 26  # bytes at the beginning for the variables of modules, whose addresses are chosen elsewhere
 
     def __init__(self, room: int = 1 << 29) -> None:
+        room += self.MODULES
         super().__init__(lazy(room), lazy(room), self.describe, "global memory")
-        self.room = room
-        self.top = self.GAP
-        self.starts: list[int] = []
-        self.sizes: list[int] = []
-        self.names: list[str] = []
+        self.room, self.top = room, self.MODULES
+        self.starts: list[int] = []  # in order
+        self.held: dict[int, tuple[int, str]] = {}  # bytes and name, by where it begins
         self.freed: dict[int, None] = {}  # in the order in which they were freed
 
     def allocate(self, n_bytes: int, name: str) -> int:
@@ -125,48 +126,46 @@ class GlobalMemory(Space):
         if behind > self.room:
             return self.again(n_bytes, name) + GLOBAL
         self.top = behind
+        return self.hold(start, n_bytes, name) + GLOBAL
+
+    def hold(self, start: int, n_bytes: int, name: str) -> int:
+        """Memory at a place that is chosen already."""
+        if start not in self.held:
+            bisect.insort(self.starts, start)
+        self.held[start] = (n_bytes, name)
         self.state[start : start + n_bytes] = EMPTY
-        self.starts.append(start)
-        self.sizes.append(n_bytes)
-        self.names.append(name)
-        return start + GLOBAL
+        return start
 
     def again(self, n_bytes: int, name: str) -> int:
         """Where memory was that was freed, the longest ago that is large enough."""
-        found = next((number for number in self.freed if self.sizes[number] >= n_bytes), None)
+        found = next((start for start in self.freed if self.held[start][0] >= n_bytes), None)
         if found is None:
-            raise PtxError(f"the simulated device gave out all its {self.room:,} addresses; make one with more `room`")
+            raise PtxError(f"the simulated device gave out all its {self.room:,} addresses; make one with more memory")
         del self.freed[found]
-        start, size = self.starts[found], self.sizes[found]
-        self.state[start : start + size] = NOTHING
-        self.state[start : start + n_bytes] = EMPTY
-        self.sizes[found], self.names[found] = n_bytes, name
-        return start
+        self.state[found : found + self.held[found][0]] = NOTHING
+        return self.hold(found, n_bytes, name)
 
     def free(self, address: int) -> None:
         """Memory that nobody may touch any more."""
-        number = self.number(address - GLOBAL)
-        start, size = self.starts[number], self.sizes[number]
-        self.state[start : start + size] = FREED
-        self.freed[number] = None
-
-    def number(self, at: int) -> int:
-        """Which allocation an offset lies in, or behind; -1 for none."""
-        return int(np.searchsorted(np.array(self.starts, dtype=np.int64), at, side="right")) - 1
+        start = address - GLOBAL
+        self.state[start : start + self.held[start][0]] = FREED
+        self.freed[start] = None
 
     def describe(self, at: int) -> str:
         """An address in words: which allocation, and how far from its ends."""
-        number = self.number(at) if at < self.room else -1
         address = f"address {(at + GLOBAL) & (1 << 64) - 1:#x}"
-        if number < 0:
+        number = bisect.bisect_right(self.starts, at) - 1
+        if number < 0 or at >= self.room:
             return f"{address}, in no allocation"
-        start, size, name = self.starts[number], self.sizes[number], self.names[number]
-        freed = " (freed)" if number in self.freed else ""
+        start = self.starts[number]
+        size, name = self.held[start]
+        freed = " (freed)" if start in self.freed else ""
         if at < start + size:
             return f"{address}, byte {at - start} of {name}{freed}, {size} bytes"
-        after = number + 1
-        if after < len(self.starts) and self.starts[after] - at < at - start - size:
-            return f"{address}, {self.starts[after] - at} bytes before {self.names[after]}, {self.sizes[after]} bytes"
+        after = self.starts[number + 1] if number + 1 < len(self.starts) else self.room + at
+        if after - at < at - start - size:
+            size, name = self.held[after]
+            return f"{address}, {after - at} bytes before {name}, {size} bytes"
         return f"{address}, {at - start - size} bytes behind the end of {name}{freed}, {size} bytes"
 
     def write(self, address: int, values: np.ndarray[Any, np.dtype[np.uint8]]) -> None:

@@ -38,6 +38,7 @@ class Scope:
         self.types: list[str] = []
         self.params: dict[str, int] = {}  # the kernel's own, by their place in the launch's bytes
         self.read_names: set[str] = set()
+        self.readers: dict[tuple[str, str], Get] = {}
 
     def slot(self, name: str, offset: int, size: int) -> str:
         """The register that stands for a part of a call's parameter."""
@@ -69,7 +70,14 @@ class Scope:
         return word.startswith("%") or word in self.function.registers
 
     def reader(self, word: str, kind: str) -> Get:
-        """What gives an operand's value as `kind`."""
+        """What gives an operand's value as `kind`; one for all that read the same."""
+        found = self.readers.get((word, kind))
+        if found is None:
+            found = self.readers[word, kind] = self.new_reader(word, kind)
+        return found
+
+    def new_reader(self, word: str, kind: str) -> Get:
+        """The same, made anew."""
         dtype = DTYPES[kind]
         if kind == "pred" and word.startswith("!"):
             return _inverted(self.reader(word[1:], kind))

@@ -1,10 +1,9 @@
 """A kernel made ready to run: calls put in place, each instruction a closure, basic blocks."""
 
-import re
 from dataclasses import dataclass
 
 from .access import is_space, load, store, to_generic
-from .assigned import doubtful, names, watched
+from .assigned import Assigned, watched
 from .atomics import atomic
 from .convert import convert
 from .expand import Expanded
@@ -42,7 +41,7 @@ class Step:
 class Block:
     """Steps that run one after the other; `end` says where lanes go then."""
 
-    steps: list[Step]
+    steps: list[Step] | None
     end: Instruction | None
     at: int
     next: int
@@ -74,28 +73,21 @@ class Program:
         self.scope = Scope(self.function, places)
         self.scope.number("kernel parameters", "b64")
         self.scope.params, self.parameter_bytes = _offsets(self.entry.params)
-        self.scope.read_names = _read_names(self.code)
-        try:
-            self.blocks = self.prepare()
-        except PtxError as wrong:
-            raise PtxError(f"{entry}: {wrong}") from None
+        self.blocks, ways = self.divided()
+        self.assigned = Assigned(self.code, ways, KNOWN)
+        self.scope.read_names = self.assigned.read
 
-    def prepare(self) -> dict[int, Block]:
-        """Basic blocks by where they begin."""
+    def divided(self) -> tuple[dict[int, Block], dict[int, tuple[int, list[int]]]]:
+        """Basic blocks by where they begin, and the ways between them."""
         starts = {0, *self.function.labels.values()}
         starts |= {at + 1 for at, ins in enumerate(self.code) if self.ends(ins)}
         ordered = sorted(at for at in starts if at < len(self.code))
-        stops = dict(zip(ordered, [*ordered[1:], len(self.code)], strict=True))
-        ways = {at: (self.code[at:stop], self.after(stop)) for at, stop in stops.items()}
-        self.doubtful = doubtful(ways, set(KNOWN))
-        self.noted = set().union(*self.doubtful.values())
-        blocks = {}
-        for at, stop in stops.items():
+        blocks, ways = {}, {}
+        for at, stop in zip(ordered, [*ordered[1:], len(self.code)], strict=True):
             end = self.code[stop - 1] if self.ends(self.code[stop - 1]) else None
-            inner = self.code[at : stop - 1] if end else self.code[at:stop]
-            blocks[at] = Block([Step(self.ready(ins), ins) for ins in inner], end, at, stop)
-            self.number_end(end)
-        return blocks
+            blocks[at] = Block(None, end, at, stop)
+            ways[at] = (stop, self.after(stop))
+        return blocks, ways
 
     def after(self, stop: int) -> list[int]:
         """Where lanes may go from the instruction before `stop`."""
@@ -108,11 +100,29 @@ class Program:
             found += [labels[label] for label in self.function.tables[end.args[1]]]
         return found
 
-    def ready(self, ins: Instruction) -> Run:
+    def prepare(self, block: Block) -> list[Step]:
+        """The steps of a block, made when lanes first come to it: large kernels have many that no test enters."""
+        stop = block.next - (block.end is not None)
+        self.number_end(block.end)
+        steps = [Step(self.ready(at), self.code[at]) for at in range(block.at, stop)]
+        block.steps = steps
+        return steps
+
+    def prepare_all(self) -> None:
+        """Raise for any instruction that the machine does not know.
+
+        Raises:
+            PtxError: there is one.
+        """
+        for block in self.blocks.values():
+            self.prepare(block)
+
+    def ready(self, at: int) -> Run:
         """What runs one instruction, under its predicate."""
+        ins, assigned = self.code[at], self.assigned
         run = self.closure(ins)
-        reads = self.doubtful.get(id(ins), set())
-        writes = names(ins)[0] & self.noted
+        reads = assigned.doubtful.get(at, set())
+        writes = assigned.noted.intersection(assigned.names[at][0])
         if reads or writes:
             run = watched(run, reads - {ins.guard[0] if ins.guard else ""}, writes, self.scope)
         return guarded(run, self.scope, ins)
@@ -152,13 +162,3 @@ def _offsets(params: list[Param]) -> tuple[dict[str, int], int]:
         found[param.name] = at
         at += param.size
     return found, at
-
-
-def _read_names(code: list[Instruction]) -> set[str]:
-    """Registers that some instruction reads: results that nobody reads need not be found."""
-    found = set()
-    for ins in code:
-        read = ins.args if ins.op[0] in ("st", "red", "call") else ins.args[1:]
-        text = " ".join((*read, ins.guard[0] if ins.guard else ""))
-        found |= set(re.findall(r"%[\w$#@.]+|[A-Za-z_$][\w$#@]*", text))
-    return found

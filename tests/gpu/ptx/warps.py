@@ -1,5 +1,6 @@
 """Instructions of a warp: shuffles, votes, matches, and the barrier of its lanes."""
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +64,9 @@ def shuffle(scope: Scope, ins: Instruction) -> Run:
     def run(batch: "Batch") -> None:
         r = batch.r
         members(batch, mask(r))
-        source, inside = _sources(batch.n, mode, by(r), clamp(r))
+        step, low = by(r), clamp(r)
+        fixed = step.ndim == low.ndim == 0
+        source, inside = (_fixed if fixed else _sources)(batch.n, mode, step, low)
         if batch.mask is not None:
             _check_sources(batch, source)
         given = np.broadcast_to(value(r), (batch.n,))
@@ -86,6 +89,9 @@ def _sources(n: int, mode: str, by: Value, clamp: Value) -> tuple[Value, Value]:
     }[mode]()  # fmt: skip
     inside = found >= top if mode == "up" else found <= top
     return np.arange(n) - lane + np.where(inside, found, lane), inside
+
+
+_fixed = functools.lru_cache(maxsize=256)(_sources)
 
 
 def _check_sources(batch: "Batch", source: Value) -> None:
