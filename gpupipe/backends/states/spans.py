@@ -82,8 +82,10 @@ class Spans:
 
     def rows_in(self, column: AnyColumn, by: Groups) -> tuple[Values, Values]:
         """(the rows of a partition's column whose values lie in the spans, those values), of rows of a group."""
-        held = isinstance(column, Column)
-        rows, values = between(column, self.low, self.high) if held else column.between(self.low, self.high)
+        if isinstance(column, Column):
+            rows, values = between(column, self.low, self.high)
+        else:
+            rows, values = column.between(self.low, self.high)
         if by.of_row is None:
             return rows, values
         kept = by.of_row[rows] >= 0
