@@ -130,12 +130,13 @@ def _some_of(names: Sequence[str]) -> str:
 
 
 def has_labels(X: Any) -> bool:
-    """Whether the columns of a table have names, and not the numbers that pandas makes up.
+    """Whether the columns of a table have names, and not the numbers that pandas and cuDF make up.
 
     >>> has_labels({"a": [1]})
     True
     """
-    labels = getattr(X, "columns", ()) if type(X).__module__.partition(".")[0] == "pandas" else ()
+    made_up = type(X).__module__.partition(".")[0] in ("pandas", "cudf")
+    labels = getattr(X, "columns", ()) if made_up else ()
     return all(isinstance(label, str) for label in labels)
 
 

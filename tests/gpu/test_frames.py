@@ -1,5 +1,6 @@
 """cuDF frames and CuPy arrays in and out: values as of Arrow's tables, not copied on a device, the kind that came."""
 
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,39 @@ def test_components_and_several_targets(gpu: Packages) -> None:
     assert np.allclose(predicted.get(), values[:, :2] * 2, atol=1e-5)
     frame = several.predict(gpu.array(values), output="cudf")
     assert isinstance(frame, DataFrame) and frame.columns == ["prediction_y0", "prediction_y1"]
+
+
+def test_frames_go_through_steps_joins_and_folds(gpu: Packages) -> None:
+    table = given(120)
+    where = col("k") > 0
+    ours = gp.scan(gpu.frame(table), partitions=3).filter(where).join(gpu.frame(_dimension()), on="word", how="inner")
+    theirs = gp.scan(table, partitions=3).filter(where).join(_dimension(), on="word", how="inner")
+    assert ours.count() == theirs.count() > 0
+    assert ours.load(1).row_ids.tolist() == theirs.load(1).row_ids.tolist()
+    assert_same(ours.load(1)["size"], theirs.load(1)["size"])
+    model = gp.Pipeline([gp.numeric().fill_null("mean")], model=LinearRegression(), device="cpu")
+    y = np.arange(120.0)
+    left, right = (gp.cross_validate(model, rows, y) for rows in (gpu.frame(table), table))
+    assert left.to_dict() == right.to_dict()
+    fitted = model.fit(table, y)
+    found, wanted = (fitted.evaluate(rows, y).to_dict()["metrics"] for rows in (gpu.frame(table), given(120)))
+    assert found == wanted
+
+
+def _dimension() -> pa.Table:
+    return pa.table({"word": ["a", "b", ""], "size": [1, 2, 3]})
+
+
+def test_columns_without_names_are_taken_by_place(gpu: Packages) -> None:
+    values = np.random.default_rng(0).normal(size=(20, 2))
+    numbered = DataFrame([(at, gpu.series(pa.array(values[:, at]))) for at in range(2)])
+    fitted = gp.Pipeline([gp.numeric()], device="cpu").fit(values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fitted.transform(numbered, output="numpy").tolist() == values.astype(np.float32).tolist()
+    named = gpu.frame(pa.table({"a": values[:, 0], "b": values[:, 1]}))
+    with pytest.warns(UserWarning, match="has feature names"):
+        fitted.transform(named)
 
 
 @pytest.mark.parametrize("source", ["frame", "array", "parquet"])
