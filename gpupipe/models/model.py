@@ -121,28 +121,32 @@ def trained(
     ranking.refuse_groups(row, groups)
     held = None if validation is None else _held(row, validation, classes, len(names), targets)
 
-    def model_of(body: Any, link: str) -> Model:
-        widths = () if targets is None else widths_of(body.n_outputs, targets, classes, body)
-        each = None if targets is None else tuple(targets)
-        model = Model(row.path, row.kind, classes, tuple(names), link, body, each, widths)
-        refuse_unusable(row, model)
-        return model
-
     why: str | None = None
     if isinstance(X, DeviceArray):
-        lesson = OnDevice(X, target, weights, groups, len(classes) if classes is not None and targets is None else None)
+        n_classes = None if classes is None else len(classes)
+        lesson = OnDevice(X, target, weights, groups, n_classes)
         why = why_not_these(row, clone, lesson)
         if why is None:
             found = learned(row, clone, lesson, held, COMPARED_ROWS)
-            model = model_of(found.body, found.link)
+            model = _model(row, found.body, found.link, names, classes, targets)
             compare_on_device(row, found, model, X)
             return Trained(model, "gpu", None)
         X = X.to_host()
     _fit(row, clone, _lesson(row, X, target, weights, groups), held)
-    model = model_of(*_converted(row, clone))
+    model = _model(row, *_converted(row, clone), names, classes, targets)
     compare_classes(row, clone, classes)
     compare(row, clone, model, X[:COMPARED_ROWS])
     return Trained(model, "cpu", why)
+
+
+def _model(
+    row: Row, body: Any, link: str, names: list[str], classes: tuple[Any, ...] | None, targets: Sequence[str] | None
+) -> Model:
+    widths = () if targets is None else widths_of(body.n_outputs, targets, classes, body)
+    each = None if targets is None else tuple(targets)
+    model = Model(row.path, row.kind, classes, tuple(names), link, body, each, widths)
+    refuse_unusable(row, model)
+    return model
 
 
 def _matrix(X: Any, n_features: int) -> Matrix:

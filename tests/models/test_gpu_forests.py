@@ -53,7 +53,9 @@ class Builder:
 
     def __init__(self, **given: Any) -> None:
         check_call("treelite.model_builder.ModelBuilder", (), given)
-        self.given, self.trees, self.node = given, [], None
+        self.given = given
+        self.trees: list[dict[int, dict[str, Any]]] = []
+        self.node: dict[str, Any] = {}
         assert given["threshold_type"] == given["leaf_output_type"] == "float64"
 
     def start_tree(self) -> None:

@@ -52,7 +52,7 @@ def counted_bayes(fitted: Any, row: Row, params: Params) -> Found:
 def categorical_bayes(fitted: Any, row: Row, params: Params) -> Found:
     """CategoricalNB: cuML's table is as wide for every feature as for the one of most categories."""
     log_probability, counts = to_host(fitted.feature_log_prob_), to_host(fitted.category_count_)
-    seen = counts.any(axis=1)  # (features, categories)
+    seen = np.asarray(counts.any(axis=1))  # (features, categories)
     widths = seen.shape[1] - seen[:, ::-1].argmax(axis=1)
     tables = [table[:, :width] for table, width in zip(log_probability, widths, strict=True)]
     return row.convert(SimpleNamespace(feature_log_prob_=tables, class_log_prior_=to_host(fitted.class_log_prior_)))
@@ -73,7 +73,7 @@ def treelite_forest(fitted: Any, row: Row, params: Params) -> Found:
 
 def _tree(field: Any, width: int) -> TreeTable:
     left, right = np.array(field("cleft")), np.array(field("cright"))
-    leaf: NDArray[np.bool_] = np.equal(left, -1)
+    leaf = np.asarray(left == -1)
     asked = np.asarray(field("cmp"))[~leaf]
     if not np.all(asked == _AT_MOST) or int(field("has_categorical_split")[0]):
         raise AttributeError("a tree of other questions than x <= threshold")
