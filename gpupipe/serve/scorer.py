@@ -37,10 +37,15 @@ class Scorer:
     def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Scorer":
         """The scorer of a saved pipeline; its probe rows are scored again and must come out the same.
 
+        Args:
+            device: where features are computed: ``"cpu"``, ``"gpu"`` or ``"reference"``, all with the same bits.
+                ``"auto"`` is the CPU: a few rows are done there before a GPU has started.
+
         Raises:
             ArtifactError: any of its kinds.
+            DeviceError: the GPU was asked for, and cannot be used.
         """
-        fit = artifact.load(path, device)
+        fit = artifact.load(path, "cpu" if device == "auto" else device)
         return cls(fit.features, fit.model)
 
     @named_arguments

@@ -35,7 +35,7 @@ from .nvrtc import why_not
 from .simulated import SimulatedDevice
 
 CPU = CpuBackend(numba=False)
-FEW = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=400, derandomize=False)
 SMALL, LARGER = drawn_tables(sizes=(1, 3, 23, 83)), drawn_tables(sizes=(1, 2, 18, 54, 142))
 
