@@ -38,6 +38,7 @@ def in_parts(rows: Rows, index: int, frame: Frame, compute: Callable[[int, int],
     if error is None:
         return done
     with _TRYING_AGAIN:
+        gc.collect()  # what cycles alone hold; once, since it takes a while
         _make_room(rows)
         return list(_tried_again(rows, index, compute, 0, frame.n_rows))
 
@@ -64,6 +65,7 @@ def once_more(rows: Rows, index: int, read: Callable[[], Result]) -> Result:
     found, error = _attempt(lambda *_: read(), 0, 0)
     if error is not None:
         with _TRYING_AGAIN:
+            gc.collect()
             _make_room(rows)
             found, error = _attempt(lambda *_: read(), 0, 0)
     if error is not None:
@@ -100,14 +102,13 @@ def _halves(start: int, stop: int) -> list[tuple[int, int]]:
     ([(0, 4096), (4096, 10000)], [(4096, 4128), (4128, 4200)])
     """
     even = _EVEN if stop - start >= 2 * _EVEN else _LEAST_EVEN
-    middle = start + (stop - start) // 2 // even * even
+    middle = start + max((stop - start) // 2 // even, 1) * even
     return [(start, middle), (middle, stop)]
 
 
 def _make_room(rows: Rows) -> None:
-    """Before another try: give back what can be, what only cycles hold and what the device keeps for later."""
+    """Before another try: what the device keeps for later arrays goes back."""
     rows.note_retry()
-    gc.collect()
     device = in_use()
     if device is not None:
         with contextlib.suppress(DeviceError):  # the second try tells
