@@ -260,7 +260,7 @@ class Cuml:
             copy._n_support = np.array([len(self._inside.support_), 0], np.int32)
             copy._effective_probability = False
         if isinstance(copy, PCA | TruncatedSVD):  # signs as they come
-            copy.components_ = copy.components_ * np.array([-1.0, 1.0, -1.0])[: len(copy.components_), None]
+            copy.components_ = copy.components_ * (-1.0) ** np.arange(len(copy.components_))[:, None]
         return copy
 
     def as_treelite(self) -> Any:

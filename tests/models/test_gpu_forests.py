@@ -57,6 +57,15 @@ class Builder:
         self.trees: list[dict[int, dict[str, Any]]] = []
         self.node: dict[str, Any] = {}
         assert given["threshold_type"] == given["leaf_output_type"] == "float64"
+        about = given["metadata"]
+        kinds = {"kRegressor": "identity", "kMultiClf": "identity_multiclass"}
+        assert kinds[about.task_type] == given["postprocessor"].name
+        (classes,) = about.num_class
+        assert (about.task_type == "kMultiClf") == (classes > 1) and about.num_target == 1
+        vectors = about.leaf_vector_shape[1] > 1
+        roles = given["tree_annotation"]
+        assert len(roles.class_id) == len(roles.target_id) == roles.num_tree
+        assert all((each == -1) == vectors for each in roles.class_id) and not any(roles.target_id)
 
     def start_tree(self) -> None:
         self.trees.append({})

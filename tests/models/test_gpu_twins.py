@@ -64,6 +64,7 @@ LEARNERS: dict[str, tuple[Any, int, bool]] = {
     "RandomForestRegressor poisson": (RandomForestRegressor(7, random_state=0, criterion="poisson"), 0, False),
     "KMeans": (KMeans(4, n_init=1, random_state=0), -1, False),
     "PCA": (PCA(3), -1, False),
+    "PCA of all": (PCA(7), -1, False),
     "PCA whiten": (PCA(3, whiten=True), -1, False),
     "TruncatedSVD": (TruncatedSVD(3, algorithm="arpack"), -1, False),
     "GaussianNB": (GaussianNB(), 3, False),
@@ -173,6 +174,7 @@ REFUSED = [
     (RandomForestRegressor(max_samples=100), "has no max_samples=100"),
     (KMeans(init=print), "cuML's KMeans has no init=<built-in function print>"),
     (PCA(0.95), "cuML's PCA has no n_components=0.95"),
+    (PCA(0), "cuML's PCA has no n_components=0"),
     (PCA("mle"), "cuML's PCA has no n_components='mle'"),
     (MultinomialNB(alpha=np.ones(7)), "cuML's MultinomialNB has no alpha=array"),
     (CategoricalNB(min_categories=5), "cuML's CategoricalNB has no min_categories=5"),
@@ -206,6 +208,75 @@ def test_cumls_own_classes_take_what_they_are_given(name: str) -> None:
     given = twin.translated(Case(params, len(X), X.shape[1], 2, y, False, lambda: False))
     taken = made(twin, given).get_params()
     assert all(taken[name] is value or np.all(taken[name] == value) for name, value in given.items())
+
+
+def case(estimator: Any, rows: int = 100, features: int = 5, **how: Any) -> tuple[Any, Case]:
+    given = {"classes": None, "target": None, "weighted": False, "unfinite": lambda: False, **how}
+    return TWINS[describe(estimator).path], Case(estimator.get_params(deep=False), rows, features, **given)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        (Ridge(alpha=2.0, solver="svd"), {"alpha": 2.0, "fit_intercept": True, "copy_X": False, "solver": "svd"}),
+        (Ridge(solver="sag"), {"alpha": 1.0, "fit_intercept": True, "copy_X": False, "solver": "auto"}),
+        (
+            LogisticRegression(C=np.float64(0.5), l1_ratio=0.25),
+            {"penalty": "elasticnet", "C": 0.5, "l1_ratio": 0.25, "tol": 1e-4, "fit_intercept": True,
+             "class_weight": None, "max_iter": 100, "solver": "qn"},
+        ),
+        (
+            RandomForestRegressor(np.int64(9), random_state=3),
+            {"n_estimators": 9, "max_depth": None, "max_features": 1.0, "min_samples_leaf": 1, "min_samples_split": 2,
+             "bootstrap": True, "random_state": 3, "split_criterion": "mse", "n_bins": 100, "n_streams": 1},
+        ),
+        (
+            LinearSVR(),
+            {"epsilon": 0.0, "loss": "epsilon_insensitive", "C": 1.0, "fit_intercept": True, "tol": 1e-4,
+             "max_iter": 1000, "penalized_intercept": True, "penalty": "l2"},
+        ),
+        (
+            BernoulliNB(alpha=1e-12, binarize=0.1, force_alpha=False),
+            {"fit_prior": True, "alpha": 1e-10, "class_prior": None, "binarize": 0.09999999403953552},
+        ),
+        (
+            KNeighborsClassifier(metric="p", p=3),
+            {"n_neighbors": 5, "weights": "uniform", "p": 3, "metric": "minkowski", "algorithm": "brute"},
+        ),
+    ],
+)  # fmt: skip
+def test_parameters_are_translated(estimator: Any, expected: dict[str, Any]) -> None:
+    twin, found = case(estimator)
+    assert twin.translated(found) == {**expected, "output_type": "cupy"}
+    plain = [value for value in twin.translated(found).values() if isinstance(value, np.generic)]
+    assert not plain, "cuML asks whether a number is Python's"
+
+
+@pytest.mark.parametrize(
+    ("estimator", "how", "says"),
+    [
+        (PCA(2), {"features": 2, "rows": 2}, None),
+        (PCA(1), {"features": 1}, "no single feature"),
+        (PCA(1), {"rows": 1}, "no single feature or row"),
+        (TruncatedSVD(6), {}, "n_components=6 of 100 rows and 5 features"),
+        (RandomForestRegressor(), {"target": np.ones(100)}, None),
+        (RandomForestRegressor(), {"target": np.arange(100) + 1e9}, "float32"),
+        (RandomForestRegressor(), {"target": np.arange(100.0), "unfinite": lambda: True}, "hold nulls"),
+        (Ridge(), {"target": np.ones((100, 2))}, None),
+        (Lasso(), {"target": np.ones((100, 1))}, "learns a single target"),
+        (SVC(), {"classes": 2}, None),
+    ],
+)
+def test_what_rows_must_be(estimator: Any, how: dict[str, Any], says: str | None) -> None:
+    twin, found = case(estimator, **how)
+    why = twin.unsuited(found)
+    assert why is None if says is None else says in str(why)
+
+
+@pytest.mark.parametrize("path", TWINS)
+def test_only_a_copy_of_ours_may_be_written_to(path: str) -> None:
+    twin = TWINS[path]
+    assert twin.dtype == "float64" or twin.always.get("copy_X", True)
 
 
 def test_a_parameter_that_the_table_does_not_know_may_stay_at_its_default() -> None:

@@ -110,7 +110,7 @@ def _of_trees(body: Trees) -> Any:
         tree_annotation=builder.TreeAnnotation(
             num_tree=trees,
             target_id=[0] * trees,
-            class_id=[-1 if width == outputs and outputs > 1 else tree % outputs for tree in range(trees)],
+            class_id=[-1 if width > 1 else tree % outputs for tree in range(trees)],
         ),
         postprocessor=builder.PostProcessorFunc(name="identity_multiclass" if outputs > 1 else "identity"),
         base_scores=body.start.tolist(),

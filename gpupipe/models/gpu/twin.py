@@ -122,8 +122,9 @@ class Twin:
 
     def translated(self, case: Case) -> dict[str, Any]:
         """The parameters that cuML's class is made with."""
-        carried = {name: _plain(case.params[name]) for name in self.same if name in case.params}
-        return {**carried, **self.makes(case.params, case), **self.always, "output_type": "cupy"}
+        carried = {name: case.params[name] for name in self.same if name in case.params}
+        found = {**carried, **self.makes(case.params, case), **self.always, "output_type": "cupy"}
+        return {name: _plain(value) for name, value in found.items()}
 
     def unsuited(self, case: Case) -> str | None:
         """Why it cannot be trained on these rows; None: it can."""
