@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def judged(
     if fit.model is None or fit.target is None:
         raise ParameterError("There is nothing to evaluate: the pipeline has no model, or no target.")
     features = for_given(fit.features, fit.target, source)
-    how = {"schema": features.plan.schema, "device": features.backend.device}
+    how: dict[str, Any] = {"schema": features.plan.schema, "device": features.backend.device}
     rows = Rows(source, [*features.plan.fit_columns, *by], keep=False, **how)
     known = None if overlap is None else rows_seen(fit.seen, source, allowed=overlap)
     if overlap is False:

@@ -242,7 +242,7 @@ def _trained(
         held: Validation | None = None
         if validation is not None:
             given = for_given(features, declared.target, validation)
-            there = {"schema": given.plan.schema, "device": features.backend.device}
+            there: dict[str, Any] = {"schema": given.plan.schema, "device": features.backend.device}
             with Rows(validation, given.plan.fit_columns, keep=False, **there) as other:
                 unseen = examples(given, other, pool, progress, what="validation", device=device)
                 with other.all_placed(unseen.positions):

@@ -36,11 +36,7 @@ def bins(device: Device, values: DeviceArray, limits: np.ndarray[Any, Any]) -> D
     out = device.empty(n_rows, np.int32)
     if n_rows:
         there = device.upload(np.append(limits, np.inf))  # one more, so that none is no special case
-        arguments = [values, np.int64(n_rows), there, np.int32(len(limits)), out]
-        device.launch(
-            Kernel(SOURCES[f"bins {values.dtype.name}"], "bins"),
-            min(-(-n_rows // _BLOCK), _MOST_BLOCKS),
-            _BLOCK,
-            arguments,
-        )
+        kernel = Kernel(SOURCES[f"bins {values.dtype.name}"], "bins")
+        grid = min(-(-n_rows // _BLOCK), _MOST_BLOCKS)
+        device.launch(kernel, grid, _BLOCK, (values, np.int64(n_rows), there, np.int32(len(limits)), out))
     return out

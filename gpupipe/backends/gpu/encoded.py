@@ -8,7 +8,7 @@ from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.backends.gpu.placed import Placed, Uploading, on_device
 from gpupipe.backends.registers import loaded, spread
 from gpupipe.backends.strings import decoded
-from gpupipe.columns import Column
+from gpupipe.columns import Column, Values
 from gpupipe.schema import String
 
 
@@ -40,7 +40,7 @@ def entrywise(function: Callable[[list[Column]], Column], args: Sequence[Column]
     return Column(found.dtype, _narrow(found), found.valid)
 
 
-def _narrow(column: Column) -> np.ndarray:  # type: ignore[type-arg]
+def _narrow(column: Column) -> Values:
     """The values in the type they are stored in, where it holds them all: small tables stay in a device's cache."""
     values, storage = column.values, column.dtype.storage
     if values.dtype.kind != "i" or storage.kind != "i" or storage.itemsize >= values.itemsize or not values.size:

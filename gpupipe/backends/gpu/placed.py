@@ -101,9 +101,9 @@ def settled(device: Device, columns: Sequence[DeviceColumn]) -> list[DeviceColum
     """The columns, the nulls of encoded ones told by their entries alone: one launch for all that have a bitmap."""
     waiting = [(column, ids) for column in columns if (ids := _unsettled(column)) is not None]
     made = with_absent(device, [ids for _, ids in waiting])
-    for (column, _), ids in zip(waiting, made, strict=True):
+    for (column, _), there in zip(waiting, made, strict=True):
         assert column.entries is not None
-        column.settled = DeviceColumn(column.dtype, column.n_rows, None, None, ids, with_null(column.entries))
+        column.settled = DeviceColumn(column.dtype, column.n_rows, None, None, there, with_null(column.entries))
     return [column if column.settled is None else column.settled for column in columns]
 
 

@@ -115,7 +115,7 @@ def _rows(crossing: Crossing, plan: Plan, *, by_covariances: bool = False) -> Ro
     columns = list(dict.fromkeys([*plan.fit_columns, *asked.columns]))
     all_again = asked.looks_first or not (plan.scans or by_covariances)
     again = None if all_again else columns_again(plan, features=not by_covariances)
-    how = {"memory": crossing.memory, "identity": identity, "device": crossing.backend.device}
+    how: dict[str, Any] = {"memory": crossing.memory, "identity": identity, "device": crossing.backend.device}
     return Rows(crossing.source, columns, needed_again=again, **how)
 
 
