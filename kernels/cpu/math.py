@@ -18,8 +18,9 @@ from .memory import bits_of, f8, float_of, where
 Array = np.ndarray[Any, Any]
 
 _NAMES = (
-    "_log_1p", "log", "_near_one", "_log1p_ends", "log1p", "_times_power_of_2", "_exp", "exp", "expm1", "tanh", "sigmoid", "_quadrant",
-    "_sin_or_cos", "sin", "cos", "arctan", "arcsin", "_product", "_log_in_two", "_parity", "power",
+    "_log_1p", "log", "_near_one", "_log1p_ends", "log1p", "_times_power_of_2", "_exp", "exp", "expm1", "tanh",
+    "sigmoid", "_quadrant", "_sin_or_cos", "sin", "cos", "arctan", "arcsin", "_product", "_log_in_two", "_parity",
+    "power",
 )  # fmt: skip
 
 

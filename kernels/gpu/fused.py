@@ -5,8 +5,9 @@ from functools import lru_cache
 
 from ..opcodes import STORAGE, Op
 from .device import Kernel
-from .printer import CARRIED, Rows, Variant
+from .printer import CARRIED, Rows
 from .source import text
+from .variants import Variant
 
 THREADS = 256
 _SHARED = ("fused_steps.cuh", "formulas.cuh", "fused_rows.cuh")
@@ -176,9 +177,17 @@ def _null_members(variant: Variant, rows: Rows, taken: list[str]) -> list[str]:
     taken.append(f"null_told = (u32)__ldg(record + {variant.null_at + variant.n_outputs});")
     for slot, (kind, _, _) in rows.outputs.items():
         members.append(f"{kind} null{slot};")
-        bits = _FROM_BITS.get(kind, f"({kind}){{}}").format(f"__ldg(record + {variant.null_at + slot})")
-        taken.append(f"null{slot} = {bits};")
+        taken.append(f"null{slot} = {_from_bits(kind, variant.null_at + slot)};")
+    if variant.clip.steps:
+        kind = rows.outputs[0][0]
+        members += ["float least, greatest;", f"{kind} below, above;"]
+        kinds = {"least": "float", "greatest": "float", "below": kind, "above": kind}
+        taken += [f"{name} = {_from_bits(kinds[name], variant.clip_at + k)};" for k, name in enumerate(kinds)]
     return members
+
+
+def _from_bits(kind: str, word: int) -> str:
+    return _FROM_BITS.get(kind, f"({kind}){{}}").format(f"__ldg(record + {word})")
 
 
 def _columns(variant: Variant) -> str:
@@ -209,6 +218,8 @@ def _results(rows: Rows, at_once: int) -> str:
 def _settled(variant: Variant, rows: Rows) -> list[str]:
     """The results of a row; with one column, whatever a null gives was worked out beforehand."""
     lines = []
+    if variant.clip.steps:
+        return _clipped(rows)
     if variant.folded:
         lines += ["const bool has = rows.k0 >> j & 1;", "failed = has ? failed : null_told & 3;"]
     for slot, (kind, value, valid) in rows.outputs.items():
@@ -220,6 +231,19 @@ def _settled(variant: Variant, rows: Rows) -> list[str]:
             lines.append(f"results.y{slot}[j] = {value};")
             lines.append(f"results.m{slot} |= (u32){'1' if valid == 'true' else valid} << j;")
     return lines
+
+
+def _clipped(rows: Rows) -> list[str]:
+    """The result of a row whose column is clipped first: at a bound and beyond it is known too. NaN is not beyond."""
+    kind, value, _ = rows.outputs[0]
+    return [
+        "const bool has = rows.k0 >> j & 1, low = rows.x0[j] <= least, high = rows.x0[j] >= greatest;",
+        f"const {kind} kept = {value}, none = null0, under = below, over = above;",
+        f"const {kind} fixed = !has ? none : low ? under : over;",
+        "results.y0[j] = has && !low && !high ? kept : fixed;",
+        "failed = has ? failed : null_told & 3;",
+        "results.m0 |= (u32)(has ? true : null_told >> 2 & 1) << j;",
+    ]
 
 
 def _stores(variant: Variant, rows: Rows) -> list[str]:

@@ -5,10 +5,11 @@ and tables of the same shapes a compiled kernel.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..opcodes import SIGNATURES, STORAGE, Op
 from ..table import CAST_FAILED, INT_OVERFLOW, NULL_IN_OUTPUT
+from .variants import Variant
 
 #: The C++ type of each storage type, as its bits travel.
 CARRIED = {"bool": "u8", "float32": "float", "float64": "double"} | {
@@ -61,62 +62,18 @@ _FAILURES: dict[Op, tuple[str, int]] = {
 _RESULTS: dict[Op, str] = {
     Op.FLOORDIV_I: "{1} != 0", Op.MOD_I: "{1} != 0", Op.F_TO_I: "fits_int64({0})", Op.NARROW: "!outside({0}, {1}, {2})",
 }  # fmt: skip
-#: What one instruction after another of a chain may hold before rows are better taken singly.
-_COSTLY = frozenset({
-    Op.SIN, Op.COS, Op.POWER, Op.FLOORDIV_F, Op.MOD_F, Op.FLOORDIV_I, Op.MOD_I, Op.YEAR, Op.MONTH, Op.DAY,
-})  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A program as a kernel knows it.
-
-    Attributes:
-        steps: its steps.
-        encoded: of each column slot, whether rows have entries' numbers.
-        null: of each parameter slot, whether it is null.
-        n_outputs: its output slots.
-    """
-
-    steps: tuple[tuple[int, ...], ...]
-    encoded: tuple[bool, ...]
-    null: tuple[bool, ...]
-    n_outputs: int
-
-    @property
-    def folded(self) -> bool:
-        """Whether what a null gives is worked out beforehand: with one column it is the same in every row."""
-        return len(self.encoded) == 1
-
-    @property
-    def at_once(self) -> int:
-        """How many rows a thread takes at once."""
-        ops = {Op(step[0]) for step in self.steps}
-        return 1 if ops & _COSTLY or len(self.encoded) > 4 or self.n_outputs > 1 else 4
-
-    @property
-    def null_at(self) -> int:
-        """The word of a record where the outcome of a null begins: the outputs' bits, then what came of them."""
-        return 4 * len(self.encoded) + len(self.null)
-
-    @property
-    def outputs_at(self) -> int:
-        """The word where the outputs begin: address and bitmap each."""
-        return self.null_at + (self.n_outputs + 1 if self.folded else 0)
-
-    @property
-    def words(self) -> int:
-        """How many words a record has; the last is the expression's number."""
-        return self.outputs_at + 2 * self.n_outputs + 1
+_KEEP_NARROW = frozenset({Op.NEG_F, Op.ABS_F, Op.SIGN_F, Op.FLOOR, Op.CEIL, Op.TRUNC, Op.RINT})
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """What a register holds: C++ of its value, the value's kind, C++ of whether there is one."""
+    """What a register holds: C++ of its value, the value's kind, C++ of whether there is one, and whether the value is
+    known to be one that float32 holds."""
 
     value: str
     kind: str
     valid: str
+    narrow: bool = False
 
     def read(self, kind: str) -> str:
         """The value, its eight bytes read as `kind`."""
@@ -146,7 +103,10 @@ class Rows:
         self.outputs: dict[int, tuple[str, str, str]] = {}
         self.fails = False
         for number, (code, out, *operands) in enumerate(variant.steps):
-            self._step(number, Op(code), out, operands)
+            if number in variant.clip.steps:
+                self.registers[out] = self.registers[operands[0]]
+            else:
+                self._step(number, Op(code), out, operands)
 
     def _step(self, number: int, op: Op, out: int, operands: list[int]) -> None:
         if Op.STORE_BOOL <= op <= Op.STORE_F8:
@@ -168,7 +128,7 @@ class Rows:
         if valid not in ("true", "false") and not valid.isidentifier():
             self.lines.append(f"const bool k{number} = {valid};")
             valid = f"k{number}"
-        return Register(f"v{number}", made.kind, valid)
+        return Register(f"v{number}", made.kind, valid, made.narrow)
 
     def _fail(self, condition: str, valid: str, code: int) -> None:
         wanted = conjunction(valid, condition)
@@ -183,7 +143,7 @@ class Rows:
         if kind == "bool":
             return Register(f"{value} != 0", "b", valid)
         if op >= Op.LOAD_F4:
-            return Register(f"(double){value}", "f", valid)
+            return Register(f"(double){value}", "f", valid, op == Op.LOAD_F4)
         if op == Op.LOAD_U8:
             self._fail(f"(i64){value} < 0", valid, INT_OVERFLOW)
         return Register(f"{_SIGNED.get(kind, '(i64)')}{value}", "i", valid)
@@ -199,7 +159,10 @@ class Rows:
         if op in _FAILURES:
             condition, code = _FAILURES[op]
             self._fail(condition.format(*values), valid, code)
-        return Register(_FORMS[op].format(*values), gives, valid)
+        form, narrow = _FORMS[op], operands[0].narrow
+        if op == Op.LOG1P and narrow:
+            form = form.replace("log1p", "log1p_of_float32")
+        return Register(form.format(*values), gives, valid, op == Op.F_TO_F32 or (narrow and op in _KEEP_NARROW))
 
     def _store(self, op: Op, slot: int, source: Register) -> None:
         kind = STORAGE[op - Op.STORE_BOOL]
@@ -242,7 +205,7 @@ def _or(x: Register, y: Register) -> Register:
 def _choice(chosen: str, x: Register, y: Register) -> Register:
     kind = x.kind if x.kind == y.kind else "i"
     valid = x.valid if x.valid == y.valid else f"({chosen} ? {x.valid} : {y.valid})"
-    return Register(f"{chosen} ? {x.read(kind)} : {y.read(kind)}", kind, valid)
+    return Register(f"{chosen} ? {x.read(kind)} : {y.read(kind)}", kind, valid, x.narrow and y.narrow)
 
 
 def _select(condition: Register, x: Register, y: Register) -> Register:
@@ -250,7 +213,7 @@ def _select(condition: Register, x: Register, y: Register) -> Register:
 
 
 def _coalesce(x: Register, y: Register) -> Register:
-    return x if x.valid == "true" else _choice(x.valid, Register(x.value, x.kind, "true"), y)
+    return x if x.valid == "true" else _choice(x.valid, replace(x, valid="true"), y)
 
 
 def _is_null(x: Register) -> Register:
@@ -263,7 +226,7 @@ def _is_not_null(x: Register) -> Register:
 
 def _null_if(x: Register, condition: Register) -> Register:
     drop = conjunction(condition.valid, condition.read("b"))
-    return Register(x.value, x.kind, conjunction(x.valid, f"!({drop})"))
+    return replace(x, valid=conjunction(x.valid, f"!({drop})"))
 
 
 _SPECIAL: dict[Op, Callable[..., Register]] = {

@@ -5,7 +5,7 @@ parameter, what a null gives, two words an output (address and bitmap; of a matr
 expression's number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from ..opcodes import Op
 from ..reference import interpreter
-from ..table import Array, Table
+from ..table import Array, Buffer, Table
 from .device import Kernel
 from .fused import HEAD, columns_kernel, matrix_kernel
-from .printer import Variant
+from .variants import Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class _Expressions:
             self.variant.append(variant)
             self.number.append(numbers.setdefault(variant, len(numbers)))
         self.variants = tuple(numbers)
-        self.values, self.valid, self.codes = _of_null(table, bare)
+        self.outcomes = _outcomes(table, bare)
 
     def inputs(self, e: int) -> list[int]:
         """The inputs of an expression's column slots."""
@@ -102,30 +102,70 @@ class _Expressions:
         slots = 4 * len(variant.encoded)
         words[slots : variant.null_at] = self.table.parameters[first : first + len(variant.null)].view(np.uint64)
         if variant.folded:
-            words[variant.null_at : variant.null_at + len(outputs)] = [self.values[i] for i in outputs]
-            told = sum(1 << (2 + slot) for slot, i in enumerate(outputs) if self.valid[i])
-            words[variant.null_at + len(outputs)] = told | int(self.codes[e])
+            words[variant.null_at : variant.null_at + len(outputs)] = [self.outcomes.bits[i][0] for i in outputs]
+            told = sum(1 << (2 + slot) for slot, i in enumerate(outputs) if self.outcomes.null_valid[i])
+            words[variant.null_at + len(outputs)] = told | int(self.outcomes.null_codes[e])
+        if variant.clip.steps:
+            words[variant.clip_at : variant.clip_at + 2] = self.bounds(e)
+            words[variant.clip_at + 2 : variant.clip_at + 4] = self.outcomes.bits[outputs[0]][1:]
         words[-1] = e
         return words
 
-
-def _of_null(table: Table, bare: tuple[bool, ...]) -> tuple[dict[int, int], dict[int, bool], Array]:
-    """What the reference makes of a row without any value: of each output the bits and whether it has a value, and of
-    each expression the code of its failure."""
-    inputs = _buffers(table.needs.inputs, [False] * (1 + max((i for i, _ in table.needs.inputs), default=-1)))
-    outputs = _buffers(table.needs.outputs, bare)
-    status = interpreter.run(table, inputs, outputs, 0, 1)
-    bits = {i: int(values.view(f"u{values.itemsize}")[0]) for i, (values, _) in enumerate(outputs)}
-    return bits, {i: valid is None or bool(valid[0]) for i, (_, valid) in enumerate(outputs)}, status[:, 0]
+    def bounds(self, e: int) -> list[int]:
+        """The bits of float32 bounds: values at or below the first, and at or above the second, are clipped."""
+        clip, first = self.variant[e].clip, int(self.table.parameter_start[e])
+        low = self.table.parameters[first + clip.low] if clip.low >= 0 else -np.inf
+        high = self.table.parameters[first + clip.high] if clip.high >= 0 else np.inf
+        return [int(np.float32(cut).view(np.uint32)) for cut in (below(low), -below(-high))]
 
 
-def _buffers(
-    needs: Sequence[tuple[int, "np.dtype[np.generic]"]], bare: Sequence[bool]
-) -> list[tuple[Array, Array | None]]:
-    """A row for each, without a value where there may be none."""
-    dtypes = dict(needs)
-    rows = [np.zeros(1, dtypes.get(i, np.dtype(np.float64))) for i in range(len(bare))]
-    return [(row, None if without else np.zeros(1, bool)) for row, without in zip(rows, bare, strict=True)]
+def below(bound: float) -> float:
+    """The greatest float32 that is no greater; of NaN infinity, since nothing is greater than NaN.
+
+    >>> below(0.1) < 0.1 < below(0.1) + 1e-8, below(0.5), below(float("nan"))
+    (True, 0.5, inf)
+    """
+    if bound != bound:
+        return float("inf")
+    with np.errstate(over="ignore"):
+        near = np.float32(bound)
+    return float(np.nextafter(near, np.float32(-np.inf)) if near > bound else near)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcomes:
+    """What the reference makes of three rows: without any value, of -inf, of +inf.
+
+    Attributes:
+        bits: of each output what is stored, by row.
+        null_valid: of each output whether a null has a value.
+        null_codes: of each expression the failure of a null, 0 for none.
+    """
+
+    bits: dict[int, list[int]]
+    null_valid: dict[int, bool]
+    null_codes: Array
+
+
+def _outcomes(table: Table, bare: tuple[bool, ...]) -> _Outcomes:
+    """The same for every row of an expression over one column; what is not needed is not looked at."""
+    n_inputs = 1 + max((i for i, _ in table.needs.inputs), default=-1)
+    inputs = [_three_rows(dict(table.needs.inputs).get(i)) for i in range(n_inputs)]
+    dtypes = dict(table.needs.outputs)
+    values_ = [np.zeros(3, dtypes.get(i, np.dtype(np.float64))) for i in range(len(bare))]
+    masks = [None if without else np.zeros(3, bool) for without in bare]
+    outputs: list[Buffer] = list(zip(values_, masks, strict=True))
+    status = interpreter.run(table, inputs, outputs, 0, 3)
+    bits = {i: values.view(f"u{values.itemsize}").tolist() for i, (values, _) in enumerate(outputs)}
+    null_valid = {i: valid is None or bool(valid[0]) for i, (_, valid) in enumerate(outputs)}
+    return _Outcomes(bits, null_valid, np.where(status[:, 1] == 0, status[:, 0], 0))
+
+
+def _three_rows(dtype: "np.dtype[np.generic] | None") -> Buffer:
+    values = np.zeros(3, np.float64 if dtype is None else dtype)
+    if values.dtype.kind == "f":
+        values[1:] = -np.inf, np.inf
+    return values, np.array([False, True, True])
 
 
 class _Words:
