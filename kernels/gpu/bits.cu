@@ -59,7 +59,8 @@ extern "C" __global__ void __launch_bounds__(CHUNK) count_chunks(const u32* word
 }
 
 // The rows of the set bits, ascending; those of a block from starts[block] on.
-extern "C" __global__ void __launch_bounds__(CHUNK) write_positions(const u32* words, i64 n, const i64* starts, i64* out) {
+extern "C" __global__ void __launch_bounds__(CHUNK)
+    write_positions(const u32* words, i64 n, const i64* starts, i64* out) {
     __shared__ u32 warps[CHUNK / 32];
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
     const i64 at = (i64)blockIdx.x * CHUNK + threadIdx.x;

@@ -18,9 +18,13 @@ typedef i64 whole_t;
 typedef u64 added_t;
 #endif
 
-__device__ __forceinline__ double power_of_two(int exponent) { return __longlong_as_double((i64)(exponent + 1023) << 52); }
+__device__ __forceinline__ double power_of_two(int exponent) {
+    return __longlong_as_double((i64)(exponent + 1023) << 52);
+}
 
-__device__ __forceinline__ double unit_of(int low, int place) { return power_of_two(low + WIDTH * (SLICES - 1 - place)); }
+__device__ __forceinline__ double unit_of(int low, int place) {
+    return power_of_two(low + WIDTH * (SLICES - 1 - place));
+}
 
 // What a value is cut into: slice `place` is whole[place] units. Returns what is left.
 __device__ __forceinline__ double cut(double x, const double* magic, whole_t* whole) {
@@ -42,7 +46,8 @@ __device__ __forceinline__ double value_of(const Four& four, int j, u32 bits) {
 }
 
 // Whether the first slices of a tile, of values beyond what surely fits, add up to too much. The whole warp asks.
-__device__ __noinline__ bool outgrows(const value_t* values, const u32* valid, i64 first, i64 end, bool aligned, int low) {
+__device__ __noinline__ bool outgrows(const value_t* values, const u32* valid, i64 first, i64 end, bool aligned,
+                                      int low) {
     const double unit = unit_of(low, 0), magic = unit_of(low, 0) * 6755399441055744.0;
     const double most = unit * (SQUARES ? 67108864.0 : 2251799813685248.0);
     u64 size = 0;
@@ -90,9 +95,9 @@ __device__ __forceinline__ void add_four(Part& part, const Four& four, u32 bits,
     }
 }
 
-// One column. tiles: which ones, n_tiles in all; 0: all. totals: two words (see add_wide) for each slice, then for each
-// pair, and then how many rows of these tiles are valid. wrong: for each tile, whether it is not exact on this grid, and
-// was left out of the other totals.
+// One column. tiles: which ones, n_tiles in all; 0: all. totals: two words (see add_wide) for each slice, then for
+// each pair, and then how many rows of these tiles are valid. wrong: for each tile, whether it is not exact on this
+// grid, and was left out of the other totals.
 struct Task {
     const value_t* values;
     const u32* valid;
@@ -178,10 +183,10 @@ __device__ __forceinline__ bool added_by(double x, const double* magic, double m
     return on_grid;
 }
 
-// off: a bit for each row that does not lie on the grid. totals: how many those are, then two words (see add_wide) for
-// each total of each group. Rows of no group (groups < 0) are not looked at; groups 0: all rows are of group 0.
-// where: the totals of one group stand in registers; few in shared memory, a block's own; those of many are added to
-// straight in global memory: in one word where none outgrows it, else in two.
+// off: a bit for each row that does not lie on the grid. totals: how many those are, then for each total of each group
+// two words (see add_wide), or one of 64 bits (IN_GLOBAL). Rows of no group (groups < 0) are not looked at; groups 0:
+// all rows are of group 0. where: the totals of one group stand in registers; few in shared memory, a block's own; those
+// of many are added to straight in global memory: in one word where none outgrows it, else in two.
 extern "C" __global__ void __launch_bounds__(256)
     group_sums(const value_t* values, const u32* valid, const int* groups, i64 n, int low, int n_groups, int where,
                u64* totals, u32* off) {
@@ -217,7 +222,7 @@ extern "C" __global__ void __launch_bounds__(256)
                     } else if (where == IN_SHARED) {
                         add_shared(&held[2 * at], added[total]);
                     } else if (where == IN_GLOBAL) {
-                        atomicAdd(&to[2 * at], (u64)added[total]);
+                        atomicAdd(&to[at], (u64)added[total]);
                     } else {
                         add_halves(&to[2 * at], added[total]);
                     }

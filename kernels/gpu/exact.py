@@ -143,12 +143,12 @@ def group_sums(
     valid: DeviceArray | None = None,
 ) -> Array:
     """As the reference says, of int32 groups, rows of a negative one left out; None: all rows are of group 0."""
-    halves, off = halves_by_group(values, groups, len(totals), low, slices, squares, valid=valid)
-    totals += halves[..., 0] + (halves[..., 1] << 32)
+    found, high, off = sums_by_group(values, groups, len(totals), low, slices, squares, valid=valid)
+    totals += found if high is None else found + (high << 32)
     return np.zeros(0, np.int64) if off is None else off.to_host()
 
 
-def halves_by_group(
+def sums_by_group(
     values: DeviceArray,
     groups: DeviceArray | None,
     n_groups: int,
@@ -158,30 +158,32 @@ def halves_by_group(
     *,
     valid: DeviceArray | None = None,
     largest: int | None = None,
-) -> tuple[Array, DeviceArray | None]:
+) -> tuple[Array, Array | None, DeviceArray | None]:
     """What `group_sums` adds to totals, of any number of rows, and the positions that it names. One launch, or three.
 
     Args:
         largest: how many rows the largest group has at most; None: as many as there are.
 
     Returns:
-        int64 of shape (n_groups, totals, 2): low and high, of totals low + 2^32 high; and int64 positions, None for no
-        such values.
+        int64 of shape (n_groups, totals), what belongs to them 2^32 times (None: nothing), and int64 positions (None:
+        there are no such values).
     """
     device, size = values.device, len(values)
     width = 3 * slices - 1 if squares else slices
     if not size or not n_groups:
-        return np.zeros((n_groups, width, 2), np.int64), None
+        return np.zeros((n_groups, width), np.int64), None, None
     at = where(groups, n_groups, 8 * width)
     if at == IN_GLOBAL and (size if largest is None else largest) > GROUP_ROWS:
         at = IN_HALVES
     shared = {IN_REGISTERS: 16 * width, IN_SHARED: 8 * width * n_groups}.get(at, 0)
     grid = blocks(device, size, shared // 8 if at == IN_SHARED else 0, GROUP_ROWS)
-    out, off = device.zeros(1 + 2 * n_groups * width, np.uint64), device.empty(words_of(size), np.uint32)
+    words = 1 if at == IN_GLOBAL else 2
+    out, off = device.zeros(1 + words * n_groups * width, np.uint64), device.empty(words_of(size), np.uint32)
     arguments = [values, valid, groups, np.int64(size), np.int32(low), np.int32(n_groups), np.int32(at), out, off]
     device.launch(Kernel(_text(values.dtype.name, slices, squares), "group_sums"), grid, BLOCK, arguments, shared)
     found = device.download(out).view(np.int64)
-    return found[1:].reshape(n_groups, width, 2), positions(off, size) if found[0] else None
+    totals, missed = found[1:].reshape(n_groups, width, words), positions(off, size) if found[0] else None
+    return totals[..., 0], totals[..., 1] if words == 2 else None, missed
 
 
 def integer_sums(

@@ -19,17 +19,17 @@ __device__ __forceinline__ i64 least_of_warp(i64 value) {
     return value;
 }
 
-// ends: for each group the least ordered value, and the least of ~ordered, which is of the greatest; the greatest int64
-// before. odd: the first row that is NaN. where: as in exact.cu.
+// found: the first row that is NaN; then for each group the least ordered value, and the least of ~ordered, which is
+// that of the greatest value. All are the greatest int64 before. where: as in exact.cu.
 extern "C" __global__ void __launch_bounds__(256)
-    extremes(const value_t* values, const u32* valid, const int* groups, i64 n, int n_groups, int where, i64* ends, u64* odd) {
+    extremes(const value_t* values, const u32* valid, const int* groups, i64 n, int n_groups, int where, i64* found) {
     extern __shared__ i64 held[];
     const i64 none = 0x7FFFFFFFFFFFFFFFLL;
     if (where <= IN_SHARED)
         for (int at = threadIdx.x; at < 2 * n_groups; at += blockDim.x) held[at] = none;
     __syncthreads();
-    i64 least = none, greatest = none;
-    u64 nan = ~0ULL;
+    i64* ends = found + 1;
+    i64 least = none, greatest = none, nan = none;
     const i64 stride = (i64)gridDim.x * blockDim.x;
     for (i64 row = (i64)blockIdx.x * blockDim.x + threadIdx.x; row < n; row += stride) {
         const int group = groups == 0 ? 0 : groups[row];
@@ -37,7 +37,7 @@ extern "C" __global__ void __launch_bounds__(256)
         const value_t value = values[row];
 #if FLOATS
         if (value != value) {
-            nan = (u64)row < nan ? (u64)row : nan;
+            nan = row < nan ? row : nan;
             continue;
         }
 #endif
@@ -53,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(256)
             atomicMin(&ends[2 * (i64)group + 1], down);
         }
     }
-    if (nan != ~0ULL) atomicMin(odd, nan);
+    if (nan != none) atomicMin(found, nan);
     if (where == IN_REGISTERS) {
         least = least_of_warp(least);
         greatest = least_of_warp(greatest);

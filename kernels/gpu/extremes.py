@@ -7,7 +7,7 @@ import numpy as np
 
 from ..reference.radix import floats_of
 from .device import DeviceArray, Kernel
-from .rows import BLOCK, IN_GLOBAL, SHARED_BYTES, blocks, is_float, none_found, row_or_none, source, where
+from .rows import BLOCK, IN_GLOBAL, SHARED_BYTES, blocks, is_float, source, where
 
 Array = np.ndarray[Any, Any]
 
@@ -38,19 +38,17 @@ def extremes(
         the greatest and the least number that the type holds, of floats infinities.
     """
     device, size = values.device, len(values)
-    ends, odd = np.full((n_groups, 2), _NONE), -1
+    found = np.full(1 + 2 * n_groups, _NONE)
     if size and n_groups:
         at = where(groups, n_groups, 16)
         shared = 0 if at == IN_GLOBAL else 16 * n_groups
-        there, nan = device.upload(ends), none_found(device, 1)
-        arguments = [values, valid, groups, np.int64(size), np.int32(n_groups), np.int32(at), there, nan]
-        device.launch(
-            Kernel(_text(values.dtype.name), "extremes"), blocks(device, size, shared // 8), BLOCK, arguments, shared
-        )
-        ends = device.download(there)
-        if is_float(values.dtype):
-            odd = int(device.download(nan).view(np.int64)[0])
-    return (*_values(ends, values.dtype), row_or_none(odd))
+        there = device.upload(found)
+        arguments = [values, valid, groups, np.int64(size), np.int32(n_groups), np.int32(at), there]
+        kernel = Kernel(_text(values.dtype.name), "extremes")
+        device.launch(kernel, blocks(device, size, shared // 8), BLOCK, arguments, shared)
+        found = device.download(there)
+    nan = None if found[0] == _NONE else int(found[0])
+    return (*_values(found[1:].reshape(n_groups, 2), values.dtype), nan)
 
 
 def _values(ends: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:

@@ -19,7 +19,8 @@ __device__ __forceinline__ void digits_of(i64 value, i64* digits) {
 
 // totals: of each digit a word for each group. Fewer than 2^31 rows fit. where: as in exact.cu.
 extern "C" __global__ void __launch_bounds__(256)
-    integer_sums(const value_t* values, const u32* valid, const int* groups, i64 n, int n_groups, int where, u64* totals) {
+    integer_sums(const value_t* values, const u32* valid, const int* groups, i64 n, int n_groups, int where,
+                 u64* totals) {
     extern __shared__ u32 held[];
     const int n_totals = n_groups * DIGITS;
     u64* block = (u64*)held;

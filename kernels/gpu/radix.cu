@@ -1,4 +1,5 @@
-// Bins in the order of the values, as kernels/reference/radix.py has them. Before this text is printed: value_t, FLOATS.
+// Bins in the order of the values, as kernels/reference/radix.py has them. Before this text are printed: value_t and
+// FLOATS.
 
 #define BINS 65536
 #define HALF 32768
@@ -19,7 +20,8 @@ __device__ __forceinline__ int bin_of(double value) {
 }
 
 // counts: BINS words a group. The bins of three runs of `width` from first[0], first[1] and first[2] on are counted by
-// each block in shared memory, for every group; which ones never shows. odd: the first row that is NaN.
+// each block in shared memory, for every group; which ones never shows. odd: ~row of the first row that is NaN; 0:
+// there is none.
 extern "C" __global__ void __launch_bounds__(512)
     histogram(const value_t* values, const u32* valid, const int* groups, i64 n, int n_groups, int width, int first_0,
               int first_1, int first_2, u32* counts, u64* odd) {
@@ -30,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(512)
     __syncthreads();
     const bool aligned = is_aligned(values);
     const i64 stride = (i64)gridDim.x * blockDim.x * 4;
-    u64 nan = ~0ULL;
+    u64 nan = 0;
     for (i64 row = ((i64)blockIdx.x * blockDim.x + threadIdx.x) * 4; row < n; row += stride) {
         const Four four = load_four(values, row, n, aligned);
         const u32 bits = four_bits(valid, row);
@@ -41,7 +43,7 @@ extern "C" __global__ void __launch_bounds__(512)
             if (group < 0) continue;
             const double value = (double)four.at[j];
             if (value != value) {
-                nan = (u64)(row + j) < nan ? (u64)(row + j) : nan;
+                nan = ~(u64)(row + j) > nan ? ~(u64)(row + j) : nan;
                 continue;
             }
             const int bin = bin_of(value);
@@ -55,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(512)
                 atomicAdd(&counts[(i64)group * BINS + bin], 1u);
         }
     }
-    if (nan != ~0ULL) atomicMin(odd, nan);
+    if (nan != 0) atomicMax(odd, nan);
     __syncthreads();
 #pragma unroll
     for (int run = 0; run < RUNS; run++)
@@ -73,8 +75,8 @@ extern "C" __global__ void bins(const value_t* values, const u32* valid, i64 n, 
 }
 
 // A bit for each row with a value, of a group, whose ordered bits lie in a span from low up to, without, high.
-extern "C" __global__ void rows_between(const value_t* values, const u32* valid, const int* groups, i64 n, const i64* low,
-                                        const i64* high, int n_spans, u32* out) {
+extern "C" __global__ void rows_between(const value_t* values, const u32* valid, const int* groups, i64 n,
+                                        const i64* low, const i64* high, int n_spans, u32* out) {
     const int lane = threadIdx.x & 31;
     const i64 stride = (i64)gridDim.x * blockDim.x;
     for (i64 start = (i64)blockIdx.x * blockDim.x + threadIdx.x - lane; start < n; start += stride) {

@@ -9,7 +9,7 @@ from ..reference import radix as reference
 from ..reference.radix import BINS
 from .bits import positions, samples, words_of
 from .device import DeviceArray, Kernel
-from .rows import BLOCK, blocks, is_float, none_found, row_or_none, source
+from .rows import BLOCK, blocks, is_float, source
 
 Array = np.ndarray[Any, Any]
 
@@ -56,16 +56,17 @@ def counted(
         return np.zeros((n_groups, BINS), np.int64), None
     width = _HELD // (_RUNS * n_groups)
     runs = _runs(np.sort(reference.bins_of(_numbers(samples(values, valid)))), width)
-    counts, odd = device.zeros((n_groups, BINS), np.uint32), none_found(device, 1)
+    out = device.zeros(1 + n_groups * BINS // 2, np.uint64)
     shared = 4 * _RUNS * width * n_groups
     grid = blocks(device, -(-size // 8), shared // 4)
     arguments = [
         values, valid, groups, np.int64(size), np.int32(n_groups), np.int32(width),
-        *(np.int32(first) for first in runs), counts, odd,
+        *(np.int32(first) for first in runs), out.rows(1, len(out)).view(np.uint32), out,
     ]  # fmt: skip
     device.launch(Kernel(_text(values.dtype.name), "histogram"), grid, _BLOCK, arguments, shared)
-    nan = int(device.download(odd).view(np.int64)[0]) if is_float(values.dtype) else -1
-    return device.download(counts).astype(np.int64), row_or_none(nan)
+    found = device.download(out)
+    counts = found[1:].view(np.uint32).reshape(n_groups, BINS).astype(np.int64)
+    return counts, ~int(found[0]) % 2**64 if found[0] else None
 
 
 def _numbers(values: Array) -> Array:

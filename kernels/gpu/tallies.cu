@@ -1,6 +1,8 @@
-// How many rows with a value each group has; or each pair of a group and an entry. shared: a block counts for itself first.
+// How many rows with a value each group has; or each pair of a group and an entry. shared: a block counts for itself
+// first.
 extern "C" __global__ void __launch_bounds__(256)
-    tallies(const int* groups, const int* ids, const u32* valid, i64 n, int n_groups, int n_entries, int shared, u32* counts) {
+    tallies(const int* groups, const int* ids, const u32* valid, i64 n, int n_groups, int n_entries, int shared,
+            u32* counts) {
     extern __shared__ u32 held[];
     const i64 size = (i64)n_groups * n_entries;
     if (shared)

@@ -173,8 +173,8 @@ def _by_group(
     if grid is None:
         grid = _ANY_GRID
     n_groups, largest = len(rows), int(rows.max(initial=0))
-    halves, off = exact.halves_by_group(values, groups, n_groups, *grid, squares, valid=valid, largest=largest)
-    parts = [placed(halves[..., 0], *grid, squares, halves[..., 1])]
+    totals, high, off = exact.sums_by_group(values, groups, n_groups, *grid, squares, valid=valid, largest=largest)
+    parts = [placed(totals, *grid, squares, high)]
     if off is not None:
         missed = bits.take(values, off).to_host().astype(np.float64)
         of_missed = bits.take(groups, off).to_host().astype(np.int64)
