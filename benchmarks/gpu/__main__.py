@@ -24,6 +24,7 @@ PARTS = {  # name: (module, seconds at most), most valuable first
     "parity": ("parity", 120),
     "engine": ("engine", 120),
     "training": ("training", 150),
+    "twins": ("twins", 120),
     "cudf": ("frames", 100),
     "parquet": ("parquet", 120),
     "cuml": ("estimators", 150),
