@@ -9,7 +9,7 @@ import pyarrow as pa
 from gpupipe import optional
 from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.backends.gpu.decode import RowGroups, decoded, is_same, refusal
-from gpupipe.backends.gpu.libcudf import column_of
+from gpupipe.backends.gpu.libcudf import column_of, cudf_failures
 from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.columns import AnyColumn, Frame
 from gpupipe.kernels.gpu.device import Device, DeviceArray
@@ -141,10 +141,7 @@ def _held(partition: DevicePartition, columns: Sequence[str], device: Device) ->
     for name in columns:
         values, dtype = partition.held[name], partition.types[name].dtype
         try:
-            is_series = is_cudf(values)
-            found[name] = (
-                column_of(device, values.to_pylibcudf()[0], dtype) if is_series else _of_array(device, values, dtype)
-            )
+            found[name] = (_of_series if is_cudf(values) else _of_array)(device, values, dtype)
         except NotOnDevice as why:
             refused[name] = str(why)
     _wait(device)
@@ -154,6 +151,25 @@ def _held(partition: DevicePartition, columns: Sequence[str], device: Device) ->
 def _wait(device: Device) -> None:
     if device.stream is not None:
         optional.load("cupy").cuda.runtime.deviceSynchronize()
+
+
+def _of_series(device: Device, series: Any, dtype: DType) -> DeviceColumn:
+    """A column of cuDF where it stands.
+
+    cuDF may have moved it to the host, and then has no memory to show: asking for its address brings it back, to stay.
+    Text has no one address, so none is taken while cuDF moves columns. Where the address is not that which the library
+    tells, the column is a part of another buffer: how far in, the library leaves out.
+    """
+    with cudf_failures(device, "taking a column from cuDF"):
+        if dtype == String:
+            if optional.load("cudf").get_option("spill"):
+                raise NotOnDevice("text of a cuDF frame is read on the host while cuDF's option 'spill' is on")
+            return column_of(device, series.to_pylibcudf()[0], dtype)
+        start = series.__cuda_array_interface__["data"][0]
+        column = series.to_pylibcudf()[0]
+        if column.data() is None or column.data().ptr + column.offset() * dtype.storage.itemsize != start:
+            raise NotOnDevice("cuDF holds it as a part of another buffer")
+        return column_of(device, column, dtype)
 
 
 def _of_array(device: Device, array: Any, dtype: DType) -> DeviceColumn:

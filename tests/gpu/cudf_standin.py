@@ -34,6 +34,7 @@ class Series:
     def __init__(self, column: Column, arrow: pa.Array, name: str | None = None, index: Any = None) -> None:
         self._column, self._arrow = column, arrow
         self.name, self.index = name, range(len(arrow)) if index is None else index
+        self._buffer: dict[str, Any] = {"spilled": None, "within": 0}  # of slices too; bytes before it in a larger one
 
     def __len__(self) -> int:
         return len(self._arrow)
@@ -46,6 +47,21 @@ class Series:
     def null_count(self) -> int:
         return int(self._arrow.null_count)
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where the values are; brings them back if they are not on the device."""
+        if self._column._values is None:
+            self._column._values = self._buffer["spilled"]
+        values = self._column._values
+        if values is None:
+            raise ValueError("__cuda_array_interface__ not supported for columns with no data buffer")
+        start = values.ptr + self._column.offset() * values.width + self._buffer["within"]
+        return {"shape": (len(self),), "data": (start, False), "version": 3}
+
+    def _spill(self) -> None:
+        """What cuDF does where memory is short."""
+        self._buffer["spilled"], self._column._values = self._column._values, None
+
     def memory_usage(self, index: bool = True, deep: bool = False) -> int:
         return int(self._arrow.nbytes) + (8 * len(self) if index else 0)
 
@@ -57,7 +73,9 @@ class Series:
 
     def _part(self, key: slice) -> "Series":
         first, last, _ = key.indices(len(self))
-        return Series(self._column._slice(first, last), self._arrow.slice(first, last - first), self.name)
+        part = Series(self._column._slice(first, last), self._arrow.slice(first, last - first), self.name)
+        part._buffer = self._buffer
+        return part
 
 
 @held_to("cudf.DataFrame")
@@ -155,15 +173,18 @@ class Packages:
 
     Attributes:
         library: what stands under cuDF.
+        spills: cuDF's option of that name.
     """
 
     def __init__(self, device: SimulatedDevice) -> None:
         self.device, self.library = device, Libcudf(device)
+        self.spills = False
         self.fakes = Fakes(
             self.library.behaviour()
             | {
                 "cudf.DataFrame.from_arrow": self.frame,
                 "cudf.Series.from_arrow": self.series,
+                "cudf.get_option": lambda name: {"spill": self.spills}[name],
                 "cupy.asarray": self.asarray,
                 "cupy.ascontiguousarray": lambda a: a if a._values.flags.c_contiguous else self.array(a._values.copy()),
                 "cupy.packbits": lambda a, bitorder: self.array(np.packbits(a._values, bitorder=bitorder)),

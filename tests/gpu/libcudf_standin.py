@@ -40,7 +40,7 @@ class Span:
 
     def __init__(self, array: DeviceArray) -> None:
         self._array = array
-        self.ptr, self.size = array.pointer, array.nbytes
+        self.ptr, self.size, self.width = array.pointer, array.nbytes, array.dtype.itemsize
 
 
 @held_to("pylibcudf.DataType")

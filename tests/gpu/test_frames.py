@@ -35,7 +35,7 @@ from gpupipe.sources.partition import Partition
 from . import cudf_standin as standin
 from .cudf_standin import DataFrame, Packages, Series, ndarray
 from .simulated import SimulatedDevice
-from .test_decode import assert_same
+from .test_decode import assert_same, plain
 
 
 @pytest.fixture
@@ -113,6 +113,25 @@ def test_columns_are_not_copied(gpu: Packages) -> None:
     found, _ = on_device.decode(part, ["x", "k", "whole"], gpu.device)
     assert len(gpu.device.allocations) == before
     assert {name: column.values.pointer for name, column in found.items() if column.values} == pointers
+
+
+def test_what_cudf_moved_to_the_host_comes_back(gpu: Packages) -> None:
+    table = given(64).select(["k", "word"])
+    frame = gpu.frame(table)
+    gpu.spills = True
+    frame._held[0][1]._spill()
+    reading, refused = on_device.read(gp.scan(frame).partitions[0], ["k", "word"], gpu.device)
+    assert isinstance(reading.frame.resident("k"), DeviceColumn)
+    assert reading.frame["k"].values.tolist() == table["k"].to_pylist()
+    assert refused.keys() == {"word"} and "'spill' is on" in refused["word"]
+    assert plain(reading.frame["word"]).to_pylist() == table["word"].to_pylist()
+
+
+def test_a_part_of_a_buffer_of_others_goes_through_the_host(gpu: Packages) -> None:
+    frame = gpu.frame(given(64).select(["k"]))
+    frame._held[0][1]._buffer["within"] = 8
+    _, refused = on_device.decode(gp.scan(frame).partitions[0], ["k"], gpu.device)
+    assert refused == {"k": "cuDF holds it as a part of another buffer"}
 
 
 def test_parts_begin_where_a_device_reads_them_as_they_stand() -> None:
