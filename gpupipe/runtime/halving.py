@@ -107,8 +107,9 @@ def _halves(start: int, stop: int) -> list[tuple[int, int]]:
 
 
 def _make_room(rows: Rows) -> None:
-    """Before another try: what the device keeps for later arrays goes back."""
+    """Before another try: columns kept on the device leave it, and what it keeps for later arrays goes back."""
     rows.note_retry()
+    rows.leave_device()
     device = in_use()
     if device is not None:
         with contextlib.suppress(DeviceError):  # the second try tells
@@ -125,7 +126,7 @@ def _refused(error: MemoryError, rows: Rows, index: int, count: int) -> DeviceMe
         f"{counted(count, 'row')} of partition {index + 1} of {rows.n_partitions:,}{file} "
         f"({counted(partition.n_rows, 'row')}, {partition.n_bytes:,} bytes decoded)"
     )
-    told = " ".join(str(error).split()) or type(error).__name__
+    told = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     if isinstance(error, DeviceMemoryError):
         message = (
             f"There is not enough memory on the GPU for {where}: {told}. Try a smaller partition_bytes in gp.scan(…), "

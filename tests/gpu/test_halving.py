@@ -1,0 +1,149 @@
+"""Too little of a device's memory: the CPU's bits out of halves, at whatever allocation it ends."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.linear_model import LinearRegression
+
+import gpupipe as gp
+from gpupipe import col
+from gpupipe.backends import devices
+from gpupipe.backends.gpu.backend import GpuBackend
+from gpupipe.errors import DeviceLostError, DeviceMemoryError
+from gpupipe.kernels.gpu.device import DeviceArray, Kernel
+from gpupipe.runtime import halving
+
+from .nvrtc import why_not
+from .simulated import SimulatedDevice
+
+ROWS = 300
+FEATURES = [
+    col("x").fill_null(col("x").median()).standardize(), col("y").abs().clip(0.1, 1.0).log1p(),
+    col("w").codes(), col("x").is_null().alias("n"),
+]  # fmt: skip
+
+
+def table() -> dict[str, Any]:
+    rng = np.random.default_rng(11)
+    return {
+        "x": pa.array(rng.lognormal(size=ROWS), mask=rng.random(ROWS) < 0.2), "y": rng.normal(size=ROWS),
+        "w": pa.array(rng.choice(["red", "green", "blue", None], ROWS).tolist()), "t": rng.normal(size=ROWS),
+    }  # fmt: skip
+
+
+def result(device: str) -> tuple[list[Any], int]:
+    """All that a fit and a transform give, to the byte, and how often something was tried again."""
+    source = gp.scan(table(), partitions=2)
+    pipeline = gp.Pipeline(FEATURES, target="t", model=LinearRegression(), device=device).fit(source)
+    made = pipeline.transform(source)
+    found = [pipeline.state_digest(), pipeline.model_.digest(), made.combine_chunks(), pipeline.predict(source)]
+    return found, pipeline.report_.retries
+
+
+@pytest.fixture(scope="module")
+def wanted() -> list[Any]:
+    return result("cpu")[0]
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> SimulatedDevice:
+    """The device of this process."""
+    if why_not():
+        pytest.skip(why_not())
+    made = SimulatedDevice()
+    monkeypatch.setattr(devices._Look, "found", devices.Found(made, "a simulated one"))
+    monkeypatch.setattr(halving, "FEWEST", 32)
+    monkeypatch.setattr(halving.gc, "collect", lambda: 0)
+    return made
+
+
+def same(found: list[Any], wanted: list[Any]) -> bool:
+    return all(a.equals(b) if isinstance(a, pa.Table) else a == b for a, b in zip(found, wanted, strict=True))
+
+
+def test_without_failures_it_is_the_cpu_s_fit(device: SimulatedDevice, wanted: list[Any]) -> None:
+    found, retries = result("gpu")
+    assert same(found, wanted) and retries == device.releases == 0 and len(device.allocations) > 20
+
+
+MANY = [pytest.param(number, marks=pytest.mark.slow) for number in range(20) if number not in (0, 5)]
+
+
+@pytest.mark.parametrize("number", [0, 5, *MANY])
+def test_out_of_memory_at_an_allocation_gives_the_same_bits(
+    device: SimulatedDevice, wanted: list[Any], number: int
+) -> None:
+    device.fail_at = {number}
+    found, retries = result("gpu")
+    assert same(found, wanted) and retries == device.releases == 1
+
+
+def test_out_of_memory_twice_halves_the_partition(device: SimulatedDevice, wanted: list[Any]) -> None:
+    sizes = []
+    real = GpuBackend.states
+    with pytest.MonkeyPatch.context() as patched:
+
+        def states(self: Any, intakes: Any, columns: Any, n_rows: int, last: Any = ()) -> Any:
+            sizes.append(n_rows)
+            if len(sizes) < 3:
+                raise DeviceMemoryError("The device is full.", 8, "simulated device")
+            return real(self, intakes, columns, n_rows, last)
+
+        patched.setattr(GpuBackend, "states", states)
+        found, retries = result("gpu")
+    assert same(found, wanted) and retries == device.releases == 2
+    assert sizes[:4] == [150, 150, 64, 86], "as it was, once more, and both halves"
+
+
+def test_a_device_that_holds_little_is_enough(device: SimulatedDevice, wanted: list[Any]) -> None:
+    result("gpu")
+    most, retries = device.peak_bytes, 0  # most of it is the same however few the rows are
+    for less in (400, 800):
+        device.memory = most - less
+        found, tries = result("gpu")
+        assert same(found, wanted)
+        retries += tries
+    assert retries > 1
+
+
+def test_a_device_that_holds_nothing_is_an_error_that_says_so(device: SimulatedDevice) -> None:
+    device.memory = 64
+    with pytest.raises(DeviceMemoryError, match=r"on the GPU for \d+ rows of partition 1 of 2 .*device='cpu'"):
+        result("gpu")
+
+
+def test_a_lost_device_ends_the_fit_at_once(device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    launches = []
+
+    def lost(kernel: Kernel, grid: int, block: int, args: Any, shared: int = 0) -> None:
+        launches.append(kernel.entry)
+        raise DeviceLostError("simulated device is lost to this process.")
+
+    monkeypatch.setattr(device, "launch", lost)
+    with pytest.raises(DeviceLostError):
+        result("gpu")
+    assert len(launches) <= 2 and device.releases == 0, "of each partition at most the first launch"
+
+
+def test_columns_on_a_device_are_cut_without_a_copy(device: SimulatedDevice) -> None:
+    frame = gp.scan(table()).load(0)
+    placed = GpuBackend(device).placed(frame)
+    resident = {name: column.on_device() for name, column in placed.columns.items()}  # type: ignore[union-attr]
+    before = len(device.allocations)
+    for start, stop in ((0, 64), (64, 300), (96, 97), (288, 300), (32, 32)):
+        for name, column in resident.items():
+            part = column.rows(start, stop)
+            values = part.values if part.values is not None else part.ids
+            assert isinstance(values, DeviceArray) and len(part) == stop - start
+            assert len(device.allocations) == before
+            host, expected = part.to_host(), frame[name].rows(start, stop)
+            assert _listed(host) == _listed(expected)
+
+
+def _listed(column: Any) -> list[Any]:
+    plain = column.values.dictionary_decode() if column.is_dictionary else column.values
+    values = plain.tolist() if isinstance(plain, np.ndarray) else plain.to_pylist()
+    valid = [True] * len(values) if column.valid is None else column.valid.tolist()
+    return [value if has else None for value, has in zip(values, valid, strict=True)]
