@@ -7,6 +7,7 @@ from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.explain import Explanation
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.plan import Plan
+from gpupipe.models.gpu.places import trainer
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.folds.dealing import Dealing
 from gpupipe.runtime.linear.components import path_from_covariances
@@ -33,6 +34,9 @@ def explained(
     again = columns_again(plan, features=row is not None)
     backend = backend_for(device)
     path = path_from_covariances(plan, [declared.model]) if folds and row is not None else "there is no model"
+    on_host = _on_host(declared, source, plan, backend)
+    there = row is not None and backend.device is not None and f"training {row.name}" not in on_host
+    by = f" by {trainer(row)}" if row is not None and there else ""
     return Explanation(
         device=backend.name,
         source=repr(source).splitlines()[0],
@@ -42,13 +46,13 @@ def explained(
         bytes=source.nbytes(plan.fit_columns),
         scans=len(plan.scans),
         plan=plan,
-        model=None if row is None else f"{row.path}, trained on a {row.dtype} matrix, saved as {row.form}",
+        model=None if row is None else f"{row.path}, trained{by} on a {row.dtype} matrix, saved as {row.form}",
         update=tuple(read_again(plan, trains=row is not None)),
         kept=Rows(source, plan.fit_columns, needed_again=again, memory=memory).kept,
         folds=folds,
         on_rows=path if isinstance(path, str) else None,
         gpu=devices.gpu().why if device in ("auto", "gpu") else "",
-        on_host=_on_host(declared, source, plan, backend),
+        on_host=on_host,
     )
 
 

@@ -375,6 +375,7 @@ def test_features_are_trained_on_where_they_were_computed(
     (fit,) = fakes.called(called)
     assert fit.args[0].shape == X.shape and not any("training" in what for what in there.report_.on_host)
     assert "training" not in page.partition("Device")[2]
+    assert f"trained by cuML's {type(model).__name__} on a" in page
     here = gp.Pipeline(features, target="y", model=model, device="cpu").fit(table)
     assert there.state_digest() == here.state_digest(), "the same features, to the bit"
     if label:
