@@ -32,6 +32,11 @@ class _Held:
     columns: Mapping[str | int, AnyColumn | Spilled | Counting | None]
     kept_bytes: int
 
+    @property
+    def is_on_device(self) -> bool:
+        """Whether one of the columns is in a device's memory."""
+        return any(getattr(column, "device_bytes", 0) for column in self.columns.values())
+
 
 _IDS, _PLACES = 0, 1
 
@@ -104,6 +109,18 @@ class Cache:
         row_ids, places = _numbers(parts[_IDS], held.n_rows), _numbers(parts[_PLACES], held.n_rows)
         assert row_ids is not None
         return Frame({name: _known(parts[name]) for name in names}, held.n_rows, row_ids, places)
+
+    def leave_device(self) -> None:
+        """Copy from a device what is kept there, since its memory is needed; nothing more is kept there."""
+        self._device_budget = 0
+        for index in [index for index, held in self._held.items() if held.is_on_device]:
+            held = self._held[index]
+            frame = self.frame(index, [key for key in held.columns if isinstance(key, str)])
+            if frame is not None and self._held.pop(index, None) is not None:
+                with self._lock:
+                    self.kept_bytes -= held.kept_bytes
+                self.put(index, frame)
+        self.device_bytes = 0
 
     def close(self) -> None:
         """Free memory and files; frames that were taken out stay."""

@@ -161,8 +161,7 @@ def run_fit(
     _refuse_parameters(backend, declared, linear)
     again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
     identity = None if declared.key else group_identity(plan, backend)
-    how = {"needed_again": again, "memory": memory, "device": backend.device, "identity": identity}
-    rows = _rows(source, plan, carried, **how)
+    rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=identity)
     with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
             kept = transform or trains

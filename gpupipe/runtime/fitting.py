@@ -15,7 +15,7 @@ from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted, plain_values
 from gpupipe.compiler.plan import TASKS, Plan
-from gpupipe.errors import GroupsError, TargetError, WeightsError
+from gpupipe.errors import DeviceMemoryError, GroupsError, TargetError, WeightsError
 from gpupipe.expr.node import Node, show
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.runtime.execute import over_partitions
@@ -73,7 +73,7 @@ def examples(
     extras = [*plan.targets, *(node for node in (plan.weights, plan.groups) if node is not None)]
     prepared = _unfitted(plan, extras, features.backend)
     progress.begin(what, rows)
-    stacked = Stacked(rows.heights, len(features.outputs), device)
+    stacked = _stacked(rows, len(features.outputs), device)
 
     def work(index: int, frame: Frame) -> tuple[list[tuple[Any, list[Column], Values, list[Values]]], Values]:
         def computed(start: int, stop: int) -> tuple[Any, list[Column], Values, list[Values]]:
@@ -87,9 +87,7 @@ def examples(
     each_partition = over_partitions(rows, work, pool, progress)
     parts, positions = [part for whole, _ in each_partition for part in whole], [place for _, place in each_partition]
     with rows.all_placed(positions):
-        target, weights, groups = _beside(
-            plan, [concat(column) for column in zip(*(part[1] for part in parts), strict=True)]
-        )
+        target, weights, groups = _beside(plan, [part[1] for part in parts])
     return Examples(
         stacked.whole([part[0] for part in parts]),
         target,
@@ -101,8 +99,18 @@ def examples(
     )
 
 
-def _beside(plan: Plan, found: list[Column]) -> tuple[Any, Values | None, Values | None]:
-    """(target, weights, groups) of columns in that order."""
+def _stacked(rows: Rows, width: int, device: Device | None) -> Stacked:
+    """Room for the matrix, which columns that are kept on the device make for it."""
+    try:
+        return Stacked(rows.heights, width, device)
+    except DeviceMemoryError:
+        rows.leave_device()
+        return Stacked(rows.heights, width, device)
+
+
+def _beside(plan: Plan, parts: list[list[Column]]) -> tuple[Any, Values | None, Values | None]:
+    """(target, weights, groups) of columns in that order, a list for each part of the rows."""
+    found = [concat(column) for column in zip(*parts, strict=True)]
     each = [_target(column, node) for column, node in zip(found, plan.targets, strict=False)]
     groups = None if plan.groups is None else _groups(found.pop(), plan.groups)
     weights = None if plan.weights is None else _weights(found.pop(), plan.weights)

@@ -137,6 +137,10 @@ class Rows:
         """The trip that begins is the last: what it reads is not kept."""
         self._ending = True
 
+    def leave_device(self) -> None:
+        """The device's memory is needed: what is kept there for further trips is kept as other columns are."""
+        self._cache.leave_device()
+
     def close(self) -> None:
         """Free what was kept; what is asked for from now on is read."""
         self._cache.close()

@@ -259,6 +259,11 @@ def test_the_cache_keeps_columns_on_the_device_while_its_budget_lasts(shared):
     del held
     assert shared.live_bytes < before, "what is not kept is freed"
     assert found["w"].values.tolist() == frame["w"].values.tolist()
+    del found
+    cache.leave_device()
+    found = cache.frame(0, ["x", "c"])
+    assert found is not None and not isinstance(found.resident("x"), DeviceColumn) and cache.device_bytes == 0
+    assert found["x"].values.tolist() == frame["x"].values.tolist() and found["c"].valid is not None
     cache.close()
 
 

@@ -176,6 +176,10 @@ class RowsOf(Rows):
         """The same of a row of all partitions' frames, one below the other."""
         return self._rows.all_placed(positions)
 
+    def leave_device(self) -> None:
+        """The device's memory is needed: what is kept there for further trips is kept as other columns are."""
+        self._rows.leave_device()
+
     def frame(self, index: int, columns: Sequence[str] | None = None) -> Frame:
         """The rows of one partition that are in the cells."""
         frame = self._rows.frame(index, columns)
