@@ -1,69 +1,87 @@
 // Least and greatest values by group. Before this text are printed: value_t, FLOATS.
 
-// 64-bit integers in the order of the values. -0.0 equals 0.0.
-__device__ __forceinline__ i64 ordered(value_t value) {
+// 64-bit whole numbers without a sign in the order of the values. -0.0 equals 0.0.
+__device__ __forceinline__ u64 ordered(value_t value) {
 #if FLOATS
     const i64 bits = __double_as_longlong((double)value + 0.0);
-    return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFFLL);
+    return (u64)(bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFFLL)) ^ (1ULL << 63);
 #else
-    return (i64)value;
+    return (u64)(i64)value ^ (1ULL << 63);
 #endif
 }
 
-__device__ __forceinline__ i64 least_of_warp(i64 value) {
+__device__ __forceinline__ u64 greatest_of_warp(u64 value) {
 #pragma unroll
     for (int away = 16; away > 0; away >>= 1) {
-        const i64 other = __shfl_xor_sync(ALL_LANES, value, away);
-        value = other < value ? other : value;
+        const u64 other = __shfl_xor_sync(ALL_LANES, value, away);
+        value = other > value ? other : value;
     }
     return value;
 }
 
-// found: the first row that is NaN; then for each group the least ordered value, and the least of ~ordered, which is
-// that of the greatest value. All are the greatest int64 before. where: as in exact.cu.
-extern "C" __global__ void __launch_bounds__(256)
-    extremes(const value_t* values, const u32* valid, const int* groups, i64 n, int n_groups, int where, i64* found) {
-    extern __shared__ i64 held[];
-    const i64 none = 0x7FFFFFFFFFFFFFFFLL;
+// found: ~row of the first row that is NaN; then for each group the greatest ordered value, and the greatest ~ordered,
+// which is that of the least. All are 0 before. where: as in exact.cu.
+struct Task {
+    u64* found;
+    i64 blocks;
+    const value_t* values;
+    const u32* valid;
+    const int* groups;
+    i64 n, n_groups, where;
+};
+
+extern "C" __global__ void __launch_bounds__(256) extremes(const Task* tasks, int blocks_each) {
+    extern __shared__ u64 held[];
+    const Task task = tasks[blockIdx.x / blocks_each];
+    const i64 part = blockIdx.x % blocks_each;
+    if (part >= task.blocks) return;
+    const int n_words = 2 * (int)task.n_groups, where = (int)task.where;
     if (where <= IN_SHARED)
-        for (int at = threadIdx.x; at < 2 * n_groups; at += blockDim.x) held[at] = none;
+        for (int at = threadIdx.x; at < n_words; at += blockDim.x) held[at] = 0;
     __syncthreads();
-    i64* ends = found + 1;
-    i64 least = none, greatest = none, nan = none;
-    const i64 stride = (i64)gridDim.x * blockDim.x;
-    for (i64 row = (i64)blockIdx.x * blockDim.x + threadIdx.x; row < n; row += stride) {
-        const int group = groups == 0 ? 0 : groups[row];
-        if (group < 0 || !has_value(valid, row)) continue;
-        const value_t value = values[row];
+    u64* ends = task.found + 1;
+    u64 up = 0, down = 0, nan = 0;
+    const bool aligned = is_aligned(task.values);
+    const i64 stride = task.blocks * blockDim.x * 4;
+    for (i64 row = (part * blockDim.x + threadIdx.x) * 4; row < task.n; row += stride) {
+        const Four four = load_four(task.values, row, task.n, aligned);
+        const u32 bits = four_bits(task.valid, row);
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            if (row + j >= task.n || !((bits >> j) & 1u)) continue;
+            const int group = task.groups == 0 ? 0 : task.groups[row + j];
+            if (group < 0) continue;
+            const value_t value = four.at[j];
 #if FLOATS
-        if (value != value) {
-            nan = row < nan ? row : nan;
-            continue;
-        }
+            if (value != value) {
+                nan = ~(u64)(row + j) > nan ? ~(u64)(row + j) : nan;
+                continue;
+            }
 #endif
-        const i64 up = ordered(value), down = ~up;
-        if (where == IN_REGISTERS) {
-            least = up < least ? up : least;
-            greatest = down < greatest ? down : greatest;
-        } else if (where == IN_SHARED) {
-            atomicMin(&held[2 * group], up);
-            atomicMin(&held[2 * group + 1], down);
-        } else {
-            atomicMin(&ends[2 * (i64)group], up);
-            atomicMin(&ends[2 * (i64)group + 1], down);
+            const u64 size = ordered(value);
+            if (where == IN_REGISTERS) {
+                up = size > up ? size : up;
+                down = ~size > down ? ~size : down;
+            } else if (where == IN_SHARED) {
+                atomicMax(&held[2 * group], size);
+                atomicMax(&held[2 * group + 1], ~size);
+            } else {
+                atomicMax(&ends[2 * (i64)group], size);
+                atomicMax(&ends[2 * (i64)group + 1], ~size);
+            }
         }
     }
-    if (nan != none) atomicMin(found, nan);
+    if (nan != 0) atomicMax(task.found, nan);
     if (where == IN_REGISTERS) {
-        least = least_of_warp(least);
-        greatest = least_of_warp(greatest);
+        up = greatest_of_warp(up);
+        down = greatest_of_warp(down);
         if ((threadIdx.x & 31) == 0) {
-            atomicMin(&held[0], least);
-            atomicMin(&held[1], greatest);
+            atomicMax(&held[0], up);
+            atomicMax(&held[1], down);
         }
     }
     __syncthreads();
     if (where <= IN_SHARED)
-        for (int at = threadIdx.x; at < 2 * n_groups; at += blockDim.x)
-            if (held[at] != none) atomicMin(&ends[at], held[at]);
+        for (int at = threadIdx.x; at < n_words; at += blockDim.x)
+            if (held[at] != 0) atomicMax(&ends[at], held[at]);
 }

@@ -54,6 +54,12 @@ def blocks(device: Device, n: int, words: int = 0, most_rows: int | None = None)
     return max(found, 1 if most_rows is None else -(-n // most_rows))
 
 
+def blocks_for(n: int, words: int = 0) -> int:
+    """How many blocks may share `n` rows, where nothing but the rows bounds them; `words`: as above."""
+    found = -(-n // BLOCK)
+    return max(min(found, n // (_WORTH * words)) if words else found, 1)
+
+
 def where(groups: DeviceArray | None, n_groups: int, bytes_of_a_group: int) -> int:
     """Where the kernel keeps what it knows of so many groups."""
     if groups is None or n_groups == 1:
@@ -69,6 +75,11 @@ def none_found(device: Device, count: int) -> DeviceArray:
 def row_or_none(word: int) -> int | None:
     """What such a word says, as int64."""
     return None if word == -1 else word
+
+
+def row_of(word: Any) -> int | None:
+    """The row that a kernel named by its complement; None for 0, which names none."""
+    return 2**64 - 1 - int(word) if word else None
 
 
 def pointer_of(array: DeviceArray | None) -> int:
