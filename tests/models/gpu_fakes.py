@@ -5,7 +5,7 @@ the sources of cuML 26.10, `as_sklearn` sets these attributes and leaves out the
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 
 from gpupipe.kernels.gpu.device import DeviceArray
+from gpupipe.kernels.gpu.failures import Health
 
 Params = dict[str, Any]
 
@@ -32,7 +33,14 @@ class Counted(SimulatedDevice):
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how)
-        self.downloaded = 0
+        self.downloaded = self.released = 0
+        self.health = Health(self.name)
+
+    def guarded(self, what: str) -> AbstractContextManager[None]:  # as the real one
+        return self.health.guarded(what)
+
+    def release(self) -> None:
+        self.released += 1
 
     def download(self, array: DeviceArray) -> NDArray[Any]:
         self.downloaded += array.nbytes

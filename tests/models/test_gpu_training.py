@@ -54,6 +54,7 @@ def test_the_matrix_is_handed_over_where_it_stands(monkeypatch: pytest.MonkeyPat
     assert fit.args[0].of is views[0], "a view, no copy"
     assert [view.dtype.name for view in views[1:]] == ["float64", "float32"], "the labels, and a few rows to compare"
     assert device.downloaded == X[:64].nbytes + 8, "those rows, and a flag that says that all is finite"
+    assert device.released == 1, "what was kept for later arrays is XGBoost's and cuML's to have"
 
 
 def test_weights_and_codes_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from gpupipe.errors import DeviceMemoryError, GpupipeError, TrainingError, UnsafeModelError, counted
 from gpupipe.kernels.gpu.device import DeviceArray
-from gpupipe.kernels.gpu.failures import Health
 from gpupipe.kernels.gpu.finite import first_unfinite
 from gpupipe.models.families import ranking
 from gpupipe.models.families.rows import Lesson, Row
@@ -182,18 +181,17 @@ def _told(row: Row, X: DeviceArray, dtype: str) -> Iterator[None]:
     """What a library raises while it trains on a device, as ours."""
     shape = f"{counted(X.shape[0], 'row')} × {counted(X.shape[1], 'feature')}"
     what = f"training {row.path} on {shape}"
+    X.device.release()  # XGBoost's memory comes from elsewhere
     try:
-        yield
+        with X.device.guarded(what):
+            yield
     except DeviceMemoryError as error:
         raise _no_memory(what, X, dtype, error) from error
     except GpupipeError:
         raise
     except Exception as error:
-        ours = Health(X.device.name).meant(error, what)
-        if isinstance(ours, DeviceMemoryError) or _is_full(error):
+        if _is_full(error):
             raise _no_memory(what, X, dtype, error) from error
-        if ours is not None:
-            raise ours from error
         if isinstance(error, _REFUSALS):
             raise TrainingError(f"{trainer(row)} refused to train on {shape}: {error}") from error
         raise
