@@ -29,14 +29,14 @@ def table() -> dict[str, Any]:
     rng = np.random.default_rng(11)
     return {
         "x": pa.array(rng.lognormal(size=ROWS), mask=rng.random(ROWS) < 0.2), "y": rng.normal(size=ROWS),
-        "w": pa.array(rng.choice(["red", "green", "blue", None], ROWS).tolist()), "t": rng.normal(size=ROWS),
+        "w": pa.array(rng.choice(np.array(["red", "green", None], object), ROWS).tolist()), "t": rng.normal(size=ROWS),
     }  # fmt: skip
 
 
 def result(device: str) -> tuple[list[Any], int]:
     """All that a fit and a transform give, to the byte, and how often something was tried again."""
     source = gp.scan(table(), partitions=2)
-    pipeline = gp.Pipeline(FEATURES, target="t", model=LinearRegression(), device=device).fit(source)
+    pipeline: Any = gp.Pipeline(FEATURES, target="t", model=LinearRegression(), device=device).fit(source)
     made = pipeline.transform(source)
     found = [pipeline.state_digest(), pipeline.model_.digest(), made.combine_chunks(), pipeline.predict(source)]
     return found, pipeline.report_.retries

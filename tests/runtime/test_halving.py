@@ -189,7 +189,7 @@ def test_partitions_that_fail_together_are_tried_again_one_by_one(rows: Rows) ->
 def table(size: int = SIZE) -> dict[str, Any]:
     rng = np.random.default_rng(5)
     x, y = rng.lognormal(size=size), rng.normal(size=size)
-    words = rng.choice(["red", "green", "blue", None], size)
+    words = rng.choice(np.array(["red", "green", "blue", None], object), size)
     return {
         "x": pa.array(x, mask=rng.random(size) < 0.1), "y": y, "k": rng.integers(0, 7, size),
         "w": pa.array(words.tolist()), "bought": y + rng.normal(size=size) > 0, "spent": y * 3 + rng.normal(size=size),
@@ -208,7 +208,7 @@ def fit_all(**options: Any) -> tuple[Any, ...]:
     found: list[Any] = []
     retries = 0
     for target, estimator in (("bought", LogisticRegression()), ("spent", LinearRegression())):
-        pipeline = gp.Pipeline(FEATURES, target=target, model=estimator, device="cpu", **options).fit(source)
+        pipeline: Any = gp.Pipeline(FEATURES, target=target, model=estimator, device="cpu", **options).fit(source)
         retries += pipeline.report_.retries
         found += [
             pipeline.state_digest(), pipeline.model_.digest(), pipeline.predict(source), pipeline.transform(source),
