@@ -135,8 +135,8 @@ def usage(source: str, arch: str = "sm_90") -> dict[str, Compiled]:
     found = {}
     for entry in _ENTRY.finditer(log):
         shared = re.search(r"(\d+) bytes smem", entry["rest"])
-        numbers = [int(entry[name]) for name in ("registers", "stack", "stores", "loads")]
-        found[entry["name"]] = Compiled(*numbers, shared=int(shared[1]) if shared else 0)
+        registers, stack, stores, loads = (int(entry[name]) for name in ("registers", "stack", "stores", "loads"))
+        found[entry["name"]] = Compiled(registers, stack, stores, loads, int(shared[1]) if shared else 0)
     if not found:
         raise CompileError(f"no entry in what ptxas says of {arch}: {log}")
     return found

@@ -40,10 +40,9 @@ class _Loaded:
         """Put the variables into a device's memory, with their initial values."""
         for v in self.variables:
             content = np.zeros(v.size, dtype=np.uint8)
-            for offset, value, *addend in v.data or ():
-                known = isinstance(value, bytes)
-                raw = value if known else (self.symbols[value] + int(addend[0])).to_bytes(8, "little")
-                content[offset : offset + len(raw)] = np.frombuffer(raw, dtype=np.uint8)
+            for part in v.data or ():
+                raw = part[1] if len(part) == 2 else (self.symbols[part[1]] + part[2]).to_bytes(8, "little")
+                content[part[0] : part[0] + len(raw)] = np.frombuffer(raw, dtype=np.uint8)
             memory.hold(self.symbols[v.name] - GLOBAL, v.size, v.name)
             memory.write(self.symbols[v.name], content)
 

@@ -301,6 +301,7 @@ extern "C" __global__ void vector(const float4* x, float4* y) { y[threadIdx.x] =
 extern "C" __global__ void copy(const float* x, float* y) { y[threadIdx.x] = x[threadIdx.x]; }
 extern "C" __global__ void scaled(float* y, float by, i64 n, int m, bool on) { if (on) y[threadIdx.x] = by * n * m; }
 extern "C" __global__ void stops(int* y) { if (threadIdx.x == 3) __trap(); y[threadIdx.x] = 1; }
+extern "C" __global__ void divides(int* y, int n) { if (threadIdx.x < 20) y[threadIdx.x] = n / ((int)threadIdx.x - 7); }
 extern "C" __global__ void sum_of_floats(float* y) { atomicAdd(y, 1.0f); }
 """
 
@@ -479,6 +480,8 @@ def test_launches_that_no_device_takes(device):
 
 def test_what_is_not_known_is_refused(device):
     assert "unsupported: atom.global.add.f32" in fault(device, "sum_of_floats", 1, 32, device.zeros(1, "f4"))
+    text = fault(device, "divides", 1, 32, device.empty(32, "i4"), I32(50))
+    assert "thread 7: divides an integer by 0: div.s32" in text
     assert "thread 3: the kernel stops by a trap" in fault(device, "stops", 1, 32, device.empty(32, "i4"))
     with pytest.raises(PtxError, match=r"unsupported: ex2.approx.f32 %f1, %f0;?"):
         run_body(device, "mov.f32 %f0, 0f00000000; ex2.approx.f32 %f1, %f0; mov.u32 %r15, 0;", 32, "u4")

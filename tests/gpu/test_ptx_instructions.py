@@ -1,7 +1,9 @@
 """Each family of PTX instructions against Python's integers, exact fractions, and NumPy."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def suffix(dtype) -> str:
     return f"{np.dtype(dtype).kind.replace('i', 's')}{8 * np.dtype(dtype).itemsize}"
 
 
-def same_bits(found: np.ndarray, expected: np.ndarray) -> None:
+def same_bits(found: np.ndarray, expected: Any) -> None:
     """Equal to the bit; NaN as the hardware makes it."""
     expected = np.asarray(expected, dtype=found.dtype)
     if found.dtype.itemsize == 4:
@@ -328,7 +330,9 @@ def test_predicates_joined_and_both_results(device):
     assert run_body(device, body, 32, "u4").tolist() == expected
 
 
-ROUND = {"rni": round, "rzi": int, "rmi": lambda v: v.__floor__(), "rpi": lambda v: v.__ceil__()}
+ROUND: dict[str, Callable[[Fraction], int]] = {
+    "rni": round, "rzi": int, "rmi": lambda v: v.__floor__(), "rpi": lambda v: v.__ceil__(),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("way", list(ROUND))
@@ -410,7 +414,7 @@ def test_votes_and_matches(device):
     assert found.tolist() == [int(row.max()) for row in rows for _ in range(32)]
 
 
-CHANGE = {
+CHANGE: dict[str, Callable[[int, int], int]] = {
     "add": lambda old, v: old + v, "min": min, "max": max, "and": lambda old, v: old & v,
     "or": lambda old, v: old | v, "xor": lambda old, v: old ^ v, "exch": lambda old, v: v,
     "inc": lambda old, v: 0 if old >= v else old + 1, "dec": lambda old, v: v if old == 0 or old > v else old - 1,

@@ -1,6 +1,6 @@
 """ld, st and cvta: what reaches memory."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -169,11 +169,23 @@ def load_parameter(scope: Scope, ins: Instruction) -> Run:
         if get is None:
             get = scope.reader(scope.slot(name, at, dtype.itemsize), f"{ins.op[-1]}")
         runs.append(pure(scope.target(word), get))
-    return runs[0] if len(runs) == 1 else lambda batch: [one(batch) for one in runs] and None
+    return all_of(runs)
 
 
-def _kernel_parameter(at: int, dtype: np.dtype) -> Get:  # type: ignore[type-arg]
+def _kernel_parameter(at: int, dtype: np.dtype[Any]) -> Get:
     return lambda r: r[0][at : at + dtype.itemsize].view(dtype)[0]
+
+
+def all_of(runs: list[Run]) -> Run:
+    """One after the other."""
+    if len(runs) == 1:
+        return runs[0]
+
+    def run(batch: "Batch") -> None:
+        for one in runs:
+            one(batch)
+
+    return run
 
 
 def store_parameter(scope: Scope, ins: Instruction) -> Run:
@@ -184,7 +196,7 @@ def store_parameter(scope: Scope, ins: Instruction) -> Run:
     for k, word in enumerate(words(ins.args[1])):
         slot = scope.slot(name, offset + k * size, size)
         runs.append(pure(scope.target(slot), scope.reader(word, f"b{8 * size}")))
-    return runs[0] if len(runs) == 1 else lambda batch: [one(batch) for one in runs] and None
+    return all_of(runs)
 
 
 def to_generic(scope: Scope, ins: Instruction) -> Run:

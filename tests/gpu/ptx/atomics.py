@@ -20,8 +20,14 @@ ALONE = {
     "add": np.add, "min": np.minimum, "max": np.maximum, "and": np.bitwise_and, "or": np.bitwise_or,
     "xor": np.bitwise_xor,
 }  # fmt: skip
+
+
+def _of_two(function: np.ufunc) -> Step:
+    return lambda old, b, c: function(old, b)
+
+
 STEPS: dict[str, Step] = {
-    **{name: (lambda old, b, c, f=f: f(old, b)) for name, f in ALONE.items()},
+    **{name: _of_two(function) for name, function in ALONE.items()},
     "exch": lambda old, b, c: b,
     "cas": lambda old, b, c: np.where(old == b, c, old),
     "inc": lambda old, b, c: np.where(old >= b, old.dtype.type(0), old + old.dtype.type(1)),
@@ -52,7 +58,7 @@ class Atomic(Act):
         given = [np.broadcast_to(batch.active(get(batch.r)), place.shape) for get in self.read]
         memory = space.views[self.size].view(DTYPES[self.kind])
         if self.target[0] < 0 and self.name in ALONE:
-            ALONE[self.name].at(memory, place, given[0])  # type: ignore[attr-defined]
+            ALONE[self.name].at(memory, place, given[0])
             return
         old = old_values(self.name, memory, place, given)
         if self.target[0] >= 0:

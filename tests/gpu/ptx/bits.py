@@ -1,5 +1,7 @@
 """Instructions on bits: shifts, fields, counts, and any logic of three operands."""
 
+from typing import Any
+
 import numpy as np
 
 from .operands import DTYPES, UNSIGNED, Run, Scope, Value, pure
@@ -113,7 +115,7 @@ def extract(scope: Scope, ins: Instruction) -> Run:
     return pure(scope.target(ins.args[0]), compute)
 
 
-def _ones(n: Value, wide: np.dtype[np.generic]) -> Value:
+def _ones(n: Value, wide: np.dtype[Any]) -> Value:
     """n ones in the lowest bits, n up to the width."""
     bits = 8 * wide.itemsize
     by = np.minimum(n, np.uint32(bits - 1)).astype(wide)
@@ -144,13 +146,13 @@ def permute(scope: Scope, ins: Instruction) -> Run:
 
     def compute(r: list[Value]) -> Value:
         both, chosen = b(r).astype(np.uint64) << np.uint64(32) | a(r).astype(np.uint64), c(r).astype(np.uint64)
-        result = np.uint64(0)
+        result: Value = np.uint64(0)
         for byte in range(4):
             pick = chosen >> np.uint64(4 * byte)
             value = both >> (pick & np.uint64(7)) * np.uint64(8) & np.uint64(255)
             sign = (value >> np.uint64(7)) * np.uint64(255)
             result = result | np.where(pick & np.uint64(8), sign, value) << np.uint64(8 * byte)
-        return result.astype(np.uint32)[()]
+        return np.asarray(result).astype(np.uint32)[()]
 
     return pure(scope.target(ins.args[0]), compute)
 

@@ -5,12 +5,16 @@ A NaN that a float32 instruction makes is 0x7fffffff on a GPU, whatever NaN went
 
 import math
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .integers import INTEGERS, Build, Plain, plain
 from .operands import DTYPES, UNSIGNED, Run, Scope, Value, pure
 from .parse import Instruction, PtxError
+
+if TYPE_CHECKING:
+    from .batch import Batch
 
 NAN32 = np.uint32(0x7FFFFFFF).view(np.float32)
 
@@ -151,9 +155,9 @@ def set_predicate(scope: Scope, ins: Instruction) -> Run:
     if len(runs) == 1:
         return runs[0]
 
-    def run(batch: "object") -> None:
+    def run(batch: "Batch") -> None:
         for one in reversed(runs):
-            one(batch)  # type: ignore[arg-type]
+            one(batch)
 
     return run
 

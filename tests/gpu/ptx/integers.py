@@ -1,6 +1,7 @@
 """Integer, logic and data movement instructions."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,12 @@ from .bits import (
     reversed_bits,
     shift,
 )  # fmt: skip
+from .memory import Fault
 from .operands import DTYPES, UNSIGNED, Get, Run, Scope, Value, pure, widened, words
 from .parse import Instruction
+
+if TYPE_CHECKING:
+    from .batch import Batch
 
 Build = Callable[[Scope, Instruction], Run]
 Plain = Callable[..., Value]
@@ -44,18 +49,35 @@ def plain(function: Plain, kinds: tuple[str, ...] | None = None) -> Build:
 
 
 def quotient(a: Value, b: Value) -> Value:
-    """Integer division towards 0; all ones for a division by 0, as the hardware gives."""
+    """Integer division towards 0."""
     if a.dtype.kind == "u":
         found = a // b
     else:
         rest = np.fmod(a, b)
         found = (a - rest) // b
-    return np.where(b == 0, a.dtype.type(-1) if a.dtype.kind == "i" else np.iinfo(a.dtype).max, found)[()]
+    return np.asarray(found)[()]
 
 
 def remainder(a: Value, b: Value) -> Value:
     """What integer division leaves, with the sign of the dividend."""
-    return np.where(b == 0, a, np.fmod(a, b))[()]
+    return np.fmod(a, b)
+
+
+def divide(function: Plain) -> Build:
+    """div and rem; what a GPU gives for a division by 0 is not said, so it is an error."""
+
+    def build(scope: Scope, ins: Instruction) -> Run:
+        by, run = scope.reader(ins.args[2], ins.op[-1]), plain(function)(scope, ins)
+
+        def checked(batch: "Batch") -> None:
+            wrong = np.atleast_1d(batch.active(by(batch.r)) == 0)
+            if wrong.any():
+                raise Fault("divides an integer by 0", int(wrong.argmax()))
+            run(batch)
+
+        return checked
+
+    return build
 
 
 def high(a: Value, b: Value) -> Value:
@@ -105,16 +127,16 @@ def carried(scope: Scope, ins: Instruction) -> Run:
     flag = scope.number("carry flag", "pred")
     to = scope.target(ins.args[0])
 
-    def run(batch: "object") -> None:
-        r = batch.r  # type: ignore[attr-defined]
+    def run(batch: "Batch") -> None:
+        r = batch.r
         x, y = a(r), b(r)
         carry = r[flag].astype(wide) if takes else wide.type(0)
         first = x + y if add else x - y
         total = first + carry if add else first - carry
         over = ((first < x) | (total < first)) if add else ((x < y) | (first < carry))
-        pure(to, lambda r: total)(batch)  # type: ignore[arg-type]
+        pure(to, lambda r: total)(batch)
         if gives:
-            pure((flag, 1), lambda r: over)(batch)  # type: ignore[arg-type]
+            pure((flag, 1), lambda r: over)(batch)
 
     return run
 
@@ -170,9 +192,9 @@ def _parted(scope: Scope, ins: Instruction, parts: tuple[str, ...]) -> Run:
 
     runs = [pure(scope.target(word), part(number)) for number, word in enumerate(parts)]
 
-    def run(batch: "object") -> None:
+    def run(batch: "Batch") -> None:
         for one in runs:
-            one(batch)  # type: ignore[arg-type]
+            one(batch)
 
     return run
 
@@ -198,7 +220,7 @@ def dot(scope: Scope, ins: Instruction) -> Run:
 
 INTEGERS: dict[str, Build] = {
     "mul": multiply, "mad": multiply, "add": add, "addc": add, "sub": subtract, "subc": subtract,
-    "div": plain(quotient), "rem": plain(remainder), "min": plain(np.minimum), "max": plain(np.maximum),
+    "div": divide(quotient), "rem": divide(remainder), "min": plain(np.minimum), "max": plain(np.maximum),
     "and": plain(lambda a, b: a & b), "or": plain(lambda a, b: a | b), "xor": plain(lambda a, b: a ^ b),
     "not": plain(lambda a: ~a), "cnot": plain(lambda a: (a == 0).astype(a.dtype)), "neg": plain(lambda a: -a),
     "abs": plain(np.abs), "shl": shift, "shr": shift, "shf": funnel, "popc": plain(count_bits),

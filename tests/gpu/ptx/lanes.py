@@ -1,12 +1,13 @@
 """Lanes: a register is an array of a value a lane, or one value for all; a mask says which lanes are at work."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .layout import Layout
 from .memory import EMPTY, Space, lazy
-from .operands import Run, Value
+from .operands import Value
 from .parse import Instruction
 from .races import BARRIER, LAUNCH, N_BARRIERS, N_WARP, WARP, Watch
 
@@ -97,7 +98,7 @@ class Lanes:
             self._marks = self.active(self.codes)
         return self._marks
 
-    def within(self, chosen: Value, run: Run) -> None:
+    def within(self, chosen: Value, run: Callable[[Any], None]) -> None:
         """Run something for those of the lanes at work that are chosen."""
         if chosen.ndim == 0:
             if chosen:

@@ -159,7 +159,8 @@ def reduce(scope: Scope, ins: Instruction) -> Run:
         named = np.broadcast_to(members(batch, mask(batch.r)), (batch.n,)).reshape(-1, 32)
         held = np.broadcast_to(value(batch.r), (batch.n,)).reshape(-1, 1, 32)
         taken = named[:, :, None] >> LANES & 1 != 0
-        batch.put(target[0], function.reduce(np.where(taken, held, neutral), axis=2, dtype=DTYPES[kind]).ravel())  # type: ignore[attr-defined]
+        found = function.reduce(np.where(taken, held, neutral), axis=2, dtype=DTYPES[kind])
+        batch.put(target[0], found.ravel())
 
     return run
 
