@@ -76,7 +76,13 @@ _NEAREST = {
     **dict.fromkeys(("CCA", "PLSCanonical", "PLSSVD"), "PLSRegression"),
     **dict.fromkeys(("Isomap", "LocallyLinearEmbedding", "SpectralEmbedding", "TSNE", "MDS"), "KernelPCA"),
     "SparseRandomProjection": "GaussianRandomProjection",
-    "UMAP": "PCA",  # whose places of new rows hang on random walks, not on numbers that could be kept
+    "UMAP": "PCA",
+}
+_SEEN = "It places the rows it was trained on, and no others. "
+_WHY = {
+    **dict.fromkeys(("DBSCAN", "HDBSCAN", "OPTICS", "AgglomerativeClustering", "SpectralClustering"), _SEEN),
+    **dict.fromkeys(("SpectralEmbedding", "TSNE", "MDS"), _SEEN),
+    "UMAP": "It places a new row by a random search among all rows it was trained on. ",
 }
 
 
@@ -142,7 +148,7 @@ def _unsupported(estimator: Any) -> UnsupportedEstimatorError:
             "GPU, cuML's class is trained in its place."
         )
     elif kind.__name__ in _NEAREST:
-        hint = f"The nearest there is: {_NEAREST[kind.__name__]}."
+        hint = f"{_WHY.get(kind.__name__, '')}The nearest there is: {_NEAREST[kind.__name__]}."
     elif parents:
         hint = f"It extends {parents[0]}, and what it changes could not be saved; give a {parents[0]} itself."
     elif hasattr(estimator, "estimator") or hasattr(estimator, "estimators"):

@@ -326,6 +326,10 @@ def test_without_a_device_or_without_cuml() -> None:
 @pytest.mark.parametrize("name", ["Ridge", "DBSCAN", "UMAP"])
 def test_an_object_of_cuml_is_refused_with_what_to_give_instead(name: str) -> None:
     kind = type(name, (), {"__module__": "cuml.somewhere", "get_params": lambda self, deep=True: {}})
-    says = {"Ridge": "Give sklearn.linear_model.Ridge", "DBSCAN": "nearest there is: KMeans", "UMAP": "PCA"}[name]
-    with pytest.raises(UnsupportedEstimatorError, match=says):
+    says = {
+        "Ridge": "cuml's Ridge is no estimator.*Give sklearn.linear_model.Ridge, with its parameters",
+        "DBSCAN": "It places the rows it was trained on, and no others. The nearest there is: KMeans",
+        "UMAP": "It places a new row by a random search among all rows.*The nearest there is: PCA",
+    }
+    with pytest.raises(UnsupportedEstimatorError, match=says[name]):
         describe(kind())
