@@ -77,7 +77,7 @@ def single_steps() -> list[Case]:
     """For every step a program of it alone; for some one with more columns and outputs too."""
     rng = np.random.default_rng(5)
     cases = [slim(random_case(rng, 1, [op])) for op in INNER]
-    return cases + [random_case(rng, 1, [op]) for op in INNER[::7]]
+    return cases + [random_case(rng, 1, [op]) for op in INNER[::14]]
 
 
 def tables() -> Iterator[tuple[str, Table, tuple[bool, ...]]]:
