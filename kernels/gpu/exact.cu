@@ -45,45 +45,21 @@ __device__ __forceinline__ double value_of(const Four& four, int j, u32 bits) {
     return ((bits >> j) & 1u) ? (double)four.at[j] : 0.0;
 }
 
-// Whether the first slices of a tile, of values beyond what surely fits, add up to too much. The whole warp asks.
-__device__ __noinline__ bool outgrows(const value_t* values, const u32* valid, i64 first, i64 end, bool aligned,
-                                      int low) {
-    const double unit = unit_of(low, 0), magic = unit_of(low, 0) * 6755399441055744.0;
-    const double most = unit * (SQUARES ? 67108864.0 : 2251799813685248.0);
-    u64 size = 0;
-    bool huge = false;
-    for (i64 row = first + (threadIdx.x & 31) * 4; row < end; row += 128) {
-        const Four four = load_four(values, row, end, aligned);
-        const u32 bits = four_bits(valid, row);
-        for (int j = 0; j < 4; j++) {
-            const double x = value_of(four, j, bits);
-            if (!(fabs(x) < most)) {
-                huge = true;
-                continue;
-            }
-            const i64 whole = __double_as_longlong(x + magic) - __double_as_longlong(magic);
-            size += SQUARES ? (u64)(whole * whole) : (u64)(whole < 0 ? -whole : whole);
-        }
-    }
-    if (__any_sync(ALL_LANES, huge)) return true;
-    return (u64)sum_of_warp((i64)size) >= 1ULL << (SQUARES ? 52 : 51);
-}
-
 #if SLICES > 1
 // What a lane has of a tile.
 struct Part {
     added_t added[SLICES];
-    u64 products[PAIRS + 1];
-    bool bad, large;  // whether a value does not lie on the grid; is beyond what surely fits
+    u64 products[PAIRS + 1];  // without squares the sum of the first slices' sizes
+    bool bad;                 // whether a value does not lie on the grid, or is beyond what a tile may hold
 };
 
-__device__ __forceinline__ void add_four(Part& part, const Four& four, u32 bits, const double* magic, double sure) {
+__device__ __forceinline__ void add_four(Part& part, const Four& four, u32 bits, const double* magic, double most) {
 #pragma unroll
     for (int j = 0; j < 4; j++) {
         const double x = value_of(four, j, bits);
         whole_t whole[SLICES];
         part.bad |= cut(x, magic, whole) != 0.0;
-        part.large |= !(fabs(x) <= sure);
+        part.bad |= !(fabs(x) < most);
 #pragma unroll
         for (int a = 0; a < SLICES; a++) {
             part.added[a] += (added_t)whole[a];
@@ -92,6 +68,9 @@ __device__ __forceinline__ void add_four(Part& part, const Four& four, u32 bits,
             for (int b = 0; b <= a; b++) part.products[a * (a + 1) / 2 + b] += (u64)((i64)whole[b] * whole[a]);
 #endif
         }
+#if !SQUARES
+        part.products[0] += (u64)(whole[0] < 0 ? -whole[0] : whole[0]);
+#endif
     }
 }
 
@@ -107,6 +86,8 @@ struct Task {
     unsigned char* wrong;
 };
 
+#define AHEAD (sizeof(value_t) > 4 ? 1 : 2)  // loads of 4 values that a lane has on their way at a time
+
 // Blocks of one column stand together; a warp takes a tile.
 extern "C" __global__ void __launch_bounds__(256) tile_sums(const Task* tasks, int blocks_each) {
     __shared__ u64 block[2 * TOTALS + 1];
@@ -119,35 +100,46 @@ extern "C" __global__ void __launch_bounds__(256) tile_sums(const Task* tasks, i
     const i64 n = task->n, n_tiles = task->n_tiles;
     const int low = (int)task->low;
     const bool aligned = is_aligned(values);
-    const double sure = unit_of(low, 0) * (SQUARES ? 1048576.0 : 549755813888.0);
+    const double most = unit_of(low, 0) * (SQUARES ? 67108864.0 : 2251799813685248.0);
     double magic[SLICES];
 #pragma unroll
     for (int place = 0; place < SLICES; place++) magic[place] = unit_of(low, place) * 6755399441055744.0;
     i64 sums[TOTALS] = {};
-    i64 rows = 0;
+    u32 rows = 0;
     const i64 warps = (i64)blocks_each * (blockDim.x >> 5);
     const i64 own = (i64)(blockIdx.x % blocks_each) * (blockDim.x >> 5) + (threadIdx.x >> 5);
     for (i64 at = own; at < n_tiles; at += warps) {
         const i64 first = (tiles == 0 ? at : tiles[at]) * ROWS;
-        const i64 end = first + ROWS < n ? first + ROWS : n, lane = (threadIdx.x & 31) * 4;
+        const i64 end = first + ROWS < n ? first + ROWS : n;
+        const int lane = (threadIdx.x & 31) * 4;
         Part part = {};
         if (aligned && end - first == ROWS) {
-            for (i64 row = first + lane; row < end; row += 256) {  // two loads on their way at a time
-                const Four one = *(const Four*)(values + row), other = *(const Four*)(values + row + 128);
-                const u32 bits = four_bits(valid, row) & 15u, others = four_bits(valid, row + 128) & 15u;
-                rows += __popc(bits) + __popc(others);
-                add_four(part, one, bits, magic, sure);
-                add_four(part, other, others, magic, sure);
+            const value_t* from = values + first + lane;
+            const u32* words = valid == 0 ? 0 : valid + (first >> 5);
+            for (int row = 0; row < ROWS; row += 128 * AHEAD) {
+                Four fours[AHEAD];
+                u32 bits[AHEAD];
+#pragma unroll
+                for (int k = 0; k < AHEAD; k++) {
+                    fours[k] = *(const Four*)(from + row + 128 * k);
+                    bits[k] = four_bits(words, lane + row + 128 * k) & 15u;
+                }
+#pragma unroll
+                for (int k = 0; k < AHEAD; k++) {
+                    rows += __popc(bits[k]);
+                    add_four(part, fours[k], bits[k], magic, most);
+                }
             }
         } else {
             for (i64 row = first + lane; row < end; row += 128) {
                 const u32 bits = four_bits(valid, row) & (row + 4 <= end ? 15u : (1u << (end - row)) - 1u);
                 rows += __popc(bits);
-                add_four(part, load_four(values, row, end, aligned), bits, magic, sure);
+                add_four(part, load_four(values, row, end, aligned), bits, magic, most);
             }
         }
-        bool bad = __any_sync(ALL_LANES, part.bad);
-        if (!bad && __any_sync(ALL_LANES, part.large)) bad = outgrows(values, valid, first, end, aligned, low);
+        // The first slices, or their squares, of a tile that is added up are less than 2^51, or 2^52, together.
+        const bool bad = __any_sync(ALL_LANES, part.bad) ||
+                         (u64)sum_of_warp((i64)part.products[0]) >= 1ULL << (SQUARES ? 52 : 51);
         if ((threadIdx.x & 31) == 0) task->wrong[at] = bad;
         if (bad) continue;
 #pragma unroll
@@ -157,8 +149,8 @@ extern "C" __global__ void __launch_bounds__(256) tile_sums(const Task* tasks, i
     }
 #pragma unroll
     for (int place = 0; place < TOTALS; place++) add_wide(&block[2 * place], sums[place]);
-    rows = sum_of_warp(rows);
-    if ((threadIdx.x & 31) == 0) atomicAdd(&block[2 * TOTALS], (u64)rows);
+    const i64 counted = sum_of_warp(rows);
+    if ((threadIdx.x & 31) == 0) atomicAdd(&block[2 * TOTALS], (u64)counted);
     __syncthreads();
     if (threadIdx.x < 2 * TOTALS + 1 && block[threadIdx.x] != 0)
         atomicAdd(&task->totals[threadIdx.x], block[threadIdx.x]);
@@ -185,8 +177,8 @@ __device__ __forceinline__ bool added_by(double x, const double* magic, double m
 
 // off: a bit for each row that does not lie on the grid. totals: how many those are, then for each total of each group
 // two words (see add_wide), or one of 64 bits (IN_GLOBAL). Rows of no group (groups < 0) are not looked at; groups 0:
-// all rows are of group 0. where: the totals of one group stand in registers; few in shared memory, a block's own; those
-// of many are added to straight in global memory: in one word where none outgrows it, else in two.
+// all rows are of group 0. where: the totals of one group stand in registers; few in shared memory, a block's own; of
+// many straight in global memory: in one word where none outgrows it, else in two.
 extern "C" __global__ void __launch_bounds__(256)
     group_sums(const value_t* values, const u32* valid, const int* groups, i64 n, int low, int n_groups, int where,
                u64* totals, u32* off) {
