@@ -20,7 +20,45 @@ Result = TypeVar("Result")
 FEWEST = 4096  # rows that are not halved any more
 _EVEN = 2048  # where halves begin, as a multiple: bitmaps of so many rows are as aligned as what is allocated
 _LEAST_EVEN = 32  # the same where there are fewer: whole words of a bitmap
-_TRYING_AGAIN = threading.Lock()  # one partition at a time: those that failed together would fail together again
+
+
+class _Room:
+    """What is tried again runs alone: partitions that had too little memory together would have it together again."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running, self._is_taken = 0, False
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Run beside others; wait while one runs alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_taken)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Run when all others are done."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_taken)
+            self._is_taken = True
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: self._running == 0)
+            yield
+        finally:
+            with self._changed:
+                self._is_taken = False
+                self._changed.notify_all()
+
+
+_ROOM = _Room()
 
 
 def in_parts(rows: Rows, index: int, frame: Frame, compute: Callable[[int, int], Result]) -> list[Result]:
@@ -34,10 +72,11 @@ def in_parts(rows: Rows, index: int, frame: Frame, compute: Callable[[int, int],
     Raises:
         DeviceMemoryError, HostMemoryError: so few rows need more than there is; the message names the partition.
     """
-    done, error = _attempt(compute, 0, frame.n_rows)
+    with _ROOM.shared():
+        done, error = _attempt(compute, 0, frame.n_rows)
     if error is None:
         return done
-    with _TRYING_AGAIN:
+    with _ROOM.alone():
         gc.collect()  # what cycles alone hold; once, since it takes a while
         _make_room(rows)
         return list(_tried_again(rows, index, compute, 0, frame.n_rows))
@@ -62,9 +101,10 @@ def once_more(rows: Rows, index: int, read: Callable[[], Result]) -> Result:
     Raises:
         DeviceMemoryError, HostMemoryError: there is not enough memory; the message names the partition.
     """
-    found, error = _attempt(lambda *_: read(), 0, 0)
+    with _ROOM.shared():
+        found, error = _attempt(lambda *_: read(), 0, 0)
     if error is not None:
-        with _TRYING_AGAIN:
+        with _ROOM.alone():
             gc.collect()
             _make_room(rows)
             found, error = _attempt(lambda *_: read(), 0, 0)

@@ -4,13 +4,14 @@ import functools
 import threading
 import weakref
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from gpupipe.errors import DeviceMemoryError
 from gpupipe.kernels.gpu.device import Argument, Array, DeviceArray, Kernel
+from gpupipe.kernels.gpu.failures import Health
 
 from .nvrtc import ptx
 from .ptx import GLOBAL, GlobalMemory, Launch, Param, Program, PtxError, Watch, parse
@@ -83,6 +84,7 @@ class SimulatedDevice:
         self, memory: int = 1 << 28, fail_at: set[int] | None = None, lanes: int = 1 << 13, step_limit: int = 2_000_000
     ) -> None:
         self.name = "simulated device"
+        self.health = Health(self.name)
         self.launches = self.releases = 0
         self.shared_bytes = 227 << 10
         self.n_processors = 4
@@ -158,8 +160,8 @@ class SimulatedDevice:
         self.releases += 1
 
     def guarded(self, what: str) -> AbstractContextManager[None]:
-        """No other library is called on this device."""
-        return nullcontext()
+        """What other libraries raise inside, as of a real device."""
+        return self.health.guarded(what)
 
     def _free(self, address: int, n_bytes: int) -> None:
         with self._lock:

@@ -395,15 +395,18 @@ def test_a_file_cut_short(cudf: Cudf, tmp_path: Path) -> None:
 def test_a_sticky_error_ends_it_and_an_odd_one_goes_to_the_host(cudf: Cudf, tmp_path: Path) -> None:
     device, library, _ = cudf
     partition = written(tmp_path, pa.table({"x": [1, 2]}))
-    library.fails = RuntimeError("Fatal CUDA error encountered at: page_data.cu:9: 700 cudaErrorIllegalAddress an …")
-    with pytest.raises(DeviceLostError):
-        on_device.read(partition, ["x"], device)
     library.fails = RuntimeError("CUDA error encountered at: x.cu:9: 98 cudaErrorInvalidDeviceFunction")
     with pytest.raises(DeviceError):
         on_device.read(partition, ["x"], device)
     library.fails = ValueError("Unsupported Parquet compression type: LZ5")
     reading, refused = on_device.read(partition, ["x"], device)
     assert "LZ5" in refused["x"] and reading.frame["x"].values.tolist() == [1, 2]
+    library.fails = RuntimeError("Fatal CUDA error encountered at: page_data.cu:9: 700 cudaErrorIllegalAddress an …")
+    with pytest.raises(DeviceLostError):
+        on_device.read(partition, ["x"], device)
+    library.fails = None
+    with pytest.raises(DeviceLostError, match="cannot be used any more"):
+        on_device.read(partition, ["x"], device)
 
 
 def test_rows_or_columns_that_the_footer_does_not_have(cudf: Cudf, tmp_path: Path) -> None:
