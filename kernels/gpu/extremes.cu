@@ -30,7 +30,7 @@ struct Task {
     i64 n, n_groups, where;
 };
 
-extern "C" __global__ void __launch_bounds__(256) extremes(const Task* tasks, int blocks_each) {
+extern "C" __global__ void __launch_bounds__(256, 4) extremes(const Task* tasks, int blocks_each) {
     extern __shared__ u64 held[];
     const Task task = tasks[blockIdx.x / blocks_each];
     const i64 part = blockIdx.x % blocks_each;
