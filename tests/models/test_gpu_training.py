@@ -30,6 +30,7 @@ from gpupipe.errors import (
 )
 from gpupipe.models.model import train, trained
 
+from . import gpu_fakes
 from .case import LABELS, N_ROWS, NAMES, matrix, target
 from .gpu_fakes import Counted, OnDevice, installed
 
@@ -66,6 +67,35 @@ def test_weights_and_codes_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> N
     (fit,) = fakes.called("cuml.linear_model.LogisticRegression.fit")
     assert {name: value.dtype.name for name, value in fit.kwargs.items()} == {"y": "int32", "sample_weight": "float64"}
     here = train(LogisticRegression(tol=1e-9), X, LABELLED, weights=weights, feature_names=NAMES)
+    np.testing.assert_allclose(there.model.predict_proba(X), here.predict_proba(X), rtol=1e-6)
+
+
+class Qn(LogisticRegression):
+    """cuML's own: its penalty is divided by the number of rows, its loss by the sum of the weights."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        of = 1.0 if sample_weight is None else sample_weight.mean()
+        given = self.C
+        self.C = self.C / of
+        super().fit(X, y, sample_weight)
+        self.C = given
+        return self
+
+
+@pytest.mark.parametrize("by_class", [None, "balanced", {"no": 4.0}])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weights_whose_mean_is_not_one_penalize_as_much(
+    by_class: Any, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, attributes = gpu_fakes.CLASSES["cuml.linear_model.LogisticRegression"]
+    own = "cuml.linear_model.LogisticRegression", (lambda p: Qn(**make(p).get_params()), attributes)
+    monkeypatch.setitem(gpu_fakes.CLASSES, *own)
+    weights = np.random.default_rng(2).uniform(0, 20, N_ROWS) if weighted else None
+    estimator = LogisticRegression(C=0.01, tol=1e-10, class_weight=by_class)
+    with installed(monkeypatch):
+        there = trained(estimator, Counted().upload(X), LABELLED, weights=weights, feature_names=NAMES)
+    here = train(estimator, X, LABELLED, weights=weights, feature_names=NAMES)
+    assert there.device == "gpu"
     np.testing.assert_allclose(there.model.predict_proba(X), here.predict_proba(X), rtol=1e-6)
 
 

@@ -205,13 +205,13 @@ def test_cumls_own_classes_take_what_they_are_given(name: str) -> None:
     """The real ones: they can be made, though not fitted, without a GPU."""
     estimator, X, y = lesson(name)
     twin, params = TWINS[describe(estimator).path], estimator.get_params(deep=False)
-    given = twin.translated(Case(params, len(X), X.shape[1], 2, y, False, lambda: False))
+    given = twin.translated(Case(params, len(X), X.shape[1], 2, y, None, lambda: False))
     taken = made(twin, given).get_params()
     assert all(taken[name] is value or np.all(taken[name] == value) for name, value in given.items())
 
 
 def case(estimator: Any, rows: int = 100, features: int = 5, **how: Any) -> tuple[Any, Case]:
-    given = {"classes": None, "target": None, "weighted": False, "unfinite": lambda: False, **how}
+    given = {"classes": None, "target": None, "weights": None, "unfinite": lambda: False, **how}
     return TWINS[describe(estimator).path], Case(estimator.get_params(deep=False), rows, features, **given)
 
 

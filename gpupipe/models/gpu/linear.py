@@ -1,5 +1,6 @@
 """Twins of what is kept as weighted sums: linear models and linear support vector machines."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,27 @@ def _penalty(params: Params, case: Case) -> dict[str, Any]:
 
 def _solver(params: Params, case: Case) -> dict[str, Any]:
     return {"solver": "svd" if params["solver"] == "svd" else "auto"}
+
+
+def _of_mean_one(case: Case) -> Case:
+    """Weights of mean 1, those of classes in them, and C in their unit: the same minimum.
+
+    cuML divides the penalty by the number of rows and the loss by the sum of the weights.
+    """
+    by_class, C = case.params["class_weight"], case.params["C"]
+    if (case.weights is None and by_class is None) or case.target is None or case.classes is None:
+        return case
+    weights = np.ones(case.rows) if case.weights is None else case.weights
+    if by_class is not None:
+        weights = weights * _class_weights(by_class, case.target, weights, case.classes)[case.target]
+    mean = weights.mean()
+    return replace(case, params={**case.params, "class_weight": None, "C": C * mean}, weights=weights / mean)
+
+
+def _class_weights(given: Any, codes: Any, weights: Any, classes: int) -> Any:
+    if isinstance(given, str):  # "balanced"
+        return weights.sum() / (classes * np.bincount(codes, weights, classes))
+    return np.array([given.get(code, 1.0) for code in range(classes)], np.float64)
 
 
 _DESCENT: dict[str, Any] = {
@@ -72,6 +94,7 @@ LINEAR: dict[str, Twin] = {
         read_by=("penalty", "l1_ratio", "C"),
         makes=_penalty,
         always={"solver": "qn"},
+        says=_of_mean_one,
         compare="predict_proba",
     ),
     "sklearn.svm.LinearSVC": Twin(

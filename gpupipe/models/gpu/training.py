@@ -83,7 +83,7 @@ def learned(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None, head: i
 def _case(clone: Any, lesson: OnDevice) -> Case:
     rows, features = lesson.X.shape
     return Case(
-        clone.get_params(deep=False), rows, features, lesson.classes, lesson.y, lesson.weights is not None,
+        clone.get_params(deep=False), rows, features, lesson.classes, lesson.y, lesson.weights,
         lambda: first_unfinite(lesson.X) is not None,
     )  # fmt: skip
 
@@ -91,11 +91,11 @@ def _case(clone: Any, lesson: OnDevice) -> Case:
 def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin, head: int) -> Learned:
     _refuse_invalid(row, clone)
     with _told(row, lesson.X, twin.dtype):
-        X = arrays.converted(lesson.X, twin.dtype, twin.order)
-        beside = {"y": lesson.y, "sample_weight": lesson.weights}
+        X, case = arrays.converted(lesson.X, twin.dtype, twin.order), twin.says(_case(clone, lesson))
+        beside = {"y": case.target, "sample_weight": case.weights}
         given = {name: _sent(lesson, values) for name, values in beside.items() if values is not None}
         arrays.waited()
-        fitted = made(twin, twin.translated(_case(clone, lesson)))
+        fitted = made(twin, twin.translated(case))
         fitted.fit(X, **given)
         del X
         says = None

@@ -38,7 +38,7 @@ class Case:
         rows, features: the matrix's.
         classes: how many, of a classifier.
         target: as `fit` takes it, or None.
-        weighted: whether weights were given.
+        weights: of the rows, or None.
         unfinite: looks through the matrix for NaN and infinities.
     """
 
@@ -47,7 +47,7 @@ class Case:
     features: int
     classes: int | None
     target: NDArray[Any] | None
-    weighted: bool
+    weights: NDArray[np.float64] | None
     unfinite: Callable[[], bool]
 
 
@@ -57,6 +57,10 @@ def _nothing(params: Params, case: Case) -> dict[str, Any]:
 
 def _suits(case: Case) -> str | None:
     return None
+
+
+def _as_it_is(case: Case) -> Case:
+    return case
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,7 @@ class Twin:
         dtype: what it trains in.
         weights: whether its `fit` takes sample_weight.
         several: whether it learns several targets at once.
+        says: the case to one that tells cuML the same by other weights and parameters.
         suits: the case to why it cannot be trained here after all, or None.
         needs: what `suits` asks, in words.
         compare: the method whose result is compared with ours once it is trained; None where nothing but the rows
@@ -98,6 +103,7 @@ class Twin:
     dtype: Literal["float32", "float64"] = "float64"
     weights: bool = True
     several: bool = False
+    says: Callable[[Case], Case] = _as_it_is
     suits: Callable[[Case], str | None] = _suits
     needs: str = ""
     compare: Literal["predict", "predict_proba", "decision_function", "transform"] | None = "predict"
@@ -128,7 +134,7 @@ class Twin:
 
     def unsuited(self, case: Case) -> str | None:
         """Why it cannot be trained on these rows; None: it can."""
-        if case.weighted and not self.weights:
+        if case.weights is not None and not self.weights:
             return f"{self.name} takes no weights"
         if case.target is not None and case.target.ndim > 1 and not (self.several and case.classes is None):
             return f"{self.name} learns a single target"
