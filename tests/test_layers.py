@@ -61,9 +61,10 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.backends.backend": {"cupy"},  # that is, gpupipe.backends.gpu.backend
     "gpupipe.backends.devices": {"cupy", "xgboost"},  # cupy: that is, gpupipe.kernels.gpu too
     "gpupipe.backends.gpu": {"pylibcudf"},
-    "gpupipe.sources": {"pandas", "polars", "cudf", "cupy"},
+    "gpupipe.sources": {"pandas", "polars", "cudf", "cupy", "pylibcudf"},
+    "gpupipe.runtime.score": {"cudf"},  # that is, gpupipe.sources.cudf_frames
     "gpupipe.crossval": {"pandas", "sklearn"},
-    "gpupipe.doctor": {"*"},
+    "gpupipe.doctor": {"*", "cupy", "xgboost"},
 }
 
 # What every install has; imported at the top of a file. The demos are written as a user's own files are.
