@@ -11,9 +11,9 @@ from gpu.api.fakes import check_call
 from gpu.nvrtc import why_not as no_nvrtc
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import MultinomialNB
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVR
 from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFClassifier
 
 import gpupipe as gp
@@ -28,6 +28,8 @@ from gpupipe.errors import (
     UnsafeModelError,
     WeightsError,
 )
+from gpupipe.models.estimators import describe
+from gpupipe.models.gpu.table import TWINS
 from gpupipe.models.model import train, trained
 
 from . import gpu_fakes
@@ -97,6 +99,18 @@ def test_weights_whose_mean_is_not_one_penalize_as_much(
     here = train(estimator, X, LABELLED, weights=weights, feature_names=NAMES)
     assert there.device == "gpu"
     np.testing.assert_allclose(there.model.predict_proba(X), here.predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", [Lasso(alpha=0.05), ElasticNet(alpha=0.05), LinearSVR(random_state=0, C=0.1)])
+def test_weights_have_a_mean_of_one(estimator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn itself takes those of Lasso and ElasticNet so."""
+    estimator, weights = estimator.set_params(tol=1e-10, max_iter=100_000), np.linspace(1.0, 9.0, N_ROWS)
+    with installed(monkeypatch) as fakes:
+        there = trained(estimator, Counted().upload(X), Y, weights=weights, feature_names=NAMES)
+    here = train(estimator, X, Y, weights=weights, feature_names=NAMES)
+    np.testing.assert_allclose(there.model.predict(X), here.predict(X), rtol=1e-4, atol=1e-5)
+    (fit,) = fakes.called(f"{TWINS[describe(estimator).path].path}.fit")
+    np.testing.assert_allclose(fit.kwargs["sample_weight"].values, weights / 5.0)
 
 
 def test_several_targets(monkeypatch: pytest.MonkeyPatch) -> None:

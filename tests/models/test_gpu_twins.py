@@ -54,7 +54,8 @@ LEARNERS: dict[str, tuple[Any, int, bool]] = {
         LogisticRegression(l1_ratio=0.4, solver="saga", random_state=0, max_iter=2000), 3, False,
     ),
     "LinearSVC": (LinearSVC(random_state=0, C=0.5), 2, False),
-    "LinearSVC 3": (LinearSVC(random_state=0, class_weight="balanced"), 3, False),
+    "LinearSVC 3": (LinearSVC(random_state=0), 3, False),
+    "LinearSVC balanced": (LinearSVC(random_state=0, class_weight="balanced", tol=1e-9), 2, False),
     "LinearSVR": (LinearSVR(random_state=0, epsilon=0.1), 0, False),
     "RandomForestClassifier": (RandomForestClassifier(7, random_state=0), 2, False),
     "RandomForestClassifier 3": (
@@ -265,6 +266,9 @@ def test_parameters_are_translated(estimator: Any, expected: dict[str, Any]) -> 
         (Ridge(), {"target": np.ones((100, 2))}, None),
         (Lasso(), {"target": np.ones((100, 1))}, "learns a single target"),
         (SVC(), {"classes": 2}, None),
+        (LinearSVC(class_weight="balanced"), {"classes": 2}, None),
+        (LinearSVC(class_weight="balanced"), {"classes": 3}, "weighs more than two classes otherwise"),
+        (LinearSVC(), {"classes": 3}, None),
     ],
 )
 def test_what_rows_must_be(estimator: Any, how: dict[str, Any], says: str | None) -> None:

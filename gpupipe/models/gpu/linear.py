@@ -30,16 +30,26 @@ def _solver(params: Params, case: Case) -> dict[str, Any]:
 def _of_mean_one(case: Case) -> Case:
     """Weights of mean 1, those of classes in them, and C in their unit: the same minimum.
 
-    cuML divides the penalty by the number of rows and the loss by the sum of the weights.
+    cuML divides the penalty by the number of rows, and the loss by the sum of the weights.
     """
-    by_class, C = case.params["class_weight"], case.params["C"]
-    if (case.weights is None and by_class is None) or case.target is None or case.classes is None:
+    by_class = case.params.get("class_weight")
+    if (case.weights is None and by_class is None) or case.target is None:
         return case
     weights = np.ones(case.rows) if case.weights is None else case.weights
-    if by_class is not None:
+    if by_class is not None and case.classes is not None:
         weights = weights * _class_weights(by_class, case.target, weights, case.classes)[case.target]
     mean = weights.mean()
-    return replace(case, params={**case.params, "class_weight": None, "C": C * mean}, weights=weights / mean)
+    told: dict[str, Any] = {"class_weight": None} if "class_weight" in case.params else {}
+    if "C" in case.params:  # by alpha scikit-learn penalizes a mean of the losses, as cuML does
+        told["C"] = case.params["C"] * mean
+    return replace(case, params={**case.params, **told}, weights=weights / mean)
+
+
+def _classes_weighed_apart(case: Case) -> str | None:
+    """Of a class against the rest, liblinear weighs the one alone by its class."""
+    if case.params["class_weight"] is not None and (case.classes or 0) > 2:
+        return "cuML's LinearSVC weighs more than two classes otherwise than scikit-learn's"
+    return None
 
 
 def _class_weights(given: Any, codes: Any, weights: Any, classes: int) -> Any:
@@ -49,6 +59,7 @@ def _class_weights(given: Any, codes: Any, weights: Any, classes: int) -> Any:
 
 
 _DESCENT: dict[str, Any] = {
+    "says": _of_mean_one,
     "only": {"positive": (False,), "warm_start": (False,), "precompute": (False,)},
     # the order in which coordinates are tried leads to the same minimum
     "free": ("copy_X", "random_state"),
@@ -103,6 +114,9 @@ LINEAR: dict[str, Twin] = {
         only={"multi_class": ("ovr",), "intercept_scaling": (1,)},
         free=("dual", "random_state", "verbose"),
         always=_AS_LIBLINEAR,
+        says=_of_mean_one,
+        suits=_classes_weighed_apart,
+        needs="two classes, with class_weight",
         compare="decision_function",
     ),
     "sklearn.svm.LinearSVR": Twin(
@@ -111,5 +125,6 @@ LINEAR: dict[str, Twin] = {
         only={"intercept_scaling": (1,)},
         free=("dual", "random_state", "verbose"),
         always={**_AS_LIBLINEAR, "penalty": "l2"},  # whatever the loss; cuML's own default is "l1"
+        says=_of_mean_one,
     ),
 }
