@@ -30,7 +30,7 @@ def _solver(params: Params, case: Case) -> dict[str, Any]:
 def _of_mean_one(case: Case) -> Case:
     """Weights of mean 1, those of classes in them, and C in their unit: the same minimum.
 
-    cuML divides the penalty by the number of rows, and the loss by the sum of the weights.
+    cuML divides the penalty by the number of rows and averages the loss: over these, or over the weights? So it is one.
     """
     by_class = case.params.get("class_weight")
     if (case.weights is None and by_class is None) or case.target is None:
