@@ -30,8 +30,7 @@ from gpupipe.runtime.score import (
     probability_names,
     scores,
     scores_each,
-    transformed,
-    transformed_matrix,
+    transformed_as,
 )
 from gpupipe.runtime.seen.lineage import transformed_by
 from gpupipe.runtime.update import KeptState
@@ -254,9 +253,7 @@ class FittedPipeline(SklearnContract):
         return scores_each(features, model, passing(self.scan(X), features), score)
 
     def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
-        if kind in kinds.ARRAYS and features.fits_float32:
-            return kinds.array_in(kind, transformed_matrix(features, rows, kind == "cupy"))
-        return kinds.columns_as(kind, features.names, transformed(features, rows), kinds.index_of(X))
+        return transformed_as(kind, features, rows, kinds.index_of(X))
 
     def _kind(self, X: Any, output: str | None, of: str = "transform") -> str:
         everywhere = configured_output() if of == "transform" else None

@@ -45,6 +45,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.gpu.cuda": "cupy",
     "gpupipe.kernels.gpu.trial": "cupy",
     "gpupipe.sources.on_device": "cupy",
+    "gpupipe.sources.cudf_frames": "cudf",
     "gpupipe.backends.gpu.backend": "cupy",
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from gpupipe.backends.backend import Backend, Prepared, backend_for
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reference import evaluate_all
-from gpupipe.columns import Column, Frame
+from gpupipe.columns import AnyColumn, Column, Frame
 from gpupipe.compiler.bind import Binder, Output, bind_outputs
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.plan import Plan
@@ -63,6 +63,10 @@ class FittedFeatures:
     def columns(self, frame: Frame) -> list[Column]:
         """The outputs over the rows of `frame`, each in its type."""
         return self._prepared.columns(frame)
+
+    def resident(self, frame: Frame) -> list[AnyColumn]:
+        """The same, wherever the backend has them."""
+        return self._prepared.resident(frame)
 
     def matrix(self, frame: Frame, out: Any = None) -> Any:
         """The outputs as a C-ordered float32 matrix of shape (rows, outputs); null as NaN.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe import optional
 from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.conform import as_planned
 from gpupipe.backends.features import FittedFeatures
@@ -19,7 +20,7 @@ from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
 from gpupipe.sources.border import to_arrow
-from gpupipe.sources.kinds import arrays_as, columns_as, matrix_as
+from gpupipe.sources.kinds import ARRAYS, array_in, arrays_as, columns_as, matrix_as
 from gpupipe.sources.source import Source
 
 
@@ -83,6 +84,16 @@ def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
     """Every feature over all rows, each in its type."""
     parts = each_partition(rows, features.columns)
     return [concat([part[at] for part in parts]) for at in range(len(features.names))]
+
+
+def transformed_as(kind: str, features: FittedFeatures, rows: Rows, index: Any = None) -> Any:
+    """Every feature over all rows in an output of `kind`; not copied to the host for one that is on a device."""
+    if kind in ARRAYS and features.fits_float32:
+        return array_in(kind, transformed_matrix(features, rows, kind == "cupy"))
+    if kind == "cudf" and features.backend.device is not None:
+        frames = optional.load("gpupipe.sources.cudf_frames")
+        return frames.frame_of(features.names, each_partition(rows, features.resident), index)
+    return columns_as(kind, features.names, transformed(features, rows), index)
 
 
 def transformed_matrix(features: FittedFeatures, rows: Rows, on_device: bool = False) -> Any:

@@ -73,14 +73,15 @@ def _frame_of(kind: str, table: pa.Table, index: Any = None) -> Any:
         return optional.load("polars").from_arrow(table)
     if kind == "arrow":
         return table
-    plain = pa.table({name: _plain(table.column(name)) for name in table.column_names})
-    frame = optional.load("cudf").DataFrame.from_arrow(plain)
+    columns = pa.table([plain(column) for column in table.columns], table.column_names)
+    frame = optional.load("cudf").DataFrame.from_arrow(columns)
     if index is not None:
         frame.index = index
     return frame
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def plain(column: Any) -> Any:
+    """An Arrow column without a dictionary, which cuDF would take for categories."""
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 

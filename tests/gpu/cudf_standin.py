@@ -182,7 +182,9 @@ class Packages:
         self.fakes = Fakes(
             self.library.behaviour()
             | {
+                "cudf.DataFrame": lambda data: DataFrame(list(data.items()), range(len(next(iter(data.values()), ())))),
                 "cudf.DataFrame.from_arrow": self.frame,
+                "cudf.Series.from_pylibcudf": lambda col: Series(col, col._seen()),
                 "cudf.Series.from_arrow": self.series,
                 "cudf.get_option": lambda name: {"spill": self.spills}[name],
                 "cupy.asarray": self.asarray,

@@ -27,6 +27,7 @@ _BY_ARROW: dict[pa.DataType, str] = {
     pa.float32(): "FLOAT32", pa.float64(): "FLOAT64", pa.date32(): "TIMESTAMP_DAYS",
     pa.string(): "STRING", pa.large_string(): "STRING",
 }  # fmt: skip
+_BY_TYPE = {**_BY_ARROW, pa.timestamp("us"): "TIMESTAMP_MICROSECONDS"}
 _UNITS = {"s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS"}
 _STORED = {pa.date32(): np.int32, pa.bool_(): np.uint8}
 
@@ -41,6 +42,18 @@ class Span:
     def __init__(self, array: DeviceArray) -> None:
         self._array = array
         self.ptr, self.size, self.width = array.pointer, array.nbytes, array.dtype.itemsize
+
+
+@held_to("pylibcudf.gpumemoryview")
+class View:
+    """A buffer, by what tells where it is; keeps that alive."""
+
+    def __init__(self, obj: Any) -> None:
+        told = obj.__cuda_array_interface__
+        assert told["typestr"] == "|u1"
+        self.obj = obj
+        self.ptr, self.size = told["data"][0], told["shape"][0]
+        self._array = obj
 
 
 @held_to("pylibcudf.DataType")
@@ -99,6 +112,24 @@ class Column:
         part = object.__new__(Column)
         part.__dict__.update(self.__dict__, _rows=self._rows[first:last])
         return part
+
+    @staticmethod
+    def _made(data_type: DataType, size: int, data: View, mask: View | None, null_count: int) -> "Column":
+        """Over memory that is there: its values are read off it."""
+        arrow = next(kind for kind, name in _BY_TYPE.items() if TypeId[name] == data_type.id())
+        device = data.obj.device
+        width = np.dtype(np.uint8) if arrow == pa.bool_() else np.dtype(_STORED.get(arrow, _numpy(arrow)))
+        values = device.download(DeviceArray(device, data.ptr, width, (size,), data))
+        missing = np.zeros(size, bool)
+        if mask is not None:
+            assert mask.size % 64 == 0, "cuDF reads whole blocks of 64 bytes of a bitmap"
+            missing = ~np.unpackbits(device.download(mask.obj), count=size, bitorder="little").astype(bool)
+        assert null_count == missing.sum()
+        plain = pa.array(values.astype(bool) if arrow == pa.bool_() else values, mask=missing)
+        made = object.__new__(Column)
+        made._device, made._array, made._rows = device, plain.cast(arrow) if plain.type != arrow else plain, range(size)
+        made._kind, made._values, made._mask = data_type.id(), data, mask  # type: ignore[assignment]
+        return made
 
 
 @held_to("pylibcudf.Table")
@@ -239,7 +270,26 @@ class Libcudf:
             "pylibcudf.concatenate.concatenate": self.concatenate,
             "pylibcudf.transform.encode": self.encode,
             "pylibcudf.Table": Table,
+            "pylibcudf.DataType": DataType,
+            "pylibcudf.gpumemoryview": View,
+            "pylibcudf.Column": lambda kind, size, data, mask, nulls, offset, children: Column._made(
+                kind, size, data, mask, nulls
+            ),
+            "pylibcudf.null_mask.null_count": self.null_count,
+            "pylibcudf.null_mask.copy_bitmask_from_bitmask": self.copy_bits,
         }
+
+    def null_count(self, bitmask: View, start: int, stop: int, stream: Any = None) -> int:
+        assert start == 0
+        bits = np.unpackbits(self.device.download(bitmask.obj), bitorder="little")[:stop]
+        return int(stop - bits.sum())
+
+    def copy_bits(self, bitmask: View, begin_bit: int, end_bit: int, stream: Any = None) -> DeviceArray:
+        """Padded to 64 bytes, noise behind the rows."""
+        bits = self.device.download(bitmask.obj)[: -(-end_bit // 8)]
+        padded = np.full(-(-end_bit // 512) * 64, 0xA5, np.uint8)
+        padded[: len(bits)] = bits
+        return uploaded(self.device, padded)
 
     def read_parquet(self, options: Options, stream: Any = None) -> TableWithMetadata:
         arrays = self.arrays(options)
@@ -278,7 +328,9 @@ class Libcudf:
         ids = np.array([place[value] for value in strings.to_pylist()], np.int32)
         return Table([Column(self.device, keys)]), Column(self.device, pa.array(ids, pa.int32()))
 
-    def concatenate(self, objects: list[Table], stream: Any = None) -> Table:
+    def concatenate(self, objects: list[Any], stream: Any = None) -> Any:
+        if isinstance(objects[0], Column):
+            return Column(self.device, pa.concat_arrays([column._seen() for column in objects]))
         width = len(objects[0].columns())
         arrays = [pa.concat_arrays([table.columns()[at]._seen() for table in objects]) for at in range(width)]
         return Table([Column(self.device, array) for array in arrays])

@@ -15,7 +15,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 import gpupipe as gp
 from gpupipe import col
 from gpupipe.backends import devices
-from gpupipe.backends.gpu.columns import DeviceColumn
+from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
+from gpupipe.columns import Column
 from gpupipe.errors import (
     DuplicateNameError,
     MissingDependencyError,
@@ -28,7 +29,8 @@ from gpupipe.errors import (
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.runtime.given import source_of
 from gpupipe.schema import Boolean, Datetime, Float64, Int64, String
-from gpupipe.sources import kinds, on_device
+from gpupipe.sources import cudf_frames, kinds, on_device
+from gpupipe.sources.border import to_arrow
 from gpupipe.sources.device_table import DevicePartition, _bounds
 from gpupipe.sources.partition import Partition
 
@@ -346,6 +348,36 @@ def test_whole_pipelines_on_the_device(
     assert isinstance(matrix._taken_from, DeviceArray) and matrix._taken_from.device is device
     assert matrix.get().tobytes() == here.transform(plain, output="numpy").astype(np.float32).tobytes()
     assert ("categories" in str(there.explain(rows))) == (source == "frame")
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_features_leave_for_cudf_as_they_stand(
+    device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch, partitions: int
+) -> None:
+    gpu = standin.installed(monkeypatch, device)
+    monkeypatch.setattr(devices._Look, "found", devices.Found(device, "a simulated one"))
+    table = given(100)
+    kept = [col("x") * 2, col("k").cast("Int64"), col("flag"), col("when"), col("word"), (col("k") > 0).alias("more")]
+    there = gp.Pipeline(kept, device="gpu").fit(table)
+    here = gp.Pipeline(kept, device="cpu").fit(table)
+    made = there.transform(gp.scan(gpu.frame(table), partitions=partitions), output="cudf")
+    wanted = _plain(here.transform(table))
+    assert made.to_arrow(preserve_index=False).cast(wanted.schema).equals(wanted)
+    assert len(gpu.fakes.called("cudf.Series.from_arrow")) < len(kept) - 2
+    assert len(gpu.fakes.called("pylibcudf.Column")) >= 3 * partitions
+    frame = gpu.frame(table)
+    frame.index = list(range(7, 107))
+    assert there.transform(frame).index == frame.index
+
+
+def test_columns_with_a_zone_or_without_rows_leave_through_the_host(gpu: Packages) -> None:
+    zoned = Column(Datetime("UTC"), np.array([5], np.int64))
+    empty = Column(Int64, np.zeros(0, np.int64))
+    for column in (zoned, empty):
+        held = uploaded(gpu.device, column)
+        frame = cudf_frames.frame_of(["a"], [[held]])
+        assert frame.to_arrow(preserve_index=False)["a"].combine_chunks().equals(to_arrow(column))
+    assert len(gpu.fakes.called("cudf.Series.from_arrow")) == 2
 
 
 def _file(folder: Path, table: pa.Table) -> Path:

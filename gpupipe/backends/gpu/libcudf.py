@@ -13,7 +13,6 @@ from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.columns import Column
 from gpupipe.errors import DeviceError
 from gpupipe.kernels.gpu.device import Device, DeviceArray
-from gpupipe.kernels.gpu.failures import Health
 from gpupipe.schema import DType, String
 
 # Our types whose values libcudf holds in the same bytes, by the name of its type.
@@ -48,11 +47,11 @@ def cudf_failures(device: Device, what: str) -> Iterator[None]:
     """What cuDF raises inside: of the device's memory or of CUDA as an error of ours, anything else as no answer.
 
     Raises:
-        DeviceMemoryError, DeviceLostError, DeviceError: see :class:`gpupipe.kernels.gpu.failures.Health`.
+        DeviceMemoryError, DeviceLostError, DeviceError: see `Device.guarded`.
         NotOnDevice: cuDF cannot do it; the host may, or says better why not.
     """
     try:
-        with Health(device.name).guarded(what):
+        with device.guarded(what):
             yield
     except (DeviceError, NotOnDevice):
         raise
@@ -135,6 +134,30 @@ def _text(device: Device, column: Any) -> DeviceColumn:
     strings.validate(full=True)  # UTF-8: the host names the row of what is not
     rows = DeviceArray(device, ids.data().ptr, np.dtype(np.int32), (column.size(),), ids)
     return DeviceColumn(String, column.size(), None, None, rows, _entries(strings))
+
+
+def library_column(column: DeviceColumn) -> Any:
+    """A column of ours, of a value a row, as a ``pylibcudf.Column`` over the same values.
+
+    Its bitmap is copied, to where cuDF may read beyond the rows' bits. No more than the bytes of a row are told of a type
+    that cuDF does not have (a time zone is left out).
+
+    Raises:
+        NotOnDevice: cuDF holds such values in other bytes.
+        DeviceMemoryError: the device has not so much memory.
+    """
+    assert column.values is not None
+    cudf, stream = optional.load("pylibcudf"), stream_of(column.device)
+    kind = type_id(column.dtype)
+    with cudf_failures(column.device, "handing a column to cuDF"):
+        values, mask, nulls = cudf.gpumemoryview(column.values.view(np.uint8)), None, 0
+        if column.valid is not None:
+            bitmap = cudf.gpumemoryview(column.valid.view(np.uint8))
+            nulls = cudf.null_mask.null_count(bitmap, 0, len(column), stream=stream)
+            mask = cudf.gpumemoryview(
+                cudf.null_mask.copy_bitmask_from_bitmask(bitmap, 0, len(column), stream=stream)
+            )
+        return cudf.Column(cudf.DataType(kind), len(column), values, mask, nulls, 0, [])
 
 
 def _entries(strings: pa.Array) -> Column:
