@@ -325,6 +325,17 @@ def test_columns_are_read_in_batches(cudf: Cudf, tmp_path: Path, monkeypatch: py
     assert all(len(batch) == 1 or sum(sizes[name] for name in batch) <= 6_000 for batch in asked)
 
 
+@pytest.mark.parametrize(("room", "calls"), [(0, 1), (-1, 2)])
+def test_a_batch_may_be_full(
+    cudf: Cudf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, calls: int
+) -> None:
+    device, _, fakes = cudf
+    partition = written(tmp_path, pa.table({"x": np.arange(500) % 3, "y": np.arange(500) % 5}))
+    monkeypatch.setattr(decode, "_BATCH_BYTES", 2 * 500 * 8 + room)  # a dictionary makes them smaller in the file
+    found, _ = on_device.decode(partition, ["x", "y"], device)
+    assert list(found) == ["x", "y"] and len(fakes.called("pylibcudf.io.parquet.read_parquet")) == calls
+
+
 def test_what_does_not_fit_at_once_is_read_in_passes(
     cudf: Cudf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
