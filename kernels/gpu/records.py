@@ -6,7 +6,7 @@ expression's number.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -70,17 +70,16 @@ class _Expressions:
     def __init__(self, table: Table, encoded: tuple[bool, ...], bare: tuple[bool, ...]) -> None:
         self.table = table
         programs = [tuple(map(tuple, program.steps.tolist())) for program in table.programs]
-        numbers: dict[Variant, int] = {}
         self.variant: list[Variant] = []
-        self.number: list[int] = []
         for e, p in enumerate(table.row_program.tolist()):
             inputs, program = self.inputs(e), table.programs[p]
             first = int(table.parameter_start[e])
             null = table.parameter_valid[first : first + program.n_parameters] == 0
             variant = Variant(programs[p], tuple(encoded[i] for i in inputs), tuple(null.tolist()), program.n_outputs)
             self.variant.append(variant)
-            self.number.append(numbers.setdefault(variant, len(numbers)))
-        self.variants = tuple(numbers)
+        self.variants = tuple(sorted(set(self.variant), key=astuple))  # in whatever order a table has them
+        numbers = {variant: number for number, variant in enumerate(self.variants)}
+        self.number = [numbers[variant] for variant in self.variant]
         self.outcomes = _outcomes(table, bare)
 
     def inputs(self, e: int) -> list[int]:

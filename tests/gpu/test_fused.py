@@ -246,18 +246,23 @@ def test_little_shared_memory_takes_more_chunks_and_the_same_launch(device: Any)
 
 
 def test_expressions_of_one_shape_share_a_kernel(device: Any) -> None:
-    rng = np.random.default_rng(0)
-    tables = [matrix_table(np.random.default_rng(seed), 9, [0])[0] for seed in (1, 1)]
-    other = Table.build([chain()], [(0, [0], [1.0, 2.0, 3.0, 4.0, 5.0], [0])])
-    kernels = []
-    for table in (*tables, other):
-        columns = [given_column(device, rng, "float32", 8).host for _ in range(9)]
-        inputs = [Input(device.upload(values)) for values, _ in columns]
-        if not any(table.parameter_valid == 0):
-            kernels.append(records.matrix_records(table, (False,) * 9, tuple(range(len(table))), 64).kernel)
-        status = interpreter.run_matrix(table, inputs, device.empty((8, 9), "f4"), range(len(table)), 8)
-        assert not status[:, 0].any()
-    assert len(kernels) > 0 and len({kernel.source for kernel in kernels}) == 1
+    parameters = ([0.5, -1.0, 2.0, 0.25, 3.0], [1.0, 2.0, 3.0, 4.0, 5.0])
+    values, found = np.linspace(-3, 3, 8, dtype="f4"), set()
+    for given_ in parameters:
+        table = Table.build([chain()], [(0, [0], given_, [0])])
+        matrix, wanted = device.empty((8, 1), "f4"), np.zeros(8, "f4")
+        interpreter.run_matrix(table, [Input(device.upload(values))], matrix, [0], 8)
+        reference.run(table, [(values, None)], [(wanted, None)], 0, 8)
+        assert np.array_equal(matrix.to_host()[:, 0], wanted)
+        found.add(records.matrix_records(table, (False,), (0,), 64).kernel)
+    assert len(found) == 1
+
+
+def test_the_order_of_shapes_does_not_matter_to_the_kernel() -> None:
+    rows = [(0, [0], [1.0, 2.0, 3.0, 4.0, 5.0], [0]), (2, [1], [], [1])]
+    tables = [Table.build(PROGRAMS, order) for order in (rows, rows[::-1], [*rows, *rows[:1]])]
+    kernels_ = {records.matrix_records(t, (False,) * 2, tuple(range(len(t))), 64).kernel for t in tables}
+    assert len(kernels_) == 1
 
 
 def test_the_first_failing_row_is_told_with_its_earliest_step(device: Any) -> None:
