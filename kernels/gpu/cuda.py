@@ -176,8 +176,11 @@ class _Uploaded:
         self.pointer = int(held.ptr)
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception), self._device:  # it is lost, or the process ends
-            self._stream.wait_event(_so_far(self._cuda))
+        try:  # without contextlib, which may be gone as the process ends
+            with self._device:
+                self._stream.wait_event(_so_far(self._cuda))
+        except Exception:  # it is lost: nothing will read the memory
+            pass
 
 
 def _so_far(cuda: Any) -> Any:
