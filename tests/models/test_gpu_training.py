@@ -73,7 +73,9 @@ def test_weights_and_codes_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 class Qn(LogisticRegression):
-    """cuML's own: its penalty is divided by the number of rows, its loss by the sum of the weights."""
+    """A cuML whose penalty is divided by the number of rows, and its loss by the sum of the weights."""
+
+    C: Any
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         of = 1.0 if sample_weight is None else sample_weight.mean()

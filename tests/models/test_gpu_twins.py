@@ -1,6 +1,7 @@
 """The table's GPU column: each twin learns what its estimator learns, and what it cannot is refused by name."""
 
 import importlib
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -325,6 +326,19 @@ def test_without_a_device_or_without_cuml() -> None:
     assert place == "cpu" and "no positive=True" in str(why)  # there is no cuML that it could be trained by
     place, why = where_trained(Ridge(), Found(Counted(), ""))
     assert place == "cpu" and why == places.installed(describe(Ridge())) and "cuML is not installed" in str(why)
+
+
+@pytest.mark.parametrize("error", [AttributeError("no row_stack"), ImportError("libcuml++.so: cannot open")])
+def test_cuml_that_does_not_load(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str) -> Any:
+        raise error
+
+    with installed(monkeypatch):
+        monkeypatch.setattr(places, "optional", SimpleNamespace(available=optional.available, load=load))
+        place, why = where_trained(Ridge(), Found(Counted(), ""))
+        there = trained(Ridge(), Counted().upload(matrix(False, False)), target(False, 0), feature_names=NAMES)
+    assert (place, there.device) == ("cpu", "cpu") and there.why == why
+    assert f"does not load ({error})" in str(why)
 
 
 @pytest.mark.parametrize("name", ["Ridge", "DBSCAN", "UMAP"])
