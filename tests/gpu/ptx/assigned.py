@@ -66,6 +66,21 @@ class Assigned:
         #: Registers whose lanes are to be noted as they are set.
         self.noted = set().union(*self.doubtful.values())
 
+    def temporaries(self, ways: dict[int, tuple[int, list[int]]]) -> set[str]:
+        """Registers that one basic block alone knows, and always sets first: other lanes lose nothing with them."""
+        home: dict[str, int] = {}
+        shared = set()
+        for at, (stop, _) in ways.items():
+            for number in range(at, stop):
+                written, read = self.names[number]
+                for name in read:
+                    if home.get(name) != at:
+                        shared.add(name)
+                for name in written:
+                    if home.setdefault(name, at) != at or not self.sets[number]:
+                        shared.add(name)
+        return set(home) - shared
+
     def before(self, ways: dict[int, tuple[int, list[int]]], whole: int, known: int) -> dict[int, int]:
         """What is set on every way to each block."""
         sets = {}

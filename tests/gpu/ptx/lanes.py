@@ -43,6 +43,8 @@ class Lanes:
         self.shared, self.shared_stride, self.shared_base = _own(layouts[0], block - np.uint32(first), n_blocks)
         self.local, self.local_stride, self.local_base = _own(layouts[1], lane, self.n)
         self.shared_watch = Watch(self.shared, self.width, False, launch.describe)
+        self.shared_watch.begin(launch.number)
+        self.temporary = self.program.scope.temporary
         self.barriers, self.warp_syncs = 0, np.zeros(self.n, dtype=np.uint64)
         self.threads = np.arange(first * self.width, first * self.width + self.n, dtype=np.uint64)
         self.new_codes()
@@ -81,6 +83,7 @@ class Lanes:
         self.mask, self.count, self.alone = mask, count, count == self.live
         self._lanes: Value | None = None
         self._marks: Value | None = None
+        self._warps: Value | None = None
 
     def lanes(self) -> Value:
         """The numbers of the lanes at work."""
@@ -91,6 +94,17 @@ class Lanes:
     def active(self, value: Value) -> Value:
         """The part of a register that belongs to the lanes at work."""
         return value if self.mask is None or value.ndim == 0 else value.take(self.lanes())
+
+    def warps(self) -> Value:
+        """The lanes of each warp that are at work, as the bits of a uint32."""
+        if self._warps is None:
+            mask = np.ones(self.n, dtype=bool) if self.mask is None else self.mask
+            self._warps = np.packbits(mask, bitorder="little").view(np.uint32)
+        return self._warps
+
+    def full(self, value: Value) -> Value:
+        """A value a lane, also of what is the same for all."""
+        return value if value.ndim else np.full(self.n, value)
 
     def marks(self) -> Value:
         """What the lanes at work leave where they read and write."""
@@ -114,7 +128,7 @@ class Lanes:
 
     def put(self, number: int, value: Value) -> None:
         """A result of a value a lane, of which those count that are at work."""
-        if self.alone:
+        if self.alone or number in self.temporary:
             self.r[number] = value
             return
         old = self.r[number]
@@ -127,11 +141,8 @@ class Lanes:
         if self.mask is None or value.ndim == 0:
             self.put(number, value)
             return
-        old = None if self.alone else self.r[number]
-        if old is None:
-            full = np.zeros(self.n, dtype=value.dtype)
-        else:
-            full = np.array(np.broadcast_to(old, (self.n,))).view(value.dtype)
+        old = None if self.alone or number in self.temporary else self.r[number]
+        full = np.zeros(self.n, value.dtype) if old is None else np.array(self.full(old)).view(value.dtype)
         full[self.lanes()] = value
         self.r[number] = full
 

@@ -35,6 +35,7 @@ class Launch:
         if grid * self.width >= 1 << ATOMIC:
             raise PtxError(f"{grid} blocks of {block} threads are more than the simulation counts")
         watch.width, watch.describe = np.uint64(self.width), self.describe
+        watch.begin(number)
 
     def describe(self, thread: int) -> str:
         """A thread by its number, padding included."""

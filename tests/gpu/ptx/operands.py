@@ -35,9 +35,11 @@ class Scope:
         self.function = function
         self.symbols = symbols  # addresses of variables
         self.numbers: dict[str, int] = {}  # registers, by name
+        self.temporaries: set[str] = set()
         self.types: list[str] = []
         self.params: dict[str, int] = {}  # the kernel's own, by their place in the launch's bytes
         self.read_names: set[str] = set()
+        self.temporary: set[int] = set()  # registers that no lane outside one basic block needs
         self.readers: dict[tuple[str, str], Get] = {}
 
     def slot(self, name: str, offset: int, size: int) -> str:
@@ -52,6 +54,8 @@ class Scope:
         if name not in self.numbers:
             self.numbers[name] = len(self.types)
             self.types.append(kind or self.declared(name))
+            if name in self.temporaries:
+                self.temporary.add(self.numbers[name])
         return self.numbers[name]
 
     def declared(self, name: str) -> str:
@@ -166,7 +170,7 @@ def pure(target: tuple[int, int], compute: Get) -> Run:
         value = compute(batch.r)
         if value.dtype.itemsize != width:
             value = widened(value, width)
-        if batch.alone:
+        if batch.alone or number in batch.temporary:
             batch.r[number] = value
         else:
             batch.put(number, value)

@@ -76,6 +76,7 @@ class Program:
         self.blocks, ways = self.divided()
         self.assigned = Assigned(self.code, ways, KNOWN)
         self.scope.read_names = self.assigned.read
+        self.scope.temporaries = self.assigned.temporaries(ways)
 
     def divided(self) -> tuple[dict[int, Block], dict[int, tuple[int, list[int]]]]:
         """Basic blocks by where they begin, and the ways between them."""

@@ -37,35 +37,30 @@ class Watch:
     def __init__(self, space: Space, width: int, far: bool, describe: Callable[[int], str]) -> None:
         self.space, self.width, self.far, self.describe = space, np.uint64(width), far, describe
         self.words: Array = lazy(2 * len(space.data)).view(np.uint64)
+        self.pairs = self.words.reshape(-1, 2)
         self.bytes: Array | None = None
+        self.launch = np.uint64(0)
         self.reads: list[tuple[int, Value, Value]] = []
         self.n_reads = 0
 
     def parts(self, place: Value, size: int, marks: Value) -> list[tuple[int, Value, Value]]:
-        """(bytes of a mark, indices, marks of the threads) to look at for one access."""
-        found: list[tuple[int, Value, Value]] = []
-        if size == 8 and np.ndim(place) == 0 and np.ndim(marks):  # one place of many threads
-            return [*self.parts(place * 2, 4, marks), *self.parts(place * 2 + 1, 4, marks)]
-        if size == 8:
-            both = np.concatenate([np.atleast_1d(place) * 2, np.atleast_1d(place) * 2 + 1])
-            mine = np.broadcast_to(marks, np.broadcast_shapes(np.shape(marks), np.shape(place)))
-            place, size, marks = both, 4, np.concatenate([np.atleast_1d(mine)] * 2) if both.size > 2 else marks
-        if size == 4:
-            found.append((4, place, marks))
-            if self.bytes is not None:
-                found += [(1, place * 4 + k, marks) for k in range(4)]
-        else:
-            found.append((4, place * size >> 2, marks))
+        """(bytes of a mark, 8 for two words; indices; marks of the threads) to look at for one access."""
+        found = [(size, place, marks) if size >= 4 else (4, place * size >> 2, marks)]
+        if size < 4 or self.bytes is not None:
             found += [(1, place * size + k, marks) for k in range(size)]
         return found
 
     def table(self, size: int) -> Array:
-        """The marks of words, or of bytes."""
-        if size == 4:
-            return self.words
+        """The marks of words, of pairs of them, or of bytes."""
+        if size >= 4:
+            return self.words if size == 4 else self.pairs
         if self.bytes is None:
             self.bytes = lazy(8 * len(self.space.data)).view(np.uint64)
         return self.bytes
+
+    def begin(self, launch: int) -> None:
+        """Marks of earlier launches say nothing any more."""
+        self.launch = np.uint64(launch << LAUNCH)
 
     def read(self, place: Value, size: int, marks: Value, atomic: bool = False) -> None:
         """Compare with the writes before, and keep for those to come."""
@@ -79,28 +74,31 @@ class Watch:
 
     def write(self, place: Value, size: int, marks: Value) -> None:
         """Compare with the writes before; two lanes of one instruction count too."""
-        small = size < 4
         for part, at, mine in self.parts(place, size, marks):
             self.compare(part, at, mine, "writes")
-            if part == 4 and small:
+            if part == 4 and size < 4:
                 continue
-            table = self.table(part)
-            table[at] = mine
-            twice = table[at] != mine
+            table, own = self.table(part), mine[:, None] if part == 8 else mine
+            table[at] = own
+            left = table.take(at, axis=0)
+            twice = left != own
             if twice.any():
-                lane = int(np.atleast_1d(twice).argmax())
-                other = int(np.atleast_1d(table[at])[lane] & THREAD)
+                lane = int(twice.reshape(len(at), -1).any(axis=1).argmax())
+                other = int(left.reshape(len(at), -1)[lane][0] & THREAD)
                 raise self.fault("writes", part, at, lane, other, "writes too")
 
     def atomic(self, place: Value, size: int, marks: Value) -> None:
         """Atomics meet atomics freely, and are marked by their block."""
-        for part, at, mine in self.parts(place, max(size, 4), marks):
+        if size == 8:
+            self.atomic(place * 2 + 1, 4, marks)
+            place = place * 2
+        for part, at, mine in self.parts(place if size >= 4 else place * size >> 2, 4, marks):
             self.compare(part, at, mine, "updates", skip_atomic=True)
             if part == 1:
                 continue
             own = mine - (mine & THREAD) % self.width | IS_ATOMIC
             before = self.words[at]
-            shared = (before >= self.launch_of(mine)) & (before & IS_ATOMIC != 0)
+            shared = (before >= self.launch) & (before & IS_ATOMIC != 0)
             own = np.where(shared & ((before ^ own) & THREAD != 0), own | MANY, own)
             self.words[at] = own
             lost = at[(self.words[at] ^ own) & THREAD != 0]
@@ -111,22 +109,17 @@ class Watch:
         if part == 1 and self.bytes is None:
             return
         table = self.table(part)
-        theirs = table.take(at) if at.ndim else table[at]
-        if not theirs.size or theirs.max() < self.launch_of(mine):
+        theirs = table.take(at, axis=0) if at.ndim else table[at]
+        if not theirs.size or theirs.max() < self.launch:
             return
-        apart = theirs ^ mine
+        own = mine[..., None] if part == 8 else mine
+        apart = theirs ^ own
         near = apart < (ONE_LAUNCH if self.far else ONE_BARRIER)
         met = near & (apart & (THREAD | IS_ATOMIC) != 0)
         if skip_atomic:
             met &= theirs & IS_ATOMIC == 0
         if met.any():
-            self.judge(part, at, mine, theirs, met, verb)
-
-    @staticmethod
-    def launch_of(marks: Value) -> np.uint64:
-        """The mark of this launch with nothing else."""
-        first = marks if marks.ndim == 0 else marks[0]
-        return np.uint64(first >> np.uint64(LAUNCH)) << np.uint64(LAUNCH)
+            self.judge(part, at, own, theirs, met, verb)
 
     def judge(self, part: int, at: Value, mine: Value, theirs: Value, met: Value, verb: str) -> None:
         """Barriers of the block and of the warp order what would be a race; raise for what is left."""
@@ -140,9 +133,9 @@ class Watch:
         ordered |= same_warp & ~one_warp & one_block
         left = np.atleast_1d(met & ~ordered)
         if left.any():
-            lane = int(left.argmax())
-            atomic = bool(np.broadcast_to(theirs & IS_ATOMIC, left.shape)[lane])
-            thread = int(np.broadcast_to(other, left.shape)[lane])
+            lane, *half = (int(n) for n in np.unravel_index(left.argmax(), left.shape))
+            atomic = bool(np.broadcast_to(theirs & IS_ATOMIC, left.shape)[lane, *half])
+            thread = int(np.broadcast_to(other, left.shape)[lane, *half])
             raise self.fault(verb, part, at, lane, thread, "updates by an atomic" if atomic else "writes")
 
     def fault(self, verb: str, part: int, at: Value, lane: int, other: int, did: str) -> Fault:

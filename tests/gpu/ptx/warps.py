@@ -12,7 +12,6 @@ from .parse import Instruction, PtxError
 if TYPE_CHECKING:
     from .batch import Batch
 
-FULL = np.uint32(0xFFFFFFFF)
 LANES = np.arange(32, dtype=np.uint32)
 
 
@@ -29,10 +28,12 @@ def at_work(batch: "Batch") -> Value:
 
 def members(batch: "Batch", named: Value) -> Value:
     """The member mask of each lane, checked: all lanes that it names are here, with the same mask, and this one too."""
-    if named.ndim == 0 and named == FULL and batch.mask is None:
-        return named
+    if named.ndim == 0:
+        warps = batch.warps()
+        if ((warps == named) | (warps == 0)).all():
+            return named
     active = at_work(batch)
-    mine = np.broadcast_to(named, (batch.n,)).reshape(-1, 32)
+    mine = batch.full(named).reshape(-1, 32)
     if not (active & (mine >> LANES & 1 == 0)).any():
         missing = np.zeros(mine.shape, dtype=bool)
         for lane in range(32):
@@ -69,7 +70,7 @@ def shuffle(scope: Scope, ins: Instruction) -> Run:
         source, inside = (_fixed if fixed else _sources)(batch.n, mode, step, low)
         if batch.mask is not None:
             _check_sources(batch, source)
-        given = np.broadcast_to(value(r), (batch.n,))
+        given = batch.full(value(r))
         if flag[0] >= 0:
             batch.put(flag[0], inside)
         if target[0] >= 0:
@@ -109,7 +110,7 @@ def vote(scope: Scope, ins: Instruction) -> Run:
 
     def run(batch: "Batch") -> None:
         named = members(batch, mask(batch.r))
-        yes = bits(np.broadcast_to(p(batch.r), (batch.n,)) & at_work(batch).ravel())
+        yes = bits(batch.full(p(batch.r))) & batch.warps()
         ballot = np.repeat(yes, 32) & named
         results = {
             "ballot": lambda: ballot, "any": lambda: ballot != 0, "all": lambda: ballot == named,
@@ -129,7 +130,7 @@ def match(scope: Scope, ins: Instruction) -> Run:
 
     def run(batch: "Batch") -> None:
         named = members(batch, mask(batch.r))
-        held = np.broadcast_to(value(batch.r), (batch.n,)).reshape(-1, 32)
+        held = batch.full(value(batch.r)).reshape(-1, 32)
         same = (held[:, :, None] == held[:, None, :]) & at_work(batch)[:, None, :]
         found = bits(same) & named
         if ins.op[1] == "any":
@@ -168,7 +169,7 @@ def reduce(scope: Scope, ins: Instruction) -> Run:
 def active_mask(scope: Scope, ins: Instruction) -> Run:
     """activemask."""
     target = scope.target(ins.args[0])
-    return lambda batch: batch.put(target[0], np.repeat(bits(at_work(batch)), 32))
+    return lambda batch: batch.put(target[0], np.repeat(batch.warps(), 32))
 
 
 def warp_barrier(scope: Scope, ins: Instruction) -> Run:
