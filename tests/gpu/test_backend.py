@@ -24,7 +24,7 @@ from gpupipe.backends.gpu.columns import DeviceColumn, packed, uploaded
 from gpupipe.backends.gpu.placed import Uploading, placed_frame, settled, with_null
 from gpupipe.backends.gpu.program import GpuProgram
 from gpupipe.columns import Column, Frame
-from gpupipe.errors import DataError, DeviceError, DeviceMemoryError
+from gpupipe.errors import DataError, DeviceError, DeviceMemoryError, IntegerOverflowError
 from gpupipe.expr.node import show
 from gpupipe.kernels.gpu.bins import bins
 from gpupipe.kernels.gpu.finite import first_unfinite
@@ -127,6 +127,19 @@ def test_resident_columns_have_the_bits_of_host_columns(shared):
     assert all(isinstance(column, DeviceColumn) for column in there.columns.values())
     assert [bits(column) for column in made.columns(there)] == [bits(column) for column in made.columns(frame)]
     assert made.matrix(there).tobytes() == made.matrix(frame).tobytes()
+
+
+def test_resident_integers_without_a_sign(shared):
+    made = fitted([col("u").codes()], gp.scan(pa.table({"u": pa.array([1, None, 2], pa.uint64())})), CPU).features
+    program = GpuBackend(shared).prepare(made.outputs, made._binder.info, Tables(made.fitted))
+    for last, fine in ((2**63 - 1, True), (2**63, False)):
+        frame = gp.scan(pa.table({"u": pa.array([2, None, last], pa.uint64())})).load(0, ["u"])
+        there = Frame({"u": uploaded(shared, frame["u"])}, 3, frame.row_ids)
+        if fine:
+            assert program.columns(there)[0].values.tolist() == [3, 0, 1]
+        else:
+            with pytest.raises(IntegerOverflowError, match="'u'"):
+                program.columns(there)
 
 
 def test_no_rows(shared):

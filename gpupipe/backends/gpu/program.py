@@ -27,6 +27,8 @@ from gpupipe.expr.node import Node
 from gpupipe.kernels.gpu import interpreter
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.kernels.gpu.interpreter import Input
+from gpupipe.kernels.gpu.keys import extent
+from gpupipe.kernels.gpu.numbers import Numbers
 from gpupipe.schema import UInt64
 
 
@@ -81,7 +83,7 @@ class GpuProgram(Staged[Placed]):
     def _sources(self, frame: Frame) -> dict[Node, Placed]:
         found = {node: placed(self._device, frame.resident(name)) for node, name in self._columns.items()}
         for node, name in self._columns.items():
-            if found[node].dtype == UInt64:
+            if found[node].dtype == UInt64 and _may_be_beyond_int64(found[node]):
                 refuse_beyond_int64(found[node].to_host(), name)
         there = {node: column for node, column in found.items() if isinstance(column, DeviceColumn)}
         found.update(zip(there, settled(self._device, list(there.values())), strict=True))
@@ -194,3 +196,11 @@ class GpuProgram(Staged[Placed]):
 
     def _left(self, column: Column, output: Output, size: int) -> Uploading:
         return Uploading(leaving(loaded(column, output.name), output.dtype, size), self._device)
+
+
+def _may_be_beyond_int64(column: Placed) -> bool:
+    """Whether a value is 2^63 or more, as a device tells by its sign; what is on the host is looked at there."""
+    if not isinstance(column, DeviceColumn) or column.values is None or not len(column):
+        return True
+    low = extent(Numbers(column.values, column.valid)).low
+    return low is not None and low < 0
