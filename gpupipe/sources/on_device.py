@@ -1,6 +1,6 @@
 """Partitions read into a device's memory, as far as that can be done; what cannot is read on the host, and said why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ _TEXT_BYTES = 16  # of one text decoded, where a dictionary hides how long it is
 _COPIED = "it is copied to the device as it stands on the host"
 
 Decoded = tuple[dict[str, DeviceColumn], dict[str, str]]
+Read = tuple[dict[str, DeviceColumn], dict[str, str], int]
 
 
 def decodable(partition: Partition, columns: Sequence[str]) -> dict[str, str]:
@@ -39,7 +40,7 @@ def decodable(partition: Partition, columns: Sequence[str]) -> dict[str, str]:
         if not optional.available("pylibcudf"):
             return dict.fromkeys(columns, _NO_CUDF)
         with partition.file.unchanged():
-            return _refused(partition, columns)
+            return _refused(partition, partition.metadata(), columns)
     if isinstance(partition, DevicePartition):
         found = {name: _refused_of(partition, name) for name in columns}
         return {name: why for name, why in found.items() if why is not None}
@@ -54,17 +55,8 @@ def decode(partition: Partition, columns: Sequence[str], device: Device) -> Deco
         DeviceLostError: it cannot be used any more.
         FileFormatError, SourceNotFoundError: the file is not as it was when it was scanned.
     """
-    refused = decodable(partition, columns)
-    wanted = [name for name in columns if name not in refused]
-    if not wanted or not partition.n_rows:
-        return {}, refused
-    if isinstance(partition, DevicePartition):
-        found, late = _held(partition, wanted, device)
-    else:
-        assert isinstance(partition, ParquetPartition)
-        with partition.file.unchanged():
-            found, late = decoded(device, _row_groups(partition, wanted))
-    return found, {**refused, **late}
+    found, refused, _ = _decoded(partition, columns, device)
+    return found, refused
 
 
 def read(partition: Partition, columns: Sequence[str], device: Device) -> tuple[Reading, dict[str, str]]:
@@ -76,28 +68,42 @@ def read(partition: Partition, columns: Sequence[str], device: Device) -> tuple[
         DataError: as the partition's own reader.
         DeviceMemoryError, DeviceLostError: as :func:`decode`.
     """
-    found, refused = decode(partition, columns, device)
-    rest = [name for name in columns if name not in found]
+    found, refused, n_bytes = _decoded(partition, columns, device)
     if not found:
-        return partition.read(rest), refused
-    n_bytes = _bytes_read(partition, list(found))
+        return partition.read(columns), refused
     here: dict[str, AnyColumn] = {}
-    if rest:
+    if rest := [name for name in columns if name not in found]:
         host = partition.read(rest)
         here, n_bytes = dict(host.frame.columns), n_bytes + host.bytes_read
     merged: dict[str, AnyColumn] = {name: found[name] if name in found else here[name] for name in columns}
     return Reading(Frame(merged, partition.n_rows, partition.row_ids()), n_bytes), refused
 
 
-def _bytes_read(partition: Partition, columns: list[str]) -> int:
-    if isinstance(partition, ParquetPartition):
-        return partition.stored_bytes(partition.metadata(), partition.row_groups, columns)
-    return partition.column_bytes(columns)
+def _decoded(partition: Partition, columns: Sequence[str], device: Device) -> Read:
+    """The columns, why not others, and the bytes read for the former."""
+    if isinstance(partition, ParquetPartition) and partition.n_rows and optional.available("pylibcudf"):
+        return _of_file(partition, columns, device)
+    refused = decodable(partition, columns)
+    wanted = [name for name in columns if name not in refused]
+    if not (isinstance(partition, DevicePartition) and partition.n_rows):
+        return {}, refused, 0
+    found, late = _held(partition, wanted, device)
+    return found, {**refused, **late}, partition.column_bytes(list(found))
 
 
 # -- Parquet --------------------------------------------------------------------------------------------------
-def _refused(partition: ParquetPartition, columns: Sequence[str]) -> dict[str, str]:
-    arrow = partition.metadata().schema.to_arrow_schema()
+def _of_file(partition: ParquetPartition, columns: Sequence[str], device: Device) -> Read:
+    with partition.file.unchanged():
+        metadata = partition.metadata()
+        refused = _refused(partition, metadata, columns)
+        wanted = [name for name in columns if name not in refused]
+        found, late = decoded(device, _row_groups(partition, wanted))
+        stored = partition.stored_bytes(metadata, partition.row_groups, list(found))
+    return found, {**refused, **late}, stored
+
+
+def _refused(partition: ParquetPartition, metadata: Any, columns: Sequence[str]) -> dict[str, str]:
+    arrow = metadata.schema.to_arrow_schema()
     refused = {}
     for name in columns:
         found = arrow.field(name).type
@@ -108,20 +114,17 @@ def _refused(partition: ParquetPartition, columns: Sequence[str]) -> dict[str, s
 
 
 def _row_groups(partition: ParquetPartition, columns: Sequence[str]) -> RowGroups:
-    return RowGroups(
-        partition.file.path,
-        [group.number for group in partition.row_groups],
-        partition.n_rows,
-        {name: partition.types[name].dtype for name in columns},
-        {name: _decoded_bytes(partition, name) for name in columns},
-    )
+    types = {name: partition.types[name].dtype for name in columns}
+    numbers = [group.number for group in partition.row_groups]
+    return RowGroups(partition.file.path, numbers, partition.n_rows, types, _decoded_bytes(partition, types))
 
 
-def _decoded_bytes(partition: ParquetPartition, name: str) -> int:
-    """At least as many as its rows take: what a dictionary made small, the footer counts so."""
-    dtype = partition.types[name].dtype
-    width = _TEXT_BYTES if dtype == String else dtype.storage.itemsize
-    return max(partition.column_bytes([name]), partition.n_rows * width)
+def _decoded_bytes(partition: ParquetPartition, types: Mapping[str, DType]) -> dict[str, int]:
+    """As many as the footer counts, and at least what the rows take: a dictionary made them small in the file."""
+    counted = [sum(sizes) for sizes in zip(*(group.column_bytes for group in partition.row_groups), strict=True)]
+    told = dict(zip(partition.leaves, counted, strict=True))
+    widths = {name: _TEXT_BYTES if dtype == String else dtype.storage.itemsize for name, dtype in types.items()}
+    return {name: max(told[name], partition.n_rows * width) for name, width in widths.items()}
 
 
 # -- tables in a device's memory ------------------------------------------------------------------------------

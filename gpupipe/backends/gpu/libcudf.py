@@ -154,9 +154,7 @@ def library_column(column: DeviceColumn) -> Any:
         if column.valid is not None:
             bitmap = cudf.gpumemoryview(column.valid.view(np.uint8))
             nulls = cudf.null_mask.null_count(bitmap, 0, len(column), stream=stream)
-            mask = cudf.gpumemoryview(
-                cudf.null_mask.copy_bitmask_from_bitmask(bitmap, 0, len(column), stream=stream)
-            )
+            mask = cudf.gpumemoryview(cudf.null_mask.copy_bitmask_from_bitmask(bitmap, 0, len(column), stream=stream))
         return cudf.Column(cudf.DataType(kind), len(column), values, mask, nulls, 0, [])
 
 
