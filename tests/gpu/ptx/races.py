@@ -61,6 +61,7 @@ class Watch:
     def begin(self, launch: int) -> None:
         """Marks of earlier launches say nothing any more."""
         self.launch = np.uint64(launch << LAUNCH)
+        self.reads, self.n_reads = [], 0
 
     def read(self, place: Value, size: int, marks: Value, atomic: bool = False) -> None:
         """Compare with the writes before, and keep for those to come."""
