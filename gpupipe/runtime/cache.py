@@ -113,8 +113,10 @@ class Cache:
     def leave_device(self) -> None:
         """Copy from a device what is kept there, since its memory is needed; nothing more is kept there."""
         self._device_budget = 0
-        for index in [index for index, held in self._held.items() if held.is_on_device]:
-            held = self._held[index]
+        for index in list(self._held):  # other threads put in theirs meanwhile
+            held = self._held.get(index)
+            if held is None or not held.is_on_device:
+                continue
             frame = self.frame(index, [key for key in held.columns if isinstance(key, str)])
             if frame is not None and self._held.pop(index, None) is not None:
                 with self._lock:
