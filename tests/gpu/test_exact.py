@@ -280,6 +280,18 @@ def test_extremes(device, kind, n, n_groups, seed):
                 np.array([least[group], greatest[group]]) == 0)).any()  # fmt: skip
 
 
+@pytest.mark.parametrize("n_groups", [1, 3])
+def test_extremes_of_every_warp_count(device, n_groups):
+    """Wherever among the threads of a block, and of blocks, the least and the greatest value stand."""
+    of = device.upload(np.zeros(2100, np.int32))
+    for row in [*range(0, 1100, 97), 2047, 2048, 2099]:
+        values = np.ones(2100)
+        values[row], values[2099 - row] = -7.0, 9.0
+        least, greatest, _ = extremes.extremes(device.upload(values), of, n_groups)
+        assert (least[0], greatest[0]) == (-7.0, 9.0)
+        assert (least[1:] == np.inf).all() and (greatest[1:] == -np.inf).all()
+
+
 def test_extremes_name_the_first_nan(device):
     values = np.zeros(3000)
     values[[1700, 2100, 50]] = np.nan
