@@ -21,7 +21,7 @@ EXCEPTIONS = {
     ("exact", "tile_sums"): (128, "the sums of all slices of a tile, in float64, stand in registers"),
     ("exact", "group_sums"): (96, "the sums of a run of one group's rows stand in registers"),
 }
-#: Bytes a thread may spill, and load again: ptxas does so now and then where one register less lets another block run beside.
+#: Bytes a thread may spill, and load again: ptxas does so now and then to let one more block run beside.
 SPILLED = 32
 #: Static shared memory a block, bytes: what every device gives without being asked.
 SHARED = 48 << 10

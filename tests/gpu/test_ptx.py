@@ -92,6 +92,20 @@ extern "C" __global__ void warp_turn(const int* x, int* out) {
     __syncwarp();
     out[threadIdx.x] = own[threadIdx.x ^ 1];
 }
+__noinline__ __device__ u64 grown(u64 a, int n) { for (int k = 0; k < n; k++) a = a * 3 + 1; return a; }
+__noinline__ __device__ u64 both(u64 a, int n) { return grown(a, n) + grown(a, n + 1); }
+extern "C" __global__ void calls(const u64* x, u64* out) {
+    int i = threadIdx.x;
+    if (i % 3 == 0) out[i] = both(x[i], i % 4); else out[i] = grown(x[i], 2);
+}
+extern "C" __global__ void mixed(const int* x, int* out) {
+    __shared__ int own[32];
+    int i = threadIdx.x;
+    int* to = x[i] % 2 ? own + i : out + i;
+    *to = x[i] * 3;
+    __syncthreads();
+    if (x[i] % 2) out[i] = own[i] + 1;
+}
 extern "C" __global__ void slots(const u64* keys, u64* table, int* where, int n, int mask) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
@@ -193,6 +207,26 @@ def test_a_warps_barrier_orders_its_lanes(device):
     launched(device, "warp_turn", 1, 64, device.upload(x), out)
     turned = np.roll(x.reshape(2, 32), -1, axis=1) * 2
     assert out.to_host().tolist() == turned.ravel()[np.arange(64) ^ 1].tolist()
+
+
+def test_calls_that_are_not_inlined(device):
+    x = np.random.default_rng(7).integers(0, 2**63, 40).astype("u8")
+    out = device.empty(40, "u8")
+    launched(device, "calls", 1, 40, device.upload(x), out)
+
+    def grown(a, n):
+        return a if n == 0 else grown(a * 3 + 1, n - 1)
+
+    values = enumerate(x.tolist())
+    expected = [grown(v, i % 4) + grown(v, i % 4 + 1) if i % 3 == 0 else grown(v, 2) for i, v in values]
+    assert out.to_host().tolist() == [v % 2**64 for v in expected]
+
+
+def test_one_store_to_two_memories(device):
+    x = np.random.default_rng(8).integers(0, 99, 32).astype("i4")
+    out = device.empty(32, "i4")
+    launched(device, "mixed", 1, 32, device.upload(x), out)
+    assert out.to_host().tolist() == (x * 3 + x % 2).tolist()
 
 
 def test_a_hash_table_by_compare_and_swap(device):

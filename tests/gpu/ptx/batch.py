@@ -34,6 +34,7 @@ class Batch(Lanes):
                 self.exit(self.mask, self.count)
                 continue
             block = blocks[pc]
+            self.at = None
             steps = self.program.prepare(block) if block.steps is None else block.steps
             if len(self.r) < len(self.program.scope.types):
                 self.grow()
