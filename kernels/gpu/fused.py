@@ -200,7 +200,7 @@ def _loads(variant: Variant) -> list[str]:
     for slot, kind in enumerate(_storage(variant)):
         if not kind:
             continue
-        lines.append(f"rows.k{slot} = read_valid<{at_once}>(valid{slot}, row, stop);")
+        lines.append(f"rows.k{slot} = read_valid(valid{slot}, row, stop);")
         if variant.encoded[slot]:
             lines.append(
                 f"rows.k{slot} = look_up<{at_once}>(rows.x{slot}, rows.k{slot}, ids{slot}, entries{slot}, known{slot}, "

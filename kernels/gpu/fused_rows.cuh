@@ -57,13 +57,9 @@ INLINE void read(T (&to)[N], const T* from, int row, int stop) {
 #pragma unroll
     for (int j = 0; j < N; j++) to[j] = row + j < stop ? __ldg(from + row + j) : T(0);
 }
-// Bit j: whether row + j is one of the rows and has a value.
-template <int N>
+// Bit j: whether row + j has a value; of rows beyond the last it says nothing, and nothing is read.
 INLINE u32 read_valid(const u32* valid, int row, int stop) {
-    const u32 all = (1u << N) - 1;
-    if (row >= stop) return 0;
-    u32 bits = valid ? __ldg(valid + (row >> 5)) >> (row & 31) & all : all;
-    return row + N <= stop ? bits : bits & ((1u << (stop - row)) - 1);
+    return valid && row < stop ? __ldg(valid + (row >> 5)) >> (row & 31) : 0xFFFFFFFFu;
 }
 // The values of entries; a negative number of an entry is a null.
 template <int N, typename T>
@@ -91,12 +87,11 @@ INLINE void write(T* to, const T (&from)[N], int row, int start, int stop) {
     for (int j = 0; j < N; j++)
         if (row + j >= start && row + j < stop) to[row + j] = from[j];
 }
-// A word is written by one thread, whole: its rows are those of one warp. Bits at stop and beyond become 0.
+// A word is written by one thread, whole: its rows are those of one warp. Bits at stop and beyond say nothing.
 template <int N>
 INLINE void write_valid(u32* to, u32 bits, int row, int stop) {
     if (!to) return;
     const u32 lane = threadIdx.x & 31;
-    bits = row + N <= stop ? bits : row < stop ? bits & ((1u << (stop - row)) - 1) : 0;
     if (N == 1) {
         bits = __ballot_sync(0xFFFFFFFFu, bits);
         if (lane == 0 && row < stop) to[row >> 5] = bits;

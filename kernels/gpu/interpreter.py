@@ -51,7 +51,7 @@ def run(table: Table, inputs: Sequence[Input], outputs: Sequence[Output], start:
         table: the expressions.
         inputs: columns of at least `stop` rows.
         outputs: written. Where a row is null, the value written is 0 and its bit 0; without a bitmap a float is NaN,
-            and anything else reports NULL_IN_OUTPUT. Of a bitmap's last word the bits from `stop` on become 0.
+            and anything else reports NULL_IN_OUTPUT. Of a bitmap's last word the bits from `stop` on say nothing.
         start, stop: the rows. `start` is a multiple of 32 where an output has a bitmap.
 
     Returns:

@@ -77,6 +77,7 @@ def compare(device: Any, table: Any, columns: list, kinds: list, masked: list, n
     for (got, got_valid), (want, want_valid) in zip(outputs, wanted, strict=True):
         assert np.array_equal(bits(got.to_host()), bits(want))
         if want_valid is not None:
+            assert got_valid is not None
             assert np.array_equal(unpacked(got_valid.to_host(), n)[start:], want_valid[start:])
 
 
@@ -103,7 +104,7 @@ def test_random_programs_give_the_references_bits(seed: int, n: int, light: bool
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32), n=st.sampled_from([*SIZES, 4000]), light=st.booleans())
 def test_many_random_programs_give_the_references_bits(seed: int, n: int, light: bool) -> None:
     check_random(SimulatedDevice(), seed, n, light, 6)
@@ -177,7 +178,7 @@ def test_clips_give_the_references_bits_at_every_bound(device: Any, n: int) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(20))
 def test_many_clips_give_the_references_bits(device: Any, seed: int) -> None:
     check_clips(device, seed, 129, 100)
 
@@ -195,7 +196,7 @@ def matrix_table(rng: Any, width: int, programs: list) -> tuple[Any, list]:
     for at in range(width):
         p = int(rng.choice(programs))
         n_parameters = PROGRAMS[p].n_parameters
-        parameters = [0.5, -1.0, 2.0, 0.25, 3.0] if n_parameters == 5 else [7 if p == 5 else 2.5][:n_parameters]
+        parameters: list = [0.5, -1.0, 2.0, 0.25, 3.0] if n_parameters == 5 else [7 if p == 5 else 2.5][:n_parameters]
         if p == 5 and rng.random() < 0.2:
             parameters[0] = None
         rows.append((p, range(len(kinds), len(kinds) + len(TYPES[p])), parameters, [at]))
@@ -234,7 +235,7 @@ def test_random_matrices(seed: int, n: int, width: int, spare: int, programs: se
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(SIZES), st.integers(1, 300), st.integers(0, 9), SOME)
 def test_many_random_matrices(seed: int, n: int, width: int, spare: int, programs: set) -> None:
     check_matrix(SimulatedDevice(), seed, n, width, spare, sorted(programs))
