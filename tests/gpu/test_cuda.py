@@ -22,7 +22,8 @@ from gpupipe.kernels.gpu.trial import trial
 from .fake_cuda import CUDADriverError, CUDARuntimeError, Machine, OutOfMemoryError, at
 
 ADD = Kernel("add one;", "add")
-LARGE = 3 * staging.CHUNK + 12345
+CHUNK = 1 << 14
+LARGE = 3 * CHUNK + 12340  # bytes: several pieces, the last one short
 
 
 def add(x: Any, y: Any, n: Any) -> None:
@@ -36,6 +37,7 @@ def gpupipe_trial(x: Any, y: Any, out: Any, n: Any) -> None:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.setattr(staging, "CHUNK", CHUNK)
     made = Machine(kernels={"add": add, "gpupipe_trial": gpupipe_trial})
     made.fakes.install(monkeypatch, "cupy")
     return made
@@ -65,7 +67,7 @@ def test_it_says_what_it_is(device: CudaDevice) -> None:
     assert "compute capability 9.0" in repr(device)
 
 
-@pytest.mark.parametrize("size", [0, 1, 5, staging.CHUNK // 8, staging.CHUNK // 8 + 1, LARGE // 8, LARGE // 2])
+@pytest.mark.parametrize("size", [0, 1, 5, CHUNK // 8, CHUNK // 8 + 1, LARGE // 8, LARGE // 2])
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32, np.bool_])
 def test_what_goes_up_comes_down(device: CudaDevice, size: int, dtype: Any) -> None:
     values = np.random.default_rng(size).integers(0, 2 if dtype is np.bool_ else 100, size).astype(dtype)

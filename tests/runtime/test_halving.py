@@ -85,6 +85,14 @@ def test_what_passes_at_the_second_try_is_not_halved(rows: Rows) -> None:
     assert in_parts(rows, 0, rows.frame(0), compute) == [SIZE] and rows.retries == 1
 
 
+@pytest.mark.parametrize("allocate", [np.empty, pa.allocate_buffer])
+def test_what_libraries_raise_for_want_of_memory(rows: Rows, allocate: Callable[[int], Any]) -> None:
+    def compute(start: int, stop: int) -> int:
+        return stop - start if stop - start < 300 else len(allocate(1 << 58))
+
+    assert sum(in_parts(rows, 0, rows.frame(0), compute)) == SIZE and rows.retries == 2
+
+
 def test_few_rows_that_do_not_fit_are_an_error_that_says_where(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": np.arange(1000.0)}), tmp_path / "trips.parquet", row_group_size=250)
     source = gp.scan(tmp_path / "trips.parquet", partitions=4)
