@@ -70,6 +70,7 @@ class SimulatedDevice:
         fail_at: numbers of allocations, from 0, that raise DeviceMemoryError.
         lanes: about how many threads run in lock step.
         step_limit: instructions after which a launch is taken for endless.
+        backwards: the last block first, and of atomics the last lane: no result may show it.
 
     Attributes:
         live_bytes, peak_bytes: what is allocated, and the most that was at a time.
@@ -81,8 +82,9 @@ class SimulatedDevice:
     """
 
     def __init__(
-        self, memory: int = 1 << 28, fail_at: set[int] | None = None, lanes: int = 1 << 13, step_limit: int = 2_000_000
-    ) -> None:
+        self, memory: int = 1 << 28, fail_at: set[int] | None = None, lanes: int = 1 << 13,
+        step_limit: int = 2_000_000, backwards: bool = False,
+    ) -> None:  # fmt: skip
         self.name = "simulated device"
         self.health = Health(self.name)
         self.launches = self.releases = 0
@@ -90,7 +92,7 @@ class SimulatedDevice:
         self.n_processors = 4
         self.memory = memory
         self.fail_at = fail_at
-        self.lanes, self.step_limit = lanes, step_limit
+        self.lanes, self.step_limit, self.backwards = lanes, step_limit, backwards
         self.live_bytes = self.peak_bytes = 0
         self.allocations: list[tuple[str, int]] = []
         self.log: list[tuple[str, int, int]] = []
@@ -185,7 +187,8 @@ class SimulatedDevice:
             may_race = kernel.entry in self.may_race or f"// may race: {kernel.entry}," in kernel.source
             watch, number = self._marks()
             Launch(
-                program, grid, block, parameters, self._space, watch, number, may_race, self.lanes, self.step_limit
+                program, grid, block, parameters, self._space, watch, number, may_race, self.lanes, self.step_limit,
+                self.backwards,
             ).run()  # fmt: skip
 
     def _marks(self) -> tuple[Watch, int]:

@@ -60,7 +60,10 @@ class Atomic(Act):
         if self.target[0] < 0 and self.name in ALONE:
             ALONE[self.name].at(memory, place, given[0])
             return
-        old = old_values(self.name, memory, place, given)
+        if batch.launch.backwards:
+            old = old_values(self.name, memory, place[::-1], [one[::-1] for one in given])[::-1]
+        else:
+            old = old_values(self.name, memory, place, given)
         if self.target[0] >= 0:
             batch.scatter(self.target[0], old)
 

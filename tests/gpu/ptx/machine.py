@@ -22,16 +22,18 @@ class Launch:
         watch: the marks of global memory.
         may_race: whether races are let pass in global memory.
         lanes: about how many lanes run together.
+        backwards: the last block first, and of atomics the last lane: what may not show in a result.
     """
 
     def __init__(
         self, program: Program, grid: int, block: int, parameters: Value, memory: GlobalMemory, watch: Watch,
         number: int, may_race: bool = False, lanes: int = 1 << 13, step_limit: int = 2_000_000,
+        backwards: bool = False,
     ) -> None:  # fmt: skip
         self.program, self.grid, self.block, self.parameters = program, grid, block, parameters
         self.memory, self.watch, self.number, self.may_race = memory, watch, number, may_race
         self.width = -(-block // 32) * 32
-        self.lanes, self.step_limit = lanes, step_limit
+        self.lanes, self.step_limit, self.backwards = lanes, step_limit, backwards
         if grid * self.width >= 1 << ATOMIC:
             raise PtxError(f"{grid} blocks of {block} threads are more than the simulation counts")
         watch.width, watch.describe = np.uint64(self.width), self.describe
@@ -47,7 +49,8 @@ class Launch:
         together = max(1, min(self.lanes // self.width, (1 << 26) // own))
         steps = 0
         with np.errstate(all="ignore"):
-            for first in range(0, self.grid, together):
+            starts = range(0, self.grid, together)
+            for first in reversed(starts) if self.backwards else starts:
                 batch = Batch(self, first, min(together, self.grid - first))
                 self.guarded(batch, batch.run)
                 self.guarded(batch, batch.shared_watch.settle)

@@ -108,7 +108,7 @@ class GlobalMemory(Space):
         room: bytes of addresses; those of freed memory are given out again only when no others are left.
     """
 
-    GAP = 1024  # at least so far from one allocation to the next
+    GAP, WIDEST = 1 << 10, 1 << 18  # so far from one allocation to the next: a quarter of it, within these
     MODULES = 1 << 26  # bytes at the beginning for the variables of modules, whose addresses are chosen elsewhere
 
     def __init__(self, room: int = 1 << 29) -> None:
@@ -122,7 +122,8 @@ class GlobalMemory(Space):
     def allocate(self, n_bytes: int, name: str) -> int:
         """Memory aligned to 256 bytes; its address."""
         start = self.top
-        behind = -(-(start + n_bytes + self.GAP) // 256) * 256
+        gap = min(max(self.GAP, n_bytes // 4), self.WIDEST)
+        behind = -(-(start + n_bytes + gap) // 256) * 256
         if behind > self.room:
             return self.again(n_bytes, name) + GLOBAL
         self.top = behind
