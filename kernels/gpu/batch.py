@@ -79,6 +79,10 @@ class Launched:
         for kernel, grid, block, shared, each, start in launches:
             device.launch(kernel, grid, block, [table.rows(start, len(numbers)), np.int32(each)], shared)
 
+    def found_there(self, number: int) -> DeviceArray:
+        """What the numbered job finds, on the device: in the order of kernels, then of jobs."""
+        return self._found.rows(self._ends[number], self._ends[number + 1])
+
     def fetch(self) -> None:
         """Put what each job found into it: one copy."""
         if self._jobs:

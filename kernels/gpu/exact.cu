@@ -74,15 +74,16 @@ __device__ __forceinline__ void add_four(Part& part, const Four& four, u32 bits,
     }
 }
 
-// One column. tiles: which ones, n_tiles in all; 0: all. totals: two words (see add_wide) for each slice, then for
-// each pair, and then how many rows of these tiles are valid. wrong: for each tile, whether it is not exact on this
-// grid, and was left out of the other totals.
+// One column. found: two words (see add_wide) for each slice, then for each pair, then how many rows of these tiles are
+// valid, and how many tiles are wrong. wrong: for each tile, whether it is not exact on this grid, and was left out of
+// the totals. tiles: which ones, n_tiles in all; 0: all.
 struct Task {
+    u64* found;
+    i64 blocks;
     const value_t* values;
     const u32* valid;
     const i64* tiles;
     i64 n, n_tiles, low;
-    u64* totals;
     unsigned char* wrong;
 };
 
@@ -90,10 +91,12 @@ struct Task {
 
 // Blocks of one column stand together; a warp takes a tile.
 extern "C" __global__ void __launch_bounds__(256) tile_sums(const Task* tasks, int blocks_each) {
-    __shared__ u64 block[2 * TOTALS + 1];
-    if (threadIdx.x < 2 * TOTALS + 1) block[threadIdx.x] = 0;
-    __syncthreads();
+    __shared__ u64 block[2 * TOTALS + 2];
     const Task* task = tasks + blockIdx.x / blocks_each;
+    const i64 part_of = blockIdx.x % blocks_each;
+    if (part_of >= task->blocks) return;
+    if (threadIdx.x < 2 * TOTALS + 2) block[threadIdx.x] = 0;
+    __syncthreads();
     const value_t* values = task->values;
     const u32* valid = task->valid;
     const i64* tiles = task->tiles;
@@ -105,9 +108,9 @@ extern "C" __global__ void __launch_bounds__(256) tile_sums(const Task* tasks, i
 #pragma unroll
     for (int place = 0; place < SLICES; place++) magic[place] = unit_of(low, place) * 6755399441055744.0;
     i64 sums[TOTALS] = {};
-    u32 rows = 0;
-    const i64 warps = (i64)blocks_each * (blockDim.x >> 5);
-    const i64 own = (i64)(blockIdx.x % blocks_each) * (blockDim.x >> 5) + (threadIdx.x >> 5);
+    u32 rows = 0, wrong = 0;
+    const i64 warps = task->blocks * (blockDim.x >> 5);
+    const i64 own = part_of * (blockDim.x >> 5) + (threadIdx.x >> 5);
     for (i64 at = own; at < n_tiles; at += warps) {
         const i64 first = (tiles == 0 ? at : tiles[at]) * ROWS;
         const i64 end = first + ROWS < n ? first + ROWS : n;
@@ -141,6 +144,7 @@ extern "C" __global__ void __launch_bounds__(256) tile_sums(const Task* tasks, i
         const bool bad = __any_sync(ALL_LANES, part.bad) ||
                          (u64)sum_of_warp((i64)part.products[0]) >= 1ULL << (SQUARES ? 52 : 51);
         if ((threadIdx.x & 31) == 0) task->wrong[at] = bad;
+        wrong += bad;
         if (bad) continue;
 #pragma unroll
         for (int place = 0; place < TOTALS; place++)
@@ -150,10 +154,13 @@ extern "C" __global__ void __launch_bounds__(256) tile_sums(const Task* tasks, i
 #pragma unroll
     for (int place = 0; place < TOTALS; place++) add_wide(&block[2 * place], sums[place]);
     const i64 counted = sum_of_warp(rows);
-    if ((threadIdx.x & 31) == 0) atomicAdd(&block[2 * TOTALS], (u64)counted);
+    if ((threadIdx.x & 31) == 0) {
+        atomicAdd(&block[2 * TOTALS], (u64)counted);
+        if (wrong != 0) atomicAdd(&block[2 * TOTALS + 1], (u64)wrong);
+    }
     __syncthreads();
-    if (threadIdx.x < 2 * TOTALS + 1 && block[threadIdx.x] != 0)
-        atomicAdd(&task->totals[threadIdx.x], block[threadIdx.x]);
+    if (threadIdx.x < 2 * TOTALS + 2 && block[threadIdx.x] != 0)
+        atomicAdd(&task->found[threadIdx.x], block[threadIdx.x]);
 }
 #endif
 
@@ -175,16 +182,34 @@ __device__ __forceinline__ bool added_by(double x, const double* magic, double m
     return on_grid;
 }
 
-// off: a bit for each row that does not lie on the grid. totals: how many those are, then for each total of each group
+// off: a bit for each row that does not lie on the grid. found: how many those are, then for each total of each group
 // two words (see add_wide), or one of 64 bits (IN_GLOBAL). Rows of no group (groups < 0) are not looked at; groups 0:
 // all rows are of group 0. where: the totals of one group stand in registers; few in shared memory, a block's own; of
 // many straight in global memory: in one word where none outgrows it, else in two.
-extern "C" __global__ void __launch_bounds__(256)
-    group_sums(const value_t* values, const u32* valid, const int* groups, i64 n, int low, int n_groups, int where,
-               u64* totals, u32* off) {
+struct OfGroups {
+    u64* found;
+    i64 blocks;
+    const value_t* values;
+    const u32* valid;
+    const int* groups;
+    i64 n, low, n_groups, where;
+    u32* off;
+};
+
+extern "C" __global__ void __launch_bounds__(256, SLICES > 3 ? 2 : 3)
+    group_sums(const OfGroups* tasks, int blocks_each) {
     extern __shared__ u32 held[];
+    const OfGroups* task = tasks + blockIdx.x / blocks_each;
+    const i64 part_of = blockIdx.x % blocks_each;
+    if (part_of >= task->blocks) return;
+    const value_t* values = task->values;
+    const u32* valid = task->valid;
+    const int* groups = task->groups;
+    u32* off = task->off;
+    const i64 n = task->n;
+    const int low = (int)task->low, n_groups = (int)task->n_groups, where = (int)task->where;
     const int n_totals = n_groups * BY_WEIGHT, lane = threadIdx.x & 31;
-    u64* to = totals + 1;
+    u64* to = task->found + 1;
     u64* block = (u64*)held;
     if (where <= IN_SHARED)
         for (int at = threadIdx.x; at < n_totals * (where == IN_REGISTERS ? 2 : 1); at += blockDim.x) block[at] = 0;
@@ -195,8 +220,8 @@ extern "C" __global__ void __launch_bounds__(256)
     for (int place = 0; place < SLICES; place++) magic[place] = unit_of(low, place) * 6755399441055744.0;
     i64 sums[BY_WEIGHT] = {};
     u32 missed = 0;
-    const i64 stride = (i64)gridDim.x * blockDim.x;
-    for (i64 start = (i64)blockIdx.x * blockDim.x + threadIdx.x - lane; start < n; start += stride) {
+    const i64 stride = task->blocks * blockDim.x;
+    for (i64 start = part_of * blockDim.x + threadIdx.x - lane; start < n; start += stride) {
         const i64 row = start + lane;
         const int group = row >= n ? -1 : groups == 0 ? 0 : groups[row];
         bool wrong = false;
@@ -225,7 +250,7 @@ extern "C" __global__ void __launch_bounds__(256)
         if (lane == 0) off[start >> 5] = word;
         missed += __popc(word);
     }
-    if (lane == 0 && missed != 0) atomicAdd(&totals[0], (u64)missed);
+    if (lane == 0 && missed != 0) atomicAdd(task->found, (u64)missed);
     if (where == IN_REGISTERS) {
 #pragma unroll
         for (int total = 0; total < BY_WEIGHT; total++) add_wide(&block[2 * total], sums[total]);

@@ -7,19 +7,22 @@ order in which they come can show. A row that is not valid counts as 0.0, which 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from ..reference.exact import GROUP_ROWS, ROWS, n_totals
+from .batch import Column, Job, run
 from .bits import positions, words_of
 from .device import DeviceArray, Kernel
-from .rows import BLOCK, IN_GLOBAL, IN_HALVES, IN_REGISTERS, IN_SHARED, blocks, pointer_of, source, where
+from .rows import BLOCK, IN_GLOBAL, IN_HALVES, IN_REGISTERS, IN_SHARED, blocks_for, pointer_of, source, where
 
 Array = np.ndarray[Any, Any]
 
 _WARPS = BLOCK // 32  # each takes a tile
-_BLOCKS = 8  # of each multiprocessor, of all columns together
+_WHERE = 6  # the place, in a row of `group_sums`, of where totals are kept
+_NO_ROWS = np.zeros(0, np.int64)
 
 
 @cache
@@ -39,13 +42,14 @@ SOURCES = {
 } | {f"integers int64{' squares' * squares}": _integers("int64", squares) for squares in (False, True)}
 
 
-def tile_sums(
-    values: DeviceArray, low: int, slices: int, squares: bool, totals: Array, *, valid: DeviceArray | None = None
-) -> Array:
-    """As the reference says; a tile holds `ROWS` rows, valid or not."""
-    (found,) = tiles([OnGrid(values, valid, low, slices)], squares)
-    totals += np.array(found.totals, np.int64)
-    return found.wrong
+@cache
+def _kernel(dtype: str, slices: int, squares: bool, entry: str) -> Kernel:
+    return Kernel(_text(dtype, slices, squares), entry)
+
+
+@cache
+def _of_integers(dtype: str, squares: bool) -> Kernel:
+    return Kernel(_integers(dtype, squares), "integer_sums")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,21 +57,21 @@ class OnGrid:
     """A column and its grid.
 
     Attributes:
-        values: of any type and number of rows.
-        valid: bitmap; None: all are.
+        column: of any type and number of rows.
         low, slices: the grid, as the reference has it.
-        chosen: int64, the tiles to look at; None: all.
+        chosen: int64, the tiles to look at; None: all. By group it is not looked at.
+        largest: how many rows the largest group has at most; None: as many as there are.
     """
 
-    values: DeviceArray
-    valid: DeviceArray | None
+    column: Column
     low: int
     slices: int
     chosen: Array | None = None
+    largest: int | None = None
 
     @property
     def n_tiles(self) -> int:
-        return -(-len(self.values) // ROWS) if self.chosen is None else len(self.chosen)
+        return -(-len(self.column) // ROWS) if self.chosen is None else len(self.chosen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,61 +79,110 @@ class Found:
     """What is found of a column.
 
     Attributes:
-        totals: what `tile_sums` adds; of any size.
+        halves: int64 of shape (totals, 2), what `tile_sums` adds: low and high, of low + 2^32 high.
         wrong: int64, the tiles that it names.
         n_valid: how many rows of all these tiles are valid.
     """
 
-    totals: list[int]
+    halves: Array
     wrong: Array
     n_valid: int
 
-
-def tiles(columns: Sequence[OnGrid], squares: bool) -> list[Found]:
-    """The exact sums of columns that have tiles, one at least: a launch for all of one type and number of slices."""
-    device = columns[0].values.device
-    words = [2 * n_totals(column.slices, squares) + 1 for column in columns]
-    ends = np.cumsum([size + -(-each.n_tiles // 8) for size, each in zip(words, columns, strict=True)]).tolist()
-    out = device.zeros(ends[-1] or 1, np.uint64)
-    tasks: dict[tuple[str, int], list[_Task]] = {}
-    for column, size, begin in zip(columns, words, [0, *ends], strict=False):
-        task = _Task(column, out.rows(begin, begin + size), out.rows(begin + size, len(out)))
-        tasks.setdefault((column.values.dtype.name, column.slices), []).append(task)
-    for (dtype, slices), alike in tasks.items():
-        most = max(task.column.n_tiles for task in alike)
-        each = min(-(-most // _WARPS), max(1, _BLOCKS * device.n_processors // len(alike)))
-        table = device.upload(np.array([task.row() for task in alike], np.int64))
-        if each:
-            kernel = Kernel(_text(dtype, slices, squares), "tile_sums")
-            device.launch(kernel, each * len(alike), BLOCK, [table, np.int32(each)])
-    parts = np.split(device.download(out), ends[:-1])
-    return [_found(column, size, part) for column, size, part in zip(columns, words, parts, strict=True)]
+    @property
+    def totals(self) -> list[int]:
+        """What `tile_sums` adds, of any size."""
+        return [low + (high << 32) for low, high in self.halves.tolist()]
 
 
-class _Task:
-    """A column's row in the table that the kernel reads; holds what it points to."""
+class Tiles:
+    """Tiles of columns, at least one, each on its grid. Groups are not looked at.
 
-    def __init__(self, column: OnGrid, totals: DeviceArray, flags: DeviceArray) -> None:
-        self.column, self._totals, self._flags = column, totals, flags
-        chosen, device = column.chosen, column.values.device
-        self._chosen = None if chosen is None else device.upload(np.ascontiguousarray(chosen, np.int64))
+    Attributes:
+        jobs: what adds them up, and finds which do not lie on their grid.
+    """
 
-    def row(self) -> tuple[int, ...]:
-        column = self.column
-        return (
-            column.values.pointer, pointer_of(column.valid), pointer_of(self._chosen),
-            len(column.values), column.n_tiles, column.low, self._totals.pointer, self._flags.pointer,
-        )  # fmt: skip
+    def __init__(self, columns: Sequence[OnGrid], squares: bool) -> None:
+        device = columns[0].column.values.device
+        self._columns, self.jobs = columns, list[Job]()
+        self._ends = list(accumulate((each.n_tiles for each in columns), initial=0))
+        self._flags = device.empty(self._ends[-1], np.uint8)
+        for each, place in zip(columns, self._ends, strict=False):
+            column, tiles = each.column, each.n_tiles
+            chosen = None if each.chosen is None else device.upload(np.ascontiguousarray(each.chosen, np.int64))
+            row = (
+                column.values.pointer, pointer_of(column.valid), pointer_of(chosen), len(column), tiles, each.low,
+                self._flags.pointer + place,
+            )  # fmt: skip
+            kernel = _kernel(column.values.dtype.name, each.slices, squares, "tile_sums")
+            words = 2 * n_totals(each.slices, squares) + 2
+            self.jobs.append(Job(kernel, row, words, -(-tiles // _WARPS), holds=(column, chosen, self._flags)))
+
+    def found(self) -> list[Found]:
+        """What the jobs found."""
+        return list(map(self._found, self._columns, self.jobs, self._ends))
+
+    def _found(self, each: OnGrid, job: Job, place: int) -> Found:
+        wrong = _NO_ROWS
+        if job.found[-1]:
+            wrong = np.flatnonzero(self._flags.rows(place, place + each.n_tiles).to_host())
+            wrong = wrong if each.chosen is None else each.chosen[wrong]
+        return Found(job.found[:-2].view(np.int64).reshape(-1, 2), wrong, int(job.found[-2]))
 
 
-def _found(column: OnGrid, words: int, part: Array) -> Found:
-    wrong = np.flatnonzero(part[words:].view(np.uint8)[: column.n_tiles])
-    totals = _joined(part[: words - 1].view(np.int64).reshape(-1, 2))
-    return Found(totals, wrong if column.chosen is None else column.chosen[wrong], int(part[words - 1]))
+def tile_sums(
+    values: DeviceArray, low: int, slices: int, squares: bool, totals: Array, *, valid: DeviceArray | None = None
+) -> Array:
+    """As the reference says; a tile holds `ROWS` rows, valid or not. One launch."""
+    tiles = Tiles([OnGrid(Column(values, valid), low, slices)], squares)
+    run(values.device, tiles.jobs)
+    (found,) = tiles.found()
+    totals += np.array(found.totals, np.int64)
+    return found.wrong
 
 
-def _joined(halves: Array) -> list[int]:
-    return [low + (high << 32) for low, high in halves.tolist()]
+class ByGroup:
+    """Rows of columns by group, at least one column, each on its grid.
+
+    Attributes:
+        jobs: what adds them up, and finds which do not lie on their grid.
+    """
+
+    def __init__(self, columns: Sequence[OnGrid], squares: bool) -> None:
+        self._columns = columns
+        ends = list(accumulate((words_of(len(each.column)) for each in columns), initial=0))
+        off = columns[0].column.values.device.empty(ends[-1], np.uint32)
+        self._off = [off.rows(start, stop) for start, stop in pairwise(ends)]
+        self.jobs = [_by_group(each, squares, off) for each, off in zip(columns, self._off, strict=True)]
+
+    def found(self) -> list[tuple[Array, Array | None, DeviceArray | None]]:
+        """What the jobs found: as :func:`sums_by_group`."""
+        return list(map(self._found, self._columns, self.jobs, self._off))
+
+    def _found(self, each: OnGrid, job: Job, off: DeviceArray) -> tuple[Array, Array | None, DeviceArray | None]:
+        found, n_groups = job.found.view(np.int64), each.column.n_groups
+        words = 1 if job.row[_WHERE] == IN_GLOBAL else 2
+        totals = found[1:].reshape(n_groups, -1, words)
+        missed = positions(off, len(each.column)) if found[0] else None
+        return totals[..., 0], totals[..., 1] if words == 2 else None, missed
+
+
+def _by_group(each: OnGrid, squares: bool, off: DeviceArray) -> Job:
+    column, size = each.column, len(each.column)
+    width = 3 * each.slices - 1 if squares else each.slices
+    at = where(column.groups, column.n_groups, 8 * width)
+    if at == IN_GLOBAL and (size if each.largest is None else each.largest) > GROUP_ROWS:
+        at = IN_HALVES
+    shared = {IN_REGISTERS: 16 * width, IN_SHARED: 8 * width * column.n_groups}.get(at, 0)
+    row = (
+        column.values.pointer, pointer_of(column.valid), pointer_of(column.groups), size, each.low, column.n_groups, at,
+        off.pointer,
+    )  # fmt: skip
+    kernel = _kernel(column.values.dtype.name, each.slices, squares, "group_sums")
+    return Job(
+        kernel, row, 1 + (1 if at == IN_GLOBAL else 2) * column.n_groups * width,
+        blocks_for(size, shared // 8 if at == IN_SHARED else 0), -(-size // GROUP_ROWS), shared=shared,
+        holds=(column, off),
+    )  # fmt: skip
 
 
 def group_sums(
@@ -143,47 +196,21 @@ def group_sums(
     valid: DeviceArray | None = None,
 ) -> Array:
     """As the reference says, of int32 groups, rows of a negative one left out; None: all rows are of group 0."""
-    found, high, off = sums_by_group(values, groups, len(totals), low, slices, squares, valid=valid)
+    found, high, off = sums_by_group(OnGrid(Column(values, valid, groups, len(totals)), low, slices), squares)
     totals += found if high is None else found + (high << 32)
     return np.zeros(0, np.int64) if off is None else off.to_host()
 
 
-def sums_by_group(
-    values: DeviceArray,
-    groups: DeviceArray | None,
-    n_groups: int,
-    low: int,
-    slices: int,
-    squares: bool,
-    *,
-    valid: DeviceArray | None = None,
-    largest: int | None = None,
-) -> tuple[Array, Array | None, DeviceArray | None]:
+def sums_by_group(each: OnGrid, squares: bool) -> tuple[Array, Array | None, DeviceArray | None]:
     """What `group_sums` adds to totals, of any number of rows, and the positions that it names. One launch, or three.
-
-    Args:
-        largest: how many rows the largest group has at most; None: as many as there are.
 
     Returns:
         int64 of shape (n_groups, totals), what belongs to them 2^32 times (None: nothing), and int64 positions (None:
         there are no such values).
     """
-    device, size = values.device, len(values)
-    width = 3 * slices - 1 if squares else slices
-    if not size or not n_groups:
-        return np.zeros((n_groups, width), np.int64), None, None
-    at = where(groups, n_groups, 8 * width)
-    if at == IN_GLOBAL and (size if largest is None else largest) > GROUP_ROWS:
-        at = IN_HALVES
-    shared = {IN_REGISTERS: 16 * width, IN_SHARED: 8 * width * n_groups}.get(at, 0)
-    grid = blocks(device, size, shared // 8 if at == IN_SHARED else 0, GROUP_ROWS)
-    words = 1 if at == IN_GLOBAL else 2
-    out, off = device.zeros(1 + words * n_groups * width, np.uint64), device.empty(words_of(size), np.uint32)
-    arguments = [values, valid, groups, np.int64(size), np.int32(low), np.int32(n_groups), np.int32(at), out, off]
-    device.launch(Kernel(_text(values.dtype.name, slices, squares), "group_sums"), grid, BLOCK, arguments, shared)
-    found = device.download(out).view(np.int64)
-    totals, missed = found[1:].reshape(n_groups, width, words), positions(off, size) if found[0] else None
-    return totals[..., 0], totals[..., 1] if words == 2 else None, missed
+    by_group = ByGroup([each], squares)
+    run(each.column.values.device, by_group.jobs)
+    return by_group.found()[0]
 
 
 def integer_sums(
@@ -194,24 +221,31 @@ def integer_sums(
     *,
     valid: DeviceArray | None = None,
 ) -> tuple[Array, Array | None]:
-    """Sums of integers (bool is one), and of their squares, by group. One launch.
+    """What `integers_found` says of one column. One launch."""
+    column = Column(values, valid, groups, n_groups)
+    job = integers_job(column, squares)
+    run(values.device, [job])
+    return integers_found(column, job)
 
-    They are what `digit_sums` of the reference adds for the exponent 0: digits with the value's sign, not carried.
+
+def integers_job(column: Column, squares: bool) -> Job:
+    """What adds integers (bool is one), and their squares if asked for, by group."""
+    digits = 6 if squares else 2
+    at = where(column.groups, column.n_groups, 8 * digits)
+    shared = 0 if at == IN_GLOBAL else 8 * digits * column.n_groups
+    row = (
+        column.values.pointer, pointer_of(column.valid), pointer_of(column.groups), len(column), column.n_groups, at,
+    )  # fmt: skip
+    kernel = _of_integers(column.values.dtype.name, squares)
+    most = blocks_for(len(column), shared // 8)
+    return Job(kernel, row, digits * column.n_groups, most, shared=shared, holds=(column,))
+
+
+def integers_found(column: Column, job: Job) -> tuple[Array, Array | None]:
+    """What it found: what `digit_sums` of the reference adds for the exponent 0, with the value's sign, not carried.
 
     Returns:
         int64 of shape (2, n_groups), in units of 1 and 2^32; and int64 of shape (4, n_groups) of squares, if asked for.
     """
-    device, size = values.device, len(values)
-    digits = 6 if squares else 2
-    if not size or not n_groups:
-        found = np.zeros((digits, n_groups), np.int64)
-    else:
-        at = where(groups, n_groups, 8 * digits)
-        shared = 0 if at == IN_GLOBAL else 8 * digits * n_groups
-        grid = blocks(device, size, shared // 8)
-        out = device.zeros((digits, n_groups), np.uint64)
-        arguments = [values, valid, groups, np.int64(size), np.int32(n_groups), np.int32(at), out]
-        kernel = Kernel(_integers(values.dtype.name, squares), "integer_sums")
-        device.launch(kernel, grid, BLOCK, arguments, shared)
-        found = device.download(out).view(np.int64)
-    return found[:2], found[2:] if squares else None
+    found = job.found.view(np.int64).reshape(-1, column.n_groups)
+    return found[:2], found[2:] if len(found) > 2 else None

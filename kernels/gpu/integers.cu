@@ -17,26 +17,36 @@ __device__ __forceinline__ void digits_of(i64 value, i64* digits) {
 #endif
 }
 
-// totals: of each digit a word for each group. Fewer than 2^31 rows fit. where: as in exact.cu.
-extern "C" __global__ void __launch_bounds__(256)
-    integer_sums(const value_t* values, const u32* valid, const int* groups, i64 n, int n_groups, int where,
-                 u64* totals) {
+// found: of each digit a word for each group. Fewer than 2^31 rows fit. where: as in exact.cu.
+struct Task {
+    u64* found;
+    i64 blocks;
+    const value_t* values;
+    const u32* valid;
+    const int* groups;
+    i64 n, n_groups, where;
+};
+
+extern "C" __global__ void __launch_bounds__(256) integer_sums(const Task* tasks, int blocks_each) {
     extern __shared__ u32 held[];
-    const int n_totals = n_groups * DIGITS;
+    const Task task = tasks[blockIdx.x / blocks_each];
+    const i64 part = blockIdx.x % blocks_each;
+    if (part >= task.blocks) return;
+    const int n_totals = (int)task.n_groups * DIGITS, where = (int)task.where;
     u64* block = (u64*)held;
     if (where <= IN_SHARED)
         for (int at = threadIdx.x; at < n_totals; at += blockDim.x) block[at] = 0;
     __syncthreads();
     i64 sums[DIGITS] = {};
-    const i64 stride = (i64)gridDim.x * blockDim.x;
-    for (i64 row = (i64)blockIdx.x * blockDim.x + threadIdx.x; row < n; row += stride) {
-        const int group = groups == 0 ? 0 : groups[row];
-        if (group < 0 || !has_value(valid, row)) continue;
+    const i64 stride = task.blocks * blockDim.x;
+    for (i64 row = part * blockDim.x + threadIdx.x; row < task.n; row += stride) {
+        const int group = task.groups == 0 ? 0 : task.groups[row];
+        if (group < 0 || !has_value(task.valid, row)) continue;
         i64 digits[DIGITS];
-        digits_of((i64)values[row], digits);
+        digits_of((i64)task.values[row], digits);
 #pragma unroll
         for (int digit = 0; digit < DIGITS; digit++) {
-            const i64 at = (i64)digit * n_groups + group;
+            const i64 at = digit * task.n_groups + group;
             if (where == IN_REGISTERS) {
                 sums[digit] += digits[digit];
             } else if (digits[digit] == 0) {
@@ -44,7 +54,7 @@ extern "C" __global__ void __launch_bounds__(256)
             } else if (where == IN_SHARED) {
                 add_shared(&held[2 * at], digits[digit]);
             } else {
-                atomicAdd(&totals[at], (u64)digits[digit]);
+                atomicAdd(&task.found[at], (u64)digits[digit]);
             }
         }
     }
@@ -58,5 +68,5 @@ extern "C" __global__ void __launch_bounds__(256)
     __syncthreads();
     if (where <= IN_SHARED)
         for (int at = threadIdx.x; at < n_totals; at += blockDim.x)
-            if (block[at] != 0) atomicAdd(&totals[at], block[at]);
+            if (block[at] != 0) atomicAdd(&task.found[at], block[at]);
 }

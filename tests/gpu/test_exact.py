@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gpupipe.backends.gpu.columns import packed
 from gpupipe.kernels.gpu import exact, extremes
+from gpupipe.kernels.gpu.batch import Column, run
 from gpupipe.kernels.reference import exact as reference
 
 GRIDS = [(2, True), (3, True), (4, True), (2, False)]
@@ -110,10 +111,16 @@ def test_values_that_do_not_start_on_16_bytes(device):
         assert totals.tolist() == again.tolist()
 
 
+def tiles(device, columns, squares):
+    asked = exact.Tiles(columns, squares)
+    run(device, asked.jobs)
+    return asked.found()
+
+
 def test_some_tiles(device):
     values = hard("wide", 9 * reference.ROWS + 5)
     chosen = np.array([1, 4, 8, 9])
-    (found,) = exact.tiles([exact.OnGrid(device.upload(values), None, -60, 4, chosen)], True)
+    (found,) = tiles(device, [exact.OnGrid(Column(device.upload(values)), -60, 4, chosen)], True)
     totals, wanted = np.zeros(14, np.int64), []
     for tile in chosen.tolist():
         part = values[tile * reference.ROWS : (tile + 1) * reference.ROWS]
@@ -134,19 +141,18 @@ def test_columns_at_once(device):
         totals = np.zeros(reference.n_totals(slices, True), np.int64)
         filled = np.where(flags, values, 0) if number > 1 else values
         wrong = reference.tile_sums(filled, low, slices, True, totals)
-        columns.append(exact.OnGrid(
-            device.upload(values), device.upload(packed(flags)) if number > 1 else None, low, slices
-        ))  # fmt: skip
+        words = device.upload(packed(flags)) if number > 1 else None
+        columns.append(exact.OnGrid(Column(device.upload(values), words), low, slices))
         wanted.append((totals.tolist(), wrong.tolist(), int(flags.sum()) if number > 1 else n))
-    found = exact.tiles(columns, True)
+    found = tiles(device, columns, True)
     assert [(each.totals, each.wrong.tolist(), each.n_valid) for each in found] == wanted
-    assert device.launches == len({(each.values.dtype, each.slices) for each in columns if each.n_tiles})
+    assert device.launches == len({(each.column.values.dtype, each.slices) for each in columns})
 
 
 def test_more_rows_than_totals_of_64_bits_would_hold(device):
     """Totals of many tiles are kept in halves; here one warp of a small grid gets many."""
     values = np.full(40 * reference.ROWS, 2.0**18 - 1, np.float32)
-    (found,) = exact.tiles([exact.OnGrid(device.upload(values), None, 0, 2)], True)
+    (found,) = tiles(device, [exact.OnGrid(Column(device.upload(values)), 0, 2)], True)
     whole = (2**18 - 1) * len(values)
     assert not len(found.wrong) and (found.totals[0] << 21) + found.totals[1] == whole
 
@@ -187,9 +193,8 @@ def test_many_groups_of_many_rows_are_added_in_halves(device):
     groups = np.random.default_rng(1).integers(0, 3000, 2000).astype(np.int32)
     found = []
     for largest in (100, None, 2**19):
-        low, high, off = exact.sums_by_group(
-            device.upload(values), device.upload(groups), 3000, 0, 2, True, largest=largest
-        )  # fmt: skip
+        column = Column(device.upload(values), None, device.upload(groups), 3000)
+        low, high, off = exact.sums_by_group(exact.OnGrid(column, 0, 2, largest=largest), True)
         assert off is None and (high is None) == (largest == 100 or largest is None)
         found.append((low.astype(object) + (0 if high is None else high.astype(object) * 2**32)).tolist())
     assert found[0] == found[1] == found[2]

@@ -1,12 +1,18 @@
 """Histograms over bins of float64 on a device: the reference's, whatever the window that a sample chose."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpupipe.backends.gpu.columns import packed
+from gpupipe.kernels.gpu import histogram as module
 from gpupipe.kernels.gpu import radix
+from gpupipe.kernels.gpu.batch import Column, Launched
+from gpupipe.kernels.gpu.histogram import Histograms, histogram
+from gpupipe.kernels.gpu.sampled import look_job, runs_there, sizes
 from gpupipe.kernels.reference import radix as reference
 
 few = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -37,11 +43,11 @@ def test_histograms(device, kind, n, n_groups, nulls, seed):
     words = device.upload(packed(flags)) if nulls else None
     rows = flags & (groups >= 0)
     there, of = device.upload(values), device.upload(groups.astype(np.int32))
-    found = radix.histogram(there, of, n_groups, valid=words)
+    found = histogram(there, of, n_groups, valid=words)
     wanted = reference.histogram(values[rows].astype(np.float64), groups[rows], n_groups)
     assert found.dtype == np.int64 and (found == wanted).all()
     if n_groups == 1:
-        assert (radix.histogram(there, valid=words) == reference.histogram(values[flags].astype(np.float64))).all()
+        assert (histogram(there, valid=words) == reference.histogram(values[flags].astype(np.float64))).all()
 
 
 @pytest.mark.parametrize("values", [
@@ -49,21 +55,73 @@ def test_histograms(device, kind, n, n_groups, nulls, seed):
     np.where(np.random.default_rng(1).random(4000) < 0.9, 0.0, np.random.default_rng(2).lognormal(size=4000)),
     np.repeat([1.0, 1e10, -1e-10, 1e18, -1e18], 800),
 ], ids=["constant", "zeros", "normal", "mostly zeros", "far apart"])  # fmt: skip
-def test_where_the_runs_lie_does_not_show(device, values, monkeypatch):
-    wanted = reference.histogram(values)
-    for runs in (None, [0, 0, 0], [65_535, 0, 32_768], [49_000, 49_500, 48_900]):
-        if runs is not None:
-            monkeypatch.setattr(radix, "_runs", lambda bins, width, chosen=runs: chosen)
-        assert (radix.histogram(device.upload(values)) == wanted).all()
+def test_where_the_runs_lie_does_not_show(device, values):
+    wanted = reference.histogram(values)[0]
+    column = Column(device.upload(values))
+    assert (histogram(column.values)[0] == wanted).all()
+    for runs in ([0, 0, 0], [65_535, 0, 32_768], [49_000, 49_500, 48_900]):
+        (found,) = Histograms(device, [column], [device.upload(np.array(runs, np.uint64))]).fetch()
+        assert found.places.tolist() == np.flatnonzero(wanted).tolist() and found.nan is None
+        assert found.counts.tolist() == wanted[found.places].tolist()
 
 
-def test_runs_hold_most_of_a_sample():
-    bins = np.sort(reference.bins_of(np.random.default_rng(0).normal(size=300)))
-    runs = radix._runs(bins, 3072)
+def looked(device, values, width=3072, valid=None):
+    """What is told of one column: how large, how fine, where runs begin."""
+    job = look_job(Column(device.upload(values), valid), width)
+    looks = Launched(device, [job])
+    runs = runs_there(looks, 0).to_host().tolist()
+    looks.fetch()
+    (size,), (least,) = sizes([job])
+    return size, least, runs
+
+
+def test_runs_hold_most_of_a_column(device):
+    values = np.random.default_rng(0).normal(size=3000)
+    bins = reference.bins_of(values)
     inside = np.zeros(len(bins), bool)
-    for first in runs:
+    for first in looked(device, values)[2]:
         inside |= (bins >= first) & (bins < first + 3072)
     assert inside.mean() > 0.99
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i8", "i1", "bool"])
+@pytest.mark.parametrize("n", [1, 40, 256, 257, 3000])
+def test_what_is_looked_at(device, n, kind):
+    """256 rows at most, one of each so many; those without a value, zeros and what is not finite do not count."""
+    rng = np.random.default_rng(n)
+    values = rng.integers(-100, 100, n).astype("i1").astype(kind)
+    if kind[0] == "f":
+        values = np.ldexp(rng.normal(size=n), rng.integers(-30, 30, n)).astype(kind)
+        values[rng.random(n) < 0.2] = np.inf
+        values[rng.random(n) < 0.2] = np.nan
+    flags = rng.random(n) < 0.7
+    size, least, _ = looked(device, values, 0, device.upload(packed(flags)))
+    step, looks = -(-n // 256), np.arange(256)
+    rows = looks * step + (looks * 2_654_435_761 % 2**32) % step
+    rows = rows[rows < n]
+    some = np.abs(np.where(flags, values, 0)[rows].astype(np.float64))
+    some = [value for value in some.tolist() if 0 < value < np.inf]
+    assert size == max(some, default=1.0)
+    fine = [Fraction(value).limit_denominator(2**200) for value in some]
+    lowest = min((Fraction(f.numerator & -f.numerator, f.denominator) for f in fine), default=Fraction(1))
+    assert Fraction(least) in (lowest, lowest / 2)  # a power of two counts as one finer
+
+
+def test_many_histograms_are_made_a_few_at_a_time(device, monkeypatch):
+    monkeypatch.setattr(module, "_MOST", 3 * 4 * 65_536)
+    rng = np.random.default_rng(0)
+    drawn = [rng.normal(size=50 + 300 * k) for k in range(5)]
+    groups = [rng.integers(-1, k + 1, len(values)) for k, values in enumerate(drawn)]
+    columns = [
+        Column(device.upload(values), None, device.upload(of.astype(np.int32)), k + 1)
+        for k, (values, of) in enumerate(zip(drawn, groups, strict=True))
+    ]
+    runs = device.upload(np.array([49_000, 30_000, 0], np.uint64))
+    found = Histograms(device, columns, [runs] * 5).fetch()
+    for each, values, of, column in zip(found, drawn, groups, columns, strict=True):
+        wanted = reference.histogram(values[of >= 0], of[of >= 0], column.n_groups).reshape(-1)
+        assert each.places.tolist() == np.flatnonzero(wanted).tolist()
+        assert each.counts.tolist() == wanted[each.places].tolist()
 
 
 def test_the_first_nan_is_named_and_counted_nowhere(device):
@@ -71,10 +129,9 @@ def test_the_first_nan_is_named_and_counted_nowhere(device):
     values[[1700, 2100, 50]] = [np.nan, -np.nan, np.nan]
     flags = np.ones(3000, bool)
     flags[50] = False
-    table, nan = radix.counted(device.upload(values), valid=device.upload(packed(flags)))
-    assert nan == 1700 and table.sum() == 2997
-    assert radix.counted(device.upload(np.ones(5)))[1] is None
-    assert radix.counted(device.upload(np.ones(5, np.int64)))[1] is None
+    column = Column(device.upload(values), device.upload(packed(flags)))
+    (found,) = Histograms(device, [column], [device.upload(np.zeros(3, np.uint64))]).fetch()
+    assert found.nan == 1700 and found.counts.sum() == 2997
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8", "i8"])
@@ -108,7 +165,7 @@ def test_rows_between(device, kind, n, spans, narrow, seed):
 
 def test_launches(device):
     there = device.upload(np.random.default_rng(0).normal(size=5000))
-    radix.histogram(there)
-    assert device.launches == 2
+    histogram(there)
+    assert device.launches == 3
     radix.rows_between(there, np.array([0]), np.array([2**60]))
-    assert device.launches <= 5
+    assert device.launches <= 6

@@ -81,9 +81,31 @@ def from_places(places: Values, base: int) -> Exact:
     Args:
         places: int64 of shape (width, n).
     """
-    width, n = places.shape
-    if n <= _FEW:
+    if places.shape[1] <= _FEW:
         return from_integers([_joined(column) for column in places.T.tolist()], _BITS * base)
+    return _canonical(_carried(places), base)
+
+
+def each_of_places(places: Values, bases: Values) -> list[Exact]:
+    """The same, each number for itself and with a base of its own: as quick for many as :func:`from_places`.
+
+    >>> [number.fractions() for number in each_of_places(np.array([[3, -1]]), np.array([0, 1]))]
+    [[Fraction(3, 1)], [Fraction(-4294967296, 1)]]
+    """
+    numbers = _canonical(_carried(places), bases)
+    signs = _signs(numbers.digits[:, -1])
+    unlike = numbers.digits != signs[:, None]
+    last = unlike.shape[1] - 1 - unlike[:, ::-1].argmax(axis=1)
+    above = _signs(numbers.digits[np.arange(len(last)), last]) != signs
+    lengths = np.where(unlike.any(axis=1), last + 1 + above, 1).tolist()
+    return [
+        Exact(numbers.digits[at : at + 1, :length], numbers.scale[at : at + 1]) for at, length in enumerate(lengths)
+    ]
+
+
+def _carried(places: Values) -> Values:
+    """Digits of 32 bits, the last two of them the carry's."""
+    width, n = places.shape
     digits = np.empty((n, width + 2), np.uint32)
     carry = np.zeros(n, np.int64)
     for column in range(width):
@@ -91,7 +113,7 @@ def from_places(places: Values, base: int) -> Exact:
         digits[:, column] = carry & _MASK
         carry >>= _BITS
     digits[:, -2], digits[:, -1] = carry & _MASK, (carry >> _BITS) & _MASK
-    return _canonical(digits, base)
+    return digits
 
 
 def _joined(places: list[int]) -> int:
@@ -101,7 +123,7 @@ def _joined(places: list[int]) -> int:
     return total
 
 
-def _canonical(digits: Values, base: int) -> Exact:
+def _canonical(digits: Values, base: int | Values) -> Exact:
     used = digits != 0
     filled = used.any(axis=1)
     least = np.where(filled, used.argmax(axis=1), -1)

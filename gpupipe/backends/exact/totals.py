@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpupipe.backends.exact.number import Exact, combined, from_integers, from_places, stacked
+from gpupipe.backends.exact.number import Exact, combined, each_of_places, from_integers, from_places, stacked
 from gpupipe.columns import Values
 from gpupipe.kernels.reference import exact as reference
 
@@ -27,16 +27,30 @@ class Sums:
     total: Exact
     squares: Exact | None
 
+    def without_squares(self) -> "Sums":
+        """The sums alone."""
+        return Sums(self.total, None)
+
 
 def grid_of(values: Values, slices: tuple[int, ...], squares: bool) -> tuple[int, int] | None:
     """(low, number of slices) that most of the values should lie on; None for values out of reach of any."""
+    return grid_for(*ends_of(values), slices, squares)
+
+
+def ends_of(values: Values) -> tuple[float, float]:
+    """The largest of some values' sizes, and the least last bit that one of them has; of none but zeros 1 and 1."""
     some = np.abs(values[:: max(1, len(values) // SAMPLE)].astype(np.float64))
     some = some[(some > 0) & (some < np.inf)]
     if not len(some):
-        some = np.ones(1)
+        return 1.0, 1.0
     bits = some.view(np.int64)
     last_bits = some - (bits & (bits - 1)).view(np.float64)  # of a power of two up to one bit less
-    least, top = (math.frexp(number)[1] for number in (float(last_bits.min()), float(some.max())))
+    return float(some.max()), float(last_bits.min())
+
+
+def grid_for(largest: float, finest: float, slices: tuple[int, ...], squares: bool) -> tuple[int, int] | None:
+    """The same, from what :func:`ends_of` says of some values."""
+    least, top = math.frexp(finest)[1], math.frexp(largest)[1]
     width = reference.width_of(squares)
     for number in slices:
         low = top + (1 if squares else 2) - width * number  # then many rows of the largest value pass
@@ -60,6 +74,36 @@ def of_all_rows(found: list[int], squares: bool) -> Sums:
     """The sum, and the sum of squares, that `add_totals` has gathered."""
     total = from_integers([found[0]], -UNIT)
     return Sums(total, from_integers([found[1]], -2 * UNIT) if squares else None)
+
+
+def each_of_totals(halves: Values, low: Values, slices: int, squares: bool) -> list[Sums]:
+    """The sums of columns, each with a grid of its own, from the totals that `tile_sums` adds, in two halves each.
+
+    Args:
+        halves: int64 of shape (columns, totals, 2): low and high, of totals low + 2^32 high.
+        low: int64 of shape (columns,), of their grids.
+    """
+    width = reference.width_of(squares)
+    exponents = [width * (slices - 1 - place) for place in range(slices)]
+    total = _each_of(halves[:, :slices], np.add.outer(low, exponents))
+    if not squares:
+        return [Sums(number, None) for number in total]
+    exponents = [width * (2 * slices - 2 - i - j) + (i != j) for i, j in reference.pairs_of(slices)]
+    return list(map(Sums, total, _each_of(halves[:, slices:], np.add.outer(2 * low, exponents))))
+
+
+def _each_of(halves: Values, exponents: Values) -> list[Exact]:
+    """The sum of each row: of (columns, totals, 2) halves in units of 2^exponent, of shape (columns, totals)."""
+    values = halves.reshape(len(halves), -1)
+    units = np.add.outer(exponents, [0, _BITS]).reshape(values.shape)
+    at, shift = units >> 5, units & 31
+    base = at.min(axis=1)
+    places = np.zeros((int((at.max(axis=1) - base).max()) + 3, len(values)), np.int64)
+    index = ((at - base[:, None]) * len(values) + np.arange(len(values))[:, None]).reshape(-1)
+    above = values >> (32 - shift)
+    for further, part in enumerate(((values << shift) & 0xFFFF_FFFF, above & 0xFFFF_FFFF, above >> 32)):
+        np.add.at(places.reshape(-1), index + further * len(values), part.reshape(-1))
+    return each_of_places(places, base)
 
 
 def placed(totals: Values, low: int, slices: int, squares: bool, high: Values | None = None) -> Sums:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from gpupipe.backends.categories import Tables
-from gpupipe.backends.gpu.gather import SUMMED, Ahead, gather
+from gpupipe.backends.gpu.gather import Gathered
 from gpupipe.backends.gpu.hosted import hosted
 from gpupipe.backends.gpu.keys import DeviceGroups, groups_of
 from gpupipe.backends.gpu.placed import Placed, on_device, placed, placed_frame
@@ -65,18 +65,25 @@ class GpuBackend:
             DeviceMemoryError: the device has not so much memory.
         """
         rows = _Rows([placed(self.device, column) for column in [*columns, *last]], len(columns), n_rows)
-        alone = [each for each in intakes if each.gather.state in SUMMED and not (each.keys or last)]
-        ahead = Ahead([(each.gather.state, on_device(rows.columns[each.value])) for each in alone])
-        return [self._state(intake, rows, ahead) for intake in intakes]
+        there = [number for number, intake in enumerate(intakes) if rows.why_not(intake.keys) is None]
+        wanted = [
+            (each.gather.state, on_device(rows.columns[each.value]), rows.groups(each.keys))
+            for each in (intakes[number] for number in there)
+        ]
+        gathered, place = Gathered(wanted), {number: at for at, number in enumerate(there)}
+        return [self._state(intake, rows, gathered, place.get(number)) for number, intake in enumerate(intakes)]
 
-    def _state(self, intake: Intake, rows: "_Rows", ahead: Ahead) -> State:
-        kind, value = intake.gather.state, rows.columns[intake.value]
+    def _state(self, intake: Intake, rows: "_Rows", gathered: Gathered, place: int | None) -> State:
         with named(intake.gather.node, intake.gather.value):
             try:
-                return gather(kind, on_device(value), rows.groups(intake.keys), ahead)
-            except NotOnDevice as why:
-                self._note(show(intake.gather.node), str(why))
-            return gathering.gather(kind, value.to_host(), rows.groups_on_host(intake.keys))
+                if place is not None:
+                    return gathered.state(place)
+                why = rows.why_not(intake.keys)
+            except NotOnDevice as refused:
+                why = refused
+            self._note(show(intake.gather.node), str(why))
+            value = rows.columns[intake.value].to_host()
+            return gathering.gather(intake.gather.state, value, rows.groups_on_host(intake.keys))
 
     def _note(self, expression: str, why: str) -> None:
         with self._noting:
@@ -92,16 +99,20 @@ class _Rows:
         self._there: dict[tuple[int, ...], DeviceGroups | NotOnDevice] = {}
         self._here: dict[tuple[int, ...], host.Groups] = {}
 
-    def groups(self, keys: tuple[int, ...]) -> DeviceGroups:
-        """The groups that the columns of these numbers make, and those that every state has."""
+    def why_not(self, keys: tuple[int, ...]) -> NotOnDevice | None:
+        """Why the device cannot make the groups of these columns; None where it has."""
         if keys not in self._there:
             try:
                 self._there[keys] = groups_of([on_device(column) for column in self._keys(keys)], self._n_rows)
             except NotOnDevice as why:
                 self._there[keys] = why
         found = self._there[keys]
-        if isinstance(found, NotOnDevice):
-            raise found
+        return found if isinstance(found, NotOnDevice) else None
+
+    def groups(self, keys: tuple[int, ...]) -> DeviceGroups:
+        """The groups that the columns of these numbers make, and those that every state has; the device made them."""
+        found = self._there[keys]
+        assert isinstance(found, DeviceGroups)
         return found
 
     def groups_on_host(self, keys: tuple[int, ...]) -> host.Groups:

@@ -4,62 +4,31 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gpupipe.backends.exact.totals import Sums
 from gpupipe.backends.gpu.columns import DeviceColumn
+from gpupipe.backends.gpu.found import Asked, Counted, counted, find
 from gpupipe.backends.gpu.keys import DeviceGroups
-from gpupipe.backends.gpu.orders import binned, on_host
+from gpupipe.backends.gpu.orders import MANY_GROUPS, binned, of_many, on_host
 from gpupipe.backends.gpu.refused import NotOnDevice
-from gpupipe.backends.gpu.sums import Summed, summed, sums_of_floats, sums_of_integers
+from gpupipe.backends.gpu.sums import sums_of_integers
 from gpupipe.backends.gpu.values import entries_of
 from gpupipe.backends.states import gathering
 from gpupipe.backends.states.moments import INFINITE, arrays_of
 from gpupipe.backends.states.state import Arrays, Groups, State
-from gpupipe.columns import Values
 from gpupipe.errors import NonFiniteError
-from gpupipe.kernels.gpu import bits, extremes
-from gpupipe.kernels.gpu.device import DeviceArray
+from gpupipe.kernels.gpu import bits
+from gpupipe.kernels.gpu.batch import Column
+from gpupipe.kernels.gpu.exact import integers_found
+from gpupipe.kernels.gpu.extremes import extremes_found
 from gpupipe.kernels.gpu.rows import is_float
 from gpupipe.schema import String
 
-#: The kinds of state that are made of sums; tails are summed as floats whatever their type.
-SUMMED = ("sum", "moments", "tails")
-
 _MOST_PAIRS = 1 << 24  # of a group and an entry: 64 MiB of counts
 
-
-class Ahead:
-    """Sums of columns whose rows are all of one group, worked out together: a few launches, however many columns.
-
-    Args:
-        asked: (kind of state, column) of the states to come.
-
-    Raises:
-        DeviceMemoryError: the device has not so much memory.
-    """
-
-    def __init__(self, asked: Sequence[tuple[str, DeviceColumn]]) -> None:
-        self._held: dict[int, tuple[DeviceColumn, Summed]] = {}
-        for kind, column in asked:
-            values = column.values
-            as_floats = values is not None and (kind == "tails" or is_float(values.dtype))
-            if values is None or not column.n_rows or not as_floats or kind not in SUMMED:
-                continue
-            known = self.of(column)
-            squares = kind != "sum" or (known is not None and known.squares)
-            self._held[id(column)] = (column, Summed(values, column.valid, squares))
-        if self._held:
-            summed([one for _, one in self._held.values()])
-
-    def of(self, column: DeviceColumn) -> Summed | None:
-        """The sums of a column; None where they were not asked for."""
-        return self._held.get(id(column), (None, None))[1]
+Wanted = tuple[str, DeviceColumn, DeviceGroups]
 
 
-def gather(kind: str, column: DeviceColumn, by: DeviceGroups, ahead: Ahead | None = None) -> State:
+def gather(kind: str, column: DeviceColumn, by: DeviceGroups) -> State:
     """The state of `column` over the rows of one partition, grouped as `by` says; it has the bits of the host's.
-
-    Args:
-        ahead: sums that are known already.
 
     Raises:
         NonFiniteError: NaN among the values, or an infinity in moments.
@@ -67,57 +36,57 @@ def gather(kind: str, column: DeviceColumn, by: DeviceGroups, ahead: Ahead | Non
             of text other than counts and distinct values, more groups of text than a table is made for.
         DeviceMemoryError: the device has not so much memory.
     """
-    if not column.n_rows or not len(by.rows):
-        return gathering.gather(kind, column.to_host(), on_host(by))
-    if kind == "values":
-        return State(kind, list(by.keys), by.rows, {}, entries_of(column, by))
-    if column.values is None:
-        return _by_entry(kind, column, by)
-    if column.values.dtype == np.uint64:
-        raise NotOnDevice("64-bit integers without a sign are gathered on the host")
-    if kind == "order":
-        return State(kind, list(by.keys), by.rows, {}, binned(column, by))
-    of_all = None if ahead is None or by.of_row is not None else ahead.of(column)
-    return State(kind, list(by.keys), by.rows, _ARRAYS[kind](_Rows(column, column.values, by, of_all)))
+    return Gathered([(kind, column, by)]).state(0)
 
 
-class _Rows:
-    """A column without a dictionary, and its groups, as kernels take them; and its sums, if they are known."""
+class Gathered:
+    """The states of a partition's columns, worked out together: a few launches, however many they are.
 
-    def __init__(self, column: DeviceColumn, values: DeviceArray, by: DeviceGroups, of_all: Summed | None) -> None:
-        self.values, self.valid, self.groups, self.rows = values, column.valid, by.of_row, by.rows
-        self._of_all = of_all
+    Args:
+        wanted: (kind, column, groups) of each.
 
-    @property
-    def n_groups(self) -> int:
-        return len(self.rows)
+    Raises:
+        DeviceMemoryError: the device has not so much memory.
+    """
 
-    def counts(self) -> Values:
-        """How many values each group has."""
-        if self._of_all is not None and self._of_all.n_valid is not None:
-            return np.array([self._of_all.n_valid])
-        if self.groups is None:
-            return np.array([bits.count(self.valid, len(self.values))])
-        if self.valid is None:
-            return self.rows.copy()
-        return extremes.counts(self.groups, self.n_groups, valid=self.valid)[:, 0]
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self._wanted = wanted
+        self._asked: dict[tuple[int, int], Asked] = {}
+        self._entries: dict[tuple[int, int], Counted] = {}
+        for kind, column, by in wanted:
+            self._ask(kind, column, by)
+        if self._asked or self._entries:
+            find(wanted[0][1].device, list(self._asked.values()), list(self._entries.values()))
 
-    def sums(self, *, squares: bool) -> Sums | None:
-        """The sums of each group's values as floats; None where one is NaN or infinite."""
-        if self._of_all is None or (squares and not self._of_all.squares):
-            return sums_of_floats(self.values, self.valid, self.groups, self.rows, squares=squares)
-        found = self._of_all.sums()
-        return found if found is None or squares else Sums(found.total, None)
+    def _ask(self, kind: str, column: DeviceColumn, by: DeviceGroups) -> None:
+        key, n_groups = (id(column), id(by)), len(by.rows)
+        if not column.n_rows or not n_groups:
+            return
+        if column.values is None:
+            if _why_not(kind, column, n_groups) is None and (kind != "values" or by.of_row is None):
+                self._entries.setdefault(key, counted(column, by))
+        elif kind != "values" and column.values.dtype != np.uint64 and not (kind == "order" and n_groups > MANY_GROUPS):
+            if key not in self._asked:
+                self._asked[key] = Asked(Column(column.values, column.valid, by.of_row, n_groups), by)
+            self._asked[key].want(kind, is_float(column.values.dtype))
 
-    def first_infinite(self) -> int | None:
-        """The first row with an infinite value.
-
-        Raises:
-            NonFiniteError: a row has NaN.
-        """
-        nan, infinite = bits.first_odd(self.values, self.valid, self.groups)
-        refuse_nan(nan)
-        return infinite
+    def state(self, number: int) -> State:
+        """The state of the numbered one; errors as :func:`gather` says."""
+        kind, column, by = self._wanted[number]
+        if not column.n_rows or not len(by.rows):
+            return gathering.gather(kind, column.to_host(), on_host(by))
+        key = id(column), id(by)
+        if column.values is None:
+            return _of_entries(kind, column, by, self._entries.get(key))
+        if kind == "values":
+            return State(kind, list(by.keys), by.rows, {}, entries_of(column, by))
+        if column.values.dtype == np.uint64:
+            raise NotOnDevice("64-bit integers without a sign are gathered on the host")
+        if kind == "order":
+            asked = self._asked.get(key)
+            found = of_many(column, by) if asked is None or asked.order is None else binned(column, asked.order)
+            return State(kind, list(by.keys), by.rows, {}, found)
+        return State(kind, list(by.keys), by.rows, _ARRAYS[kind](self._asked[key]))
 
 
 def refuse_nan(row: int | None) -> None:
@@ -126,65 +95,93 @@ def refuse_nan(row: int | None) -> None:
         raise NonFiniteError(gathering.NAN).at(row)
 
 
-def _count(rows: _Rows) -> Arrays:
-    rows.first_infinite()
-    return {"n": rows.counts()}
-
-
-def _extremes(rows: _Rows) -> Arrays:
-    least, greatest, nan = extremes.extremes(rows.values, rows.groups, rows.n_groups, valid=rows.valid)
+def _first_infinite(asked: Asked) -> int | None:
+    """The first row with an infinite value; where a row has NaN, the error that names it."""
+    nan, infinite = bits.first_odd(asked.column.values, asked.column.valid, asked.column.groups)
     refuse_nan(nan)
-    return {"n": rows.counts(), "min": least, "max": greatest}
+    return infinite
 
 
-def _moments(rows: _Rows) -> Arrays:
-    if not is_float(rows.values.dtype):
-        found = sums_of_integers(rows.values, rows.valid, rows.groups, rows.n_groups, squares=True)
-        return {"n": rows.counts(), **arrays_of(found)}
-    of_floats = rows.sums(squares=True)
+def _count(asked: Asked) -> Arrays:
+    if asked.ends is not None:
+        refuse_nan(extremes_found(asked.column, asked.ends)[2])
+    return {"n": asked.n}
+
+
+def _extremes(asked: Asked) -> Arrays:
+    assert asked.ends is not None
+    least, greatest, nan = extremes_found(asked.column, asked.ends)
+    refuse_nan(nan)
+    return {"n": asked.n, "min": least, "max": greatest}
+
+
+def _moments(asked: Asked) -> Arrays:
+    if not is_float(asked.column.values.dtype):
+        return _of_integers(asked, squares=True)
+    assert asked.sums is not None
+    of_floats = asked.sums.sums()
     if of_floats is None:
-        infinite = rows.first_infinite()
+        infinite = _first_infinite(asked)
         assert infinite is not None
         raise NonFiniteError(INFINITE).at(infinite)
-    return {"n": rows.counts(), **arrays_of(of_floats)}
+    return {"n": asked.n, **arrays_of(of_floats)}
 
 
-def _sum(rows: _Rows) -> Arrays:
-    if not is_float(rows.values.dtype):
-        found = sums_of_integers(rows.values, rows.valid, rows.groups, rows.n_groups, squares=False)
-        return {"n": rows.counts(), **arrays_of(found)}
-    return _finite_sums(rows, squares=False)
+def _sum(asked: Asked) -> Arrays:
+    if not is_float(asked.column.values.dtype):
+        return _of_integers(asked, squares=False)
+    return _finite_sums(asked, squares=False)
 
 
-def _tails(rows: _Rows) -> Arrays:
-    return _finite_sums(rows, squares=True)
+def _tails(asked: Asked) -> Arrays:
+    return _finite_sums(asked, squares=True)
 
 
-def _finite_sums(rows: _Rows, *, squares: bool) -> Arrays:
-    found = rows.sums(squares=squares)
+def _of_integers(asked: Asked, *, squares: bool) -> Arrays:
+    assert asked.integers is not None
+    total, of_squares = integers_found(asked.column, asked.integers)
+    return {"n": asked.n, **arrays_of(sums_of_integers((total, of_squares if squares else None)))}
+
+
+def _finite_sums(asked: Asked, *, squares: bool) -> Arrays:
+    assert asked.sums is not None
+    found = asked.sums.sums()
     if found is None:
-        rows.first_infinite()
+        _first_infinite(asked)
         raise NotOnDevice("infinite values among those that are summed are counted on the host")
-    return {"n": rows.counts(), **arrays_of(found), "infinite": np.zeros((rows.n_groups, 2), np.int64)}
+    infinite = np.zeros((asked.column.n_groups, 2), np.int64)
+    return {"n": asked.n, **arrays_of(found if squares else found.without_squares()), "infinite": infinite}
 
 
-_ARRAYS: dict[str, Callable[[_Rows], Arrays]] = {
+_ARRAYS: dict[str, Callable[[Asked], Arrays]] = {
     "count": _count, "sum": _sum, "moments": _moments, "tails": _tails, "extremes": _extremes,
 }  # fmt: skip
 
 
-def _by_entry(kind: str, column: DeviceColumn, by: DeviceGroups) -> State:
-    """The state of a column with a dictionary: each entry counts as often as rows of the group have it."""
-    entries, n_groups = column.entries, len(by.rows)
-    assert entries is not None and column.ids is not None
+def _why_not(kind: str, column: DeviceColumn, n_groups: int) -> str | None:
+    """Why the host has to gather the state of a column with a dictionary."""
+    assert column.entries is not None
+    if kind == "values":
+        return None
     if kind != "count" and column.dtype == String:
-        raise NotOnDevice("statistics of text are gathered on the host")
-    if n_groups * len(entries) > _MOST_PAIRS:
-        raise NotOnDevice("a dictionary's entries, counted by so many groups, would be too large a table")
-    counts = extremes.counts(by.of_row, n_groups, valid=column.valid, ids=column.ids, n_entries=len(entries))
-    groups, entry = np.nonzero(counts)
-    values = entries.take(entry)
+        return "statistics of text are gathered on the host"
+    if n_groups * len(column.entries) > _MOST_PAIRS:
+        return "a dictionary's entries, counted by so many groups, would be too large a table"
+    return None
+
+
+def _of_entries(kind: str, column: DeviceColumn, by: DeviceGroups, found: Counted | None) -> State:
+    """The state of a column with a dictionary: each entry counts as often as rows of the group have it."""
+    why = _why_not(kind, column, len(by.rows))
+    if why is not None:
+        raise NotOnDevice(why)
+    if kind == "values":
+        entries = entries_of(column, by, None if found is None else found.table[0])
+        return State(kind, list(by.keys), by.rows, {}, entries)
+    assert found is not None and column.entries is not None
+    groups, entry = np.nonzero(found.table)
+    values = column.entries.take(entry)
     try:
-        return gathering.gather(kind, values, Groups(groups, by.keys, by.rows), counts[groups, entry])
+        return gathering.gather(kind, values, Groups(groups, by.keys, by.rows), found.table[groups, entry])
     except NonFiniteError:
         raise NotOnDevice("a value that is NaN or infinite is told by the host, which knows its row") from None

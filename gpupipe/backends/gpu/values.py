@@ -4,22 +4,25 @@ import numpy as np
 
 from gpupipe.backends import keys as host
 from gpupipe.backends.gpu.columns import DeviceColumn
-from gpupipe.backends.gpu.keys import DeviceGroups, column_ranks, distinct, numbers_of, used_entries
+from gpupipe.backends.gpu.keys import DeviceGroups, column_ranks, distinct, numbers_of
 from gpupipe.backends.states import values as of_host
 from gpupipe.backends.states.gathering import NAN
 from gpupipe.backends.states.state import Entries
-from gpupipe.columns import Column
+from gpupipe.columns import Column, Values
 from gpupipe.errors import NonFiniteError
-from gpupipe.kernels.gpu import lookup
+from gpupipe.kernels.gpu import extremes, lookup
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.kernels.gpu.keys import extent
 from gpupipe.kernels.gpu.numbers import Numbers
 
 
-def entries_of(column: DeviceColumn, by: DeviceGroups) -> Entries:
+def entries_of(column: DeviceColumn, by: DeviceGroups, counted: Values | None = None) -> Entries:
     """The distinct values of each group and how often they occur: the entries of a state of the kind "values".
 
     Strings of one group come in no order, as on the host.
+
+    Args:
+        counted: int64, of an encoded column whose rows are all of one group: how many rows have each entry, if known.
 
     Raises:
         NonFiniteError: NaN among the values of a group's rows; it names the first.
@@ -29,8 +32,10 @@ def entries_of(column: DeviceColumn, by: DeviceGroups) -> Entries:
     refuse_nan(column, by.of_row)
     if by.of_row is not None:
         return _by_group(column, by.of_row)
-    if column.ids is not None:
-        return _of_entries(column)
+    if column.entries is not None:
+        if counted is None:
+            counted = extremes.counts(None, 1, valid=column.valid, ids=column.ids, n_entries=len(column.entries))[0]
+        return _of_counts(column.entries, counted)
     numbers = numbers_of(column)
     found = distinct(numbers)
     values = Column(column.dtype, host.from_ordered_bits(found.keys, column.dtype.storage))
@@ -63,8 +68,10 @@ def _nan_as_negative(column: DeviceColumn) -> Numbers | None:
     return Numbers(places.of(Numbers(column.ids, column.valid), null=0), partial=True)
 
 
-def _of_entries(column: DeviceColumn) -> Entries:
-    entries, _, counts, _ = used_entries(column)
+def _of_counts(entries: Column, counts: Values) -> Entries:
+    used = np.flatnonzero(counts)
+    if len(used) < len(counts):
+        entries, counts = entries.take(used), counts[used]
     if entries.valid is not None:
         entries, counts = entries.take(entries.valid), counts[entries.valid]
     return of_host.distinct(Column(entries.dtype, entries.values), np.zeros(len(entries), np.int64), counts)

@@ -46,6 +46,8 @@ def of_table(dtype: DType, table: Values) -> Entries:
 
 def of_places(dtype: DType, places: Values, counts: Values) -> Entries:
     """The entries of places that occur, ascending: BINS times the group, and the bin."""
+    if not len(places) or places[-1] < radix.BINS:
+        return Entries(Column(dtype, _least_of_bins(dtype)[places]), np.zeros(len(places), np.int64), counts)
     return Entries(Column(dtype, _least_of_bins(dtype)[places % radix.BINS]), places // radix.BINS, counts)
 
 

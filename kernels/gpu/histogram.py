@@ -1,0 +1,150 @@
+"""Histograms of columns over bins of float64: `histogram` of `gpupipe.kernels.reference.radix`, of many columns.
+
+Histograms are made in the device's memory; the bins that occur, usually few of 65,536, are packed together there and
+copied alone.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+
+from ..reference.radix import BINS
+from .batch import Column, Job, Launched
+from .device import Device, DeviceArray, Kernel
+from .rows import pointer_of, row_of, source
+from .sampled import look_job, runs_there
+
+Array = np.ndarray[Any, Any]
+
+_RUNS = 3  # as in order.cuh: usually one around the positive values, one around the negative ones, one around 0
+_HELD = 9_216  # counters of a block, in all runs and groups: 36 KiB
+_BLOCK, _COLLECTS = 512, 1024
+_WORTH = 4  # rows of a block for each of its counters
+_MOST = 1 << 28  # bytes of histograms at a time
+
+
+@cache
+def _kernel(dtype: str) -> Kernel:
+    """Values are taken as float32 where that is their type, else as float64."""
+    number = "float" if dtype == "float32" else "double"
+    return Kernel(f"typedef {number} number_t;\n" + source(dtype, "order.cuh", "histogram.cu"), "histogram")
+
+
+_COLLECT = Kernel(source(np.uint32, "order.cuh", "collected.cu"), "collect")
+SOURCES = {f"histogram {dtype}": _kernel(dtype).source for dtype in ("float32", "float64", "int64")}
+SOURCES["collected"] = _COLLECT.source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What there is in a column.
+
+    Attributes:
+        places: int64, ascending: the bins that occur, BINS times the group added to them.
+        counts: int64, how many values lie in each.
+        nan: the first row that is NaN, which is counted nowhere.
+    """
+
+    places: Array
+    counts: Array
+    nan: int | None
+
+
+def width_for(n_groups: int) -> int:
+    """How many bins the runs have that a block counts for itself, of so many groups."""
+    return _HELD // (_RUNS * n_groups)
+
+
+class Histograms:
+    """Histograms of columns, each of one row and one group at least, under way.
+
+    Args:
+        device: whose memory they are in.
+        columns: of any type but uint64.
+        runs: for each column uint64 of shape (3,), where the runs of its bins begin. It shows in nothing but the time.
+
+    Raises:
+        DeviceMemoryError: the device has not so much memory.
+    """
+
+    def __init__(self, device: Device, columns: Sequence[Column], runs: Sequence[DeviceArray]) -> None:
+        self._device, self._left = device, list(zip(columns, runs, strict=True))
+        self._under_way = self._next()
+
+    def fetch(self) -> list[Found]:
+        """What there is in each column."""
+        found = []
+        while self._under_way is not None:
+            found += self._under_way.fetch()
+            self._under_way = self._next()
+        return found
+
+    def _next(self) -> "_Some | None":
+        ends = list(accumulate((column.n_groups for column, _ in self._left)))
+        size = max(bisect_right(ends, _MOST // (4 * BINS)), 1)
+        some, self._left = self._left[:size], self._left[size:]
+        return _Some(self._device, some) if some else None
+
+
+class _Some:
+    """As many as are made at a time."""
+
+    def __init__(self, device: Device, columns: Sequence[tuple[Column, DeviceArray]]) -> None:
+        self._columns = [column for column, _ in columns]
+        self._firsts = list(accumulate((column.n_groups for column in self._columns), initial=0))
+        tables = self._firsts[-1]
+        counts = device.zeros(tables * BINS + 2, np.uint32)
+        room = sum(column.n_groups * min(BINS, len(column)) for column in self._columns)
+        self._entries = device.empty((room, 2), np.uint32)
+        self._jobs = [_counting(*each, counts, at) for each, at in zip(columns, self._firsts, strict=False)]
+        end = counts.pointer + 4 * BINS * tables
+        self._packing = [
+            Job(_COLLECT, (counts.pointer + 4 * BINS * table, end, self._entries.pointer), 2, 1, block=_COLLECTS,
+                holds=(counts, self._entries)) for table in range(tables)
+        ]  # fmt: skip
+        self._launched = Launched(device, [*self._jobs, *self._packing])
+
+    def fetch(self) -> list[Found]:
+        self._launched.fetch()
+        ends = np.stack([job.found for job in self._packing]).astype(np.int64).tolist()
+        entries = self._entries.rows(0, sum(used for _, used in ends)).to_host()
+        bins, times = (np.ascontiguousarray(entries[:, side], np.int64) for side in (0, 1))
+        found = []
+        for job, (first, last) in zip(self._jobs, pairwise(self._firsts), strict=True):
+            parts = []
+            for group, (begin, used) in enumerate(ends[first:last]):
+                own = bins[begin : begin + used]
+                parts.append((own + BINS * group if group else own, times[begin : begin + used]))
+            places, counts = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+            found.append(Found(places, counts, row_of(job.found[0])))
+        return found
+
+
+def _counting(column: Column, runs: DeviceArray, counts: DeviceArray, first: int) -> Job:
+    width = width_for(column.n_groups)
+    held = _RUNS * width * column.n_groups
+    row = (
+        column.values.pointer, pointer_of(column.valid), pointer_of(column.groups), len(column), column.n_groups, width,
+        runs.pointer, counts.pointer + 4 * BINS * first,
+    )  # fmt: skip
+    blocks = max(len(column) // (_WORTH * held), 1)
+    kernel = _kernel(column.values.dtype.name)
+    return Job(kernel, row, 1, blocks, block=_BLOCK, shared=4 * held, holds=(column, runs, counts))
+
+
+def histogram(
+    values: DeviceArray, groups: DeviceArray | None = None, n_groups: int = 1, *, valid: DeviceArray | None = None
+) -> Array:
+    """As the reference says, of valid values of any type, each as float64, and int32 groups (negative: none)."""
+    table = np.zeros(n_groups * BINS, np.int64)
+    if len(values) and n_groups:
+        column = Column(values, valid, groups, n_groups)
+        looks = Launched(values.device, [look_job(column, width_for(n_groups))])
+        (found,) = Histograms(values.device, [column], [runs_there(looks, 0)]).fetch()
+        table[found.places] = found.counts
+    return table.reshape(n_groups, BINS)
