@@ -46,8 +46,12 @@ class Numbers:
     @property
     def arguments(self) -> tuple[Argument, ...]:
         """(values, kind, valid): what every kernel of keys takes first."""
-        name = self.values.dtype.str[1:]
-        return self.values, np.int32((_PART if self.partial else _KINDS)[name]), self.valid
+        return self.values, np.int32(self.kind), self.valid
+
+    @property
+    def kind(self) -> int:
+        """How a row is stored, as kernels are told."""
+        return (_PART if self.partial else _KINDS)[self.values.dtype.str[1:]]
 
 
 def over_rows(

@@ -26,10 +26,9 @@ def look_job(column: Column, width: int = 0) -> Job:
         width: of the runs of bins; 0: none are wanted.
     """
     assert width <= BINS
-    _, kind, _ = Numbers(column.values).arguments
     step = max(1, -(-len(column) // BLOCK))
     row = (
-        column.values.pointer, int(kind), pointer_of(column.valid), step, len(column), width,
+        column.values.pointer, Numbers(column.values).kind, pointer_of(column.valid), step, len(column), width,
     )  # fmt: skip
     return Job(_LOOK, row, _RUNS_AT + 3, 1, holds=(column,))
 

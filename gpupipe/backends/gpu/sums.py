@@ -52,8 +52,8 @@ class Summed:
     def on_grid(self, largest: float, finest: float, *, again: bool = False) -> exact.OnGrid | None:
         """What is left, on the grid that such values ask for; None where there is none."""
         if self.rows is not None:
-            grid = grid_for(largest, finest, (1, 2, 3, 4) if self.squares else (1, 2), self.squares) or _ANY_GRID
-            return exact.OnGrid(self.column, *grid, largest=int(self.rows.max(initial=0)))
+            known = grid_for(largest, finest, (1, 2, 3, 4) if self.squares else (1, 2), self.squares)
+            return exact.OnGrid(self.column, *(known or _ANY_GRID), largest=int(self.rows.max(initial=0)))
         wide = (4,) if again else (2, 3, 4)
         grid = grid_for(largest, finest, wide if self.squares else (2,), self.squares)
         return None if grid is None else exact.OnGrid(self.column, *grid, self.left)
@@ -113,7 +113,8 @@ class Pass:
         """Take in what the jobs found."""
         for some, part in self._parts:
             if isinstance(part, exact.ByGroup):
-                for (one, grid), (totals, high, one.off) in zip(some, part.found(), strict=True):
+                for (one, grid), (totals, high, off) in zip(some, part.found(), strict=True):
+                    one.off = off
                     one.parts.append(placed(totals, grid.low, grid.slices, one.squares, high))
             else:
                 _take_tiles(some, part.found())
