@@ -25,6 +25,7 @@ PARTS = {  # name: (module, seconds at most), most valuable first
     "engine": ("engine", 120),
     "training": ("training", 150),
     "twins": ("twins", 120),
+    "border": ("border", 100),
     "cudf": ("frames", 100),
     "parquet": ("parquet", 120),
     "cuml": ("estimators", 150),

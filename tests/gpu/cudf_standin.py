@@ -102,6 +102,8 @@ class DataFrame:
         return pa.table([series.to_arrow() for _, series in self._held], names=[str(label) for label in self.columns])
 
     def _part(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return DataFrame([(label, series._part(key)) for label, series in self._held])
         rows, at = key
         assert rows == slice(None)
         return self._held[at][1]
@@ -144,6 +146,10 @@ class ndarray:
     @property
     def nbytes(self) -> int:
         return self._values.nbytes
+
+    @property
+    def flags(self) -> Any:
+        return self._values.flags
 
     def get(self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True) -> Any:
         return self._values.copy()
@@ -188,6 +194,7 @@ class Packages:
                 "cudf.Series.from_arrow": self.series,
                 "cudf.get_option": lambda name: {"spill": self.spills}[name],
                 "cupy.asarray": self.asarray,
+                "cupy.from_dlpack": lambda array: array,
                 "cupy.ascontiguousarray": lambda a: a if a._values.flags.c_contiguous else self.array(a._values.copy()),
                 "cupy.packbits": lambda a, bitorder: self.array(np.packbits(a._values, bitorder=bitorder)),
                 "cupy.zeros": lambda shape, dtype: self.array(np.zeros(shape, dtype)),
@@ -206,10 +213,10 @@ class Packages:
     def array(self, values: Any) -> ndarray:
         return ndarray(self.device, values)
 
-    def asarray(self, a: Any) -> ndarray:
+    def asarray(self, a: Any, order: Any = None) -> ndarray:
         """As CuPy does it: what tells where it stands on the device is not copied."""
         if not hasattr(a, "__cuda_array_interface__"):
-            return self.array(a)
+            return self.array(np.asarray(a, order=order))
         made = ndarray(self.device, self.device.download(a), taken_from=a)
         made._there = a
         return made

@@ -13,6 +13,8 @@ from sklearn.cluster import KMeans
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import gpupipe as gp
+from benchmarks.gpu import border
+from benchmarks.gpu.report import Record
 from gpupipe import col
 from gpupipe.backends import devices
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
@@ -35,6 +37,7 @@ from gpupipe.sources.device_table import DevicePartition, _bounds
 from gpupipe.sources.partition import Partition
 
 from . import cudf_standin as standin
+from . import libcudf_standin
 from .cudf_standin import DataFrame, Packages, Series, ndarray
 from .simulated import SimulatedDevice
 from .test_decode import assert_same, plain
@@ -378,6 +381,31 @@ def test_columns_with_a_zone_or_without_rows_leave_through_the_host(gpu: Package
         frame = cudf_frames.frame_of(["a"], [[held]])
         assert frame.to_arrow(preserve_index=False)["a"].combine_chunks().equals(to_arrow(column))
     assert len(gpu.fakes.called("cudf.Series.from_arrow")) == 2
+
+
+def test_the_check_of_a_real_device_runs_and_finds_what_is_wrong(
+    device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = standin.installed(monkeypatch, device)
+    monkeypatch.setattr(devices._Look, "found", devices.Found(device, "a simulated one"))
+    record = Record()
+    border.run(record, 300)
+    assert record.errors == {}
+    told = [figure for step in record.figures.values() for name, figure in step.items() if "wrong values" in name]
+    assert len(told) == len(border.FILES) + 5 and not any(told)
+    assert record.figures["CuPy matrix out"] == {"equal": True, "one memory by DLPack": True, "row-major": True}
+    monkeypatch.setattr(gpu.library, "encode", lambda input, **_: _one_number(gpu.library.__class__.encode, gpu, input))
+    gpu.fakes.behaviour["pylibcudf.transform.encode"] = gpu.library.encode
+    again = Record()
+    border.run(again, 40)
+    assert again.figures["Parquet, many pages"]["wrong values"] > 0
+
+
+def _one_number(encode: Any, gpu: Packages, table: Any) -> Any:
+    """Every text is given the number of the last key."""
+    keys, ids = encode(gpu.library, table)
+    last = len(keys.columns()[0].to_arrow()) - 1
+    return keys, libcudf_standin.Column(gpu.device, pa.array(np.full(ids.size(), last, np.int32)))
 
 
 def _file(folder: Path, table: pa.Table) -> Path:

@@ -1,6 +1,7 @@
 """Which names of GPU packages our source uses, and how it calls them: read off the source, nothing is imported."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 #: The packages of the manifest. XGBoost is the same on the CPU, whose tests call it; its GPU calls are here too.
 PACKAGES = ("cudf", "pylibcudf", "rmm", "cupy", "cuml", "nvforest", "dask_cudf", "dask_cuda", "xgboost", "treelite")
 
+_LOADS = re.compile(rf"load\(\s*[\"'](?:{'|'.join(PACKAGES)})\b")
 _LOADERS = ("load", "optional.load")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -44,7 +46,8 @@ def package(name: str) -> str:
 @cache
 def uses(path: Path) -> list[Use]:
     """What one file names of the packages, in order of lines."""
-    return list(uses_in(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))))
+    text = path.read_text(encoding="utf-8")
+    return list(uses_in(text, str(path.relative_to(ROOT)))) if _LOADS.search(text) else []
 
 
 def uses_in(text: str, where: str = "text") -> Iterator[Use]:
