@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,20 +73,21 @@ def _text(program: Any, what: str) -> str:
     return text.rstrip(b"\0 ").decode()
 
 
+@functools.cache
 def cache_folder() -> Path:
-    """Where results are kept from one run of the tests to the next, for this user alone."""
+    """Where results are kept from one run of the tests to the next, for this user alone; a month at most."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = base / "gpupipe-tests" / "nvrtc"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:  # a home that cannot be written
-        return Path(_temporary())
-    return folder
-
-
-@functools.cache
-def _temporary() -> str:
-    return tempfile.mkdtemp(prefix="gpupipe-nvrtc-")
+        for file in folder.iterdir():
+            if file.stat().st_mtime < time.time() - 30 * 24 * 3600:
+                file.unlink(missing_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:  # a home that cannot be written, or a file that another process removed first
+        pass
+    return Path(tempfile.mkdtemp(prefix="gpupipe-nvrtc-"))
 
 
 def _kept(source: str, options: tuple[str, ...], what: str) -> str:
