@@ -281,6 +281,29 @@ def test_the_first_failing_row_is_told_with_its_earliest_step(device: Any) -> No
     assert status.tolist() == [[CAST_FAILED, 700], [1, 1500]]
 
 
+@pytest.mark.parametrize("n", [33, 64])
+def test_rows_beyond_the_last_fail_nothing(device: Any, n: int) -> None:
+    """0, which stands in for what is not read, fails here; no row has it."""
+    steps = [(Op.LOAD_F4, 0, 0, 0, 0), (Op.CONST_F, 1, 0, 0, 0), (Op.DIV_F, 0, 1, 0, 0), (Op.F_TO_I_STRICT, 0, 0, 0, 0),
+             (Op.I_TO_F, 0, 0, 0, 0), (Op.STORE_F4, 0, 0, 0, 0)]  # fmt: skip
+    table = Table.build([Program(np.array(steps), 2)], [(0, [0], [1.0], [0])])
+    values = np.full(n + 1, 2.0, "f4")
+    values[n] = 0.0
+    source = Input(device.upload(values))
+    assert interpreter.run_matrix(table, [source], device.empty((n, 1), "f4"), [0], n).tolist() == [[0, -1]]
+    assert interpreter.run(table, [source], [(device.empty(n, "f4"), None)], 0, n).tolist() == [[0, -1]]
+    longer = interpreter.run(table, [source], [(device.empty(n + 1, "f4"), None)], 0, n + 1)
+    assert longer.tolist() == [[CAST_FAILED, n]]
+
+
+@pytest.mark.parametrize("width", [1, 6, 7, 64, 65, 176, 177])
+def test_rows_of_a_tile_are_an_odd_number_of_floats_apart(width: int) -> None:
+    """So that the lanes of a warp, at rows one below the other, write to different banks of shared memory."""
+    table = Table.build([CODES], [(0, [0], [], [at]) for at in range(width)])
+    made = records.matrix_records(table, (False,), tuple(range(width)), 176)
+    assert made.pitch % 2 == 1 and made.chunks == -(-width // 176) and made.pitch * made.chunks >= width
+
+
 def test_a_null_without_a_bitmap_is_nan_or_told(device: Any) -> None:
     source = Input(device.upload(np.array([1, 2, 3], "i8")), bitmap(device, np.array([True, False, True])))
     for kind, wanted, told in (("int32", [1, 0, 3], [NULL_IN_OUTPUT, 1]), ("float32", [1, np.nan, 3], [0, -1])):
