@@ -186,6 +186,15 @@ def test_arrays_are_the_same_as_numpys(gpu: Packages, dtype: str, order: Any) ->
             assert_same(reading.frame.resident(name), wanted.load(at)[name])
 
 
+@pytest.mark.parametrize("n", [1, 32, 33, 64, 65])
+def test_nan_of_an_array_is_a_bitmap_of_whole_words(gpu: Packages, n: int) -> None:
+    values = np.arange(n, dtype=np.float32)
+    values[-1] = np.nan
+    found, _ = on_device.decode(gp.scan(gpu.array(values[:, None])).partitions[0], ["x0"], gpu.device)
+    assert found["x0"].valid is not None and found["x0"].valid.shape == (-(-n // 32),)
+    assert found["x0"].to_host().null_count == 1
+
+
 def test_only_columns_that_are_not_contiguous_are_copied(gpu: Packages) -> None:
     values = np.ones((8, 2))
     for order, copies in (("F", 0), ("C", 2)):
