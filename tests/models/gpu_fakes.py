@@ -153,7 +153,7 @@ CLASSES: dict[str, tuple[Callable[[Params], Any], tuple[str, ...]]] = {
     "cuml.cluster.KMeans": (
         lambda p: KMeans(
             **_picked(p, "n_clusters", "max_iter", "tol", "random_state", "n_init"),
-            init="k-means++" if isinstance(p["init"], str) and p["init"] == "scalable-k-means++" else p["init"],
+            init={"scalable-k-means++": "k-means++", "random": "random"}[p["init"]],
         ),
         ("cluster_centers_", "labels_", "inertia_", "n_iter_", "_n_features_out", "_n_threads"),
     ),

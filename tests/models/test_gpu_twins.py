@@ -242,6 +242,15 @@ def case(estimator: Any, rows: int = 100, features: int = 5, **how: Any) -> tupl
             {"fit_prior": True, "alpha": 1e-10, "class_prior": None, "binarize": 0.09999999403953552},
         ),
         (
+            KMeans(3, random_state=1),
+            {"n_clusters": 3, "max_iter": 300, "tol": 1e-4, "random_state": 1, "n_init": "auto",
+             "init": "scalable-k-means++"},
+        ),
+        (
+            KMeans(3, init="random", n_init=2),
+            {"n_clusters": 3, "max_iter": 300, "tol": 1e-4, "random_state": None, "n_init": 2, "init": "random"},
+        ),
+        (
             KNeighborsClassifier(metric="p", p=3),
             {"n_neighbors": 5, "weights": "uniform", "p": 3, "metric": "minkowski", "algorithm": "brute"},
         ),
