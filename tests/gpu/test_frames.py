@@ -144,6 +144,7 @@ def test_parts_begin_where_a_device_reads_them_as_they_stand() -> None:
     assert [first % 128 for first, _ in bounds] == [0, 0, 0] and bounds[-1][1] == 10_000
     assert all(last == first for (_, last), (first, _) in pairwise(bounds))
     assert max(last - first for first, last in bounds) < 3_600
+    assert _bounds(1_100, 2) == [(0, 512), (512, 1_100)] and _bounds(1_000, 2) == [(0, 500), (500, 1_000)]
     assert _bounds(10, 10) == [(at, at + 1) for at in range(10)]
 
 
