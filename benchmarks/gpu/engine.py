@@ -77,7 +77,9 @@ def statistics(device: Device, frame: Frame, kinds: list[str], ceiling: float) -
     backend = GpuBackend(device)
     names = [f"n{at}" for at in range(NUMERIC)]
     columns = [frame.resident(name) for name in names]
-    intakes = [Intake(Gather(col(name)._node, (), kind), 0, at, ()) for at, name in enumerate(names) for kind in kinds]
+    intakes = [
+        Intake(Gather(kind, col(name)._node, (), 0, ()), 0, at, ()) for at, name in enumerate(names) for kind in kinds
+    ]
     before = device.launches
     backend.states(intakes, columns, frame.n_rows)
     launches = device.launches - before
