@@ -23,15 +23,43 @@ _LEAST_EVEN = 32  # the same where there are fewer: whole words of a bitmap
 
 
 class _Room:
-    """What is tried again runs alone: partitions that had too little memory together would have it together again."""
+    """What is tried again runs alone: partitions that had too little memory together would have it together again.
+
+    What a thread begins amid its own work (a model or a function of a user may run a pipeline) never waits: it would
+    wait for that work.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running, self._is_taken = 0, False
+        self._own = threading.local()
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """Run beside others; wait while one runs alone."""
+        with self._unless_inside(self._beside):
+            yield
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Run when all others are done."""
+        with self._unless_inside(self._apart):
+            yield
+
+    @contextlib.contextmanager
+    def _unless_inside(self, entered: Callable[[], contextlib.AbstractContextManager[None]]) -> Iterator[None]:
+        if getattr(self._own, "is_inside", False):
+            yield
+            return
+        with entered():
+            self._own.is_inside = True
+            try:
+                yield
+            finally:
+                self._own.is_inside = False
+
+    @contextlib.contextmanager
+    def _beside(self) -> Iterator[None]:
         with self._changed:
             self._changed.wait_for(lambda: not self._is_taken)
             self._running += 1
@@ -43,8 +71,7 @@ class _Room:
                 self._changed.notify_all()
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Run when all others are done."""
+    def _apart(self) -> Iterator[None]:
         with self._changed:
             self._changed.wait_for(lambda: not self._is_taken)
             self._is_taken = True

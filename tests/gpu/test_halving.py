@@ -1,5 +1,6 @@
 """Too little of a device's memory: the CPU's bits out of halves, at whatever allocation it ends."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from gpupipe.backends.gpu.backend import GpuBackend
 from gpupipe.errors import DeviceLostError, DeviceMemoryError
 from gpupipe.kernels.gpu.device import DeviceArray, Kernel
 from gpupipe.runtime import halving
+from gpupipe.runtime.rows import Rows
 
 from .nvrtc import why_not
 from .simulated import SimulatedDevice
@@ -125,6 +127,36 @@ def test_a_lost_device_ends_the_fit_at_once(device: SimulatedDevice, monkeypatch
     with pytest.raises(DeviceLostError):
         result("gpu")
     assert len(launches) <= 2 and device.releases == 0, "of each partition at most the first launch"
+
+
+def test_a_pipeline_amid_another_one_waits_for_nobody() -> None:
+    """A function of the user's that runs a pipeline, while a partition waits to be tried again, or is itself."""
+    with Rows(gp.scan({"x": [1, 2, 3]}), ["x"]) as rows:
+        frame, begun, waits = rows.frame(0), threading.Event(), threading.Event()
+        fails = iter([True, False])
+
+        def parts(compute: Any) -> list[Any]:
+            return halving.in_parts(rows, 0, frame, compute)
+
+        def outer(start: int, stop: int) -> list[Any]:
+            begun.set()
+            waits.wait(10)
+            return parts(lambda *_: "inner")
+
+        def failing(start: int, stop: int) -> list[Any]:
+            if next(fails):
+                waits.set()
+                raise MemoryError
+            return parts(lambda *_: "again")
+
+        found: dict[str, list[Any]] = {}
+        one = threading.Thread(target=lambda: found.update(outer=parts(outer)), daemon=True)
+        other = threading.Thread(target=lambda: begun.wait(10) and found.update(failing=parts(failing)), daemon=True)
+        for thread in (one, other):
+            thread.start()
+        for thread in (one, other):
+            thread.join(10)
+        assert found == {"outer": [["inner"]], "failing": [["again"]]}, "nobody waits for itself"
 
 
 def test_columns_on_a_device_are_cut_without_a_copy(device: SimulatedDevice) -> None:
