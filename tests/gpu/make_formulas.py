@@ -17,7 +17,9 @@ from typing import Any
 from gpupipe.kernels.reference import calendar, math, trigonometry
 
 TARGET = Path(__file__).resolve().parents[2] / "kernels" / "gpu" / "formulas.cuh"
-FLOATS = ["log", "log1p", "log1p_of_float32", "exp", "expm1", "sin", "cos", "tanh", "sigmoid", "arcsin", "arctan", "power"]
+FLOATS = [
+    "log", "log1p", "log1p_of_float32", "exp", "expm1", "sin", "cos", "tanh", "sigmoid", "arcsin", "arctan", "power",
+]  # fmt: skip
 DAYS = ["year", "month", "day"]
 
 HEAD = """\
