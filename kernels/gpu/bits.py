@@ -3,18 +3,16 @@
 A bitmap has 32 rows a word, the least bit first; bits beyond the rows are anything. None stands for all bits set.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .device import DeviceArray, Kernel
-from .rows import BLOCK, C_TYPES, blocks, is_float, none_found, pointer_of, row_or_none, source
+from .rows import BLOCK, C_TYPES, blocks, is_float, none_found, row_or_none, source
 
 Array = np.ndarray[Any, Any]
 
 _CHUNK = 256 * 32  # rows that one block numbers, as in bits.cu
-_SAMPLE = 256
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 _TEXT = source(np.uint32, "bits.cu")
@@ -106,30 +104,6 @@ def take(values: DeviceArray, rows: DeviceArray) -> DeviceArray:
         kernel = Kernel(_taking(_UNSIGNED[values.dtype.itemsize], rows.dtype), "take")
         device.launch(kernel, blocks(device, size), BLOCK, [values, rows, np.int64(size), out])
     return out
-
-
-def samples(values: DeviceArray, valid: DeviceArray | None = None, most: int = _SAMPLE) -> Array:
-    """float64 on the host: every k-th value, 0.0 for one that is not valid; at least `most` of them, or all."""
-    return samples_of([(values, valid)], most)[0]
-
-
-def samples_of(columns: Sequence[tuple[DeviceArray, DeviceArray | None]], most: int = _SAMPLE) -> list[Array]:
-    """The same of several columns, (values, valid) each, at once: one launch for all of a type."""
-    steps = [max(1, len(values) // most) for values, _ in columns]
-    sizes = [-(-len(values) // step) for (values, _), step in zip(columns, steps, strict=True)]
-    ends = np.cumsum(sizes, dtype=np.int64).tolist()
-    if not columns or not ends[-1]:
-        return [np.zeros(0) for _ in columns]
-    device = columns[0][0].device
-    out = device.empty(ends[-1], np.float64)
-    rows: dict[str, list[tuple[int, ...]]] = {}
-    for (values, valid), step, size, end in zip(columns, steps, sizes, ends, strict=True):
-        to = out.rows(end - size, end)
-        rows.setdefault(values.dtype.name, []).append((values.pointer, pointer_of(valid), step, size, to.pointer))
-    for dtype, table in rows.items():
-        kernel = Kernel(_taking(dtype, np.int64), "samples")
-        device.launch(kernel, len(table), BLOCK, [device.upload(np.array(table, np.int64))])
-    return np.split(device.download(out), ends[:-1])
 
 
 def first_odd(

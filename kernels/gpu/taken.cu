@@ -5,23 +5,6 @@ extern "C" __global__ void take(const value_t* values, const index_t* rows, i64 
     for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n; at += stride) out[at] = values[rows[at]];
 }
 
-// Every step-th row of one column, n rows in all.
-struct Sample {
-    const value_t* values;
-    const u32* valid;
-    i64 step, n;
-    double* out;
-};
-
-// A block takes a column: its rows as float64, 0 for a row without a value.
-extern "C" __global__ void samples(const Sample* columns) {
-    const Sample column = columns[blockIdx.x];
-    for (i64 at = threadIdx.x; at < column.n; at += blockDim.x) {
-        const i64 row = at * column.step;
-        column.out[at] = has_value(column.valid, row) ? (double)column.values[row] : 0.0;
-    }
-}
-
 // found: the first row that is NaN, then the first infinite one. Rows of no group (groups < 0) are not looked at.
 extern "C" __global__ void first_odd(const value_t* values, const u32* valid, const int* groups, i64 n, u64* found) {
     const i64 stride = (i64)gridDim.x * blockDim.x;

@@ -76,6 +76,7 @@ class SimulatedDevice:
         live_bytes, peak_bytes: what is allocated, and the most that was at a time.
         allocations: (what, bytes) of each so far, failed ones too.
         log: (entry, grid, block) of each launch.
+        downloads: how many copies went to the host.
         releases: how often memory that is kept was given back.
         may_race: entries whose races in global memory are let pass; a source may say so too, in a comment
             ``// may race: ENTRY, because ...``.
@@ -87,7 +88,7 @@ class SimulatedDevice:
     ) -> None:  # fmt: skip
         self.name = "simulated device"
         self.health = Health(self.name)
-        self.launches = self.releases = 0
+        self.launches = self.releases = self.downloads = 0
         self.shared_bytes = 227 << 10
         self.n_processors = 4
         self.memory = memory
@@ -154,6 +155,7 @@ class SimulatedDevice:
     def download(self, array: DeviceArray) -> Array:
         """A copy for the host."""
         with self._lock:
+            self.downloads += 1
             found = self._space.read(array.pointer, array.nbytes)
         return found.view(array.dtype).reshape(array.shape)
 

@@ -64,18 +64,6 @@ def test_rows_are_taken(device, kind, index):
     assert len(bits.take(device.upload(values), device.upload(rows[:0]))) == 0
 
 
-@pytest.mark.parametrize("n", [0, 1, 255, 256, 511, 5000])
-@pytest.mark.parametrize("kind", ["bool", "f4", "i8", "f8"])
-def test_samples(device, kind, n):
-    values = np.random.default_rng(1).normal(size=n).astype("f8") * 1e3
-    values = (values > 0) if kind == "bool" else values.astype(kind)
-    flags = flags_of(n, 0.6, 2)
-    step = max(1, n // 256)
-    assert bits.samples(device.upload(values)).tolist() == values[::step].astype(np.float64).tolist()
-    found = bits.samples(device.upload(values), with_noise(device, flags))
-    assert found.tolist() == np.where(flags, values, 0)[::step].astype(np.float64).tolist()
-
-
 @few
 @given(st.sampled_from(SIZES), st.sampled_from(["f4", "f8"]), st.integers(0, 99))
 def test_the_first_odd_row(device, n, kind, seed):
