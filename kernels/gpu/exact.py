@@ -43,13 +43,13 @@ SOURCES = {
 
 
 @cache
-def _kernel(dtype: str, slices: int, squares: bool, entry: str) -> Kernel:
-    return Kernel(_text(dtype, slices, squares), entry)
+def _kernel(dtype: np.dtype[Any], slices: int, squares: bool, entry: str) -> Kernel:
+    return Kernel(_text(dtype.name, slices, squares), entry)
 
 
 @cache
-def _of_integers(dtype: str, squares: bool) -> Kernel:
-    return Kernel(_integers(dtype, squares), "integer_sums")
+def _of_integers(dtype: np.dtype[Any], squares: bool) -> Kernel:
+    return Kernel(_integers(dtype.name, squares), "integer_sums")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +113,7 @@ class Tiles:
                 column.values.pointer, pointer_of(column.valid), pointer_of(chosen), len(column), tiles, each.low,
                 self._flags.pointer + place,
             )  # fmt: skip
-            kernel = _kernel(column.values.dtype.name, each.slices, squares, "tile_sums")
+            kernel = _kernel(column.values.dtype, each.slices, squares, "tile_sums")
             words = 2 * n_totals(each.slices, squares) + 2
             self.jobs.append(Job(kernel, row, words, -(-tiles // _WARPS), holds=(column, chosen, self._flags)))
 
@@ -177,7 +177,7 @@ def _by_group(each: OnGrid, squares: bool, off: DeviceArray) -> Job:
         column.values.pointer, pointer_of(column.valid), pointer_of(column.groups), size, each.low, column.n_groups, at,
         off.pointer,
     )  # fmt: skip
-    kernel = _kernel(column.values.dtype.name, each.slices, squares, "group_sums")
+    kernel = _kernel(column.values.dtype, each.slices, squares, "group_sums")
     return Job(
         kernel, row, 1 + (1 if at == IN_GLOBAL else 2) * column.n_groups * width,
         blocks_for(size, shared // 8 if at == IN_SHARED else 0), -(-size // GROUP_ROWS), shared=shared,
@@ -236,7 +236,7 @@ def integers_job(column: Column, squares: bool) -> Job:
     row = (
         column.values.pointer, pointer_of(column.valid), pointer_of(column.groups), len(column), column.n_groups, at,
     )  # fmt: skip
-    kernel = _of_integers(column.values.dtype.name, squares)
+    kernel = _of_integers(column.values.dtype, squares)
     most = blocks_for(len(column), shared // 8)
     return Job(kernel, row, digits * column.n_groups, most, shared=shared, holds=(column,))
 

@@ -22,8 +22,8 @@ def _text(dtype: str) -> str:
 
 
 @cache
-def _extremes(dtype: str) -> Kernel:
-    return Kernel(_text(dtype), "extremes")
+def _extremes(dtype: np.dtype[Any]) -> Kernel:
+    return Kernel(_text(dtype.name), "extremes")
 
 
 SOURCES = {f"extremes {dtype}": _text(dtype) for dtype in ("float32", "float64", "int64", "bool")}
@@ -54,7 +54,7 @@ def extremes_job(column: Column) -> Job:
     row = (
         column.values.pointer, pointer_of(column.valid), pointer_of(column.groups), len(column), column.n_groups, at,
     )  # fmt: skip
-    kernel, size = _extremes(column.values.dtype.name), 1 + 2 * column.n_groups
+    kernel, size = _extremes(column.values.dtype), 1 + 2 * column.n_groups
     return Job(kernel, row, size, blocks_for(len(column) // 4, shared // 8), shared=shared, holds=(column,))
 
 

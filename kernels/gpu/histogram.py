@@ -29,14 +29,14 @@ _MOST = 1 << 28  # bytes of histograms at a time
 
 
 @cache
-def _kernel(dtype: str) -> Kernel:
+def _kernel(dtype: np.dtype[Any]) -> Kernel:
     """Values are taken as float32 where that is their type, else as float64."""
-    number = "float" if dtype == "float32" else "double"
+    number = "float" if dtype == np.float32 else "double"
     return Kernel(f"typedef {number} number_t;\n" + source(dtype, "order.cuh", "histogram.cu"), "histogram")
 
 
 _COLLECT = Kernel(source(np.uint32, "order.cuh", "collected.cu"), "collect")
-SOURCES = {f"histogram {dtype}": _kernel(dtype).source for dtype in ("float32", "float64", "int64")}
+SOURCES = {f"histogram {dtype}": _kernel(np.dtype(dtype)).source for dtype in ("float32", "float64", "int64")}
 SOURCES["collected"] = _COLLECT.source
 
 
@@ -133,7 +133,7 @@ def _counting(column: Column, runs: DeviceArray, counts: DeviceArray, first: int
         runs.pointer, counts.pointer + 4 * BINS * first,
     )  # fmt: skip
     blocks = max(len(column) // (_WORTH * held), 1)
-    kernel = _kernel(column.values.dtype.name)
+    kernel = _kernel(column.values.dtype)
     return Job(kernel, row, 1, blocks, block=_BLOCK, shared=4 * held, holds=(column, runs, counts))
 
 

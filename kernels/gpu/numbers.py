@@ -1,6 +1,7 @@
 """Rows as keys: a column's values in a device's memory, read by kernels as ordered bits whatever their type."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ _PART = {"i4": 9, "i8": 10}
 def source(*names: str) -> str:
     """The text of some files of this folder, one after the other, after what reads numbers."""
     return text("numbers.cuh", *names)
+
+
+@cache
+def kind_of(dtype: np.dtype[Any], partial: bool = False) -> int:
+    """How a row of this type is stored, as kernels are told; `partial`: negative numbers are no keys."""
+    return (_PART if partial else _KINDS)[dtype.str[1:]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +58,7 @@ class Numbers:
     @property
     def kind(self) -> int:
         """How a row is stored, as kernels are told."""
-        return (_PART if self.partial else _KINDS)[self.values.dtype.str[1:]]
+        return kind_of(self.values.dtype, self.partial)
 
 
 def over_rows(

@@ -8,7 +8,7 @@ import numpy as np
 from ..reference.radix import BINS
 from .batch import Column, Job, Launched
 from .device import DeviceArray, Kernel
-from .numbers import Numbers
+from .numbers import kind_of
 from .rows import BLOCK, pointer_of
 from .source import text
 
@@ -28,7 +28,7 @@ def look_job(column: Column, width: int = 0) -> Job:
     assert width <= BINS
     step = max(1, -(-len(column) // BLOCK))
     row = (
-        column.values.pointer, Numbers(column.values).kind, pointer_of(column.valid), step, len(column), width,
+        column.values.pointer, kind_of(column.values.dtype), pointer_of(column.valid), step, len(column), width,
     )  # fmt: skip
     return Job(_LOOK, row, _RUNS_AT + 3, 1, holds=(column,))
 
