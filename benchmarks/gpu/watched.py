@@ -43,9 +43,13 @@ class Watched:
         """As the device's."""
         return self._counted(values.shape, values.dtype, lambda: self._device.upload(values))
 
-    def download(self, array: DeviceArray) -> Array:
+    def mark(self) -> Any:
         """As the device's."""
-        return self._device.download(array)
+        return self._device.mark()
+
+    def download(self, array: DeviceArray, after: Any = None) -> Array:
+        """As the device's."""
+        return self._device.download(array, after)
 
     def launch(self, kernel: Kernel, grid: int, block: int, args: Sequence[Argument], shared: int = 0) -> None:
         """As the device's."""

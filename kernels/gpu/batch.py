@@ -78,15 +78,16 @@ class Launched:
         table = device.upload(np.array(numbers, np.int64))
         for kernel, grid, block, shared, each, start in launches:
             device.launch(kernel, grid, block, [table.rows(start, len(numbers)), np.int32(each)], shared)
+        self._done = device.mark()
 
     def found_there(self, number: int) -> DeviceArray:
         """What the numbered job finds, on the device: in the order of kernels, then of jobs."""
         return self._found.rows(self._ends[number], self._ends[number + 1])
 
     def fetch(self) -> None:
-        """Put what each job found into it: one copy."""
+        """Put what each job found into it: one copy, which waits for these jobs and no later ones."""
         if self._jobs:
-            found = self._found.device.download(self._found)
+            found = self._found.device.download(self._found, self._done)
             for job, start, stop in zip(self._jobs, self._ends, self._ends[1:], strict=False):
                 job.found = found[start:stop]
 

@@ -124,12 +124,17 @@ class CudaDevice:
                 lane.send(held.reshape(-1).view(np.uint8), owner.pointer)
         return DeviceArray(self, owner.pointer, held.dtype, held.shape, owner)
 
-    def download(self, array: DeviceArray) -> Array:
-        """A copy in this process's memory, of what the work asked for before leaves there."""
+    def mark(self) -> Any:
+        """All the work asked for so far, as something that can be waited for: an event."""
+        with self._working("marking its work"):
+            return _so_far(self._cuda)
+
+    def download(self, array: DeviceArray, after: Any = None) -> Array:
+        """A copy in this process's memory, of what the work asked for before (or up to a mark) leaves there."""
         values = np.empty(array.shape, array.dtype)
         if values.nbytes:
             with self._working(f"copying {values.nbytes:,} bytes from it"), self._lanes.one() as lane:
-                lane.stream.wait_event(_so_far(self._cuda))
+                lane.stream.wait_event(_so_far(self._cuda) if after is None else after)
                 lane.fetch(array.pointer, values.reshape(-1).view(np.uint8))
         return values
 

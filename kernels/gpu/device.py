@@ -121,8 +121,11 @@ class Device(Protocol):
     def upload(self, values: Array) -> DeviceArray:
         """A copy of a contiguous host array."""
 
-    def download(self, array: DeviceArray) -> Array:
-        """A copy in this process's memory; waits for the work before it."""
+    def mark(self) -> Any:
+        """All the work asked for so far, as something that can be waited for."""
+
+    def download(self, array: DeviceArray, after: Any = None) -> Array:
+        """A copy in this process's memory; waits for the work before it, or for that of a mark alone."""
 
     def launch(self, kernel: Kernel, grid: int, block: int, args: Sequence[Argument], shared: int = 0) -> None:
         """Run `grid` blocks of `block` threads.

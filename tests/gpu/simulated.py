@@ -152,7 +152,10 @@ class SimulatedDevice:
             self._space.write(array.pointer, values.reshape(-1).view(np.uint8))
         return array
 
-    def download(self, array: DeviceArray) -> Array:
+    def mark(self) -> None:
+        """All work is done."""
+
+    def download(self, array: DeviceArray, after: Any = None) -> Array:
         """A copy for the host."""
         with self._lock:
             self.downloads += 1

@@ -94,6 +94,15 @@ def test_kernels_run_in_the_order_they_were_asked_for(device: CudaDevice) -> Non
     assert np.array_equal(x.to_host(), np.arange(5, 105)) and device.launches == 5
 
 
+def test_a_copy_waits_for_a_mark_and_for_no_later_work(device: CudaDevice, machine: Machine) -> None:
+    first = plus_one(device, device.upload(np.arange(100)))
+    mark = device.mark()
+    second = plus_one(device, first)
+    assert np.array_equal(device.download(first, mark), np.arange(1, 101))
+    assert machine.null._waiting, "the second kernel, which nobody waited for"
+    assert np.array_equal(device.download(second), np.arange(2, 102)) and not machine.null._waiting
+
+
 def test_an_empty_grid_launches_nothing(device: CudaDevice, machine: Machine) -> None:
     device.launch(ADD, 0, 128, [None, None, np.int64(0)])
     assert (device.launches, machine.launched) == (0, [])

@@ -42,9 +42,9 @@ class Counted(SimulatedDevice):
     def release(self) -> None:
         self.released += 1
 
-    def download(self, array: DeviceArray) -> NDArray[Any]:
+    def download(self, array: DeviceArray, after: Any = None) -> NDArray[Any]:
         self.downloaded += array.nbytes
-        return super().download(array)
+        return super().download(array, after)
 
 
 class OnDevice:

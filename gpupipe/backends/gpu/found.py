@@ -10,7 +10,7 @@ from gpupipe.backends.gpu.keys import DeviceGroups
 from gpupipe.backends.gpu.sums import Pass, Summed, once_more
 from gpupipe.columns import Values
 from gpupipe.kernels.gpu import exact, extremes, histogram, sampled
-from gpupipe.kernels.gpu.batch import Column, Job, Launched, run
+from gpupipe.kernels.gpu.batch import Column, Job, Launched
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.kernels.gpu.rows import pointer_of
 
@@ -114,9 +114,10 @@ def find(device: Device, asked: Sequence[Asked], entries: Sequence[Counted]) -> 
     )
     counting = _counting(asked, {id(one) for one, _ in first.asked})
     jobs = [job for each in asked for job in (each.ends, each.integers) if job is not None]
-    run(device, [*first.jobs, *jobs, *(each.job for each in (*counting, *entries))])
+    most = Launched(device, [*first.jobs, *jobs, *(each.job for each in (*counting, *entries))])
     runs = [sampled.runs_there(looks, number) for number in range(len(ordered))]
     binned = histogram.Histograms(device, [each.column for each in ordered], runs)
+    most.fetch()
     first.take()  # while the histograms are made
     once_more([each.sums for each in summed if each.sums is not None])
     for each, found in zip(ordered, binned.fetch(), strict=True):
