@@ -34,7 +34,7 @@ EXTRAS: dict[str, str] = {
     "treelite": "cuda13",
 }
 
-# Modules of ours that import such a package as they load.
+# Modules of ours that import such a package as they load, or are of use only beside it.
 OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.exact": "numba",
     "gpupipe.kernels.cpu.hashing": "numba",
@@ -43,10 +43,14 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.radix": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
     "gpupipe.kernels.gpu.cuda": "cupy",
+    "gpupipe.kernels.gpu.finite": "cupy",
     "gpupipe.kernels.gpu.trial": "cupy",
+    "gpupipe.sources.device_table": "cupy",
     "gpupipe.sources.on_device": "cupy",
     "gpupipe.sources.cudf_frames": "cudf",
     "gpupipe.backends.gpu.backend": "cupy",
+    "gpupipe.models.gpu.places": "cupy",
+    "gpupipe.models.gpu.training": "cupy",
 }
 
 # Names of `gpupipe` itself whose modules are imported when first used, so that importing the language is quick.

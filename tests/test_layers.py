@@ -1,6 +1,7 @@
 """The layers of the house, read off the source: who may import whom, and how large a file may grow."""
 
 import ast
+import os
 import statistics
 import subprocess
 import sys
@@ -56,6 +57,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.kernels.gpu": {"cupy", "rmm"},
     "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
     "gpupipe.models.forms.tree_walk": {"numba"},
+    "gpupipe.models.model": {"cupy"},  # that is, gpupipe.models.gpu.training
     "gpupipe.models.gpu": {"cupy", "cuml", "xgboost", "nvforest", "treelite"},
     "gpupipe.backends": {"numba", "threadpoolctl"},  # numba: that is, gpupipe.kernels.cpu
     "gpupipe.backends.backend": {"cupy"},  # that is, gpupipe.backends.gpu.backend
@@ -63,6 +65,10 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.backends.gpu": {"pylibcudf"},
     "gpupipe.sources": {"pandas", "polars", "cudf", "cupy", "pylibcudf"},
     "gpupipe.runtime.score": {"cudf"},  # that is, gpupipe.sources.cudf_frames
+    "gpupipe.runtime.given": {"cupy"},  # gpupipe.sources.device_table
+    "gpupipe.runtime.stacked": {"cupy"},  # gpupipe.kernels.gpu.finite
+    "gpupipe.runtime.explained": {"cupy"},  # gpupipe.models.gpu.places
+    "gpupipe.runtime.teaching": {"cupy"},  # the same
     "gpupipe.crossval": {"pandas", "sklearn"},
     "gpupipe.doctor": {"*", "cupy", "xgboost"},
 }
@@ -241,6 +247,23 @@ def test_the_language_alone_loads_no_package_but_numpy() -> None:
     ask = "import sys, gpupipe as gp; gp.col('x').str.replace('a', '$0'); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
     assert not {"pyarrow", "safetensors", "sklearn", "numba", "pandas", "polars"} & set(ran.stdout.split())
+
+
+def test_what_only_a_gpu_needs_is_not_loaded_without_one(tmp_path: Path) -> None:
+    ask = (
+        "import sys, gpupipe as gp; from sklearn.linear_model import LinearRegression as Line\n"
+        "data = {'x': [1.0, 2.0, 4.0], 'y': [1.0, 2.0, 3.0]}\n"
+        "made = gp.Pipeline([gp.col('x').standardize()], target='y', model=Line(positive=True))\n"
+        "made.explain(data), made.fit(data).save('a.gpp'), gp.Scorer.load('a.gpp').predict({'x': [1.0]})\n"
+        "print(*sys.modules)"
+    )
+    without = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    ran = subprocess.run(
+        [sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True, env=without, cwd=tmp_path
+    )
+    seen = set(ran.stdout.split())
+    assert {name for name in seen if ".gpu." in name} == {"gpupipe.kernels.gpu.device"}
+    assert not {"cupy", "cudf", "pylibcudf", "rmm", "cuml", "gpupipe.sources.device_table"} & seen
 
 
 def test_nothing_is_unpickled_evaluated_or_imported_by_name() -> None:

@@ -1,5 +1,6 @@
 """Private parts of libraries change: what was read of a fitted estimator is held against what the library says."""
 
+import json
 import sys
 from typing import Any
 
@@ -7,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.errors import ArtifactCorruptError, TrainingError, UnsafeModelError
-from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.models.families.rows import Row
 from gpupipe.models.fitted import Model
-from gpupipe.models.gpu.training import Learned, unread
 
 COMPARED_ROWS = 64
 
@@ -34,11 +33,12 @@ def compare_classes(row: Row, clone: Any, classes: tuple[Any, ...] | None) -> No
     known = getattr(clone if row.fits is None else row.fits(clone), "classes_", None)
     if classes is None or known is None:
         return
-    if not all(map(_are_codes, known if isinstance(known, list) else [known])):
+    if not all(map(are_codes, known if isinstance(known, list) else [known])):
         raise unread_here(row)
 
 
-def _are_codes(known: Any) -> bool:
+def are_codes(known: Any) -> bool:
+    """Whether classes are 0, 1, … in this order; of several targets nothing is said."""
     return np.ndim(known) != 1 or np.array_equal(known, np.arange(len(known)))
 
 
@@ -71,22 +71,19 @@ def unread_here(row: Row) -> UnsafeModelError:
     )
 
 
-def compare_on_device(row: Row, found: Learned, model: Model, X: DeviceArray) -> None:
-    """The same of what was trained on a device, which computes otherwise: as near as the table says.
+def refuse_other_device(clone: Any) -> None:
+    """XGBoost that finds no GPU trains on the CPU and only warns.
 
     Raises:
-        UnsafeModelError: they are not.
+        TrainingError: the clone asked for a GPU, and its booster was trained elsewhere.
     """
-    if found.classes is not None and not _are_codes(found.classes):
-        raise unread(row)
-    if found.says is None:
+    asked = str(getattr(clone, "device", None) or "cpu")
+    if not asked.startswith(("cuda", "gpu")):
         return
-    method, theirs, tolerance = found.says
-    ours = getattr(model, method)(X.rows(0, min(COMPARED_ROWS, len(X))).to_host())
-    theirs = theirs.reshape(ours.shape) if theirs.size == ours.size else theirs
-    if model.kind == "transformer":  # whose components have scikit-learn's signs now
-        ours, theirs = np.abs(ours), np.abs(theirs)
-    if ours.shape != theirs.shape or not np.isfinite(theirs).all():
-        raise unread(row)
-    if not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max(initial=0.0)):
-        raise unread(row)
+    config = json.loads(clone.get_booster().save_config())
+    used = config["learner"]["generic_param"]["device"]
+    if not used.startswith("cuda"):
+        raise TrainingError(
+            f"{type(clone).__name__} was asked for device={asked!r}, and XGBoost trained it on {used!r}: it found no "
+            "GPU that it can use. gpupipe doctor says what there is; or leave device unset."
+        )

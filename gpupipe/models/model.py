@@ -25,7 +25,7 @@ from gpupipe.models.agreement import (
     COMPARED_ROWS,
     compare,
     compare_classes,
-    compare_on_device,
+    refuse_other_device,
     refuse_unusable,
     unread_here,
 )
@@ -34,7 +34,6 @@ from gpupipe.models.families import ranking
 from gpupipe.models.families.rows import Lesson, Row
 from gpupipe.models.families.wrappers import refuse_few
 from gpupipe.models.fitted import Model, matrix
-from gpupipe.models.gpu.training import OnDevice, learned, refuse_other_device, why_not_these
 from gpupipe.models.recode import recode
 from gpupipe.models.targets import held_targets, target_of, targets_of, widths_of
 
@@ -124,12 +123,13 @@ def trained(
     why: str | None = None
     if isinstance(X, DeviceArray):
         n_classes = None if classes is None else len(classes)
-        lesson = OnDevice(X, target, weights, groups, n_classes)
-        why = why_not_these(row, clone, lesson)
+        there = optional.load("gpupipe.models.gpu.training")
+        lesson = there.OnDevice(X, target, weights, groups, n_classes)
+        why = there.why_not_these(row, clone, lesson)
         if why is None:
-            found = learned(row, clone, lesson, held, COMPARED_ROWS)
+            found = there.learned(row, clone, lesson, held)
             model = _model(row, found.body, found.link, names, classes, targets)
-            compare_on_device(row, found, model, X)
+            there.compare(row, found, model, X)
             return Trained(model, "gpu", None)
         X = X.to_host()
     _fit(row, clone, _lesson(row, X, target, weights, groups), held)

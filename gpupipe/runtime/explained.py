@@ -1,5 +1,6 @@
 """What a fit would do, from declarations and a source's metadata."""
 
+from gpupipe import optional
 from gpupipe.backends import devices
 from gpupipe.backends.backend import Backend, backend_for
 from gpupipe.compiler.again import columns_again
@@ -7,7 +8,6 @@ from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.explain import Explanation
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.plan import Plan
-from gpupipe.models.gpu.places import trainer
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.folds.dealing import Dealing
 from gpupipe.runtime.linear.components import path_from_covariances
@@ -36,7 +36,7 @@ def explained(
     path = path_from_covariances(plan, [declared.model]) if folds and row is not None else "there is no model"
     on_host = _on_host(declared, source, plan, backend)
     there = row is not None and backend.device is not None and f"training {row.name}" not in on_host
-    by = f" by {trainer(row)}" if row is not None and there else ""
+    by = f" by {optional.load('gpupipe.models.gpu.places').trainer(row)}" if there else ""
     return Explanation(
         device=backend.name,
         source=repr(source).splitlines()[0],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe import optional
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.info import Info
@@ -19,7 +20,6 @@ from gpupipe.models.contract import warn_of_column_vector
 from gpupipe.runtime.inputs import Inputs
 from gpupipe.schema import Schema
 from gpupipe.sources.addresses import Memory
-from gpupipe.sources.device_table import list_device
 from gpupipe.sources.files import CSV, find_files, format_of
 from gpupipe.sources.from_device import from_device, is_on_device
 from gpupipe.sources.listing import is_paths, list_rows
@@ -64,7 +64,8 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None, groups: Any =
         return scan(X).with_key(key) if key else scan(X)
     if is_on_device(X):
         rows = pa.table({"": pa.nulls(len(next(iter(X.values())) if isinstance(X, Mapping) else X))})
-        source = Source(list_device(X, beside=attached(rows, extra).drop_columns([""])))
+        lists = optional.load("gpupipe.sources.device_table")
+        source = Source(lists.list_device(X, beside=attached(rows, extra).drop_columns([""])))
     else:
         source = Source(list_rows(attached(table_of(X)[0], extra), memory=Memory(X, extra)))
     return source.with_key(key) if key else source

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gpupipe import optional
 from gpupipe.kernels.gpu.device import Device, DeviceArray
-from gpupipe.kernels.gpu.finite import first_unfinite
 from gpupipe.models.scoring import refuse_nan
 
 
@@ -60,5 +60,5 @@ def refuse_unfinite(matrix: Any, names: list[str], who: str) -> None:
     """:func:`refuse_nan` of a matrix on the host or on a device, which is copied only to say what is wrong with it."""
     if not isinstance(matrix, DeviceArray):
         refuse_nan(matrix, names, who)
-    elif first_unfinite(matrix) is not None:
+    elif optional.load("gpupipe.kernels.gpu.finite").first_unfinite(matrix) is not None:
         refuse_nan(matrix.to_host(), names, who)

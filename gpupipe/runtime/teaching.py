@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gpupipe import optional
 from gpupipe.backends import devices
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
@@ -13,7 +14,6 @@ from gpupipe.columns import Values
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
-from gpupipe.models.gpu.places import where_trained
 from gpupipe.models.model import Validation, trained
 from gpupipe.runtime.execute import no_rows
 from gpupipe.runtime.fitting import Examples, refuse_one_value
@@ -47,7 +47,8 @@ def training_device(backend: Backend, estimator: Any) -> tuple[Device | None, st
     if backend.device is None:
         return None, None
     there = devices.Found(backend.device, backend.device.name)
-    place, why = where_trained(estimator, there, named=backend.named)
+    places = optional.load("gpupipe.models.gpu.places")
+    place, why = places.where_trained(estimator, there, named=backend.named)
     return (backend.device if place == "gpu" else None), why
 
 

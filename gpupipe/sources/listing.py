@@ -4,11 +4,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gpupipe import optional
 from gpupipe.errors import ParameterError, SchemaMismatchError
 from gpupipe.schema import DType, Field, Schema, parse_dtype
 from gpupipe.sources.addresses import Memory
 from gpupipe.sources.csv import list_csv
-from gpupipe.sources.device_table import list_device
 from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
 from gpupipe.sources.from_device import is_on_device
 from gpupipe.sources.ipc import list_ipc
@@ -73,7 +73,8 @@ def _read(data: Any, wanted: Wanted, partitions: int | None, size: int | None, m
         paths = find_files(data)
         return _READERS[format_of(paths)](paths, wanted, partitions, size)
     if is_on_device(data):
-        return list_device(data, partitions, size)
+        listed: Listing = optional.load("gpupipe.sources.device_table").list_device(data, partitions, size)
+        return listed
     table, refused = table_of(data)
     return list_table(table, partitions, size, refused, memory or Memory(data))
 

@@ -191,7 +191,7 @@ def matrices(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         seen.append(X)
         return training.trained(estimator, X, *args, **kwargs)
 
-    monkeypatch.setattr(teaching, "where_trained", lambda *_, **__: ("gpu", None))
+    monkeypatch.setattr("gpupipe.models.gpu.places.where_trained", lambda *_, **__: ("gpu", None))
     monkeypatch.setattr(teaching, "trained", trained)
     yield seen
 

@@ -1,6 +1,5 @@
 """Training on a device, from the memory that the features stand in."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +12,10 @@ from numpy.typing import NDArray
 from gpupipe.errors import DeviceMemoryError, GpupipeError, TrainingError, UnsafeModelError, counted
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.kernels.gpu.finite import first_unfinite
+from gpupipe.models.agreement import COMPARED_ROWS, are_codes, refuse_other_device
 from gpupipe.models.families import ranking
 from gpupipe.models.families.rows import Lesson, Row
+from gpupipe.models.fitted import Model
 from gpupipe.models.gpu import arrays
 from gpupipe.models.gpu.places import trainer, why_not
 from gpupipe.models.gpu.table import TWINS, made
@@ -63,12 +64,11 @@ def why_not_these(row: Row, clone: Any, lesson: OnDevice) -> str | None:
     return TWINS[row.path].unsuited(_case(clone, lesson))
 
 
-def learned(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None, head: int) -> Learned:
+def learned(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None) -> Learned:
     """Train on the device.
 
     Args:
         held: validation rows, whose X may stand on the device or on the host.
-        head: of how many rows to ask the library what it says.
 
     Raises:
         DeviceMemoryError: the device has not the memory; nothing is trained elsewhere instead.
@@ -76,7 +76,7 @@ def learned(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None, head: i
         TrainingError: the library refused, or trained on the CPU.
     """
     if row.path in TWINS:
-        return _by_cuml(row, clone, lesson, TWINS[row.path], head)
+        return _by_cuml(row, clone, lesson, TWINS[row.path])
     return _by_xgboost(row, clone, lesson, held)
 
 
@@ -88,7 +88,7 @@ def _case(clone: Any, lesson: OnDevice) -> Case:
     )  # fmt: skip
 
 
-def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin, head: int) -> Learned:
+def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin) -> Learned:
     _refuse_invalid(row, clone)
     with _told(row, lesson.X, twin.dtype):
         X, case = arrays.converted(lesson.X, twin.dtype, twin.order), twin.says(_case(clone, lesson))
@@ -100,7 +100,7 @@ def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin, head: int) -> L
         del X
         says = None
         if twin.compare is not None:
-            few = arrays.converted(lesson.X.rows(0, min(head, len(lesson.X))), twin.dtype, "C")
+            few = arrays.converted(lesson.X.rows(0, min(COMPARED_ROWS, len(lesson.X))), twin.dtype, "C")
             says = twin.compare, arrays.to_host(getattr(fitted, twin.compare)(few)), twin.tolerance
         classes = getattr(fitted, "classes_", None) if lesson.classes is not None else None
         found = None if classes is None else arrays.to_host(classes)
@@ -158,24 +158,6 @@ def _on_device(held: Lesson, X: DeviceArray) -> Lesson:
     return replace(held, X=arrays.as_cupy(there) if stands else arrays.uploaded(X.device, there))
 
 
-def refuse_other_device(clone: Any) -> None:
-    """XGBoost that finds no GPU trains on the CPU and only warns.
-
-    Raises:
-        TrainingError: the clone asked for a GPU, and its booster was trained elsewhere.
-    """
-    asked = str(getattr(clone, "device", None) or "cpu")
-    if not asked.startswith(("cuda", "gpu")):
-        return
-    config = json.loads(clone.get_booster().save_config())
-    used = config["learner"]["generic_param"]["device"]
-    if not used.startswith("cuda"):
-        raise TrainingError(
-            f"{type(clone).__name__} was asked for device={asked!r}, and XGBoost trained it on {used!r}: it found no "
-            "GPU that it can use. gpupipe doctor says what there is; or leave device unset."
-        )
-
-
 @contextmanager
 def _told(row: Row, X: DeviceArray, dtype: str) -> Iterator[None]:
     """What a library raises while it trains on a device, as ours."""
@@ -228,3 +210,24 @@ def _no_memory(what: str, X: DeviceArray, dtype: str, error: BaseException) -> D
         X.nbytes + copy,
         X.device.name,
     )
+
+
+def compare(row: Row, found: Learned, model: Model, X: DeviceArray) -> None:
+    """See that our form says on some rows what the library says, which computes otherwise: as near as the table tells.
+
+    Raises:
+        UnsafeModelError: they are not.
+    """
+    if found.classes is not None and not are_codes(found.classes):
+        raise unread(row)
+    if found.says is None:
+        return
+    method, theirs, tolerance = found.says
+    ours = getattr(model, method)(X.rows(0, min(COMPARED_ROWS, len(X))).to_host())
+    theirs = theirs.reshape(ours.shape) if theirs.size == ours.size else theirs
+    if model.kind == "transformer":  # whose components have scikit-learn's signs now
+        ours, theirs = np.abs(ours), np.abs(theirs)
+    if ours.shape != theirs.shape or not np.isfinite(theirs).all():
+        raise unread(row)
+    if not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max(initial=0.0)):
+        raise unread(row)
