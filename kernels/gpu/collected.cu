@@ -3,13 +3,15 @@
 #define EACH 64  // bins of a thread: 1,024 threads take a histogram
 
 // One histogram. found: where its entries, (bin, count) each, begin, and how many they are. end: how many there are of
-// all histograms so far: each takes the next place, so where one's stand depends on the order of blocks.
+// all histograms so far: each takes the next place, so where one's stand depends on the order of blocks. Beyond
+// `room` none are written.
 struct Task {
     u64* found;
     i64 blocks;
     const u32* counts;
     u64* end;
     uint2* entries;
+    i64 room;
 };
 
 // A block takes a histogram; its entries are in the order of bins.
@@ -44,6 +46,7 @@ extern "C" __global__ void __launch_bounds__(1024) collect(const Task* tasks, in
     for (int at = 0; at < EACH; at++) {
         const u32 count = task.counts[first + at];
         if (count == 0) continue;
-        task.entries[to++] = make_uint2(first + at, count);
+        if (to < task.room) task.entries[to] = make_uint2(first + at, count);
+        to++;
     }
 }

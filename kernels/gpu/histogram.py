@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..reference.radix import BINS
-from .batch import Column, Job, Launched
+from .batch import Column, Job, Launched, run
 from .device import Device, DeviceArray, Kernel
 from .rows import pointer_of, row_of, source
 from .sampled import look_job, runs_there
@@ -25,7 +25,8 @@ _RUNS = 3  # as in order.cuh: usually one around the positive values, one around
 _HELD = 9_216  # counters of a block, in all runs and groups: 36 KiB
 _BLOCK, _COLLECTS = 512, 1024
 _WORTH = 4  # rows of a block for each of its counters
-_MOST = 1 << 28  # bytes of histograms at a time
+_MOST = 1 << 26  # bytes of histograms at a time
+_USUAL = 8_192  # bins of a histogram that occur: where there are more, they are packed once more
 
 
 @cache
@@ -98,21 +99,32 @@ class _Some:
         self._columns = [column for column, _ in columns]
         self._firsts = list(accumulate((column.n_groups for column in self._columns), initial=0))
         tables = self._firsts[-1]
-        counts = device.zeros(tables * BINS + 2, np.uint32)
-        room = sum(column.n_groups * min(BINS, len(column)) for column in self._columns)
-        self._entries = device.empty((room, 2), np.uint32)
+        counts = device.zeros(tables * BINS, np.uint32)
         self._jobs = [_counting(*each, counts, at) for each, at in zip(columns, self._firsts, strict=False)]
-        end = counts.pointer + 4 * BINS * tables
-        self._packing = [
-            Job(_COLLECT, (counts.pointer + 4 * BINS * table, end, self._entries.pointer), 2, 1, block=_COLLECTS,
-                holds=(counts, self._entries)) for table in range(tables)
+        self._device, self._counts, self._tables = device, counts, tables
+        room = sum(column.n_groups * min(_USUAL, len(column)) for column in self._columns)
+        self._launched = Launched(device, [*self._jobs, *self._packing(room)])
+
+    def _packing(self, room: int) -> list[Job]:
+        self._entries, end = self._device.empty((room, 2), np.uint32), self._device.zeros(1, np.uint64)
+        first, to = self._counts.pointer, self._entries.pointer
+        self._packs = [
+            Job(_COLLECT, (first + 4 * BINS * table, end.pointer, to, room), 2, 1, block=_COLLECTS,
+                holds=(self._counts, end, self._entries)) for table in range(self._tables)
         ]  # fmt: skip
-        self._launched = Launched(device, [*self._jobs, *self._packing])
+        return self._packs
+
+    def _packed(self) -> tuple[list[tuple[int, int]], Array]:
+        """(where the entries of each histogram begin, how many they are), and all entries."""
+        self._launched.fetch()
+        size = int(sum(job.found[1] for job in self._packs))
+        if size > len(self._entries):
+            run(self._device, self._packing(size))
+        ends = [(int(job.found[0]), int(job.found[1])) for job in self._packs]
+        return ends, self._entries.rows(0, size).to_host()
 
     def fetch(self) -> list[Found]:
-        self._launched.fetch()
-        ends = np.stack([job.found for job in self._packing]).astype(np.int64).tolist()
-        entries = self._entries.rows(0, sum(used for _, used in ends)).to_host()
+        ends, entries = self._packed()
         bins, times = (np.ascontiguousarray(entries[:, side], np.int64) for side in (0, 1))
         found = []
         for job, (first, last) in zip(self._jobs, pairwise(self._firsts), strict=True):

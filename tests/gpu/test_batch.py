@@ -132,6 +132,16 @@ def test_launches_and_copies_of_a_table(device, numeric, coded):
         same(state, host.gather(each.gather.state, columns[each.value], states.groups_of([], n)))
 
 
+def test_much_data_is_summed_in_parts(device, monkeypatch):
+    monkeypatch.setattr("gpupipe.backends.gpu.found._PART", 3000)
+    intakes, columns = partition(device, 3000, 7, 2)
+    there = [uploaded(device, column) for column in columns]
+    found = GpuBackend(device).states(intakes, there, 3000)
+    assert [entry for entry, _, _ in device.log].count("tile_sums") == 4
+    for each, state in zip(intakes, found, strict=True):
+        same(state, host.gather(each.gather.state, columns[each.value], states.groups_of([], 3000)))
+
+
 def test_launches_and_copies_by_group(device):
     """Ten columns by the same groups: their rows' groups are made once, whatever is asked of how many columns."""
     n = 3000

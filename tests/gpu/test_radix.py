@@ -107,6 +107,14 @@ def test_what_is_looked_at(device, n, kind):
     assert Fraction(least) in (lowest, lowest / 2)  # a power of two counts as one finer
 
 
+def test_bins_that_occur_may_be_many(device):
+    """More than there is room for at first."""
+    values = np.ldexp(np.random.default_rng(0).normal(size=20_000), np.random.default_rng(1).integers(-60, 60, 20_000))
+    wanted = reference.histogram(values)[0]
+    assert (wanted > 0).sum() > module._USUAL
+    assert (histogram(device.upload(values))[0] == wanted).all()
+
+
 def test_many_histograms_are_made_a_few_at_a_time(device, monkeypatch):
     monkeypatch.setattr(module, "_MOST", 3 * 4 * 65_536)
     rng = np.random.default_rng(0)

@@ -14,6 +14,9 @@ from gpupipe.kernels.gpu.batch import Column, Job, Launched
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.kernels.gpu.rows import pointer_of
 
+_PART = 1 << 27  # values that a device sums in the time in which the host gets some columns ready
+_PARTS = 4
+
 
 @dataclass(eq=False, slots=True)
 class Asked:
@@ -101,43 +104,60 @@ def counted(column: DeviceColumn, by: DeviceGroups) -> Counted:
 
 def find(device: Device, asked: Sequence[Asked], entries: Sequence[Counted]) -> None:
     """Work all of it out: a launch a type (and number of slices) for each thing that is asked for. Copies: one of
-    samples, one of all but histograms, two of those.
+    what columns look like, two of histograms, one of all else (of much data some more). The host seldom waits for what
+    it does not need next.
 
     Raises:
         DeviceMemoryError: the device has not so much memory.
     """
     ordered = [each for each in asked if each.wants_order]
     summed = [each for each in asked if each.sums is not None]
-    looks, ends = _looked(device, ordered, summed)
-    first = Pass(
-        (each.sums, each.sums.on_grid(*its)) for each, its in zip(summed, ends, strict=True) if each.sums is not None
-    )
-    counting = _counting(asked, {id(one) for one, _ in first.asked})
-    jobs = [job for each in asked for job in (each.ends, each.integers) if job is not None]
-    most = Launched(device, [*first.jobs, *jobs, *(each.job for each in (*counting, *entries))])
-    runs = [sampled.runs_there(looks, number) for number in range(len(ordered))]
-    binned = histogram.Histograms(device, [each.column for each in ordered], runs)
-    most.fetch()
-    first.take()  # while the histograms are made
-    once_more([each.sums for each in summed if each.sums is not None])
-    for each, found in zip(ordered, binned.fetch(), strict=True):
-        each.order = found
-
-
-def _looked(
-    device: Device, ordered: Sequence[Asked], summed: Sequence[Asked]
-) -> tuple[Launched, list[tuple[float, float]]]:
-    """Looks at columns, those of `ordered` first; and how large and how fine the values of `summed` are."""
     jobs = {id(each): sampled.look_job(each.column, histogram.width_for(each.column.n_groups)) for each in ordered}
     for each in summed:
         if id(each) not in jobs:
             jobs[id(each)] = sampled.look_job(each.column)
     looks = Launched(device, list(jobs.values()))
-    if not summed:
-        return looks, []
+    runs = [sampled.runs_there(looks, number) for number in range(len(ordered))]
+    binned = histogram.Histograms(device, [each.column for each in ordered], runs)
+    ends = _ends(looks, [jobs[id(each)] for each in summed])  # and sums get their grids while histograms are made,
+    under_way = _summing(device, asked, entries, list(zip(summed, ends, strict=True)))
+    for each, found in zip(ordered, binned.fetch(), strict=True):  # which are taken in while sums are made
+        each.order = found
+    for one, launched in under_way:
+        launched.fetch()
+        one.take()
+    once_more([each.sums for each in summed if each.sums is not None])
+
+
+def _ends(looks: Launched, jobs: Sequence[Job]) -> list[tuple[float, float]]:
+    """How large and how fine the values of columns are."""
+    if not jobs:
+        return []
     looks.fetch()
-    largest, finest = sampled.sizes([jobs[id(each)] for each in summed])
-    return looks, list(zip(largest.tolist(), finest.tolist(), strict=True))
+    largest, finest = sampled.sizes(jobs)
+    return list(zip(largest.tolist(), finest.tolist(), strict=True))
+
+
+def _summing(
+    device: Device,
+    asked: Sequence[Asked],
+    entries: Sequence[Counted],
+    summed: Sequence[tuple[Asked, tuple[float, float]]],
+) -> list[tuple[Pass, Launched]]:
+    """Sums under way, of much data in parts: grids of one are picked while another is summed. The last has the rest."""
+    values = sum(len(each.column) for each, _ in summed)
+    size = max(-(-len(summed) // min(max(values // _PART, 1), _PARTS)), 1)
+    under_way, known = [], set[int]()
+    for first in range(0, max(len(summed), 1), size):
+        part = summed[first : first + size]
+        one = Pass((each.sums, each.sums.on_grid(*ends)) for each, ends in part if each.sums is not None)
+        known |= {id(sums) for sums, _ in one.asked}
+        jobs = list(one.jobs)
+        if first + size >= len(summed):
+            jobs += [job for each in asked for job in (each.ends, each.integers) if job is not None]
+            jobs += [each.job for each in (*_counting(asked, known), *entries)]
+        under_way.append((one, Launched(device, jobs)))
+    return under_way
 
 
 def _counting(asked: Sequence[Asked], known: Container[int]) -> list[Counted]:
