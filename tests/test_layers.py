@@ -61,11 +61,12 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.models.gpu": {"cupy", "cuml", "xgboost", "nvforest", "treelite"},
     "gpupipe.backends": {"numba", "threadpoolctl"},  # numba: that is, gpupipe.kernels.cpu
     "gpupipe.backends.backend": {"cupy"},  # that is, gpupipe.backends.gpu.backend
-    "gpupipe.backends.devices": {"cupy", "xgboost"},  # cupy: that is, gpupipe.kernels.gpu too
+    "gpupipe.backends.devices": {"*", "cupy"},  # what others ask for; gpupipe.kernels.gpu
     "gpupipe.backends.gpu": {"pylibcudf"},
     "gpupipe.sources": {"pandas", "polars", "cudf", "cupy", "pylibcudf"},
     "gpupipe.runtime.score": {"cudf"},  # that is, gpupipe.sources.cudf_frames
     "gpupipe.runtime.given": {"cupy"},  # gpupipe.sources.device_table
+    "gpupipe.runtime.rows": {"cupy"},  # gpupipe.backends.gpu.copies
     "gpupipe.runtime.stacked": {"cupy"},  # gpupipe.kernels.gpu.finite
     "gpupipe.runtime.explained": {"cupy"},  # gpupipe.models.gpu.places
     "gpupipe.runtime.teaching": {"cupy"},  # the same

@@ -3,7 +3,7 @@
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gpupipe import optional
 from gpupipe.errors import DeviceError
@@ -32,6 +32,7 @@ class _Look:
     """What the process found: it looks once."""
 
     found: Found | None = None
+    broken: ClassVar[dict[str, str]] = {}  # packages that did not load, and why
     lock = threading.Lock()
 
 
@@ -141,6 +142,28 @@ def _computing() -> "Device":
     device: Device = optional.load("gpupipe.kernels.gpu.cuda").CudaDevice()
     optional.load("gpupipe.kernels.gpu.trial").trial(device)
     return device
+
+
+def unusable(package: str, called: str) -> str | None:
+    """Why a package that works on the GPU cannot be used; None: it can.
+
+    It is imported, which takes seconds once: versions that do not go together show only then, and raise anything. What
+    did not load is not tried again.
+
+    Args:
+        package: the name it is imported by.
+        called: what people call it.
+    """
+    if not optional.available(package):
+        return f"{called} is not installed (pip install 'gpupipe[cuda13]')"
+    if package not in _Look.broken:
+        try:
+            optional.load(package)
+            return None
+        except Exception as error:  # ImportError, OSError; AttributeError, as NumPy 2.5 gives Numba's CUDA
+            _Look.broken[package] = " ".join(str(error).split())[:200]
+    told = _Look.broken[package]
+    return f"{called} is installed and does not load ({told}); install the versions that gpupipe[cuda13] names"
 
 
 _TRY = "`nvidia-smi`, which shows whether driver and memory are free for this process, and `gpupipe doctor`"

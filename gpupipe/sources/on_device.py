@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe import optional
+from gpupipe.backends.devices import unusable
 from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.backends.gpu.decode import RowGroups, decoded, is_same, refusal
 from gpupipe.backends.gpu.libcudf import column_of, cudf_failures
@@ -22,7 +23,6 @@ from gpupipe.sources.parquet import ParquetPartition
 from gpupipe.sources.partition import Partition, Reading
 
 _CSV = "CSV is parsed on the host, where every value is checked and an error names its row"
-_NO_CUDF = "cuDF, which would decode it on the GPU, is not installed"
 _TEXT_BYTES = 16  # of one text decoded, where a dictionary hides how long it is
 _COPIED = "it is copied to the device as it stands on the host"
 
@@ -37,8 +37,8 @@ def decodable(partition: Partition, columns: Sequence[str]) -> dict[str, str]:
         FileFormatError, SourceNotFoundError: the file is not as it was when it was scanned.
     """
     if isinstance(partition, ParquetPartition):
-        if not optional.available("pylibcudf"):
-            return dict.fromkeys(columns, _NO_CUDF)
+        if (why := unusable("pylibcudf", "cuDF")) is not None:
+            return dict.fromkeys(columns, why)
         with partition.file.unchanged():
             return _refused(partition, partition.metadata(), columns)
     if isinstance(partition, DevicePartition):
@@ -81,7 +81,7 @@ def read(partition: Partition, columns: Sequence[str], device: Device) -> tuple[
 
 def _decoded(partition: Partition, columns: Sequence[str], device: Device) -> Read:
     """The columns, why not others, and the bytes read for the former."""
-    if isinstance(partition, ParquetPartition) and partition.n_rows and optional.available("pylibcudf"):
+    if isinstance(partition, ParquetPartition) and partition.n_rows and unusable("pylibcudf", "cuDF") is None:
         return _of_file(partition, columns, device)
     refused = decodable(partition, columns)
     wanted = [name for name in columns if name not in refused]

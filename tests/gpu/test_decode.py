@@ -4,6 +4,7 @@ import datetime as dt
 import gc
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpupipe as gp
+from gpupipe.backends import devices
 from gpupipe.backends.gpu import decode
 from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.backends.gpu.libcudf import column_of
@@ -296,6 +298,24 @@ def test_without_cudf_nothing_is_decoded(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 # -- row groups, batches, memory ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("error", [ImportError("libcudf.so: cannot open"), AttributeError("no row_stack")])
+def test_a_cudf_that_does_not_load(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def load(module: str) -> Any:
+        tried.append(module)
+        raise error
+
+    monkeypatch.setattr(devices, "optional", SimpleNamespace(available=lambda package: True, load=load))
+    monkeypatch.setattr(devices._Look, "broken", {})
+    partition, device = written(tmp_path, pa.table({"x": [1, 2]})), SimulatedDevice()
+    for _ in range(2):
+        reading, refused = on_device.read(partition, ["x"], device)
+        assert f"cuDF is installed and does not load ({error})" in refused["x"]
+        assert refused == on_device.decodable(partition, ["x"]) and reading.frame["x"].values.tolist() == [1, 2]
+    assert tried == ["pylibcudf"], "once"
+
+
 def test_the_row_groups_of_the_partition_alone(cudf: Cudf, tmp_path: Path) -> None:
     device, _, fakes = cudf
     pq.write_table(table_of_kinds(1000), tmp_path / "a.parquet", row_group_size=100)

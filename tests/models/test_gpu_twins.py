@@ -25,6 +25,7 @@ from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
 from xgboost import XGBClassifier
 
 from gpupipe import optional
+from gpupipe.backends import devices
 from gpupipe.backends.devices import Found
 from gpupipe.errors import ModelOptionError, UnsupportedEstimatorError
 from gpupipe.models.estimators import ROWS, describe
@@ -343,7 +344,8 @@ def test_cuml_that_does_not_load(error: Exception, monkeypatch: pytest.MonkeyPat
         raise error
 
     with installed(monkeypatch):
-        monkeypatch.setattr(places, "optional", SimpleNamespace(available=optional.available, load=load))
+        monkeypatch.setattr(devices, "optional", SimpleNamespace(available=optional.available, load=load))
+        monkeypatch.setattr(devices._Look, "broken", {})
         place, why = where_trained(Ridge(), Found(Counted(), ""))
         there = trained(Ridge(), Counted().upload(matrix(False, False)), target(False, 0), feature_names=NAMES)
     assert (place, there.device) == ("cpu", "cpu") and there.why == why

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gpupipe import optional
-from gpupipe.backends.devices import Found
+from gpupipe.backends.devices import Found, unusable
 from gpupipe.errors import ModelOptionError
 from gpupipe.models.estimators import describe
 from gpupipe.models.families.rows import Row
@@ -73,22 +73,12 @@ def refused_parameters(row: Row, estimator: Any) -> list[str]:
 
 
 def installed(row: Row) -> str | None:
-    """None where the library that trains it on a GPU can be loaded; else what is missing.
-
-    cuML is imported, which takes seconds once: versions that do not go together show only then.
-    """
-    if _is_xgboost(row):
-        if optional.load("xgboost").build_info().get("USE_CUDA"):
-            return None
-        return "the XGBoost that is installed was built without CUDA (install xgboost in place of xgboost-cpu)"
-    if not optional.available("cuml"):
-        return "cuML is not installed (pip install 'gpupipe[cuda13]')"
-    try:
-        optional.load("cuml")
-    except (ImportError, AttributeError, RuntimeError, OSError) as error:  # as NumPy 2.5 does to Numba's CUDA
-        told = " ".join(str(error).split())[:200]
-        return f"cuML is installed and does not load ({told}); install the versions that gpupipe[cuda13] names"
-    return None
+    """None where the library that trains it on a GPU can be loaded; else what is missing."""
+    if not _is_xgboost(row):
+        return unusable("cuml", "cuML")
+    if optional.load("xgboost").build_info().get("USE_CUDA"):
+        return None
+    return "the XGBoost that is installed was built without CUDA (install xgboost in place of xgboost-cpu)"
 
 
 def _is_xgboost(row: Row) -> bool:
