@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpupipe.backends.gpu.columns import packed
+from gpupipe.kernels.gpu import extremes, radix
 from gpupipe.kernels.gpu import histogram as module
-from gpupipe.kernels.gpu import radix
 from gpupipe.kernels.gpu.batch import Column, Launched
 from gpupipe.kernels.gpu.histogram import Histograms, histogram
 from gpupipe.kernels.gpu.sampled import look_job, runs_there, sizes
@@ -48,6 +48,16 @@ def test_histograms(device, kind, n, n_groups, nulls, seed):
     assert found.dtype == np.int64 and (found == wanted).all()
     if n_groups == 1:
         assert (histogram(there, valid=words) == reference.histogram(values[flags].astype(np.float64))).all()
+
+
+@pytest.mark.parametrize("n", [32, 2048])
+def test_rows_that_fill_the_words_of_a_bitmap(device, n):
+    """Nothing is read after them."""
+    values, flags = np.random.default_rng(0).normal(size=n), np.random.default_rng(1).random(n) < 0.8
+    there, valid = device.upload(values), device.upload(packed(flags))
+    assert (histogram(there, valid=valid) == reference.histogram(values[flags])).all()
+    least, greatest, _ = extremes.extremes(there, None, 1, valid=valid)
+    assert (least[0], greatest[0]) == (values[flags].min(), values[flags].max())
 
 
 @pytest.mark.parametrize("values", [
