@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpupipe import optional
 from gpupipe.errors import DeviceError, DeviceLostError, DeviceMemoryError, InternalError
 from gpupipe.kernels.gpu import staging
 from gpupipe.kernels.gpu.cuda import CudaDevice
 from gpupipe.kernels.gpu.device import Device, Kernel
 from gpupipe.kernels.gpu.kept import Kept, digest
-from gpupipe.kernels.gpu.pool import share
+from gpupipe.kernels.gpu.pool import set_up, share
 from gpupipe.kernels.gpu.trial import trial
 
+from .api.fakes import Fakes
 from .fake_cuda import CUDADriverError, CUDARuntimeError, Machine, OutOfMemoryError, at
 
 ADD = Kernel("add one;", "add")
@@ -356,6 +358,29 @@ def test_the_pool_of_rmm(machine: Machine, monkeypatch: pytest.MonkeyPatch, fold
     assert rmm["allocator"].__name__ == "rmm_cupy_allocator"
     given, rmm["current"] = rmm["current"], pool()
     assert CudaDevice(Kept(folder)).allocator == "RMM's CudaAsyncMemoryResource" and rmm["current"] is not given
+
+
+def test_a_driver_without_pools_gets_one_of_rmm(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {}
+
+    class PoolMemoryResource:
+        def __init__(self, upstream_mr: Any, **sizes: int) -> None:
+            made.update(sizes, upstream=upstream_mr)
+
+    plain = type("CudaMemoryResource", (), {})
+    fakes = Fakes({
+        "rmm.mr.get_current_device_resource": plain,
+        "rmm.mr.set_current_device_resource": lambda mr: made.update(current=mr),
+        "rmm.mr.CudaMemoryResource": plain,
+        "rmm.mr.PoolMemoryResource": PoolMemoryResource,
+        "cupy.cuda.get_allocator": lambda: "chosen by the user",
+        "cupy.get_default_memory_pool": lambda: type("Pool", (), {"malloc": "CuPy's own"})(),
+    })  # fmt: skip
+    fakes.install(monkeypatch, "cupy", "rmm")
+    device = type("Device", (), {"attributes": {"MemoryPoolsSupported": 0}})()
+    assert set_up(optional.load("cupy"), device, 10_000) == "RMM's PoolMemoryResource"
+    assert (made["initial_pool_size"], made["maximum_pool_size"]) == (share(10_000, 0.5), share(10_000, 0.9))
+    assert isinstance(made["upstream"], plain) and isinstance(made["current"], PoolMemoryResource)
 
 
 # -- what fails -------------------------------------------------------------------------------------------------
