@@ -138,7 +138,7 @@ def held_by(path: str) -> list[str]:
 _SUMS = ("gpu/test_exact", "gpu/test_gather")
 _KEYS = ("gpu/test_keys", "gpu/test_values", "gpu/test_lookup")
 _FUSED = ("gpu/test_fused", "gpu/test_formulas", "gpu/test_backend")
-_WHOLE = ("gpu/test_backend", "gpu/test_pipeline")
+_WHOLE = ("gpu/test_placed", "gpu/test_backend", "gpu/test_pipeline")
 _TWINS = ("models/test_gpu_twins", "models/test_gpu_training", "models/test_gpu_forests")
 #: By the stem of a file: the tests that hold it, nearest first.
 HELD: dict[str, tuple[str, ...]] = {
@@ -158,7 +158,7 @@ HELD: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("cuda", "staging", "pool", "failures", "kept"), ("gpu/test_cuda", "gpu/test_manifest")),
     "compiler": ("gpu/test_cuda", "gpu/test_manifest"),
     **dict.fromkeys(("arrays", "forests", "linear", "others", "read", "training", "twin"), _TWINS),
-    "finite": ("models/test_gpu_training", "gpu/test_pipeline"),
+    "finite": ("gpu/test_finite",),
 }
 
 
