@@ -6,6 +6,7 @@ import numpy as np
 
 from .device import Kernel
 from .numbers import Numbers, over_rows, source
+from .rows import SHARED_BYTES
 
 Array = np.ndarray[Any, Any]
 
@@ -13,7 +14,6 @@ _TEXT = source("counting.cu")
 SOURCES = {"counting": _TEXT}
 _IN_GLOBAL, _IN_SHARED = Kernel(_TEXT, "count_in_global"), Kernel(_TEXT, "count_in_shared")
 
-_SHARED_BYTES = 48 << 10  # what every device gives a block
 _WORTH = 4  # rows of a block for each of its counters, or clearing and adding them up costs more than it spares
 
 
@@ -27,7 +27,7 @@ def counts(numbers: Numbers, low: int, span: int) -> Array:
     args = *numbers.arguments, np.int64(size), np.int64(low), np.uint64(span), found
     shared = 4 * (span + 1)
     blocks = size // (_WORTH * (span + 1))
-    if shared > _SHARED_BYTES or not blocks:
+    if shared > SHARED_BYTES or not blocks:
         over_rows(device, _IN_GLOBAL, size, *args)
     else:
         over_rows(device, _IN_SHARED, size, *args, shared=shared, most=blocks)

@@ -198,7 +198,7 @@ struct OfGroups {
 
 extern "C" __global__ void __launch_bounds__(256, SLICES > 3 ? 2 : 3)
     group_sums(const OfGroups* tasks, int blocks_each) {
-    extern __shared__ u32 held[];
+    extern __shared__ __align__(8) u32 held[];
     const OfGroups* task = tasks + blockIdx.x / blocks_each;
     const i64 part_of = blockIdx.x % blocks_each;
     if (part_of >= task->blocks) return;

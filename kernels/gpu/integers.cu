@@ -28,7 +28,7 @@ struct Task {
 };
 
 extern "C" __global__ void __launch_bounds__(256) integer_sums(const Task* tasks, int blocks_each) {
-    extern __shared__ u32 held[];
+    extern __shared__ __align__(8) u32 held[];
     const Task task = tasks[blockIdx.x / blocks_each];
     const i64 part = blockIdx.x % blocks_each;
     if (part >= task.blocks) return;
