@@ -396,6 +396,40 @@ def test_xgboost_that_finds_no_gpu_where_the_matrix_is_on_one(
         trained(CLASSIFIER, Counted().upload(X), LABELLED, feature_names=NAMES)
 
 
+ILLEGAL = "[10:00:00] device_helpers.cuh:132: Exception in hist: cudaErrorIllegalAddress: an illegal memory access"
+FULL_CARD = "device_helpers.cuh:132: cudaErrorMemoryAllocation: out of memory"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "lost"),
+    [
+        (ILLEGAL, DeviceLostError, True),
+        (FULL_CARD, DeviceMemoryError, False),
+        ("Check failed: label must be in [0, 1]", TrainingError, False),
+    ],
+)
+def test_what_xgboost_says_of_a_device(
+    text: str, expected: Any, lost: bool, on_cuda: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(*_: Any, **__: Any) -> None:
+        raise XGBoostError(text)
+
+    monkeypatch.setattr(xgboost.XGBClassifier, "fit", fit)
+    device = Counted()
+    with installed(monkeypatch), pytest.raises(expected) as told:
+        trained(CLASSIFIER, device.upload(X), LABELLED, feature_names=NAMES)
+    assert type(told.value) is expected and (device.health.lost is not None) == lost
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, "cuda"), ("cuda", "cuda"), ("cuda:1", "cuda:1"), ("gpu", "gpu")])
+def test_the_gpu_that_xgboost_was_given_stays(
+    asked: str | None, used: str, on_cuda: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with installed(monkeypatch):
+        trained(XGBClassifier(device=asked, **SMALL), Counted().upload(X), LABELLED, feature_names=NAMES)
+    assert on_cuda[0]["device"] == used
+
+
 # Through a pipeline
 
 

@@ -130,15 +130,28 @@ def _sent(lesson: OnDevice, values: NDArray[Any]) -> Any:
 
 
 def _by_xgboost(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None) -> Learned:
-    clone.set_params(device="cuda")
+    if clone.device is None:  # "cuda:1" stays: XGBoost itself says whether the features stand there
+        clone.set_params(device="cuda")
     with _told(row, lesson.X, "float32"):
         taught = _taught(row, lesson)
         stopping = None if held is None else _on_device(held, lesson.X)
         arguments = row.arguments(clone, taught, stopping)
-        clone.fit(taught.X, **arguments)
+        with _cuda_failures():
+            clone.fit(taught.X, **arguments)
         refuse_other_device(clone)
         body, link = _read(row, lambda: row.convert(clone))
     return Learned(body, link, None, getattr(clone, "classes_", None))
+
+
+@contextmanager
+def _cuda_failures() -> Iterator[None]:
+    """CUDA's failures in XGBoost, whose errors are all ValueErrors, in the class by which a device's are told."""
+    try:
+        yield
+    except ValueError as error:
+        if "cudaError" in str(error):
+            raise RuntimeError(str(error)) from error
+        raise
 
 
 def _taught(row: Row, lesson: OnDevice) -> Lesson:
