@@ -91,6 +91,10 @@ class Launched:
             for job, start, stop in zip(self._jobs, self._ends, self._ends[1:], strict=False):
                 job.found = found[start:stop]
 
+    def copied(self, array: DeviceArray) -> Array:
+        """A copy of what these jobs wrote elsewhere; it waits for them and no later ones too."""
+        return array.device.download(array, self._done)
+
 
 def run(device: Device, jobs: Sequence[Job]) -> None:
     """Do all jobs, and fetch what they find.

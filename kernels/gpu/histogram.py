@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..reference.radix import BINS
-from .batch import Column, Job, Launched, run
+from .batch import Column, Job, Launched
 from .device import Device, DeviceArray, Kernel
 from .rows import pointer_of, row_of, source
 from .sampled import look_job, runs_there
@@ -116,12 +116,14 @@ class _Some:
 
     def _packed(self) -> tuple[list[tuple[int, int]], Array]:
         """(where the entries of each histogram begin, how many they are), and all entries."""
-        self._launched.fetch()
+        packing = self._launched
+        packing.fetch()
         size = int(sum(job.found[1] for job in self._packs))
         if size > len(self._entries):
-            run(self._device, self._packing(size))
+            packing = Launched(self._device, self._packing(size))
+            packing.fetch()
         ends = [(int(job.found[0]), int(job.found[1])) for job in self._packs]
-        return ends, self._entries.rows(0, size).to_host()
+        return ends, packing.copied(self._entries.rows(0, size))
 
     def fetch(self) -> list[Found]:
         ends, entries = self._packed()

@@ -1,5 +1,7 @@
 """States of a partition's columns worked out together: what each gives alone on the host, in a few launches."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -19,6 +21,7 @@ from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.scans import Gather
 from gpupipe.errors import DeviceMemoryError, NonFiniteError
 from gpupipe.kernels.gpu import batch, extremes
+from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.schema import Boolean, Float32, Float64, Int32, Int64, String, UInt64
 
 from .simulated import SimulatedDevice
@@ -130,6 +133,31 @@ def test_launches_and_copies_of_a_table(device, numeric, coded):
     assert len(device.allocations) - allocations <= 12
     for each, state in zip(intakes, found, strict=True):
         same(state, host.gather(each.gather.state, columns[each.value], states.groups_of([], n)))
+
+
+class Marked(SimulatedDevice):
+    """Notes of each copy how many launches it waits for, and how many there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[tuple[int, int]] = []
+
+    def mark(self) -> Any:
+        return self.launches
+
+    def download(self, array: DeviceArray, after: Any = None) -> Any:
+        self.waits.append((self.launches if after is None else after, self.launches))
+        return super().download(array)
+
+
+def test_histograms_are_taken_in_while_sums_are_made(device):
+    made, by = Marked(), groups_of([], 3000)
+    made.waits.clear()
+    there = [uploaded(made, numbers(Float32, "noise", 3000, seed, 0.1)) for seed in range(3)]
+    Gathered([(kind, column, by) for column in there for kind in ("order", "moments", "extremes")])
+    launched = [entry for entry, *_ in made.log]
+    assert launched == ["look", "histogram", "collect", "tile_sums", "extremes"]
+    assert made.waits == [(1, 3), (3, 5), (3, 5), (5, 5)], "a look, two of histograms, one of sums"
 
 
 def test_much_data_is_summed_in_parts(device, monkeypatch):
