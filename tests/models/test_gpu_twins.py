@@ -27,7 +27,7 @@ from xgboost import XGBClassifier
 from gpupipe import optional
 from gpupipe.backends import devices
 from gpupipe.backends.devices import Found
-from gpupipe.errors import ModelOptionError, UnsupportedEstimatorError
+from gpupipe.errors import ModelOptionError, TrainingError, UnsupportedEstimatorError
 from gpupipe.models.estimators import ROWS, describe
 from gpupipe.models.gpu import places
 from gpupipe.models.gpu.places import where_trained
@@ -286,6 +286,42 @@ def test_what_rows_must_be(estimator: Any, how: dict[str, Any], says: str | None
     twin, found = case(estimator, **how)
     why = twin.unsuited(found)
     assert why is None if says is None else says in str(why)
+
+
+NEGATIVE, NONE = np.linspace(-1, 5, 60), np.zeros(60)
+TOGETHER: list[tuple[Any, Any]] = [
+    *((LogisticRegression(l1_ratio=1.0, solver=solver), 2) for solver in ("lbfgs", "newton-cg", "sag", "saga")),
+    (LogisticRegression(l1_ratio=0.5, solver="newton-cholesky"), 2),
+    (LogisticRegression(C=np.inf), 2),
+    *(
+        (LinearSVC(penalty=penalty, loss=loss, dual=dual), 2)
+        for penalty in ("l1", "l2") for loss in ("hinge", "squared_hinge") for dual in (True, False, "auto")
+    ),
+    *(
+        (LinearSVR(loss=loss, dual=dual), 0)
+        for loss in ("epsilon_insensitive", "squared_epsilon_insensitive") for dual in (True, False, "auto")
+    ),
+    *((RandomForestClassifier(2, bootstrap=also, max_samples=0.5), 2) for also in (False, True)),
+    *((RandomForestClassifier(2, bootstrap=also, oob_score=True), 2) for also in (False, True)),
+    *((RandomForestRegressor(2, criterion="poisson"), y) for y in (NEGATIVE, NONE, NEGATIVE + 1)),
+    *((KMeans(n), -1) for n in (60, 61)),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "y"), TOGETHER)
+def test_what_scikit_learn_refuses_is_left_to_it(estimator: Any, y: Any) -> None:
+    """cuML would learn something of it: what can be trained must not hang on the device."""
+    X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    known = y if isinstance(y, np.ndarray) else None if y < 0 else np.arange(60) % y if y else np.arange(60.0)
+    try:
+        train(estimator, X, known, feature_names=["a", "b", "c"])
+        taken = True
+    except TrainingError:
+        taken = False
+    kind = {"classes": y if isinstance(y, int) and y > 0 else None, "rows": 60, "features": 3}
+    twin, found = case(estimator, target=known, **kind)
+    assert (twin.unsuited(found) is None) == taken
 
 
 @pytest.mark.parametrize("path", TWINS)

@@ -23,6 +23,24 @@ def _penalty(params: Params, case: Case) -> dict[str, Any]:
     return {"penalty": named, "C": strength, **mixed}
 
 
+def _apart(case: Case) -> str | None:
+    """What scikit-learn refuses to put together, and says why; cuML would learn something."""
+    penalty, solver = _penalty(case.params, case)["penalty"], case.params["solver"]
+    if penalty in ("l1", "elasticnet") and solver != "saga":
+        return f"scikit-learn has no solver={solver!r} of penalty={penalty!r}"
+    return None
+
+
+def _apart_by_margins(case: Case) -> str | None:
+    """The same of liblinear, which has each loss and penalty in the dual, in the primal, in both or in none."""
+    penalty, loss, dual = case.params.get("penalty", "l2"), case.params["loss"], case.params["dual"]
+    if penalty == "l1":
+        wrong = loss != "squared_hinge" or (dual != "auto" and dual)
+    else:
+        wrong = not loss.startswith("squared_") and not dual
+    return f"scikit-learn has no penalty={penalty!r} and loss={loss!r} with dual={dual!r}" if wrong else None
+
+
 def _solver(params: Params, case: Case) -> dict[str, Any]:
     return {"solver": "svd" if params["solver"] == "svd" else "auto"}
 
@@ -49,7 +67,7 @@ def _classes_weighed_apart(case: Case) -> str | None:
     """Of a class against the rest, liblinear weighs the one alone by its class."""
     if case.params["class_weight"] is not None and (case.classes or 0) > 2:
         return "cuML's LinearSVC weighs more than two classes otherwise than scikit-learn's"
-    return None
+    return _apart_by_margins(case)
 
 
 def _class_weights(given: Any, codes: Any, weights: Any, classes: int) -> Any:
@@ -106,6 +124,7 @@ LINEAR: dict[str, Twin] = {
         makes=_penalty,
         always={"solver": "qn"},
         says=_of_mean_one,
+        suits=_apart,
         compare="predict_proba",
     ),
     "sklearn.svm.LinearSVC": Twin(
@@ -126,5 +145,6 @@ LINEAR: dict[str, Twin] = {
         free=("dual", "random_state", "verbose"),
         always={**_AS_LIBLINEAR, "penalty": "l2"},  # whatever the loss; cuML's own default is "l1"
         says=_of_mean_one,
+        suits=_apart_by_margins,
     ),
 }

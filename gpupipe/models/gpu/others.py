@@ -26,6 +26,9 @@ def _forest(params: Params, case: Case) -> dict[str, Any]:
 
 
 def _no_nan(case: Case) -> str | None:
+    sampled = case.params["max_samples"] is not None or bool(case.params["oob_score"])
+    if sampled and not case.params["bootstrap"]:  # which it refuses, and says why
+        return "scikit-learn has no max_samples and no oob_score with bootstrap=False"
     if case.unfinite():
         return "the features hold nulls, and cuML's forests take none; fill them: fill_null"
     return None
@@ -34,6 +37,8 @@ def _no_nan(case: Case) -> str | None:
 def _in_float32(case: Case) -> str | None:
     """cuML's forests learn targets in the matrix's float32."""
     target = np.asarray(case.target, np.float64)
+    if case.params["criterion"] == "poisson" and (target.min() < 0 or not target.any()):
+        return "scikit-learn has no criterion='poisson' of such targets"
     lost = np.abs(target - target.astype(np.float32).astype(np.float64)).max(initial=0.0)
     if lost > 1e-5 * target.std():
         return "the targets differ by less than float32, in which cuML's forests learn them, can tell"
@@ -68,6 +73,11 @@ def _few_components(case: Case) -> str | None:
     if wanted is not None and wanted > min(case.rows, case.features):
         return f"n_components={wanted} of {case.rows} rows and {case.features} features is left to scikit-learn"
     return "cuML takes no single feature or row" if case.features < 2 or case.rows < 2 else None
+
+
+def _few_rows(case: Case) -> str | None:
+    wanted = case.params["n_clusters"]
+    return f"scikit-learn has no {wanted} clusters of {case.rows} rows" if wanted > case.rows else None
 
 
 def _init(params: Params, case: Case) -> dict[str, Any]:
@@ -169,6 +179,7 @@ OTHERS: dict[str, Twin] = {
         only={"init": Rule("any but a function", lambda given: not callable(given))},
         free=("algorithm", "copy_x", "verbose"),
         makes=_init,
+        suits=_few_rows,
         order="C",
         compare=None,  # far from 0 its distances have few digits
     ),

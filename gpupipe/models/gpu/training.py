@@ -57,10 +57,15 @@ class Learned:
 
 
 def why_not_these(row: Row, clone: Any, lesson: OnDevice) -> str | None:
-    """Why a clone, its labels recoded, cannot be trained on these rows where they stand; None: it can."""
+    """Why a clone, its labels recoded, cannot be trained on these rows where they stand; None: it can.
+
+    Raises:
+        TrainingError: a parameter makes no sense.
+    """
     why = why_not(row, clone)
     if why is not None or row.path not in TWINS:
         return why
+    _refuse_invalid(row, clone)
     return TWINS[row.path].unsuited(_case(clone, lesson))
 
 
@@ -89,7 +94,6 @@ def _case(clone: Any, lesson: OnDevice) -> Case:
 
 
 def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin) -> Learned:
-    _refuse_invalid(row, clone)
     with _told(row, lesson.X, twin.dtype):
         X, case = arrays.converted(lesson.X, twin.dtype, twin.order), twin.says(_case(clone, lesson))
         beside = {"y": case.target, "sample_weight": case.weights}
