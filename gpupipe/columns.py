@@ -81,7 +81,7 @@ class Resident(Protocol):
     def to_host(self) -> Column:
         """The same column in this process's memory; copied at the first call."""
 
-    def rows(self, start: int, stop: int) -> "Resident":
+    def rows(self, start: int, stop: int) -> "AnyColumn":
         """The rows from `start`, a multiple of 32, up to, without, `stop`; not copied."""
 
     def between(self, low: Values, high: Values) -> tuple[Values, Values]:

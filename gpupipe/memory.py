@@ -4,6 +4,7 @@ import contextlib
 import operator
 import os
 import re
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -83,6 +84,42 @@ def control_group_limits(root: Path = Path("/")) -> Iterator[int]:
             limit = _text(place / folder / name).strip()
             if limit.isdecimal():
                 yield int(limit)
+
+
+class Room:
+    """An amount of memory that several share; from any thread.
+
+    Args:
+        size: its bytes.
+
+    Attributes:
+        used: those taken and not given back.
+
+    >>> room = Room(10)
+    >>> room.take(6), room.take(6), room.used
+    (True, False, 6)
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size, self._lock = size, threading.Lock()
+        self.used = 0
+
+    def take(self, size: int) -> bool:
+        """Take so many bytes, if there are so many left."""
+        with self._lock:
+            fits = self.used + size <= self._size
+            self.used += size if fits else 0
+        return fits
+
+    def give_back(self, size: int) -> None:
+        """So many of those taken are needed no more."""
+        with self._lock:
+            self.used -= size
+
+    def close(self) -> None:
+        """Nothing can be taken from now on."""
+        with self._lock:
+            self._size = 0
 
 
 def _text(path: Path) -> str:

@@ -49,6 +49,7 @@ OURS: dict[str, str] = {
     "gpupipe.sources.on_device": "cupy",
     "gpupipe.sources.cudf_frames": "cudf",
     "gpupipe.backends.gpu.backend": "cupy",
+    "gpupipe.backends.gpu.copies": "cupy",
     "gpupipe.models.gpu.places": "cupy",
     "gpupipe.models.gpu.training": "cupy",
 }

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.columns import AnyColumn, Column, Frame, Values, on_host
+from gpupipe.memory import Room
 from gpupipe.runtime.spill import Spill, Spilled
 from gpupipe.schema import UInt64
 
@@ -33,9 +34,9 @@ class _Held:
     kept_bytes: int
 
     @property
-    def is_on_device(self) -> bool:
-        """Whether one of the columns is in a device's memory."""
-        return any(getattr(column, "device_bytes", 0) for column in self.columns.values())
+    def device_bytes(self) -> int:
+        """What the columns take of a device's memory."""
+        return sum(getattr(column, "device_bytes", 0) for column in self.columns.values())
 
 
 _IDS, _PLACES = 0, 1
@@ -46,11 +47,10 @@ class Cache:
 
     Args:
         budget: the bytes that may stay in memory.
-        device_budget: the bytes that columns on a device may take of its memory; others are copied from there.
+        on_device: what columns on a device may take of its memory; others are copied from there. None: nothing.
 
     Attributes:
         kept_bytes: those that stay in memory.
-        device_bytes: those that stay on a device.
         spilled_bytes: written to scratch files.
         failure: why some are held nowhere; None: all are.
 
@@ -62,13 +62,13 @@ class Cache:
     (array([5, 6]), array([8, 9], dtype=uint64), 0, True)
     """
 
-    def __init__(self, budget: int, device_budget: int = 0) -> None:
-        self._budget, self._device_budget = budget, device_budget
+    def __init__(self, budget: int, on_device: Room | None = None) -> None:
+        self._budget, self._on_device = budget, on_device or Room(0)
         self._held: dict[int, _Held] = {}
         self._spill = Spill()
         self._lock = threading.Lock()
         self._released = False
-        self.kept_bytes = self.spilled_bytes = self.device_bytes = 0
+        self.kept_bytes = self.spilled_bytes = 0
         self.failure: str | None = None
 
     def put(self, index: int, frame: Frame, views: bool = False) -> None:
@@ -112,17 +112,17 @@ class Cache:
 
     def leave_device(self) -> None:
         """Copy from a device what is kept there, since its memory is needed; nothing more is kept there."""
-        self._device_budget = 0
+        self._on_device.close()
         for index in list(self._held):  # other threads put in theirs meanwhile
             held = self._held.get(index)
-            if held is None or not held.is_on_device:
+            if held is None or not held.device_bytes:
                 continue
             frame = self.frame(index, [key for key in held.columns if isinstance(key, str)])
             if frame is not None and self._held.pop(index, None) is not None:
                 with self._lock:
                     self.kept_bytes -= held.kept_bytes
+                self._on_device.give_back(held.device_bytes)
                 self.put(index, frame)
-        self.device_bytes = 0
 
     def close(self) -> None:
         """Free memory and files; frames that were taken out stay."""
@@ -133,10 +133,7 @@ class Cache:
     def _stays(self, column: AnyColumn) -> bool:
         """Whether a column stays where it is on a device, whose memory is counted from now on."""
         size = 0 if isinstance(column, Column) else column.device_bytes
-        with self._lock:
-            stays = 0 < size <= self._device_budget - self.device_bytes
-            self.device_bytes += size if stays else 0
-        return stays
+        return size > 0 and self._on_device.take(size)
 
     def _reserved(self, parts: Mapping[str | int, AnyColumn | Counting | None], views: bool) -> dict[str | int, int]:
         """What may stay in memory, with the bytes it takes from now on."""

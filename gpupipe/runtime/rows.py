@@ -5,15 +5,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
+from gpupipe import optional
 from gpupipe.backends.conform import as_planned
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import counted
 from gpupipe.kernels.gpu.device import Device
-from gpupipe.memory import memory_bytes
+from gpupipe.memory import Room, memory_bytes
 from gpupipe.runtime.cache import Cache, read_only
 from gpupipe.schema import Schema
 from gpupipe.sources.memory import TablePartition
@@ -40,7 +41,8 @@ class Rows:
         schema: the schema of a fit, whose types columns are given in; None: in their own.
         first: the partition that the first trip begins with: those before it are for further trips alone.
         identity: a frame to its rows' identities, uint64 of shape (rows,); None: the source's own.
-        device: in whose memory columns are decoded where they can be, and kept while half of what is free lasts.
+        device: in whose memory columns are decoded where they can be, and kept while half of what is free lasts; so are
+            copies of those decoded on the host, once they were needed there.
 
     Attributes:
         memory: how much memory a fit may keep columns in, as it was given.
@@ -81,7 +83,9 @@ class Rows:
         self._schema = schema
         self._begins = first
         self._memory = memory_bytes(memory) if self._again or memory is not None else 0
-        self._cache = Cache(self._memory, device.free_bytes // 2 if device is not None and self._again else 0)
+        room = Room(device.free_bytes // 2 if device is not None and self._again else 0)
+        self._cache = Cache(self._memory, room)
+        self._copies = _copies(device, room) if device is not None and self._again else None
         #: One thread for what is done in a second: more would spend as much again on waiting for each other.
         most = os.cpu_count() or 1 if device is None else _ON_DEVICE
         self.n_workers = 1 if source.nbytes(columns) < _WORTH_THREADS else most
@@ -140,10 +144,17 @@ class Rows:
     def leave_device(self) -> None:
         """The device's memory is needed: what is kept there for further trips is kept as other columns are."""
         self._cache.leave_device()
+        self.free_copies()
+
+    def free_copies(self) -> None:
+        """The copies on the device of columns that are kept elsewhere go, and are made again where they are needed."""
+        if self._copies is not None:
+            self._copies.free()
 
     def close(self) -> None:
         """Free what was kept; what is asked for from now on is read."""
         self._cache.close()
+        self.free_copies()
 
     def __enter__(self) -> Self:
         return self
@@ -196,7 +207,8 @@ class Rows:
             later = (index in self._loads or index < self._begins) and bool(self._again)
             wanted = list(columns) if columns is not None else self._again if later else self._columns
             kept = self._cache.frame(index, wanted) if later else None
-            return read_only(kept) if kept is not None else self._read(index, wanted)
+            frame = read_only(kept) if kept is not None else self._read(index, wanted)
+            return frame if self._copies is None else self._copies.known(index, frame, self._again)
 
     def _read(self, index: int, wanted: Sequence[str]) -> Frame:
         """The wanted columns from the source, with all others that are read or kept at the first time."""
@@ -232,3 +244,7 @@ class Rows:
             if frame.n_rows and index <= self._first:
                 self._first, self.head = index, frame.take(np.arange(min(HEAD, frame.n_rows)))
         self._loads[index] = self._loads.get(index, 0) + 1
+
+
+def _copies(device: Device, room: Room) -> Any:
+    return optional.load("gpupipe.backends.gpu.copies").Copies(device, room)

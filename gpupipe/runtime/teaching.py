@@ -11,7 +11,7 @@ from gpupipe.backends import devices
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
-from gpupipe.kernels.gpu.device import Device
+from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation, trained
@@ -77,6 +77,8 @@ def taught(declared: Any, features: FittedFeatures, found: Examples, rows: Rows,
     """What comes of training on `found`, the features of `rows`; `held` stops it early."""
     row = describe(declared.model)
     refuse_one_value(declared.target, declared.task, found, rows)
+    if isinstance(found.matrix, DeviceArray):
+        rows.free_copies()  # training needs memory there, and no columns
     there = trained(
         declared.model,
         found.matrix,

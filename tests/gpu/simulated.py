@@ -77,6 +77,7 @@ class SimulatedDevice:
         allocations: (what, bytes) of each so far, failed ones too.
         log: (entry, grid, block) of each launch.
         downloads: how many copies went to the host.
+        uploaded: the bytes of each copy that came from there.
         releases: how often memory that is kept was given back.
         may_race: entries whose races in global memory are let pass; a source may say so too, in a comment
             ``// may race: ENTRY, because ...``.
@@ -97,6 +98,7 @@ class SimulatedDevice:
         self.live_bytes = self.peak_bytes = 0
         self.allocations: list[tuple[str, int]] = []
         self.log: list[tuple[str, int, int]] = []
+        self.uploaded: list[int] = []
         self.may_race: set[str] = set()
         self._space = GlobalMemory(max(2 * memory, 1 << 20))
         self._placed: set[_Loaded] = set()
@@ -149,6 +151,7 @@ class SimulatedDevice:
             raise ValueError(f"upload takes a contiguous array; this one has strides {values.strides}")
         array = self.empty(values.shape, values.dtype)
         with self._lock:
+            self.uploaded.append(array.nbytes)
             self._space.write(array.pointer, values.reshape(-1).view(np.uint8))
         return array
 

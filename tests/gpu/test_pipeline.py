@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as csv
 import pytest
 from engine import sample
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -14,9 +15,12 @@ import gpupipe as gp
 from gpupipe import col
 from gpupipe.backends import devices
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
+from gpupipe.backends.gpu.copies import Copies
+from gpupipe.backends.gpu.placed import Uploading, on_device, placed
 from gpupipe.columns import Frame
 from gpupipe.errors import CastError, DeviceError, DeviceMemoryError, NonFiniteError
 from gpupipe.kernels.gpu.device import DeviceArray
+from gpupipe.memory import Room
 from gpupipe.models import model as training
 from gpupipe.runtime import teaching
 from gpupipe.runtime.cache import Cache
@@ -250,10 +254,11 @@ def test_the_cache_keeps_columns_on_the_device_while_its_budget_lasts(shared):
     frame = gp.scan(table()).load(0, ["x", "w", "c"])
     held = {name: uploaded(shared, frame[name]) for name in ("x", "w", "c")}
     size = held["x"].device_bytes
-    cache = Cache(1 << 20, device_budget=size)
+    room = Room(size)
+    cache = Cache(1 << 20, room)
     cache.put(0, Frame(held, frame.n_rows, frame.row_ids))
     found = cache.frame(0, ["x", "w", "c"])
-    assert found is not None and cache.device_bytes == size
+    assert found is not None and room.used == size
     assert [isinstance(found.resident(name), DeviceColumn) for name in ("x", "w", "c")] == [True, False, False]
     before = shared.live_bytes
     del held
@@ -262,7 +267,7 @@ def test_the_cache_keeps_columns_on_the_device_while_its_budget_lasts(shared):
     del found
     cache.leave_device()
     found = cache.frame(0, ["x", "c"])
-    assert found is not None and not isinstance(found.resident("x"), DeviceColumn) and cache.device_bytes == 0
+    assert found is not None and not isinstance(found.resident("x"), DeviceColumn) and room.used == 0
     assert found["x"].values.tolist() == frame["x"].values.tolist() and found["c"].valid is not None
     cache.close()
 
@@ -289,6 +294,63 @@ def test_rows_are_decoded_on_the_device_and_kept_there(there, monkeypatch, tmp_p
     with Rows(filtered, ["x"], device=there) as rows:
         assert not isinstance(rows.frame(0).resident("x"), DeviceColumn)
         assert set(rows.report.on_host.values()) == {"rows are filtered, joined and split on the host"}
+
+
+def test_columns_of_the_host_go_up_once(there, matrices, tmp_path):
+    """In the trips of two scans, of quantiles and of the features; of a table, a file and filtered rows."""
+    n = 4096
+    rng = np.random.default_rng(5)
+    x, k = rng.normal(size=n), rng.integers(0, 9, n).astype(np.int32)
+    rows = pa.table({"x": x, "k": k, "s": pa.array(np.array(["a", "b", "c"])[k % 3]), "yes": k > 3})
+    csv.write_csv(rows, tmp_path / "rows.csv")
+    features = [
+        col("x").fill_null("median").standardize(),
+        (col("x") - col("x").mean()).abs().mean().over("k").fill_null(0).alias("spread"),
+        col("s").codes(),
+    ]
+    for source, size in (
+        (gp.scan(rows, partitions=2), n * (8 + 4 + 4)),
+        (gp.scan(tmp_path / "rows.csv", partitions=2), n * (8 + 8 + 4)),
+        (gp.scan(rows, partitions=2).filter(col("k") < 9), n * (8 + 4 + 4)),
+    ):
+        there.uploaded.clear()
+        gpu = pipeline("gpu", features, LogisticRegression()).fit(source)
+        assert len(gpu.plan_.scans) == 2 and gpu.report_.source_reads == 1
+        columns = sum(sent for sent in there.uploaded if sent >= n)  # others are tables, and words of launches
+        assert columns == size, source
+        assert gpu.state_digest() == pipeline("cpu", features, LogisticRegression()).fit(source).state_digest()
+
+
+def test_copies_leave_the_device_with_its_memory(there):
+    """They share the room of decoded columns, and go where memory is needed, at training, and at the end."""
+    with Rows(gp.scan(table()), ["x", "c"], device=there) as rows:
+        before = there.live_bytes
+        first = placed(there, rows.frame(0).resident("x"))
+        assert isinstance(first, Uploading) and rows.frame(0)["x"].values is not None
+        copy = on_device(first)
+        size = there.live_bytes - before
+        assert on_device(placed(there, rows.frame(0).resident("x"))) is copy and there.live_bytes - before == size
+        del first, copy
+        assert there.live_bytes - before == size, "it stays without a frame"
+        rows.leave_device()
+        assert there.live_bytes == before
+        on_device(placed(there, rows.frame(0).resident("x")))
+        assert there.live_bytes == before, "nothing stays from now on"
+        with Rows(gp.scan(table()), ["c"], device=there) as other:
+            held = on_device(placed(there, other.frame(0).resident("c")))
+            assert held.entries is not None and there.live_bytes > before
+        del held
+        assert there.live_bytes == before
+    room = Room(size)
+    copies = Copies(there, room)
+    frame = copies.known(0, gp.scan(table()).load(0, ["x", "w"]), ["x", "w", "none"])
+    for name in ("x", "w"):
+        on_device(placed(there, frame.resident(name)))
+    assert there.live_bytes - before == size == room.used, "the second one has no room"
+    spans = np.array([-(2**63)]), np.array([2**63 - 1])
+    assert [len(found) for found in frame.resident("x").between(*spans)] == [90 - frame["x"].null_count] * 2
+    copies.free()
+    assert room.used == 0 and there.live_bytes == before
 
 
 def test_threads_of_a_large_source(there, monkeypatch):

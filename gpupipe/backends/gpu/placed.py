@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
+from gpupipe.backends.gpu.columns import DeviceColumn
+from gpupipe.backends.gpu.copies import Known, copied
 from gpupipe.backends.states.orders import between
 from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.kernels.gpu.device import Device
@@ -22,10 +23,12 @@ class Uploading:
     Attributes:
         host: the column.
         target: the device.
+        known: the same column, where a copy may be kept for others; None: the copy goes with this object.
     """
 
     host: Column
     target: Device
+    known: Known | None = None
     _there: DeviceColumn | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -38,7 +41,7 @@ class Uploading:
 
     @property
     def device_bytes(self) -> int:
-        """None that lasts: the copy goes with the frame."""
+        """None that lasts of its own."""
         return 0
 
     def to_host(self) -> Column:
@@ -51,29 +54,20 @@ class Uploading:
 
     def between(self, low: Values, high: Values) -> tuple[Values, Values]:
         """(positions, values) of the rows in some spans, found where the values are."""
-        return between(self.host, low, high) if self._there is None else self._there.between(low, high)
+        if self._there is not None:
+            return self._there.between(low, high)
+        return between(self.host, low, high) if self.known is None else self.known.between(low, high)
 
     def on_device(self) -> DeviceColumn:
-        """The copy, made once.
+        """The copy, asked for or made once.
 
         Raises:
             DeviceMemoryError: the device has not so much memory.
         """
         with self._lock:
             if self._there is None:
-                self._there = uploaded(self.target, _encoded(self.host) if self.host.dtype == String else self.host)
+                self._there = copied(self.target, self.host) if self.known is None else self.known.on_device()
             return self._there
-
-
-def _encoded(column: Column) -> Column:
-    """The text as a dictionary whose entries hold a null, which rows without a value have."""
-    encoded = column.values if column.is_dictionary else column.values.dictionary_encode()
-    ids, strings = encoded.indices, encoded.dictionary
-    if column.valid is None:
-        return Column(String, encoded)
-    rows = np.where(column.valid, np.asarray(ids.fill_null(0) if ids.null_count else ids), len(strings))
-    entries = pa.concat_arrays([strings, pa.nulls(1, pa.string())])
-    return Column(String, pa.DictionaryArray.from_arrays(pa.array(rows.astype(np.int32)), entries))
 
 
 Placed = DeviceColumn | Uploading
@@ -83,6 +77,8 @@ def placed(device: Device, column: AnyColumn) -> Placed:
     """The column as a device's programs take it; nothing is copied yet."""
     if isinstance(column, DeviceColumn | Uploading):
         return column
+    if isinstance(column, Known):
+        return Uploading(column.host, device, column)
     return Uploading(column if isinstance(column, Column) else column.to_host(), device)
 
 

@@ -180,6 +180,10 @@ class RowsOf(Rows):
         """The device's memory is needed: what is kept there for further trips is kept as other columns are."""
         self._rows.leave_device()
 
+    def free_copies(self) -> None:
+        """The copies on the device of columns that are kept elsewhere go."""
+        self._rows.free_copies()
+
     def frame(self, index: int, columns: Sequence[str] | None = None) -> Frame:
         """The rows of one partition that are in the cells."""
         frame = self._rows.frame(index, columns)
