@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ import pyarrow as pa
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.backends.backend import Backend, backend_for
+from gpupipe.backends.backend import backend_for
 from gpupipe.backends.devices import required
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.backends.gpu.backend import GpuBackend
 from gpupipe.backends.gpu.columns import DeviceColumn
-from gpupipe.columns import Column, Frame
+from gpupipe.columns import AnyColumn, Column, Frame
 from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.scans import Gather
 from gpupipe.kernels.gpu.device import Device, DeviceArray
@@ -30,6 +31,7 @@ from .report import Record, device_seconds, load, wall_seconds
 from .watched import Watched
 
 NUMERIC, CODED = 100, 26
+PARTITION = 1 << 20
 CHAINS = ("plain", "log1p")
 
 
@@ -43,6 +45,7 @@ def run(record: Record, rows: int) -> None:
         record.attempt(f"fused, {chain}", lambda chain=chain: transform(device, frame, table, chain, ceiling))  # type: ignore[misc]
     record.attempt("statistics: moments", lambda: statistics(device, frame, ["moments"], ceiling))
     record.attempt("statistics: moments, histograms", lambda: statistics(device, frame, ["moments", "order"], ceiling))
+    record.attempt("statistics by partitions", lambda: by_partitions(device, frame, ["moments", "order"], ceiling))
     record.attempt("memory of one transform", lambda: memory(device, frame, "log1p"))
     record.attempt("kernel cache", warm_starts)
 
@@ -75,11 +78,7 @@ def transform(device: Device, frame: Frame, table: data.Table, chain: str, ceili
 def statistics(device: Device, frame: Frame, kinds: list[str], ceiling: float) -> dict[str, Any]:
     """Wall seconds of gathering the states of all numeric columns, each read once for each kind."""
     backend = GpuBackend(device)
-    names = [f"n{at}" for at in range(NUMERIC)]
-    columns = [frame.resident(name) for name in names]
-    intakes = [
-        Intake(Gather(kind, col(name)._node, (), 0, ()), 0, at, ()) for at, name in enumerate(names) for kind in kinds
-    ]
+    intakes, columns = asked_of(frame, kinds)
     before = device.launches
     backend.states(intakes, columns, frame.n_rows)
     launches = device.launches - before
@@ -88,6 +87,34 @@ def statistics(device: Device, frame: Frame, kinds: list[str], ceiling: float) -
     rate = moved / seconds / 1e9
     return {"ms": round(seconds * 1e3, 2), "GB/s": round(rate, 1), "of copy": round(rate / ceiling, 3),
             "launches": launches}  # fmt: skip
+
+
+def by_partitions(device: Device, frame: Frame, kinds: list[str], ceiling: float) -> dict[str, Any]:
+    """The same of partitions of 2^20 rows, from four threads as in a fit: what the host does shows most here."""
+    backend = GpuBackend(device)
+    parts = [frame.rows(at, min(at + PARTITION, frame.n_rows)) for at in range(0, frame.n_rows, PARTITION)]
+
+    def gathered(part: Frame) -> None:
+        intakes, columns = asked_of(part, kinds)
+        backend.states(intakes, columns, part.n_rows)
+
+    before = device.launches
+    gathered(parts[0])
+    launches = device.launches - before
+    with ThreadPoolExecutor(4) as pool:
+        seconds = wall_seconds(lambda: list(pool.map(gathered, parts)))
+    rate = frame.n_rows * NUMERIC * (4 + 1 / 8) / seconds / 1e9
+    return {"ms": round(seconds * 1e3, 2), "GB/s": round(rate, 1), "of copy": round(rate / ceiling, 3),
+            "launches a partition": launches}  # fmt: skip
+
+
+def asked_of(frame: Frame, kinds: list[str]) -> tuple[list[Intake], list[AnyColumn]]:
+    """Statistics of these kinds of every numeric column, and the columns."""
+    names = [f"n{at}" for at in range(NUMERIC)]
+    intakes = [
+        Intake(Gather(kind, col(name)._node, (), 0, ()), 0, at, ()) for at, name in enumerate(names) for kind in kinds
+    ]
+    return intakes, [frame.resident(name) for name in names]
 
 
 def memory(device: Device, frame: Frame, chain: str) -> dict[str, Any]:
@@ -137,7 +164,7 @@ class Fitted:
     def __init__(self, features: FittedFeatures) -> None:
         self._features = features
 
-    def on(self, backend: Backend) -> FittedFeatures:
+    def on(self, backend: Any) -> FittedFeatures:
         """The features, computed by `backend`."""
         return FittedFeatures(self._features.plan, self._features.fitted, backend)
 
@@ -148,8 +175,7 @@ def fitted(chain: str, numeric: int = NUMERIC, coded: int = CODED) -> Fitted:
     features = [(numbers.log1p() if chain == "log1p" else numbers).standardize()]
     features += [gp.cols(*(f"c{at}" for at in range(coded))).codes()] if coded else []
     pipeline = gp.Pipeline(features, device="cpu").fit(example(numeric, coded))
-    assert pipeline.features_ is not None
-    return Fitted(pipeline.features_)
+    return Fitted(pipeline._fit.features)
 
 
 def example(numeric: int, coded: int) -> pa.Table:
