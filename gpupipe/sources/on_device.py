@@ -144,7 +144,11 @@ def _held(partition: DevicePartition, columns: Sequence[str], device: Device) ->
     for name in columns:
         values, dtype = partition.held[name], partition.types[name].dtype
         try:
-            found[name] = (_of_series if is_cudf(values) else _of_array)(device, values, dtype)
+            if is_cudf(values):
+                found[name] = _of_series(device, values, dtype)
+            else:
+                with device.guarded("taking a column from CuPy"):
+                    found[name] = _of_array(device, values, dtype)
         except NotOnDevice as why:
             refused[name] = str(why)
     _wait(device)
@@ -153,7 +157,8 @@ def _held(partition: DevicePartition, columns: Sequence[str], device: Device) ->
 
 def _wait(device: Device) -> None:
     if device.stream is not None:
-        optional.load("cupy").cuda.runtime.deviceSynchronize()
+        with device.guarded("waiting for what wrote a table"):
+            optional.load("cupy").cuda.runtime.deviceSynchronize()
 
 
 def _of_series(device: Device, series: Any, dtype: DType) -> DeviceColumn:

@@ -20,6 +20,8 @@ from gpupipe.backends import devices
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
 from gpupipe.columns import Column
 from gpupipe.errors import (
+    DeviceLostError,
+    DeviceMemoryError,
     DuplicateNameError,
     MissingDependencyError,
     ParameterError,
@@ -204,6 +206,39 @@ def test_only_columns_that_are_not_contiguous_are_copied(gpu: Packages) -> None:
         found, _ = on_device.decode(part, ["x0", "x1"], gpu.device)
         moved = [name for name, column in found.items() if column.values.owner is not part.held[name]]  # type: ignore[union-attr]
         assert len(moved) == copies
+
+
+class OutOfMemoryError(MemoryError):
+    """CuPy's."""
+
+
+class CUDARuntimeError(RuntimeError):
+    status = 700
+
+
+OutOfMemoryError.__module__ = "cupy.cuda.memory"
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "expected"),
+    [
+        ("cupy.packbits", OutOfMemoryError("Out of memory allocating 512 bytes"), DeviceMemoryError),
+        ("cupy.ascontiguousarray", CUDARuntimeError("cudaErrorIllegalAddress"), DeviceLostError),
+        ("cupy.cuda.runtime.deviceSynchronize", CUDARuntimeError("cudaErrorIllegalAddress"), DeviceLostError),
+    ],
+)
+def test_what_cupy_raises_is_of_the_device(
+    gpu: Packages, name: str, error: Exception, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    (part,) = gp.scan(gpu.array(np.array([[1.0], [np.nan]]))).partitions
+    gpu.fakes.behaviour[name] = fail
+    monkeypatch.setattr(SimulatedDevice, "stream", 1)
+    with pytest.raises(expected):
+        on_device.read(part, ["x0"], gpu.device)
+    assert (gpu.device.health.lost is None) == (expected is DeviceMemoryError)
 
 
 # -- whole pipelines --------------------------------------------------------------------------------------------------
