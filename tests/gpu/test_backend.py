@@ -21,6 +21,7 @@ from gpupipe.backends.categories import Tables
 from gpupipe.backends.cpu import CpuBackend
 from gpupipe.backends.gpu.backend import GpuBackend
 from gpupipe.backends.gpu.columns import DeviceColumn, packed, uploaded
+from gpupipe.backends.gpu.hosted import hosted
 from gpupipe.backends.gpu.placed import Uploading, placed_frame, settled, with_null
 from gpupipe.backends.gpu.program import GpuProgram
 from gpupipe.columns import Column, Frame
@@ -237,6 +238,17 @@ def test_what_the_host_does_is_remembered_with_the_reason(shared):
         "s.coalesce": "it takes texts of several columns row by row",
         "z.to_local": "time zones are looked up on the host",
     }
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_what_is_told_of_the_host_it_does(shared, hosting, name):
+    table = sample(3, 67).append_column("yes", pa.array(np.arange(67) % 3 == 0))
+    target = ("yes",) if name == "target" else ()
+    made = fitted(CATALOGUE[name], gp.scan(table), GpuBackend(shared), *target).features
+    hosting.clear()
+    made.columns(gp.scan(table).load(0, made.plan.columns))
+    assert set(hosting) == {show(node) for node, _ in hosted([out.node for out in made.outputs], made._binder.info)}
+    assert hosting or name not in ("dates", "texts of several columns")
 
 
 @FEW

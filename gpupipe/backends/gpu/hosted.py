@@ -1,6 +1,6 @@
 """Which steps of an expression the host does while the GPU computes, and why: told before anything is read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.stages import in_memory
@@ -12,7 +12,6 @@ _WHY = {
     "to_local": "time zones are looked up on the host",
     "convert": "values are written as text on the host",
     "bins": "its bounds differ from row to row",
-    "codes": "several buckets of other values are hashed on the host",
 }
 _ALONE = "it takes a constant beside columns"
 #: What a device has kernels for, over columns alone. What those of the second set give has entries of its own.
@@ -48,23 +47,13 @@ def _why(node: Node, info: Mapping[Node, Info]) -> str | None:
     if any(info[arg].dtype.name == "Null" for arg in args):
         return "a column of no type has no kernels"
     if node.op in _KERNELS:
-        return _UNLESS.get(node.op, _all_columns)(node, args, info)
+        return _same_bounds(args, info) if node.op == "bins" else _all_columns(args, info)
     return _WHY.get(node.op, _SEVERAL)
 
 
-def _all_columns(node: Node, args: Sequence[Node], info: Mapping[Node, Info]) -> str | None:
+def _all_columns(args: Sequence[Node], info: Mapping[Node, Info]) -> str | None:
     return _ALONE if any(info[arg].scalar for arg in args) else None
 
 
-def _same_bounds(node: Node, args: Sequence[Node], info: Mapping[Node, Info]) -> str | None:
+def _same_bounds(args: Sequence[Node], info: Mapping[Node, Info]) -> str | None:
     return None if all(info[bound].scalar for bound in args[1:]) else _WHY["bins"]
-
-
-def _one_bucket(node: Node, args: Sequence[Node], info: Mapping[Node, Info]) -> str | None:
-    return None if node["other_buckets"] == 1 else _WHY["codes"]
-
-
-_UNLESS: dict[str, Callable[[Node, Sequence[Node], Mapping[Node, Info]], str | None]] = {
-    "bins": _same_bounds,
-    "codes": _one_bucket,
-}
