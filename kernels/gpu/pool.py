@@ -3,6 +3,7 @@
 from typing import Any
 
 from ... import optional
+from ...errors import DeviceError
 
 _KEPT = 0.5  # of the memory that was free: what is kept for later arrays, though nobody holds it
 _MOST = 0.9  # where a pool has to be made at once
@@ -27,17 +28,27 @@ def set_up(cupy: Any, device: Any, free: int) -> str:
         cupy: the package.
         device: a ``cupy.cuda.Device``, which is current.
         free: its free bytes.
+
+    Raises:
+        DeviceError: RMM is installed and does not load.
     """
     if not optional.available("rmm"):
         return "CuPy's pool"
-    rmm = optional.load("rmm.mr")
+    rmm, allocators = _packages()
     current = rmm.get_current_device_resource()
     if isinstance(current, rmm.CudaMemoryResource):
         current = _pool(rmm, device, free)
         rmm.set_current_device_resource(current)
     if cupy.cuda.get_allocator() == cupy.get_default_memory_pool().malloc:
-        cupy.cuda.set_allocator(optional.load("rmm.allocators.cupy").rmm_cupy_allocator)
+        cupy.cuda.set_allocator(allocators.rmm_cupy_allocator)
     return f"RMM's {type(current).__name__}"
+
+
+def _packages() -> tuple[Any, Any]:
+    try:
+        return optional.load("rmm.mr"), optional.load("rmm.allocators.cupy")
+    except Exception as error:  # its compiled parts, and CUDA's under them, raise anything
+        raise DeviceError(f"RMM is installed and does not load ({type(error).__name__}: {error})") from error
 
 
 def _pool(rmm: Any, device: Any, free: int) -> Any:

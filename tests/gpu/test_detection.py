@@ -191,6 +191,14 @@ def test_rmm_that_fails(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> No
     assert "setting up its memory: cudaErrorInsufficientDriver" in told()
 
 
+@pytest.mark.parametrize("error", [AttributeError("no load_library"), ImportError("librmm.so"), OSError("too short")])
+def test_an_rmm_that_does_not_load(machine: Machine, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    real = optional.load
+    monkeypatch.setattr(optional, "available", lambda package: package in ("cupy", "rmm"))
+    monkeypatch.setattr(optional, "load", lambda name: raising(error)() if name.startswith("rmm") else real(name))
+    assert f"RMM is installed and does not load ({type(error).__name__}: {error})" in told()
+
+
 def test_a_gpu_that_computes_something_else(machine: Machine) -> None:
     machine.kernels.clear()
     assert told().startswith("The first computation on the GPU failed (NVIDIA Fake computed [0.0, 0.0, 0.0, 0.0] where")
