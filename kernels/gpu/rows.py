@@ -41,23 +41,14 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     return dtype.kind == "f"
 
 
-def blocks(device: Device, n: int, words: int = 0, most_rows: int | None = None) -> int:
-    """How many blocks should share `n` rows.
-
-    Args:
-        words: that each block clears and adds up.
-        most_rows: that a block may have.
-    """
-    found = min(-(-n // BLOCK), _BLOCKS * device.n_processors)
-    if words:
-        found = min(found, max(n // (_WORTH * words), 1))
-    return max(found, 1 if most_rows is None else -(-n // most_rows))
+def blocks(device: Device, n: int) -> int:
+    """How many blocks should share `n` rows."""
+    return max(min(-(-n // BLOCK), _BLOCKS * device.n_processors), 1)
 
 
 def blocks_for(n: int, words: int = 0) -> int:
-    """How many blocks may share `n` rows, where nothing but the rows bounds them; `words`: as above."""
-    found = -(-n // BLOCK)
-    return max(min(found, n // (_WORTH * words)) if words else found, 1)
+    """How many blocks may share `n` rows of a column, each of which clears and adds up so many words."""
+    return max(min(-(-n // BLOCK), n // (_WORTH * words)) if words else -(-n // BLOCK), 1)
 
 
 def where(groups: DeviceArray | None, n_groups: int, bytes_of_a_group: int) -> int:
