@@ -192,6 +192,20 @@ def test_launches_and_copies_by_group(device):
         same(state, host.gather(each.gather.state, columns[each.value], states.groups_of([key], n)))
 
 
+def test_a_column_that_is_a_key_of_several_is_looked_at_once(device):
+    """As the fold of a row is of every out-of-fold statistic."""
+    n = 300
+    columns = [numbers(Float64, "few", n, 0, 0.1), *(Column(Int64, np.arange(n) % size) for size in (3, 5, 7))]
+    there, last = [uploaded(device, column) for column in columns], [Column(Int64, np.arange(n) % 2)]
+    intakes = [intake("sum", 0, 1, 3), intake("sum", 0, 2, 3), intake("sum", 0, 3)]
+    found = GpuBackend(device).states(intakes, there, n, last)
+    entries = [entry for entry, _, _ in device.log]
+    assert entries.count("extent") - entries.count("combine") == 4, "one a column, and one a pair"
+    for each, state in zip(intakes, found, strict=True):
+        keys = [columns[key] for key in each.keys] + last
+        same(state, host.gather("sum", columns[0], states.groups_of(keys, n)))
+
+
 def test_values_are_counted_once_for_columns_that_share_a_bitmap(device):
     valid = device.upload(packed(np.arange(500) % 3 > 0))
     columns = [uploaded(device, Column(Int64, np.arange(500) * at)) for at in range(4)]

@@ -1,12 +1,13 @@
 """The GPU backend: fused kernels for groups of expressions, statistics by kernels; the host does what they do not."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.gpu.gather import Gathered
 from gpupipe.backends.gpu.hosted import hosted
-from gpupipe.backends.gpu.keys import DeviceGroups, groups_of
+from gpupipe.backends.gpu.keys import DeviceGroups, column_ranks, groups_by
 from gpupipe.backends.gpu.placed import Placed, on_device, placed, placed_frame
 from gpupipe.backends.gpu.program import GpuProgram
 from gpupipe.backends.gpu.refused import NotOnDevice
@@ -19,7 +20,7 @@ from gpupipe.compiler.bind import Output
 from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node, show
-from gpupipe.kernels.gpu.device import Device
+from gpupipe.kernels.gpu.device import Device, DeviceArray
 
 
 class GpuBackend:
@@ -64,7 +65,8 @@ class GpuBackend:
             NonFiniteError, IntegerOverflowError: as on the host; the message names the expression.
             DeviceMemoryError: the device has not so much memory.
         """
-        rows = _Rows([placed(self.device, column) for column in [*columns, *last]], len(columns), n_rows)
+        by = {each.keys for each in intakes}
+        rows = _Rows([placed(self.device, column) for column in [*columns, *last]], len(columns), n_rows, by)
         there = [number for number, intake in enumerate(intakes) if rows.why_not(intake.keys) is None]
         wanted = [
             (each.gather.state, on_device(rows.columns[each.value]), rows.groups(each.keys))
@@ -93,9 +95,11 @@ class GpuBackend:
 class _Rows:
     """A partition's columns and the groups of its rows, each made when first needed."""
 
-    def __init__(self, columns: list[Placed], n_values: int, n_rows: int) -> None:
+    def __init__(self, columns: list[Placed], n_values: int, n_rows: int, by: Collection[tuple[int, ...]]) -> None:
         self.columns, self._n_rows = columns, n_rows
         self._last = tuple(range(n_values, len(columns)))
+        self._uses = Counter(number for keys in by for number in (*keys, *self._last))
+        self._ranks: dict[int, tuple[DeviceArray, Column]] = {}
         self._there: dict[tuple[int, ...], DeviceGroups | NotOnDevice] = {}
         self._here: dict[tuple[int, ...], host.Groups] = {}
 
@@ -103,7 +107,7 @@ class _Rows:
         """Why the device cannot make the groups of these columns; None where it has."""
         if keys not in self._there:
             try:
-                self._there[keys] = groups_of([on_device(column) for column in self._keys(keys)], self._n_rows)
+                self._there[keys] = groups_by(map(self._ranked, (*keys, *self._last)), self._n_rows)
             except NotOnDevice as why:
                 self._there[keys] = why
         found = self._there[keys]
@@ -120,6 +124,13 @@ class _Rows:
         if keys not in self._here:
             self._here[keys] = host.groups_of([column.to_host() for column in self._keys(keys)], self._n_rows)
         return self._here[keys]
+
+    def _ranked(self, number: int) -> tuple[DeviceArray, Column]:
+        """What `column_ranks` gives; of a column that is a key more than once (folds are of all) worked out once."""
+        found = self._ranks.get(number) or column_ranks(on_device(self.columns[number]))
+        if self._uses[number] > 1:
+            self._ranks[number] = found
+        return found
 
     def _keys(self, keys: tuple[int, ...]) -> list[Placed]:
         return [self.columns[place] for place in (*keys, *self._last)]

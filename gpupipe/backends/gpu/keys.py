@@ -4,7 +4,7 @@ Numbers are told apart on the device and sorted on the host, which sees the dist
 its entries: the host ranks the entries that rows use, the device gives each row the rank of its entry.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,12 +63,17 @@ def groups_of(columns: Sequence[DeviceColumn], n_rows: int) -> DeviceGroups:
         NotOnDevice: more distinct keys than a hash table is made for.
         DeviceMemoryError: the device has not so much memory.
     """
-    if not columns:
+    return groups_by(map(column_ranks, columns), n_rows)
+
+
+def groups_by(ranks: Iterable[tuple[DeviceArray, Column]], n_rows: int) -> DeviceGroups:
+    """The same, from what `column_ranks` gives of each column."""
+    each = iter(ranks)
+    first = next(each, None)
+    if first is None:
         return DeviceGroups(None, [], np.array([n_rows]))
-    of_row, first = column_ranks(columns[0])
-    keys = [first]
-    for column in columns[1:]:
-        inner, further = column_ranks(column)
+    of_row, keys = first[0], [first[1]]
+    for inner, further in each:
         size = max(len(further), 1)
         pairs = Numbers(lookup.combine(of_row, inner, size), partial=True)
         found = distinct(pairs)

@@ -139,8 +139,8 @@ def _text(device: Device, column: Any) -> DeviceColumn:
 def library_column(column: DeviceColumn) -> Any:
     """A column of ours, of a value a row, as a ``pylibcudf.Column`` over the same values.
 
-    Its bitmap is copied, to where cuDF may read beyond the rows' bits. No more than the bytes of a row are told of a type
-    that cuDF does not have (a time zone is left out).
+    Its bitmap is copied, to where cuDF may read beyond the rows' bits. No more than the bytes of a row are told of a
+    type that cuDF does not have (a time zone is left out).
 
     Raises:
         NotOnDevice: cuDF holds such values in other bytes.
