@@ -117,15 +117,16 @@ def _page(e: Explanation) -> Iterator[str]:
     again = f"{_wrapped(e.update)} of earlier rows again" if e.update else "new rows alone"
     yield f"Update     reads {again}"
     yield from _device(e)
-    yield from (_short(f"           on the host: {what}, since {why}") for what, why in e.on_host.items())
     if e.model:
         yield f"Model      {e.model}"
 
 
 def _device(e: Explanation) -> Iterator[str]:
     yield f"Device     {e.device} ({e.gpu})" if e.device == "gpu" else f"Device     {e.device}"
-    if e.gpu and e.device != "gpu":
-        yield from wrap(f"no GPU: {e.gpu}", _WIDTH, initial_indent=" " * 11, subsequent_indent=" " * 11)
+    told = [f"no GPU: {e.gpu}"] if e.gpu and e.device != "gpu" else []
+    told += [f"on the host: {_short(what)}, since {why}" for what, why in e.on_host.items()]
+    for line in told:
+        yield from wrap(line, _WIDTH, initial_indent=" " * 11, subsequent_indent=" " * 11)
 
 
 def _folds(e: Explanation) -> Iterator[str]:

@@ -314,6 +314,9 @@ def test_a_cudf_that_does_not_load(error: Exception, tmp_path: Path, monkeypatch
         assert f"cuDF is installed and does not load ({error})" in refused["x"]
         assert refused == on_device.decodable(partition, ["x"]) and reading.frame["x"].values.tolist() == [1, 2]
     assert tried == ["pylibcudf"], "once"
+    monkeypatch.setattr(devices._Look, "found", devices.Found(device, "a simulated one"))
+    page = gp.Pipeline([gp.col("x") * 2], device="gpu").explain(tmp_path / "a.parquet")
+    assert str(error) in str(page) and str(error) in page.on_host["reading x"]
 
 
 def test_the_row_groups_of_the_partition_alone(cudf: Cudf, tmp_path: Path) -> None:
