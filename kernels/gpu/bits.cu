@@ -1,49 +1,10 @@
-// Bitmaps (32 rows a word, the least bit first; bits beyond the rows are anything), and rows taken out of columns.
+// The rows whose bits are set in a bitmap: 32 rows a word, the least bit first; bits beyond the rows are anything.
 
 #define CHUNK 256  // words that one block numbers
 
 __device__ __forceinline__ u32 word_of(const u32* words, i64 at, i64 n) {
     const u32 word = words[at];
     return (at + 1) * 32 <= n ? word : word & ((1u << (n & 31)) - 1u);
-}
-
-extern "C" __global__ void count_bits(const u32* words, i64 n, u64* total) {
-    __shared__ u32 block;
-    if (threadIdx.x == 0) block = 0;
-    __syncthreads();
-    u32 count = 0;
-    const i64 n_words = (n + 31) >> 5, stride = (i64)gridDim.x * blockDim.x;
-    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n_words; at += stride)
-        count += __popc(word_of(words, at, n));
-    if (count != 0) atomicAdd(&block, count);
-    __syncthreads();
-    if (threadIdx.x == 0 && block != 0) atomicAdd(total, (u64)block);
-}
-
-extern "C" __global__ void both_bits(const u32* a, const u32* b, i64 n_words, u32* out) {
-    const i64 stride = (i64)gridDim.x * blockDim.x;
-    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n_words; at += stride) out[at] = a[at] & b[at];
-}
-
-extern "C" __global__ void either_bits(const u32* a, const u32* b, i64 n_words, u32* out) {
-    const i64 stride = (i64)gridDim.x * blockDim.x;
-    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < n_words; at += stride) out[at] = a[at] | b[at];
-}
-
-// A bit for each byte that is not 0.
-extern "C" __global__ void pack(const unsigned char* bytes, i64 n, u32* out) {
-    const int lane = threadIdx.x & 31;
-    const i64 stride = (i64)gridDim.x * blockDim.x;
-    for (i64 first = (i64)blockIdx.x * blockDim.x + threadIdx.x - lane; first < n; first += stride) {
-        const u32 word = __ballot_sync(ALL_LANES, first + lane < n && bytes[first + lane] != 0);
-        if (lane == 0) out[first >> 5] = word;
-    }
-}
-
-extern "C" __global__ void unpack(const u32* words, i64 n, unsigned char* out) {
-    const i64 stride = (i64)gridDim.x * blockDim.x;
-    for (i64 row = (i64)blockIdx.x * blockDim.x + threadIdx.x; row < n; row += stride)
-        out[row] = (words[row >> 5] >> (row & 31)) & 1u;
 }
 
 // How many bits are set among the words of each block.

@@ -30,56 +30,6 @@ def words_of(n_rows: int) -> int:
     return max(-(-n_rows // 32), 1)
 
 
-def count(bits: DeviceArray | None, n_rows: int) -> int:
-    """How many of the rows' bits are set."""
-    if bits is None or not n_rows:
-        return n_rows
-    device = bits.device
-    total = device.zeros(1, np.uint64)
-    device.launch(
-        Kernel(_TEXT, "count_bits"), blocks(device, words_of(n_rows)), BLOCK, [bits, np.int64(n_rows), total]
-    )
-    return int(device.download(total)[0])
-
-
-def both(a: DeviceArray | None, b: DeviceArray | None, n_rows: int) -> DeviceArray | None:
-    """The bits set in both."""
-    if a is None or b is None:
-        return b if a is None else a
-    return _combined("both_bits", a, b, n_rows)
-
-
-def either(a: DeviceArray | None, b: DeviceArray | None, n_rows: int) -> DeviceArray | None:
-    """The bits set in one of them or both."""
-    return None if a is None or b is None else _combined("either_bits", a, b, n_rows)
-
-
-def _combined(entry: str, a: DeviceArray, b: DeviceArray, n_rows: int) -> DeviceArray:
-    size = -(-n_rows // 32)
-    out = a.device.empty(words_of(n_rows), np.uint32)
-    if size:
-        a.device.launch(Kernel(_TEXT, entry), blocks(a.device, size), BLOCK, [a, b, np.int64(size), out])
-    return out
-
-
-def pack(flags: DeviceArray) -> DeviceArray:
-    """The bitmap of bytes (bool): a bit for each that is not 0."""
-    size, device = len(flags), flags.device
-    out = device.empty(words_of(size), np.uint32)
-    if size:
-        device.launch(Kernel(_TEXT, "pack"), blocks(device, size), BLOCK, [flags, np.int64(size), out])
-    return out
-
-
-def unpack(bits: DeviceArray, n_rows: int) -> DeviceArray:
-    """bool of shape (rows,), a byte each."""
-    device = bits.device
-    out = device.empty(n_rows, np.bool_)
-    if n_rows:
-        device.launch(Kernel(_TEXT, "unpack"), blocks(device, n_rows), BLOCK, [bits, np.int64(n_rows), out])
-    return out
-
-
 def positions(bits: DeviceArray, n_rows: int) -> DeviceArray:
     """int64, ascending: the rows whose bits are set. Two launches."""
     device = bits.device

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gpupipe.backends.gpu.columns import packed, unpacked
+from gpupipe.backends.gpu.columns import packed
 from gpupipe.kernels.gpu import bits
 
 SIZES = [1, 31, 32, 33, 2047, 2048, 2049, 8193, 20_000]
@@ -26,30 +26,11 @@ def with_noise(device, flags):
 
 @few
 @given(st.sampled_from([0, *SIZES]), st.sampled_from([0.0, 0.01, 0.5, 1.0]), st.integers(0, 99))
-def test_counts_and_positions(device, n, share, seed):
+def test_positions(device, n, share, seed):
     flags = flags_of(n, share, seed)
     words = with_noise(device, flags)
-    assert bits.count(words, n) == flags.sum()
     found = bits.positions(words, n)
     assert found.dtype == np.int64 and found.to_host().tolist() == np.flatnonzero(flags).tolist()
-
-
-@few
-@given(st.sampled_from([0, *SIZES]), st.integers(0, 99))
-def test_both_either_and_bytes(device, n, seed):
-    one, other = flags_of(n, 0.5, seed), flags_of(n, 0.7, seed + 1)
-    a, b = with_noise(device, one), with_noise(device, other)
-    assert unpacked(bits.both(a, b, n).to_host(), n).tolist() == (one & other).tolist()
-    assert unpacked(bits.either(a, b, n).to_host(), n).tolist() == (one | other).tolist()
-    assert bits.both(None, b, n) is b and bits.both(a, None, n) is a and bits.both(None, None, n) is None
-    assert bits.either(a, None, n) is None
-    assert bits.unpack(a, n).to_host().tolist() == one.tolist()
-    assert unpacked(bits.pack(device.upload(one)).to_host(), n).tolist() == one.tolist()
-
-
-def test_all_set_is_not_counted(device):
-    assert bits.count(None, 77) == 77
-    assert device.launches == 0
 
 
 @pytest.mark.parametrize("kind", ["bool", "i1", "u2", "i4", "f4", "i8", "f8"])
