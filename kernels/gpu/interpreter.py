@@ -35,6 +35,11 @@ class Input:
     ids: DeviceArray | None = None
     entry_valid: DeviceArray | None = None
 
+    @property
+    def nullable(self) -> bool:
+        """Whether a row may have no value, as far as is known without looking."""
+        return self.valid is not None or self.ids is not None
+
     def pointers(self) -> list[int]:
         """The four addresses, 0 where there is nothing."""
         return [0 if held is None else held.pointer for held in (self.values, self.valid, self.ids, self.entry_valid)]
@@ -69,14 +74,15 @@ def run(table: Table, inputs: Sequence[Input], outputs: Sequence[Output], start:
         return fresh_status(len(table))
     device = _device_of([values for values, _ in outputs])
     records = columns_records(table, _encoded(inputs), tuple(valid is None for _, valid in outputs))
-    words = _addressed(records, inputs)
     places = [[values.pointer, 0 if valid is None else valid.pointer] for values, valid in outputs]
+    words = _addressed(records, inputs)
     _put(words, records.outputs, np.array(places, np.uint64).reshape(-1, 2))
     rows = stop - (start & ~31)
     block = min(THREADS, -(-rows // 128) * 32)
     parts = -(-rows // (4 * block))
     args = (np.int64(start), np.int64(stop), np.uint32(parts))
-    return _launched(device, records, words, parts * len(table), block, args)
+    told = _launched(device, records, words, parts * len(table), block, args)
+    return _status(records, inputs, told)
 
 
 def run_matrix(
@@ -108,7 +114,8 @@ def run_matrix(
     tiles = -(-n_rows // _TILE_ROWS)
     args = (matrix, np.int64(n_rows), np.int64(width), np.uint32(records.chunks), np.int32(records.pitch))
     shared = 4 * _TILE_ROWS * records.pitch
-    return _launched(device, records, words, tiles * records.chunks, THREADS, args, shared)
+    told = _launched(device, records, words, tiles * records.chunks, THREADS, args, shared)
+    return _status(records, inputs, told)
 
 
 def _columns_at_once(device: Device) -> int:
@@ -135,20 +142,25 @@ def _put(words: Array, places: Array, addresses: Array) -> None:
 
 def _launched(
     device: Device, records: Records, words: Array, grid: int, block: int, args: tuple[Argument, ...], shared: int = 0
-) -> Array:
-    """Launch the kernel and read the status."""
+) -> DeviceArray:
+    """Launch the kernel; what it will tell of failures."""
     held = device.upload(words)
     told = held.rows(records.status, len(words))
     device.launch(records.kernel, grid, block, (held, told, *args), shared)
-    return _status(told.to_host())
+    return told
 
 
-def _status(told: Array) -> Array:
-    """(code, first row) of each expression; a failure is told as row * 4 + code, the least of all rows."""
-    status = fresh_status(len(told))
-    failed = told != 2**64 - 1
-    status[failed, 0] = (told[failed] & np.uint64(3)).astype(np.int64)
-    status[failed, 1] = (told[failed] >> np.uint64(2)).astype(np.int64)
+def _status(records: Records, inputs: Sequence[Input], there: DeviceArray) -> Array:
+    """(code, first row) of each expression; a failure is told as row * 4 + code, the least of all rows.
+
+    Where no row can fail nobody waits for the launch.
+    """
+    status = fresh_status(len(there))
+    if records.fails or any(inputs[i].nullable for i in records.fails_on_null):
+        told = there.to_host()
+        failed = told != 2**64 - 1
+        status[failed, 0] = (told[failed] & np.uint64(3)).astype(np.int64)
+        status[failed, 1] = (told[failed] >> np.uint64(2)).astype(np.int64)
     return status
 
 

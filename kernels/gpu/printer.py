@@ -6,6 +6,7 @@ and tables of the same shapes a compiled kernel.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ..opcodes import SIGNATURES, STORAGE, Op
 from ..table import CAST_FAILED, INT_OVERFLOW, NULL_IN_OUTPUT
@@ -185,6 +186,17 @@ class Rows:
         bits = int(kind.lstrip("uint"))
         low, high = (0, min(2**bits, 2**63) - 1) if kind[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         self._fail(f"outside({whole}, {low}LL, {high}LL)", valid, CAST_FAILED)
+
+
+@lru_cache(maxsize=1024)
+def may_fail(variant: Variant, bare: tuple[bool, ...], nulls: bool) -> bool:
+    """Whether a row may fail, as far as its program tells.
+
+    Args:
+        bare: of each output slot, whether it has no validity.
+        nulls: of a row that has no value in some column; else of one that has all.
+    """
+    return Rows(variant, not nulls, lambda slot: "true" if bare[slot] else "false").fails
 
 
 def _and(x: Register, y: Register) -> Register:

@@ -16,6 +16,7 @@ from ..reference import interpreter
 from ..table import Array, Buffer, Table
 from .device import Kernel
 from .fused import HEAD, columns_kernel, matrix_kernel
+from .printer import may_fail
 from .variants import Variant
 
 
@@ -29,6 +30,8 @@ class Records:
         slots: int64 (n, 2): the first of four words of a column slot, and its input.
         outputs: int64 (n, 2): the first of two words of an output slot, and its output; none for a matrix.
         status: the word where the status begins.
+        fails: whether a row may fail that has a value in every column.
+        fails_on_null: the inputs by whose nulls a row may fail.
         chunks: of a matrix, how many parts its columns are taken in.
         pitch: of a matrix, the floats from one row of a tile to the next.
     """
@@ -38,6 +41,8 @@ class Records:
     slots: Array
     outputs: Array
     status: int
+    fails: bool
+    fails_on_null: frozenset[int]
     chunks: int = 0
     pitch: int = 0
 
@@ -81,6 +86,10 @@ class _Expressions:
         numbers = {variant: number for number, variant in enumerate(self.variants)}
         self.number = [numbers[variant] for variant in self.variant]
         self.outcomes = _outcomes(table, bare)
+        each = [(variant, tuple(bare[i] for i in self.outputs(e))) for e, variant in enumerate(self.variant)]
+        self.fails = any(may_fail(*one, False) for one in each)
+        on_null = (self.inputs(e) for e, one in enumerate(each) if may_fail(*one, True))
+        self.fails_on_null = frozenset(i for inputs in on_null for i in inputs)
 
     def inputs(self, e: int) -> list[int]:
         """The inputs of an expression's column slots."""
@@ -197,7 +206,8 @@ def _into_columns(table: Table, encoded: tuple[bool, ...], bare: tuple[bool, ...
         outputs += [(at + variant.outputs_at + 2 * slot, i) for slot, i in enumerate(made.outputs(e))]
     status = words.add(np.full(len(table), 2**64 - 1, np.uint64))
     kernel = columns_kernel(made.variants)
-    return Records(kernel, np.concatenate(words.parts), _pairs(slots), _pairs(outputs), status)
+    all_words, fails = np.concatenate(words.parts), (made.fails, made.fails_on_null)
+    return Records(kernel, all_words, _pairs(slots), _pairs(outputs), status, *fails)
 
 
 def _into_matrix(table: Table, encoded: tuple[bool, ...], columns: tuple[int, ...], at_once: int) -> Records:
@@ -224,7 +234,8 @@ def _into_matrix(table: Table, encoded: tuple[bool, ...], columns: tuple[int, ..
                 slots += [(at + 4 * slot, i) for slot, i in enumerate(made.inputs(e))]
     status = words.add(np.full(len(table), 2**64 - 1, np.uint64))
     kernel, all_words = matrix_kernel(made.variants), np.concatenate(words.parts)
-    return Records(kernel, all_words, _pairs(slots), _pairs([]), status, count, size | 1)
+    fails = made.fails, made.fails_on_null
+    return Records(kernel, all_words, _pairs(slots), _pairs([]), status, *fails, count, size | 1)
 
 
 def _shares(members: list[int], made: _Expressions) -> list[list[int]]:

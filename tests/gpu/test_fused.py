@@ -281,6 +281,30 @@ def test_the_first_failing_row_is_told_with_its_earliest_step(device: Any) -> No
     assert status.tolist() == [[CAST_FAILED, 700], [1, 1500]]
 
 
+def test_a_status_that_is_not_read_has_nothing_to_tell(device: Any) -> None:
+    """Of whatever program: where the reference sees a row fail, its status is one that is read."""
+    read, failed, n = 0, 0, 40
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        table, kinds, outputs = random_table(rng, 1, light=True)
+        held = [column(rng, kind, n, rng.choice([0, 0.3])) for kind in kinds]
+        bare = tuple((rng.random(len(outputs)) < 0.5).tolist())
+        stored = [(np.zeros(n, kind), None if b else np.zeros(n, bool)) for kind, b in zip(outputs, bare, strict=True)]
+        made = records.columns_records(table, (False,) * len(held), bare)
+        looks = made.fails or any(held[i][1] is not None for i in made.fails_on_null)
+        fails = bool(reference.run(table, held, stored, 0, n)[0, 0])
+        assert looks or not fails, seed
+        read, failed = read + looks, failed + fails
+    assert 50 < failed <= read < 350
+    plain, masked = Input(device.zeros(n, "i4")), Input(device.zeros(n, "i4"), device.zeros(2, "u4"))
+    steps = [(Op.LOAD_I4, 0, 0, 0, 0), (Op.STORE_I8, 0, 0, 0, 0)]
+    table = Table.build([Program(np.array(steps), 1)], [(0, [0], [], [0])])
+    for source, looks in ((plain, 0), (masked, 1)):  # a null has no place there
+        before = device.downloads
+        interpreter.run(table, [source], [(device.empty(n, "i8"), None)], 0, n)
+        assert device.downloads - before == looks
+
+
 @pytest.mark.parametrize("n", [33, 64])
 def test_rows_beyond_the_last_fail_nothing(device: Any, n: int) -> None:
     """0, which stands in for what is not read, fails here; no row has it."""

@@ -223,6 +223,29 @@ def test_the_features_of_a_partition_take_few_launches(there, matrices):
     assert there.launches - before <= 3 * 2
 
 
+def test_nobody_waits_for_features_that_cannot_fail(there):
+    """Their matrix stays on the device: nothing comes down. Where a value may fail, a look a launch."""
+    features = [
+        *(col(name).fill_null("mean").clip(-2, 4).standardize() for name in ("x", "w", "y")),
+        col("x").log1p().alias("log"),
+        col("c").codes(),
+        col("s").one_hot(),
+        (col("i") > 2).alias("many"),
+    ]
+    fitted = gp.Pipeline(features, device="gpu").fit(table())._fit.features
+
+    def downloads(features: Any, rows: pa.Table) -> int:
+        frame = gp.scan(rows).load(0, rows.column_names)
+        out = there.empty((frame.n_rows, len(features.outputs)), np.float32)
+        before = there.downloads
+        features.matrix(frame, out)
+        return there.downloads - before
+
+    assert downloads(fitted, table(2)) == 0
+    strict = gp.Pipeline([col("x").fill_null(0).cast("Int8"), *NUMBERS[1:]], device="gpu").fit(table())._fit.features
+    assert downloads(strict, table(2)) == 1
+
+
 def test_nan_is_found_on_the_device_and_named_as_on_the_host(there, matrices):
     rows = pa.table({"x": [1.0, float("nan"), 3.0, 4.0], "yes": [True, False, True, False]})
     texts = set()
