@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,24 @@ def both(data: Callable[[], Any], job: Callable[[Any, str], gp.Pipeline], model:
         found[f"{device}, s"] = round(time.perf_counter() - start, 2)
         metrics = pipeline.evaluate(test).to_dict()["metrics"]
         found[f"{device}, AUC"] = round(float(metrics["roc_auc"]["value"]), 5)
-        if device == "gpu":
+        if device == "gpu" and pipeline.report_ is not None:
+            refuse_elsewhere(pipeline.report_.on_host)
             found["report"] = str(pipeline.report_)[-600:]
     found["AUC, difference"] = round(found["gpu, AUC"] - found["cpu, AUC"], 5)
     return found
+
+
+def refuse_elsewhere(on_host: Mapping[str, str]) -> None:
+    """A model that the CPU trained is no figure of the GPU's: it agrees with the CPU's by itself.
+
+    >>> refuse_elsewhere({"reading a": "it is copied"})
+    >>> refuse_elsewhere({"training XGBClassifier": "it was built without CUDA"})
+    Traceback (most recent call last):
+    RuntimeError: training XGBClassifier was done on the CPU: it was built without CUDA
+    """
+    for what, why in on_host.items():
+        if what.startswith("training "):
+            raise RuntimeError(f"{what} was done on the CPU: {why}")
 
 
 def sources(path: Path) -> tuple[Any, Any]:

@@ -63,3 +63,10 @@ def test_a_part_without_its_packages_leaves_errors_and_a_file(tmp_path: Path) ->
 
 def has_device() -> bool:
     return find_spec("cupy") is not None and bool(load("cupy").cuda.is_available())
+
+
+def test_a_model_that_the_cpu_trained_is_no_figure_of_the_gpu() -> None:
+    training = load("benchmarks.gpu.training")
+    training.refuse_elsewhere({"reading a": "it is copied"})
+    with pytest.raises(RuntimeError, match="training XGBClassifier was done on the CPU: built without CUDA"):
+        training.refuse_elsewhere({"reading a": "it is copied", "training XGBClassifier": "built without CUDA"})

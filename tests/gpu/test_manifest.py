@@ -186,6 +186,21 @@ def test_checked_objects_hold_a_stand_in_to_the_real_class() -> None:
         table.rows()
 
 
+def test_a_stand_in_has_methods_where_the_real_class_has() -> None:
+    class Column:
+        @property
+        def size(self) -> int:
+            return 1
+
+    class Result:
+        def tbl(self) -> int:
+            return 1
+
+    for name, stand_in in (("pylibcudf.Column", Column), ("pylibcudf.io.TableWithMetadata", Result)):
+        with pytest.raises(NotInManifestError, match="in the manifest, and not so here"):
+            fakes.held_to(name)(stand_in)
+
+
 def test_installed_fakes_are_what_optional_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     packages = Fakes({"cuml.linear_model.Ridge": lambda **given: given})
     packages.install(monkeypatch, "cuml")

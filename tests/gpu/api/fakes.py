@@ -250,7 +250,7 @@ def held_to(name: str) -> Any:
     """A class decorator: a stand-in may have what the class `name` of the manifest has, and is called as that one is.
 
     Raises:
-        NotInManifestError: it has more.
+        NotInManifestError: it has more, or a method where that one has a property, or the other way round.
     """
 
     def held(made: type) -> type:
@@ -261,6 +261,8 @@ def held_to(name: str) -> Any:
             dotted = f"{name}.{attribute}"
             if dotted not in manifest():
                 raise NotInManifestError(f"{dotted} is not in the manifest, so no stand-in may have it.")
+            if isinstance(value, property) == (manifest()[dotted]["is"] == "function"):
+                raise NotInManifestError(f"{dotted} is a {manifest()[dotted]['is']} in the manifest, and not so here.")
             if inspect.isfunction(value):
                 setattr(made, attribute, _checked(dotted, value, 1))
             elif isinstance(value, staticmethod | classmethod):
