@@ -132,6 +132,8 @@ def _refused_of(partition: DevicePartition, name: str) -> str | None:
     if name not in partition.held:
         return _COPIED
     arrow = partition.arrow.field(name).type
+    if partition.types[name].dtype.time_zone and is_cudf(partition.held[name]):
+        return "cuDF tells no address of times with a zone"
     what = "a column of categories" if pa.types.is_dictionary(arrow) else str(arrow)
     return None if is_same(arrow) else f"{what} is converted on the host"
 

@@ -50,6 +50,8 @@ class Series:
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         """Where the values are; brings them back if they are not on the device."""
+        if getattr(self._arrow.type, "tz", None) is not None:  # 26.10 asks the zone's dtype for what it has not
+            raise AttributeError("'DatetimeTZDtype' object has no attribute 'numpy_dtype'")
         if self._column._values is None:
             self._column._values = self._buffer["spilled"]
         values = self._column._values

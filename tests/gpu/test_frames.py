@@ -141,6 +141,14 @@ def test_a_part_of_a_buffer_of_others_goes_through_the_host(gpu: Packages) -> No
     assert refused == {"k": "cuDF holds it as a part of another buffer"}
 
 
+def test_times_with_a_zone_go_through_the_host(gpu: Packages) -> None:
+    table = pa.table({"at": pa.array([0, None, 10**15], pa.timestamp("us", "Europe/Rome"))})
+    (part,) = gp.scan(gpu.frame(table)).partitions
+    reading, refused = on_device.read(part, ["at"], gpu.device)
+    assert refused == on_device.decodable(part, ["at"]) and "times with a zone" in refused["at"]
+    assert_same(reading.frame["at"], gp.scan(table).load(0)["at"])
+
+
 def test_parts_begin_where_a_device_reads_them_as_they_stand() -> None:
     bounds = _bounds(10_000, 3)
     assert [first % 128 for first, _ in bounds] == [0, 0, 0] and bounds[-1][1] == 10_000
