@@ -1,6 +1,7 @@
 """Amounts of memory: as users write them, and as machines and control groups state them."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpupipe.errors import ParameterError
-from gpupipe.memory import SHARE, control_group_limits, memory_bytes, memory_limit
+from gpupipe.memory import SHARE, Room, control_group_limits, memory_bytes, memory_limit
 
 
 @pytest.mark.parametrize(
@@ -99,3 +100,24 @@ def test_a_container_sees_its_own_group_as_the_uppermost(tmp_path: Path) -> None
 
 def test_a_machine_without_groups(tmp_path: Path) -> None:
     assert list(control_group_limits(tmp_path)) == []
+
+
+@given(st.integers(0, 50), st.lists(st.integers(0, 20), max_size=30))
+def test_a_room_is_never_taken_beyond_its_size(size: int, asked: list[int]) -> None:
+    room, taken = Room(size), 0
+    for each in asked:
+        fits = taken + each <= size
+        assert room.take(each) == fits
+        taken += each if fits else 0
+        assert room.used == taken
+    room.give_back(taken)
+    assert room.used == 0
+    room.close()
+    assert not room.take(1)
+
+
+def test_threads_share_a_room() -> None:
+    room = Room(1000)
+    with ThreadPoolExecutor(8) as pool:
+        took = list(pool.map(lambda _: room.take(3), range(2000)))
+    assert sum(took) == 333 and room.used == 999
