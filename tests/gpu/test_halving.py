@@ -12,7 +12,7 @@ import gpupipe as gp
 from gpupipe import col
 from gpupipe.backends import devices
 from gpupipe.backends.gpu.backend import GpuBackend
-from gpupipe.errors import DeviceLostError, DeviceMemoryError
+from gpupipe.errors import DataError, DeviceLostError, DeviceMemoryError
 from gpupipe.kernels.gpu.device import DeviceArray, Kernel
 from gpupipe.runtime import halving
 from gpupipe.runtime.rows import Rows
@@ -127,6 +127,28 @@ def test_a_lost_device_ends_the_fit_at_once(device: SimulatedDevice, monkeypatch
     with pytest.raises(DeviceLostError):
         result("gpu")
     assert len(launches) <= 2 and device.releases == 0, "of each partition at most the first launch"
+
+
+@pytest.mark.parametrize("feature", [col("x").mean().alias("m"), col("y").cast("Int8").alias("n")], ids=["sum", "cast"])
+def test_an_error_in_a_half_names_the_row_of_the_source(feature: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the last part of the second of two partitions, whose rows are too many at once, and their half too."""
+    monkeypatch.setattr(halving, "FEWEST", 32)
+    x, y = np.arange(300.0), np.zeros(300)
+    x[290], y[290] = np.inf, 400
+    attempt, parts, told = halving._attempt, set(), set()
+
+    def short(compute: Any, start: int, stop: int) -> Any:
+        if stop - start > 64:
+            return [], MemoryError()
+        parts.add((start, stop))
+        return attempt(compute, start, stop)
+
+    for patched in (attempt, short):
+        monkeypatch.setattr(halving, "_attempt", patched)
+        with pytest.raises(DataError) as raised:
+            gp.Pipeline([feature], device="cpu").fit_transform(gp.scan({"x": x, "y": y}, partitions=2))
+        told.add((str(raised.value), raised.value.row))
+    assert (96, 150) in parts and len(told) == 1 and told.pop()[1] == 290
 
 
 def test_a_pipeline_amid_another_one_waits_for_nobody() -> None:
