@@ -49,7 +49,8 @@ class Pipeline(FittedPipeline):
             a key, rows of one group share folds.
         key: the column whose values say which rows belong together (folds, splits); else a row's position does.
         device: where it computes: ``"cpu"``; ``"gpu"``; ``"auto"``, the GPU where there is one that works, else the
-            CPU (`explain` says which, and why); or ``"reference"``, the slow oracle. Features have the same bits on all.
+            CPU (`explain` says which, and why); or ``"reference"``, the slow oracle. Features have the same bits on
+            all.
         memory: how much of the columns a fit keeps in memory between its trips over the rows: text such as ``"4GiB"``,
             or bytes; the rest waits in temporary files (see TMPDIR). None: a quarter of what the process may have.
 

@@ -78,7 +78,7 @@ def clicks_job(model: Any, device: str) -> gp.Pipeline:
 def flights() -> tuple[Any, Any]:
     """Training and held-out rows of the demo's flights, prepared beforehand or made of the installed package."""
     example, demo = load("gpupipe.examples.flights"), load("gpupipe.examples.demo")
-    return example.source(example.prepare(demo.cache_folder("flights"))).split(test=0.25, seed=0)  # type: ignore[no-any-return]
+    return example.source(example.prepare(demo.cache_folder("flights"))).split(test=0.25, seed=0)
 
 
 def flights_job(model: Any, device: str) -> gp.Pipeline:

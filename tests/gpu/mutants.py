@@ -114,7 +114,7 @@ def of_python(path: str, text: str) -> Iterator[Mutant]:
             yield Mutant(path, *span(node.right), str(node.right.value + 1), "whole number plus one")
 
 
-def _of_call(path: str, text: str, node: ast.Call, span) -> Iterator[Mutant]:  # type: ignore[no-untyped-def]
+def _of_call(path: str, text: str, node: ast.Call, span) -> Iterator[Mutant]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     for keyword in node.keywords:
         if keyword.arg is not None and name:

@@ -223,7 +223,7 @@ def test_an_entry_that_no_row_has_is_no_error(shared):
 def test_too_little_memory_is_told(shared):
     made = fitted([col("x").fill_null(0)], gp.scan(TABLE), CPU).features
     device = SimulatedDevice(memory=600)
-    program = GpuBackend(device).prepare(made.outputs, made._binder.info, None)
+    program = GpuBackend(device).prepare(made.outputs, made._binder.info, Tables(made.fitted))
     with pytest.raises(DeviceMemoryError):
         program.columns(gp.scan(TABLE).load(0, ["x"]))
 

@@ -58,6 +58,7 @@ def test_the_first_odd_row(device, n, kind, seed):
             seen &= flags
         if group is not None:
             seen &= groups >= 0
+        wanted: list[list[int | None]]
         wanted = [np.flatnonzero(odd & seen).tolist()[:1] or [None] for odd in (np.isnan(values), np.isinf(values))]
         assert [[row] for row in bits.first_odd(there, words, group)] == wanted
 

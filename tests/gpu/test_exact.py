@@ -198,7 +198,7 @@ def test_many_groups_of_many_rows_are_added_in_halves(device):
         assert off is None and (high is None) == (largest == 100 or largest is None)
         found.append((low.astype(object) + (0 if high is None else high.astype(object) * 2**32)).tolist())
     assert found[0] == found[1] == found[2]
-    assert high.any()
+    assert high is not None and high.any()
 
 
 @few
@@ -215,6 +215,7 @@ def test_integers(device, n, n_groups, squares, seed):
         totals = np.zeros((8, n_groups), np.int64)
         exponents = np.zeros(rows.sum(), np.int64)
         reference.digit_sums(values[rows], exponents, None, groups[rows], 0, is_square, totals)
+        assert digits is not None
         assert digits.tolist() == totals[: len(digits)].tolist() and not totals[len(digits) :].any()
     assert (found[1] is None) == (not squares)
 
@@ -226,6 +227,7 @@ def test_narrow_integers(device, kind):
     total, squares = exact.integer_sums(device.upload(values), None, 1, True)
     whole = [int(value) for value in values.tolist()]
     assert sum(int(digit) << 32 * k for k, (digit,) in enumerate(total.tolist())) == sum(whole)
+    assert squares is not None
     assert sum(int(digit) << 32 * k for k, (digit,) in enumerate(squares.tolist())) == sum(x * x for x in whole)
 
 

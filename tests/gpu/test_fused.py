@@ -299,10 +299,10 @@ def test_a_status_that_is_not_read_has_nothing_to_tell(device: Any) -> None:
     plain, masked = Input(device.zeros(n, "i4")), Input(device.zeros(n, "i4"), device.zeros(2, "u4"))
     steps = [(Op.LOAD_I4, 0, 0, 0, 0), (Op.STORE_I8, 0, 0, 0, 0)]
     table = Table.build([Program(np.array(steps), 1)], [(0, [0], [], [0])])
-    for source, looks in ((plain, 0), (masked, 1)):  # a null has no place there
+    for source, waits in ((plain, 0), (masked, 1)):  # a null has no place there
         before = device.downloads
         interpreter.run(table, [source], [(device.empty(n, "i8"), None)], 0, n)
-        assert device.downloads - before == looks
+        assert device.downloads - before == waits
 
 
 @pytest.mark.parametrize("n", [33, 64])

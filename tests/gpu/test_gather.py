@@ -277,6 +277,7 @@ def test_quantiles_are_settled_from_the_device(device, grouped):
     for name in ("values", "groups", "counts"):
         assert getattr(found, name).tolist() == getattr(wanted, name).tolist()
     settling.settle(spans, [found])
+    assert column.valid is not None
     assert settling.exact.tolist() == np.sort(column.values[column.valid])[
         np.unique(np.concatenate([[int(np.floor(q * (k - 1))), int(np.floor(q * (k - 1))) + 1]
                                   for q in (0.1, 0.5, 0.99) for k in [int(column.valid.sum())]]))

@@ -17,7 +17,7 @@ from gpupipe.backends import devices
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
 from gpupipe.backends.gpu.copies import Copies
 from gpupipe.backends.gpu.placed import Uploading, on_device, placed
-from gpupipe.columns import Frame
+from gpupipe.columns import Column, Frame
 from gpupipe.errors import CastError, DeviceError, DeviceMemoryError, NonFiniteError
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.memory import Room
@@ -371,7 +371,9 @@ def test_copies_leave_the_device_with_its_memory(there):
         on_device(placed(there, frame.resident(name)))
     assert there.live_bytes - before == size == room.used, "the second one has no room"
     spans = np.array([-(2**63)]), np.array([2**63 - 1])
-    assert [len(found) for found in frame.resident("x").between(*spans)] == [90 - frame["x"].null_count] * 2
+    resident = frame.resident("x")
+    assert not isinstance(resident, Column)
+    assert [len(found) for found in resident.between(*spans)] == [90 - frame["x"].null_count] * 2
     copies.free()
     assert room.used == 0 and there.live_bytes == before
 

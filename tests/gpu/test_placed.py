@@ -13,6 +13,7 @@ from .simulated import SimulatedDevice
 @pytest.mark.parametrize(("start", "stop"), [(0, 5), (2, 4), (4, 5), (3, 3)])
 def test_parts_are_those_of_the_host_s_rows(device: SimulatedDevice, start: int, stop: int) -> None:
     column = Column(Int64, np.arange(5), np.array([True, False, True, True, False]))
+    assert column.valid is not None
     part = Uploading(column, device).rows(start, stop)
     for found in (part.to_host(), part.on_device().to_host()):
         assert found.values.tolist() == list(range(start, stop))

@@ -319,7 +319,7 @@ def test_what_scikit_learn_refuses_is_left_to_it(estimator: Any, y: Any) -> None
         taken = True
     except TrainingError:
         taken = False
-    kind = {"classes": y if isinstance(y, int) and y > 0 else None, "rows": 60, "features": 3}
+    kind: dict[str, Any] = {"classes": y if isinstance(y, int) and y > 0 else None, "rows": 60, "features": 3}
     twin, found = case(estimator, target=known, **kind)
     assert (twin.unsuited(found) is None) == taken
 
