@@ -21,6 +21,7 @@ from .rows import BLOCK, IN_GLOBAL, IN_HALVES, IN_REGISTERS, IN_SHARED, blocks_f
 Array = np.ndarray[Any, Any]
 
 _WARPS = BLOCK // 32  # each takes a tile
+_TILES = 2047  # that one may take: what a lane has of each is less than 2^52, and of all together less than 2^63
 _WHERE = 6  # the place, in a row of `group_sums`, of where totals are kept
 _NO_ROWS = np.zeros(0, np.int64)
 
@@ -115,7 +116,8 @@ class Tiles:
             )  # fmt: skip
             kernel = _kernel(column.values.dtype, each.slices, squares, "tile_sums")
             words = 2 * n_totals(each.slices, squares) + 2
-            self.jobs.append(Job(kernel, row, words, -(-tiles // _WARPS), holds=(column, chosen, self._flags)))
+            most, least = -(-tiles // _WARPS), -(-tiles // (_WARPS * _TILES))
+            self.jobs.append(Job(kernel, row, words, most, least, holds=(column, chosen, self._flags)))
 
     def found(self) -> list[Found]:
         """What the jobs found."""

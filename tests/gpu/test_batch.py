@@ -20,8 +20,9 @@ from gpupipe.columns import Column
 from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.scans import Gather
 from gpupipe.errors import DeviceMemoryError, NonFiniteError
-from gpupipe.kernels.gpu import batch, extremes
+from gpupipe.kernels.gpu import batch, exact, extremes
 from gpupipe.kernels.gpu.device import DeviceArray
+from gpupipe.kernels.reference.exact import ROWS
 from gpupipe.schema import Boolean, Float32, Float64, Int32, Int64, String, UInt64
 
 from .simulated import SimulatedDevice
@@ -270,6 +271,13 @@ def test_memory_that_runs_out_at_any_place_is_told():
 
 
 # -- jobs -------------------------------------------------------------------------------------------------------
+def test_however_many_columns_there_are_no_warp_takes_more_tiles_than_its_sums_hold(device):
+    for tiles, least in ((1, 1), (8 * 2047, 1), (8 * 2047 + 1, 2)):
+        nowhere = DeviceArray(device, 256, np.dtype(np.float32), (tiles * ROWS,), None)
+        (job,) = exact.Tiles([exact.OnGrid(batch.Column(nowhere), -20, 2)], True).jobs
+        assert job.least == least and job.blocks >= least
+
+
 def test_jobs_of_several_kernels_and_columns_share_blocks(device):
     """Of one kernel columns of very different lengths; blocks that have nothing to do; more columns than blocks."""
     rng = np.random.default_rng(0)
