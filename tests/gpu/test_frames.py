@@ -454,6 +454,18 @@ def test_the_check_of_a_real_device_runs_and_finds_what_is_wrong(
     assert again.figures["Parquet, many pages"]["wrong values"] > 0
 
 
+def test_what_the_host_read_is_no_figure_of_a_real_device(gpu: Packages, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise TypeError("read_parquet() got an unexpected keyword argument")
+
+    monkeypatch.setattr(devices._Look, "found", devices.Found(gpu.device, "a simulated one"))
+    gpu.fakes.behaviour["pylibcudf.io.parquet.read_parquet"] = refuse
+    record = Record()
+    border.run(record, 40)
+    assert {f"Parquet, {name}" for name in border.FILES} <= set(record.errors)
+    assert "cuDF refused it (TypeError: read_parquet()" in record.errors["Parquet, many pages"]
+
+
 def _one_number(encode: Any, gpu: Packages, table: Any) -> Any:
     """Every text is given the number of the last key."""
     keys, ids = encode(gpu.library, table)
