@@ -58,8 +58,8 @@ def test_the_first_odd_row(device, n, kind, seed):
             seen &= flags
         if group is not None:
             seen &= groups >= 0
-        wanted: list[list[int | None]]
-        wanted = [np.flatnonzero(odd & seen).tolist()[:1] or [None] for odd in (np.isnan(values), np.isinf(values))]
+        odd = [np.flatnonzero(flags & seen) for flags in (np.isnan(values), np.isinf(values))]
+        wanted = [[int(rows[0]) if len(rows) else None] for rows in odd]
         assert [[row] for row in bits.first_odd(there, words, group)] == wanted
 
 

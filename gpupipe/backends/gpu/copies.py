@@ -63,7 +63,9 @@ class Copies:
         Raises:
             DeviceMemoryError: the device has not so much memory.
         """
-        there = self.found(key) or copied(self.device, column)
+        there = self.found(key)
+        if there is None:
+            there = copied(self.device, column)
         with self._lock:
             if key not in self._held and self._room.take(there.device_bytes):
                 self._held[key] = there
