@@ -158,7 +158,7 @@ def run_fit(
         declared.row.alone(declared.model)
     trains = declared.model is not None
     linear = linear_fit(plan, declared.model, stops_early=validation is not None, joins=carried is None)
-    _refuse_parameters(backend, declared, linear)
+    _refuse_elsewhere(backend, declared, linear)
     again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
     identity = None if declared.key else group_identity(plan, backend)
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=identity)
@@ -181,8 +181,8 @@ def run_fit(
     return Outcome(Fit(features, told.model, *beside, seen), report, rows)
 
 
-def _refuse_parameters(backend: Backend, declared: Declared, linear: LinearFit) -> None:
-    """Refuse, before anything is read, an estimator that the GPU was asked to train and that cannot be for its own."""
+def _refuse_elsewhere(backend: Backend, declared: Declared, linear: LinearFit) -> None:
+    """Refuse, before anything is read, an estimator that the GPU was asked to train and cannot as it is."""
     if declared.model is not None and linear.beside is None:
         training_device(backend, declared.model)
 

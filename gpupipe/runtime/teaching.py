@@ -42,7 +42,7 @@ def training_device(backend: Backend, estimator: Any) -> tuple[Device | None, st
     """(the device that the estimator is trained on, None: the host; why not on the GPU that computes the features).
 
     Raises:
-        ModelOptionError: the GPU was asked for by name, and a parameter of the estimator is all that keeps it from it.
+        ModelOptionError: the GPU was asked for by name, and a parameter or a missing library keeps the model off it.
     """
     if backend.device is None:
         return None, None

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as csv
 import pytest
 from engine import sample
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import gpupipe as gp
@@ -18,7 +19,7 @@ from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
 from gpupipe.backends.gpu.copies import Copies
 from gpupipe.backends.gpu.placed import Uploading, on_device, placed
 from gpupipe.columns import Column, Frame
-from gpupipe.errors import CastError, DeviceError, DeviceMemoryError, NonFiniteError
+from gpupipe.errors import CastError, DeviceError, DeviceMemoryError, ModelOptionError, NonFiniteError
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.memory import Room
 from gpupipe.models import model as training
@@ -66,6 +67,7 @@ FEATURES = [
     col("c").target_mean(),
     col("y").mean().over("a").fill_null(0).alias("by_a"),
 ]
+TRAINING = "training LogisticRegression"
 NUMBERS = [col("x").fill_null("median").standardize(), col("w").fill_null("mean").alias("w2")]
 
 
@@ -76,7 +78,7 @@ def pipeline(device: str, features: Any = FEATURES, model: Any = None, **more: A
 # -- the same answers -------------------------------------------------------------------------------------------
 def test_fit_transform_evaluate_save_and_score_have_the_cpus_bits(there, tmp_path):
     train, test = table(1), table(2)
-    here, gpu = (pipeline(d, model=LogisticRegression()).fit(gp.scan(train, partitions=2)) for d in ("cpu", "gpu"))
+    here, gpu = (pipeline(d, model=LogisticRegression()).fit(gp.scan(train, partitions=2)) for d in ("cpu", "auto"))
     assert gpu.state_digest() == here.state_digest()
     assert gpu.features_.transform(test).equals(here.features_.transform(test))
     assert gpu.predict_proba(test).equals(here.predict_proba(test))
@@ -96,7 +98,7 @@ def test_training_features_are_out_of_fold_and_the_same(there):
 def test_an_artifact_of_the_gpu_is_scored_without_one(shared, monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
         patch.setattr(devices._Look, "found", devices.Found(shared, "a simulated one"))
-        fitted = pipeline("gpu", model=LogisticRegression()).fit(table())
+        fitted = pipeline("auto", model=LogisticRegression()).fit(table())
         fitted.save(tmp_path / "a.gpp")
         expected, copy = fitted.predict_proba(table(2), output="numpy"), pickle.dumps(fitted)
         scorer = gp.Scorer.load(tmp_path / "a.gpp", device="gpu")
@@ -111,7 +113,7 @@ def test_an_artifact_of_the_gpu_is_scored_without_one(shared, monkeypatch, tmp_p
 
 
 def test_cross_validation_has_the_cpus_bits(there):
-    found = [gp.cross_validate(pipeline(d, NUMBERS, LogisticRegression()), table(), folds=2) for d in ("cpu", "gpu")]
+    found = [gp.cross_validate(pipeline(d, NUMBERS, LogisticRegression()), table(), folds=2) for d in ("cpu", "auto")]
     assert found[0].metrics == found[1].metrics
     assert found[1].report_.device == "gpu (simulated device)"
     assert "training LogisticRegression" in found[1].report_.on_host
@@ -141,6 +143,24 @@ def test_the_gpu_by_name_where_there_is_none(none):
     with pytest.raises(DeviceError, match=r"device='gpu' was asked for.*There is none\. Try: a machine"):
         pipeline("gpu").fit(table())
     assert pipeline("auto").fit(table()).report_.device == "cpu"
+
+
+def test_the_gpu_by_name_where_nothing_can_train_on_it(there, monkeypatch):
+    """Refused before a row is read, and by name; auto trains on the CPU and says so; what has no twin, under both."""
+    asked: dict[str, Any] = {"features": NUMBERS, "model": LogisticRegression()}
+    says = r"LogisticRegression cannot be trained on it: cuML is not installed \(pip install .*device='auto'"
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "frame", lambda *_: pytest.fail("rows are read"))
+        for job in (
+            lambda made: made.fit(table()),
+            lambda made: made.explain(table()),
+            lambda made: gp.cross_validate(made, table(), folds=2),
+        ):
+            with pytest.raises(ModelOptionError, match=says):
+                job(pipeline("gpu", **asked))
+    assert "cuML is not installed" in pipeline("auto", **asked).fit(table()).report_.on_host[TRAINING]
+    without = pipeline("gpu", NUMBERS, GradientBoostingClassifier(n_estimators=2)).fit(table())
+    assert "knows no class of cuML" in without.report_.on_host["training GradientBoostingClassifier"]
 
 
 # -- what is said -----------------------------------------------------------------------------------------------
@@ -178,7 +198,7 @@ def test_explain_says_why_not_the_gpu(none):
 
 
 def test_the_report_says_what_the_host_did(there):
-    made = pipeline("gpu", [gp.coalesce("s", "c").codes(), col("x").fill_null(0)], LogisticRegression()).fit(table())
+    made = pipeline("auto", [gp.coalesce("s", "c").codes(), col("x").fill_null(0)], LogisticRegression()).fit(table())
     assert made.report_.device == "gpu (simulated device)"
     assert made.report_.on_host["s.coalesce(c)"].startswith("it takes texts of several columns")
     assert "computed on gpu (simulated device)" in repr(made.report_)
@@ -309,7 +329,7 @@ def test_rows_are_decoded_on_the_device_and_kept_there(there, monkeypatch, tmp_p
 
     monkeypatch.setattr("gpupipe.sources.on_device.read", read)
     features = [col("x").fill_null("median").standardize(), col("c").codes(), col("s").codes(), col("i").codes()]
-    gpu = pipeline("gpu", features, LogisticRegression()).fit(gp.scan(table(), partitions=2))
+    gpu = pipeline("auto", features, LogisticRegression()).fit(gp.scan(table(), partitions=2))
     assert sorted(asked) == [0, 45] and gpu.report_.source_reads == 1
     assert gpu.report_.on_host["reading c"] == "a reason"
     assert gpu.state_digest() == pipeline("cpu", features, LogisticRegression()).fit(table()).state_digest()

@@ -347,7 +347,6 @@ WRAPPED = VotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())])
         (GradientBoostingClassifier(random_state=0), "no class of cuML that learns what GradientBoostingClassifier"),
         (WRAPPED, "VotingClassifier holds other estimators, and these are trained on the CPU"),
         (CalibratedClassifierCV(LogisticRegression()), "CalibratedClassifierCV holds other estimators"),
-        (XGBClassifier(), "built without CUDA"),
     ],
 )
 def test_what_has_no_twin_is_trained_on_the_cpu_and_says_so(
@@ -368,8 +367,8 @@ def test_what_has_no_twin_is_trained_on_the_cpu_and_says_so(
 def test_without_a_device_or_without_cuml() -> None:
     assert where_trained(Ridge(), Found(None, "There is no GPU.")) == ("cpu", "There is no GPU.")
     assert where_trained(Ridge(), Found(None, "There is no GPU."), named=True) == ("cpu", "There is no GPU.")
-    place, why = where_trained(Ridge(positive=True), Found(Counted(), ""), named=True)
-    assert place == "cpu" and "no positive=True" in str(why)  # there is no cuML that it could be trained by
+    with pytest.raises(ModelOptionError, match=r"no positive=True\. Leave that out"):  # cuML would not help
+        where_trained(Ridge(positive=True), Found(Counted(), ""), named=True)
     place, why = where_trained(Ridge(), Found(Counted(), ""))
     assert place == "cpu" and why == places.installed(describe(Ridge())) and "cuML is not installed" in str(why)
 
@@ -384,8 +383,18 @@ def test_cuml_that_does_not_load(error: Exception, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(devices._Look, "broken", {})
         place, why = where_trained(Ridge(), Found(Counted(), ""))
         there = trained(Ridge(), Counted().upload(matrix(False, False)), target(False, 0), feature_names=NAMES)
+        with pytest.raises(ModelOptionError, match=r"does not load.*versions that gpupipe\[cuda13\] names.*'auto'"):
+            where_trained(Ridge(), Found(Counted(), ""), named=True)
     assert (place, there.device) == ("cpu", "cpu") and there.why == why
     assert f"does not load ({error})" in str(why)
+
+
+def test_an_xgboost_built_without_cuda() -> None:
+    place, why = where_trained(XGBClassifier(), Found(Counted(), ""))
+    assert place == "cpu" and "built without CUDA" in str(why)
+    says = r"device='gpu' was asked for, and XGBClassifier .* built without CUDA \(install xgboost in .*device='auto'"
+    with pytest.raises(ModelOptionError, match=says):
+        where_trained(XGBClassifier(), Found(Counted(), ""), named=True)
 
 
 @pytest.mark.parametrize("name", ["Ridge", "DBSCAN", "UMAP"])

@@ -24,20 +24,25 @@ def where_trained(estimator: Any, found: Found, *, named: bool = False) -> tuple
         named: whether the GPU was asked for by name.
 
     Raises:
-        ModelOptionError: `named`, and a parameter of the estimator is all that keeps it from the GPU.
+        ModelOptionError: `named`, and what keeps it from the GPU can be changed: a parameter, or a library that is
+            missing. What has no twin at all trains on the CPU.
         UnsupportedEstimatorError: it is not in the table.
     """
     if found.device is None:
         return "cpu", found.why
     row = describe(estimator)
-    wrong = refused_parameters(row, estimator)
-    if wrong and named and installed(row) is None:
-        raise ModelOptionError(
-            f"device='gpu' was asked for, and {trainer(row)} has no {' and no '.join(wrong)}. Leave that out, or give "
-            f"device='auto', which trains {row.name} on the CPU."
-        )
     why = why_not(row, estimator)
+    if named and why is not None and has_twin(row):
+        raise _refused(row, why, parameters=bool(refused_parameters(row, estimator)))
     return ("gpu", None) if why is None else ("cpu", why)
+
+
+def _refused(row: Row, why: str, *, parameters: bool) -> ModelOptionError:
+    what = why if parameters else f"{row.name} cannot be trained on it: {why}"
+    remedy = "Leave that out" if parameters else "Install that"
+    return ModelOptionError(
+        f"device='gpu' was asked for, and {what}. {remedy}, or give device='auto', which trains {row.name} on the CPU."
+    )
 
 
 def why_not(row: Row, estimator: Any) -> str | None:

@@ -19,11 +19,11 @@ from gpupipe.runtime.folds.dealing import Dealing, deal, identity_of, refuse_unk
 from gpupipe.runtime.folds.rows import Folds
 from gpupipe.runtime.folds.scans import ScansByFold
 from gpupipe.runtime.folds.training import FoldFit, Found, Judge, Training
-from gpupipe.runtime.linear.components import path_from_covariances
+from gpupipe.runtime.linear.components import CovariancePath, path_from_covariances
 from gpupipe.runtime.progress import Progress, Silent
 from gpupipe.runtime.report import Report, report_of
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.teaching import FROM_COVARIANCES, Taught, where_computed
+from gpupipe.runtime.teaching import FROM_COVARIANCES, Taught, training_device, where_computed
 from gpupipe.sources.source import Source
 
 
@@ -70,7 +70,7 @@ def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) ->
     """
     declared, asked, clock = crossing.declared, crossing.asked, Clock()
     plan = checked_plan(declared, crossing.source, asked)
-    path = path_from_covariances(plan, models)
+    path = _path(crossing, plan, models)
     rows = _rows(crossing, plan, by_covariances=not isinstance(path, str))
     if crossing.source.n_rows == 0:
         raise no_rows(rows)
@@ -105,6 +105,14 @@ def judged_later(crossing: Crossing, folds: Folds, fits: Sequence[Fit], judge: J
             judge.of_rows(fit, training.own_rows(folds, fold, fit.features, [fit]))
             for fold, fit in zip(folds.folds, fits, strict=True)
         ]
+
+
+def _path(crossing: Crossing, plan: Plan, models: Sequence[Any]) -> CovariancePath | str:
+    """How covariances solve every model; or why they do not, and each can be trained where it was asked for."""
+    path = path_from_covariances(plan, models)
+    for model in models if isinstance(path, str) else ():
+        training_device(crossing.backend, model)
+    return path
 
 
 def _rows(crossing: Crossing, plan: Plan, *, by_covariances: bool = False) -> Rows:
