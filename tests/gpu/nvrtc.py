@@ -62,15 +62,19 @@ def _compiled(source: str, options: tuple[str, ...], what: str) -> tuple[bytes, 
     log = _text(program, "ProgramLog")
     if error:
         raise CompileError(log)
-    result = b" " * _call(f"nvrtcGet{what}Size", program)
-    _call(f"nvrtcGet{what}", program, result)
-    return result, log
+    return _given(program, what), log
 
 
 def _text(program: Any, what: str) -> str:
-    text = b" " * _call(f"nvrtcGet{what}Size", program)
-    _call(f"nvrtcGet{what}", program, text)
-    return text.rstrip(b"\0 ").decode()
+    return _given(program, what).rstrip(b"\0").decode()
+
+
+def _given(program: Any, what: str) -> bytes:
+    """What NVRTC writes into a bytes object of ours: always a new one, since Python has each single byte but once."""
+    size = _call(f"nvrtcGet{what}Size", program)
+    room = bytes(max(size, 2))
+    _call(f"nvrtcGet{what}", program, room)
+    return room[:size]
 
 
 @functools.cache
