@@ -94,8 +94,8 @@ _COMPARED = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=
 _REACHED = ("launch", "rows", "view", "empty", "zeros")  # calls whose arguments reach the device
 
 
-def of_python(path: str, text: str) -> Iterator[Mutant]:
-    """Every change of a Python file: arguments of what reaches a device or a library, comparisons, whole numbers."""
+def of_python(path: str, text: str, broad: bool) -> Iterator[Mutant]:
+    """Every change of a Python file: arguments of what reaches a device or a library; broadly, all comparisons and sums."""
     starts = [0]
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -105,11 +105,13 @@ def of_python(path: str, text: str) -> Iterator[Mutant]:
         return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
 
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARED:
+        if isinstance(node, ast.Call):
+            yield from _of_call(path, text, node, span)
+        elif not broad:
+            continue
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARED:
             start, stop = span(node.left)[1], span(node.comparators[0])[0]
             yield Mutant(path, start, stop, f" {_COMPARED[type(node.ops[0])]} ", "comparison changed")
-        elif isinstance(node, ast.Call):
-            yield from _of_call(path, text, node, span)
         elif isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and type(node.right.value) is int:
             yield Mutant(path, *span(node.right), str(node.right.value + 1), "whole number plus one")
 
@@ -162,13 +164,13 @@ HELD: dict[str, tuple[str, ...]] = {
 }
 
 
-def mutants_of(path: str) -> list[Mutant]:
+def mutants_of(path: str, broad: bool) -> list[Mutant]:
     """Every change of a file."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    return list((of_python if path.endswith(".py") else of_cuda)(path, text))
+    return list(of_python(path, text, broad) if path.endswith(".py") else of_cuda(path, text))
 
 
-def drawn(count: int, seed: int, only: str = "") -> list[Mutant]:
+def drawn(count: int, seed: int, only: str = "", broad: bool = False) -> list[Mutant]:
     """`count` mutants: first a file, then one of its changes, so that a long file is not drawn more often."""
     rng = random.Random(seed)
     files = sorted(
@@ -178,7 +180,7 @@ def drawn(count: int, seed: int, only: str = "") -> list[Mutant]:
         for path in ROOT.glob(pattern)
         if path.stem in HELD and only in str(path)
     )  # fmt: skip
-    every = {path: mutants_of(path) for path in files}
+    every = {path: mutants_of(path, broad) for path in files}
     found: list[Mutant] = []
     while len(found) < count and any(every.values()):
         path = rng.choice([name for name, left in every.items() if left])
@@ -219,9 +221,10 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="files whose path holds this")
+    parser.add_argument("--broad", action="store_true", help="in Python, comparisons and whole numbers too")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args(words)
-    mutants = drawn(chosen.count, chosen.seed, chosen.only)
+    mutants = drawn(chosen.count, chosen.seed, chosen.only, chosen.broad)
     if mutants and not survives(Mutant(mutants[0].path, 0, 0, "", "nothing")):
         print(f"the tests of {mutants[0].path} fail without a change: nothing can be told")
         return 2

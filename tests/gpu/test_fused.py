@@ -395,3 +395,25 @@ def test_nothing_spills(device: Any, arch: str) -> None:
     for name, kernel in kernels():
         used = usage(kernel.source, arch)[kernel.entry]
         assert used.stack == used.spill_stores == used.spill_loads == 0, name
+
+
+@pytest.mark.parametrize("kind", [kind for kind in STORAGE if kind[0] in "iu"])
+def test_a_store_fails_just_outside_its_range(device: Any, kind: str) -> None:
+    limits = np.iinfo(kind)
+    low, high = int(limits.min), min(int(limits.max), 2**63 - 1)
+    near = [low - 1, low, low + 1, high - 1, high, high + 1]
+    values = np.array([value for value in near if -(2**63) <= value < 2**63])
+    steps = [(load_of("int64"), 0, 0, 0, 0), (store_of(kind), 0, 0, 0, 0)]
+    table = Table.build([Program(np.array(steps), 1)], [(0, [0], [], [0])])
+    for rows in (np.arange(len(values)), *np.arange(len(values))[:, None]):
+        given = Given(Input(device.upload(values[rows])), (values[rows], None))
+        compare(device, table, [given], [kind], [False], len(rows))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_log1p_corrects_what_its_type_needs(device: Any, kind: str) -> None:
+    rng = np.random.default_rng(4)
+    values = np.concatenate([rng.lognormal(-9, 9, 400), -rng.random(200), 1 / 3 * 2.0 ** -np.arange(60)]).astype(kind)
+    steps = [(load_of(kind), 0, 0, 0, 0), (Op.LOG1P, 0, 0, 0, 0), (store_of("float64"), 0, 0, 0, 0)]
+    table = Table.build([Program(np.array(steps), 1)], [(0, [0], [], [0])])
+    compare(device, table, [Given(Input(device.upload(values)), (values, None))], ["float64"], [False], len(values))
