@@ -95,7 +95,7 @@ _REACHED = ("launch", "rows", "view", "empty", "zeros")  # calls whose arguments
 
 
 def of_python(path: str, text: str, broad: bool) -> Iterator[Mutant]:
-    """Every change of a Python file: arguments of what reaches a device or a library; broadly, all comparisons and sums."""
+    """Every change of a Python file: of what reaches a device or a library; broadly, all comparisons and sums."""
     starts = [0]
     for line in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
