@@ -1,6 +1,6 @@
 """What a decoded piece of a table is: columns of values and validity, and the rows they belong to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -65,6 +65,25 @@ class Column:
         return Column(self.dtype, values, valid)
 
 
+@dataclass(slots=True, eq=False)
+class Chosen:
+    """Rows taken out of all columns of a frame.
+
+    Attributes:
+        positions: int64 of shape (rows,), which they are, in the order wanted; none negative.
+    """
+
+    positions: Values
+    _sent: Any = None
+
+    def sent(self, upload: Callable[[Values], Any]) -> Any:
+        """The positions on a device, as int32 where all fit: sent by whoever asks first."""
+        if self._sent is None:
+            fits = not len(self.positions) or int(self.positions.max()) < 2**31
+            self._sent = upload(np.ascontiguousarray(self.positions, np.int32 if fits else np.int64))
+        return self._sent
+
+
 class Resident(Protocol):
     """A column whose values are in a device's memory. Whoever knows no device asks for it on the host."""
 
@@ -83,6 +102,9 @@ class Resident(Protocol):
 
     def rows(self, start: int, stop: int) -> "AnyColumn":
         """The rows from `start`, a multiple of 32, up to, without, `stop`; not copied."""
+
+    def take(self, rows: Chosen, /) -> "AnyColumn":
+        """The given rows, in the order given, where the column is."""
 
     def between(self, low: Values, high: Values) -> tuple[Values, Values]:
         """On the host: (int64 positions, ascending, values) of the rows with a value that lies in one of some spans.
@@ -133,8 +155,12 @@ class Frame:
             raise ColumnNotFoundError(f"There is no column {name!r}. {nearest(name, self.columns)}") from None
 
     def take(self, rows: Values) -> "Frame":
-        """The given rows (positions or a bool mask)."""
-        columns = {name: on_host(column).take(rows) for name, column in self.columns.items()}
+        """The given rows (positions or a bool mask), each column where it is."""
+        chosen = Chosen(np.flatnonzero(rows) if rows.dtype == np.bool_ else rows)
+        columns = {
+            name: column.take(rows) if isinstance(column, Column) else column.take(chosen)
+            for name, column in self.columns.items()
+        }
         row_ids = self.row_ids[rows]
         return Frame(columns, len(row_ids), row_ids, None if self.places is None else self.places[rows])
 

@@ -242,8 +242,14 @@ class Rows:
             self.report = self.report + report
             self._heights[index] = frame.n_rows
             if frame.n_rows and index <= self._first:
-                self._first, self.head = index, frame.take(np.arange(min(HEAD, frame.n_rows)))
+                self._first, self.head = index, _first_rows(frame, min(HEAD, frame.n_rows))
         self._loads[index] = self._loads.get(index, 0) + 1
+
+
+def _first_rows(frame: Frame, size: int) -> Frame:
+    """So many rows, copied, on the host."""
+    first = frame.rows(0, size)
+    return first.with_columns({name: first[name] for name in first.columns}).take(np.arange(size))
 
 
 def _copies(device: Device, room: Room) -> Any:

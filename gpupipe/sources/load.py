@@ -1,6 +1,6 @@
 """A partition's rows, read and taken through the source's steps; on a device, as far as that is wanted and possible."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gpupipe import optional
 from gpupipe.columns import Frame
@@ -9,7 +9,7 @@ from gpupipe.schema import Schema
 from gpupipe.sources.partition import LoadReport, Partition, Reading, added
 from gpupipe.sources.steps import Step, answerable
 
-_CHOSEN = "rows are filtered, joined and split on the host"
+_JOINED = "it is looked up on the host, in the table that is joined"
 
 
 def loaded(
@@ -47,25 +47,37 @@ def loaded(
             pruned = 0
         if step.counted_as is not None:
             dropped = added(dropped, {step.counted_as: before - frame.n_rows})
+    joined = _joined(steps, frame.columns)
     rows = (recipe.n_rows, reading.frame.n_rows, frame.n_rows)
-    return frame, LoadReport(*rows, reading.bytes_read, dropped, without_key, on_host)
+    told = {**on_host, **joined} if device is not None else {}
+    return frame, LoadReport(*rows, reading.bytes_read, dropped, without_key, told)
 
 
 def _read(
     recipe: Partition, columns: Sequence[str], steps: Sequence[Step], schema: Schema, device: Device | None
 ) -> tuple[Reading, Mapping[str, str]]:
     """The rows before the steps, and why columns are not on the device where they were wanted."""
+    where = answerable(steps, schema)
     if device is None:
-        return recipe.read(columns, answerable(steps, schema)), {}
-    if any(step.drops_rows for step in steps):
-        return recipe.read(columns, answerable(steps, schema)), dict.fromkeys(columns, _CHOSEN)
-    found: tuple[Reading, Mapping[str, str]] = optional.load("gpupipe.sources.on_device").read(recipe, columns, device)
+        return recipe.read(columns, where), {}
+    there = optional.load("gpupipe.sources.on_device")
+    found: tuple[Reading, Mapping[str, str]] = there.read(recipe, columns, device, where)
     return found
 
 
-def undecodable(recipe: Partition, columns: Sequence[str], steps: Sequence[Step]) -> Mapping[str, str]:
-    """Why columns of a partition will not be decoded in a device's memory, by column; from metadata alone."""
-    if any(step.drops_rows for step in steps):
-        return dict.fromkeys(columns, _CHOSEN)
+def undecodable(
+    recipe: Partition, columns: Sequence[str], steps: Sequence[Step], wanted: Sequence[str]
+) -> Mapping[str, str]:
+    """Why columns of a partition will not be decoded in a device's memory, by column; from metadata alone.
+
+    Args:
+        columns: those needed from the reader.
+        wanted: those wanted after the steps.
+    """
     found: Mapping[str, str] = optional.load("gpupipe.sources.on_device").decodable(recipe, columns)
-    return found
+    return {**found, **_joined(steps, wanted)}
+
+
+def _joined(steps: Sequence[Step], wanted: Iterable[str]) -> dict[str, str]:
+    added = {name for step in steps for name in step.adds}
+    return {name: _JOINED for name in sorted(wanted) if name in added}

@@ -12,22 +12,22 @@ from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.backends.gpu.decode import RowGroups, decoded, is_same, refusal
 from gpupipe.backends.gpu.libcudf import column_of, cudf_failures
 from gpupipe.backends.gpu.refused import NotOnDevice
-from gpupipe.columns import AnyColumn, Frame
+from gpupipe.columns import AnyColumn, Frame, Values
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.schema import DType, String
 from gpupipe.sources.border import normalise_type
 from gpupipe.sources.csv import CsvPartition
 from gpupipe.sources.device_table import DevicePartition
 from gpupipe.sources.from_device import is_cudf
-from gpupipe.sources.parquet import ParquetPartition
-from gpupipe.sources.partition import Partition, Reading
+from gpupipe.sources.parquet import ParquetPartition, RowGroup
+from gpupipe.sources.partition import Comparison, Partition, Reading
 
 _CSV = "CSV is parsed on the host, where every value is checked and an error names its row"
 _TEXT_BYTES = 16  # of one text decoded, where a dictionary hides how long it is
 _COPIED = "it is copied to the device as it stands on the host"
 
 Decoded = tuple[dict[str, DeviceColumn], dict[str, str]]
-Read = tuple[dict[str, DeviceColumn], dict[str, str], int]
+Read = tuple[dict[str, DeviceColumn], dict[str, str], int, Values]
 
 
 def decodable(partition: Partition, columns: Sequence[str]) -> dict[str, str]:
@@ -55,51 +55,56 @@ def decode(partition: Partition, columns: Sequence[str], device: Device) -> Deco
         DeviceLostError: it cannot be used any more.
         FileFormatError, SourceNotFoundError: the file is not as it was when it was scanned.
     """
-    found, refused, _ = _decoded(partition, columns, device)
+    found, refused, *_ = _decoded(partition, columns, device, ())
     return found, refused
 
 
-def read(partition: Partition, columns: Sequence[str], device: Device) -> tuple[Reading, dict[str, str]]:
-    """All rows of the named columns, in the device's memory where they can be decoded there; why others are not.
+def read(
+    partition: Partition, columns: Sequence[str], device: Device, where: Sequence[Comparison] = ()
+) -> tuple[Reading, dict[str, str]]:
+    """The named columns, in the device's memory where they can be decoded there; why others are not.
 
-    Values, identities of rows and errors are those of the partition's own ``read``.
+    Rows, their identities, values and errors are those of the partition's own ``read``.
 
     Raises:
         DataError: as the partition's own reader.
         DeviceMemoryError, DeviceLostError: as :func:`decode`.
     """
-    found, refused, n_bytes = _decoded(partition, columns, device)
+    found, refused, n_bytes, row_ids = _decoded(partition, columns, device, where)
     if not found:
-        return partition.read(columns), refused
+        return partition.read(columns, where), refused
     here: dict[str, AnyColumn] = {}
     if rest := [name for name in columns if name not in found]:
-        host = partition.read(rest)
+        host = partition.read(rest, where)
         here, n_bytes = dict(host.frame.columns), n_bytes + host.bytes_read
     merged: dict[str, AnyColumn] = {name: found[name] if name in found else here[name] for name in columns}
-    return Reading(Frame(merged, partition.n_rows, partition.row_ids()), n_bytes), refused
+    return Reading(Frame(merged, len(row_ids), row_ids), n_bytes), refused
 
 
-def _decoded(partition: Partition, columns: Sequence[str], device: Device) -> Read:
-    """The columns, why not others, and the bytes read for the former."""
+def _decoded(partition: Partition, columns: Sequence[str], device: Device, where: Sequence[Comparison]) -> Read:
+    """The columns, why not others, the bytes read for the former, and the identities of their rows."""
     if isinstance(partition, ParquetPartition) and partition.n_rows and unusable("pylibcudf", "cuDF") is None:
-        return _of_file(partition, columns, device)
+        return _of_file(partition, columns, device, where)
     refused = decodable(partition, columns)
     wanted = [name for name in columns if name not in refused]
     if not (isinstance(partition, DevicePartition) and partition.n_rows):
-        return {}, refused, 0
+        return {}, refused, 0, partition.row_ids()
     found, late = _held(partition, wanted, device)
-    return found, {**refused, **late}, partition.column_bytes(list(found))
+    return found, {**refused, **late}, partition.column_bytes(list(found)), partition.row_ids()
 
 
 # -- Parquet --------------------------------------------------------------------------------------------------
-def _of_file(partition: ParquetPartition, columns: Sequence[str], device: Device) -> Read:
+def _of_file(
+    partition: ParquetPartition, columns: Sequence[str], device: Device, where: Sequence[Comparison]
+) -> Read:
     with partition.file.unchanged():
         metadata = partition.metadata()
         refused = _refused(partition, metadata, columns)
         wanted = [name for name in columns if name not in refused]
-        found, late = decoded(device, _row_groups(partition, wanted))
-        stored = partition.stored_bytes(metadata, partition.row_groups, list(found))
-    return found, {**refused, **late}, stored
+        groups, row_ids = partition.kept(metadata, where)
+        found, late = decoded(device, _row_groups(partition, groups, wanted)) if groups else ({}, {})
+        stored = partition.stored_bytes(metadata, groups, list(found))
+    return found, {**refused, **late}, stored, row_ids
 
 
 def _refused(partition: ParquetPartition, metadata: Any, columns: Sequence[str]) -> dict[str, str]:
@@ -113,18 +118,21 @@ def _refused(partition: ParquetPartition, metadata: Any, columns: Sequence[str])
     return refused
 
 
-def _row_groups(partition: ParquetPartition, columns: Sequence[str]) -> RowGroups:
+def _row_groups(partition: ParquetPartition, groups: Sequence[RowGroup], columns: Sequence[str]) -> RowGroups:
     types = {name: partition.types[name].dtype for name in columns}
-    numbers = [group.number for group in partition.row_groups]
-    return RowGroups(partition.file.path, numbers, partition.n_rows, types, _decoded_bytes(partition, types))
+    numbers, n_rows = [group.number for group in groups], sum(group.n_rows for group in groups)
+    n_bytes = _decoded_bytes(partition.leaves, groups, n_rows, types)
+    return RowGroups(partition.file.path, numbers, n_rows, types, n_bytes)
 
 
-def _decoded_bytes(partition: ParquetPartition, types: Mapping[str, DType]) -> dict[str, int]:
+def _decoded_bytes(
+    leaves: Sequence[str], groups: Sequence[RowGroup], n_rows: int, types: Mapping[str, DType]
+) -> dict[str, int]:
     """As many as the footer counts, and at least what the rows take: a dictionary made them small in the file."""
-    counted = [sum(sizes) for sizes in zip(*(group.column_bytes for group in partition.row_groups), strict=True)]
-    told = dict(zip(partition.leaves, counted, strict=True))
+    counted = [sum(sizes) for sizes in zip(*(group.column_bytes for group in groups), strict=True)]
+    told = dict(zip(leaves, counted, strict=True))
     widths = {name: _TEXT_BYTES if dtype == String else dtype.storage.itemsize for name, dtype in types.items()}
-    return {name: max(told[name], partition.n_rows * width) for name, width in widths.items()}
+    return {name: max(told[name], n_rows * width) for name, width in widths.items()}
 
 
 # -- tables in a device's memory ------------------------------------------------------------------------------

@@ -52,11 +52,16 @@ class ParquetPartition(Partition):
     def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
         with self.file.unchanged():
             metadata = self.metadata()
-            kept = [not rules_out(metadata.row_group(group.number), self.leaves, where) for group in self.row_groups]
-            groups = [group for group, keep in zip(self.row_groups, kept, strict=True) if keep]
+            groups, row_ids = self.kept(metadata, where)
             table = self._decode(metadata, [group.number for group in groups], columns)
-        frame = frame_of(table, columns, self._row_ids_of(kept), self.types)
+        frame = frame_of(table, columns, row_ids, self.types)
         return Reading(frame, self.stored_bytes(metadata, groups, columns))
+
+    def kept(self, metadata: pq.FileMetaData, where: Sequence[Comparison]) -> tuple[list[RowGroup], Values]:
+        """The row groups that statistics do not rule out, and the identities of their rows."""
+        kept = [not rules_out(metadata.row_group(group.number), self.leaves, where) for group in self.row_groups]
+        groups = [group for group, keep in zip(self.row_groups, kept, strict=True) if keep]
+        return groups, self._row_ids_of(kept)
 
     def metadata(self) -> pq.FileMetaData:
         """The file's footer, which is still the one that was scanned."""

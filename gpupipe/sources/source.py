@@ -233,7 +233,10 @@ class Source:
 
     def undecodable(self, columns: Iterable[str]) -> Mapping[str, str]:
         """Why columns of the first partition are not decoded in a GPU's memory, by column."""
-        return undecodable(self._listing.partition(0), self._known(columns), self._steps) if self.partitions else {}
+        wanted = self._known(columns)
+        if not self.partitions:
+            return {}
+        return undecodable(self._listing.partition(0), self._needed(wanted)[0], self._steps, wanted)
 
     def counts(self) -> LoadReport:
         """The rows that all partitions keep and each filter drops; reads filters' and joins' columns only."""

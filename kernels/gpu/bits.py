@@ -56,6 +56,17 @@ def take(values: DeviceArray, rows: DeviceArray) -> DeviceArray:
     return out
 
 
+def take_bits(bits: DeviceArray, rows: DeviceArray) -> DeviceArray:
+    """The bitmap of the rows at these positions (int32 or int64, none negative); bits beyond them are 0."""
+    device, size = bits.device, len(rows)
+    if not size:
+        return device.zeros(words_of(0), np.uint32)
+    out = device.empty(words_of(size), np.uint32)
+    kernel = Kernel(_taking(np.uint32, rows.dtype), "take_bits")
+    device.launch(kernel, blocks(device, size), BLOCK, [bits, rows, np.int64(size), out])
+    return out
+
+
 def first_odd(
     values: DeviceArray, valid: DeviceArray | None = None, groups: DeviceArray | None = None
 ) -> tuple[int | None, int | None]:

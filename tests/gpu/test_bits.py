@@ -46,6 +46,14 @@ def test_rows_are_taken(device, kind, index):
 
 
 @few
+@given(st.sampled_from(SIZES), st.sampled_from([0, *SIZES]), st.sampled_from(["i4", "i8"]), st.integers(0, 99))
+def test_bits_are_taken(device, n, taken, index, seed):
+    flags, rows = flags_of(n, 0.5, seed), np.random.default_rng(seed).integers(0, n, taken).astype(index)
+    found = bits.take_bits(with_noise(device, flags), device.upload(rows))
+    assert found.dtype == np.uint32 and found.to_host().tolist() == packed(flags[rows]).tolist()
+
+
+@few
 @given(st.sampled_from(SIZES), st.sampled_from(["f4", "f8"]), st.integers(0, 99))
 def test_the_first_odd_row(device, n, kind, seed):
     rng = np.random.default_rng(seed)

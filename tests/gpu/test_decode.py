@@ -26,6 +26,7 @@ from gpupipe.schema import Boolean, Date, Datetime, DType, Float32, Int8, Int64,
 from gpupipe.sources import on_device
 from gpupipe.sources.border import to_arrow, to_column
 from gpupipe.sources.parquet import ParquetPartition
+from gpupipe.sources.partition import Comparison
 
 from . import libcudf_standin as standin
 from .api.fakes import Fakes
@@ -267,9 +268,30 @@ def test_another_type_than_the_footer_says_goes_to_the_host(cudf: Cudf, tmp_path
     partition = written(tmp_path, pa.table({"x": pa.array([1, 2], pa.uint32()), "y": [1, 2]}))
     library.wrong["x"] = pa.int64()  # as of files of Parquet's version 1
     reading, refused = on_device.read(partition, ["x", "y"], device)
-    assert list(refused) == ["x"] and refused["x"].startswith("cuDF gives")
+    assert list(refused) == ["x"] and refused["x"] == "cuDF gives INT64, which is not UInt32"
     assert reading.frame["x"].values.dtype == np.uint32 and reading.frame["x"].values.tolist() == [1, 2]
     assert isinstance(reading.frame.resident("y"), DeviceColumn)
+
+
+def test_one_column_that_cudf_refuses_does_not_take_others_along(cudf: Cudf, tmp_path: Path) -> None:
+    device, library, fakes = cudf
+    partition = written(tmp_path, table_of_kinds(60))
+    names = list(partition.types)
+
+    def read(options: Any, **more: Any) -> Any:
+        if {"byte", "word"} & set(options._names):
+            raise ValueError(f"an encoding of {options._names[0]} that is not known")
+        return library.read_parquet(options, **more)
+
+    fakes.behaviour["pylibcudf.io.parquet.read_parquet"] = read
+    reading, refused = on_device.read(partition, names, device)
+    assert refused.keys() == {"byte", "word"} and all(f"of {name} that" in why for name, why in refused.items())
+    host = partition.read(names)
+    assert list(reading.frame.columns) == names and reading.bytes_read == host.bytes_read
+    for name in names:
+        assert isinstance(reading.frame.resident(name), DeviceColumn) == (name not in refused)
+        assert_same(reading.frame.resident(name), host.frame[name])
+    assert len(fakes.called("pylibcudf.io.parquet.read_parquet")) == 1 + len(names)
 
 
 def test_text_that_is_not_utf8_is_named_by_the_host(cudf: Cudf) -> None:
@@ -332,6 +354,21 @@ def test_the_row_groups_of_the_partition_alone(cudf: Cudf, tmp_path: Path) -> No
         for name in ("word", "double"):
             assert_same(reading.frame.resident(name), host.frame[name])
     assert len(fakes.called("pylibcudf.io.parquet.read_parquet")) == len(partitions)
+
+
+def test_row_groups_that_statistics_rule_out_are_not_decoded(cudf: Cudf, tmp_path: Path) -> None:
+    device, _, _ = cudf
+    table = table_of_kinds(500).append_column("odd", pa.array([Decimal(at % 7) for at in range(500)]))
+    partition = written(tmp_path, table, row_group_size=100)
+    for value, rows in ((250, range(200, 500)), (-1, range(500)), (900, range(0))):
+        where = [Comparison("whole", "gt", value)]
+        reading, _ = on_device.read(partition, ["whole", "word", "odd"], device, where)
+        host = partition.read(["whole", "word", "odd"], where)
+        assert reading.frame.row_ids.tolist() == host.frame.row_ids.tolist() == list(rows)
+        assert reading.bytes_read == host.bytes_read
+        assert isinstance(reading.frame.resident("word"), DeviceColumn) == bool(rows)
+        for name in ("whole", "word", "odd"):
+            assert_same(reading.frame.resident(name), host.frame[name])
 
 
 def test_columns_are_read_in_batches(cudf: Cudf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,6 +478,24 @@ def test_a_sticky_error_ends_it_and_an_odd_one_goes_to_the_host(cudf: Cudf, tmp_
     library.fails = None
     with pytest.raises(DeviceLostError, match="cannot be used any more"):
         on_device.read(partition, ["x"], device)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "read_parquet() got an unexpected keyword argument 'steam'",
+        "read_parquet() takes 1 positional argument but 2 were given",
+        "Argument 'options' has incorrect type (expected ParquetReaderOptions, got str)",
+    ],
+)
+def test_a_wrong_call_of_ours_is_no_refusal_of_cudfs(cudf: Cudf, tmp_path: Path, text: str) -> None:
+    device, library, _ = cudf
+    partition = written(tmp_path, pa.table({"x": [1, 2]}))
+    library.fails = TypeError(text)
+    with pytest.raises(TypeError, match=text.partition("(")[0]):
+        on_device.read(partition, ["x"], device)
+    library.fails = TypeError("Unsupported type LIST")
+    assert "cuDF refused it (TypeError: Unsupported type LIST)" in on_device.read(partition, ["x"], device)[1]["x"]
 
 
 def test_rows_or_columns_that_the_footer_does_not_have(cudf: Cudf, tmp_path: Path) -> None:

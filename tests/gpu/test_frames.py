@@ -20,6 +20,7 @@ from gpupipe.backends import devices
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
 from gpupipe.columns import Column
 from gpupipe.errors import (
+    CastError,
     DeviceLostError,
     DeviceMemoryError,
     DuplicateNameError,
@@ -406,6 +407,124 @@ def test_whole_pipelines_on_the_device(
     assert ("categories" in str(there.explain(rows))) == (source == "frame")
 
 
+SIZES = pa.table({"word": ["a", "b", ""], "size": [1.5, 2.0, 3.0], "mark": ["p", None, "q"]})
+CHOSEN: dict[str, Any] = {
+    "split": lambda rows: rows.split(test=0.3)[0],
+    "other side": lambda rows: rows.split(test=0.3)[1],
+    "keyed split": lambda rows: rows.split(test=0.4, key="word")[0],
+    "identified": lambda rows: rows.with_key("k").split(test=0.4)[0],
+    "filtered": lambda rows: rows.filter((col("k") > 0) & (col("word") != "b")),
+    "a whole partition gone": lambda rows: rows.filter(col("at") >= 40),
+    "all taken": lambda rows: rows.filter(col("at") >= 0),
+    "joined": lambda rows: rows.join(SIZES, on="word"),
+    "inner": lambda rows: rows.join(SIZES, on="word", how="inner").split(test=0.2)[0],
+    "head": lambda rows: rows.filter(col("flag")).head(25),
+}
+
+
+@pytest.fixture
+def found(device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch) -> Packages:
+    """cuDF and CuPy over a device that is taken for the machine's."""
+    gpu = standin.installed(monkeypatch, device)
+    monkeypatch.setattr(devices._Look, "found", devices.Found(device, "a simulated one"))
+    return gpu
+
+
+def numbered(n: int) -> pa.Table:
+    return given(n).drop_columns(["kind", "exact"]).append_column("at", pa.array(np.arange(n)))
+
+
+@pytest.mark.parametrize("kind", ["frame", "parquet"])
+@pytest.mark.parametrize("chosen", CHOSEN)
+def test_rows_chosen_on_the_device_give_the_cpus_bits(
+    found: Packages, tmp_path: Path, chosen: str, kind: str
+) -> None:
+    table, choose = numbered(90), CHOSEN[chosen]
+    rows: Any = found.frame(table) if kind == "frame" else _file(tmp_path, table)
+    source = choose(gp.scan(rows, partitions=2))
+    wanted = choose(gp.scan(table if kind == "frame" else rows, partitions=2))
+    joins = "size" in source.schema
+    for at in range(len(source.partitions)):
+        frame, report = source.load_with_report(at, None, found.device)
+        host, of_host = wanted.load_with_report(at)
+        assert frame.row_ids.tolist() == host.row_ids.tolist()
+        assert frame.positions.tolist() == host.positions.tolist()
+        assert (report.rows_read, report.rows_kept) == (of_host.rows_read, of_host.rows_kept)
+        assert report.rows_filtered == of_host.rows_filtered
+        assert set(report.on_host) == ({"size", "mark"} if joins else set())
+        for name in source.schema:
+            assert_same(frame.resident(name), host[name])
+            if report.rows_read:
+                assert isinstance(frame.resident(name), DeviceColumn) == (name not in ("size", "mark"))
+    operators = [gp.numeric().fill_null("median").standardize(), gp.strings().codes(), col("when").dt.month()]
+    there, here = (gp.Pipeline(operators, device=device) for device in ("gpu", "cpu"))
+    assert there.fit(source).state_digest() == here.fit(wanted).state_digest()
+    assert there.transform(source, output="arrow").equals(here.transform(wanted, output="arrow"))
+    told = there.explain(source).on_host
+    assert told == there.report_.on_host == ({"reading mark, size": JOINED} if joins else {})
+
+
+JOINED = "it is looked up on the host, in the table that is joined"
+
+
+def test_errors_of_chosen_rows_name_those_of_the_source(found: Packages, tmp_path: Path) -> None:
+    table = numbered(90)
+    bad = table.set_column(0, "x", pa.array(np.where(np.arange(90) == 77, 400.0, 1.0)))
+    for device, rows in (("cpu", _file(tmp_path, bad)), ("gpu", _file(tmp_path, bad)), ("gpu", found.frame(bad))):
+        source = gp.scan(rows, partitions=2).filter((col("at") % 7 == 0) & (col("at") > 10))
+        with pytest.raises(CastError, match="the value 400 does not fit") as raised:
+            gp.Pipeline([col("x").cast("Int8")], device=device).fit_transform(source)
+        assert (raised.value.row, raised.value.column) == (77, "x")
+        assert raised.value.row_group == (1 if isinstance(rows, Path) else None)
+
+
+def test_what_crosses_the_bus_for_chosen_rows(
+    found: Packages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positions of the rows, once a frame; a column comes down only to be looked at by a step."""
+    n, device = 3_000, found.device
+    came_down: list[int] = []
+    download = SimulatedDevice.download
+
+    def counted(self: SimulatedDevice, array: DeviceArray, after: Any = None) -> Any:
+        came_down.append(array.nbytes)
+        return download(self, array, after)
+
+    source = gp.scan(_file(tmp_path, numbered(n)))
+    source.load_with_report(0, None, device)
+    decoding = list(device.uploaded)  # how the stand-in for cuDF gets its columns there
+    monkeypatch.setattr(SimulatedDevice, "download", counted)
+    filtered = source.filter(col("k") > 0)
+    for rows, down in ((source.split(test=0.2)[0], []), (filtered, [8 * n]), (source.filter(col("k") > -99), [8 * n])):
+        device.uploaded.clear()
+        came_down.clear()
+        frame, report = rows.load_with_report(0, None, device)
+        assert report.on_host == {} and all(isinstance(c, DeviceColumn) for c in frame.columns.values())
+        taken = [4 * frame.n_rows] if frame.n_rows < n else []
+        assert device.uploaded == [*decoding, *taken]
+        assert came_down == down
+    chain = [col("x").fill_null("median").standardize(), gp.strings().codes()]
+    train, _ = source.split(test=0.2)
+    sent = []
+    for rows in (source, train):
+        device.uploaded.clear()
+        fitted = gp.Pipeline(chain, device="gpu").fit(rows)
+        assert fitted.report_.on_host == {} == fitted.explain(rows).on_host
+        sent.append([size for size in device.uploaded if size >= n])
+    assert sent[1] == [*sent[0], 4 * train.count()]
+
+
+def test_folds_of_a_split_are_taken_on_the_device(found: Packages, tmp_path: Path) -> None:
+    train, test = gp.scan(_file(tmp_path, numbered(120)), partitions=2).split(test=0.25)
+    features = [col("x").fill_null("mean").standardize(), col("word").codes()]
+    told = []
+    for device in ("cpu", "auto"):
+        pipeline = gp.Pipeline(features, target=(col("k") > 0).alias("y"), model=LogisticRegression(), device=device)
+        checked = gp.cross_validate(pipeline, train, folds=2)
+        told.append((checked.metrics, pipeline.fit(train).evaluate(test).to_dict()))
+    assert told[0] == told[1]
+
+
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_features_leave_for_cudf_as_they_stand(
     device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch, partitions: int
@@ -463,7 +582,7 @@ def test_what_the_host_read_is_no_figure_of_a_real_device(gpu: Packages, monkeyp
     record = Record()
     border.run(record, 40)
     assert {f"Parquet, {name}" for name in border.FILES} <= set(record.errors)
-    assert "cuDF refused it (TypeError: read_parquet()" in record.errors["Parquet, many pages"]
+    assert "TypeError: read_parquet() got an unexpected" in record.errors["Parquet, many pages"]
 
 
 def _one_number(encode: Any, gpu: Packages, table: Any) -> Any:

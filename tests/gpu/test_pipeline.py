@@ -19,7 +19,14 @@ from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
 from gpupipe.backends.gpu.copies import Copies
 from gpupipe.backends.gpu.placed import Uploading, on_device, placed
 from gpupipe.columns import Column, Frame
-from gpupipe.errors import CastError, DeviceError, DeviceMemoryError, ModelOptionError, NonFiniteError
+from gpupipe.errors import (
+    CastError,
+    DeviceError,
+    DeviceMemoryError,
+    IntegerOverflowError,
+    ModelOptionError,
+    NonFiniteError,
+)
 from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.memory import Room
 from gpupipe.models import model as training
@@ -163,6 +170,27 @@ def test_the_gpu_by_name_where_nothing_can_train_on_it(there, monkeypatch):
     assert "knows no class of cuML" in without.report_.on_host["training GradientBoostingClassifier"]
 
 
+@pytest.mark.parametrize("name", ["sum", "min", "max", "mean", "median", "mode", "n_unique"])
+def test_integers_without_a_sign_stay_on_the_device(there, monkeypatch, name):
+    """Values of int64's range; above it the CPU's error."""
+    monkeypatch.setattr("gpupipe.backends.gpu.backend.gathering.gather", lambda *_: pytest.fail("gathered on the host"))
+    rows = pa.table({"v": pa.array([1, 2, 2, None, 2**62], pa.uint64()), "k": [1, 1, 2, 2, 1]})
+    features = [getattr(col("v"), name)().alias("all"), getattr(col("v"), name)().over("k").alias("each")]
+    gpu = gp.Pipeline(features, device="gpu").fit(rows)
+    monkeypatch.undo()
+    assert gpu.state_digest() == gp.Pipeline(features, device="cpu").fit(rows).state_digest()
+    assert gpu.report_.on_host.keys() <= {"reading v, k", "reading k, v"}
+
+
+def test_integers_beyond_int64_are_the_cpus_error(there):
+    rows, texts = pa.table({"v": pa.array([1, 2**63], pa.uint64())}), set()
+    for device in ("cpu", "gpu"):
+        with pytest.raises(IntegerOverflowError) as raised:
+            gp.Pipeline([col("v").sum()], device=device).fit(rows)
+        texts.add(str(raised.value))
+    assert len(texts) == 1
+
+
 # -- what is said -----------------------------------------------------------------------------------------------
 def device_lines(page: Any) -> list[str]:
     lines = str(page).splitlines()
@@ -182,6 +210,21 @@ def test_explain_says_which_device_and_what_it_does_not_do(there):
     ]
     assert any(line.startswith("on the host: reading ") for line in others)
     assert page.on_host == {**page.on_host, "training LogisticRegression": others[-1].partition(" since ")[2]}
+
+
+def test_explain_names_what_computes_a_partition(there):
+    assert "of expression; one launch of a fused kernel a partition" in str(pipeline("gpu").explain(table()))
+    assert "of expression; one call of the tile interpreter a partition" in str(pipeline("cpu").explain(table()))
+
+
+def test_what_is_given_beside_rows_has_the_users_names(there):
+    """Not those that its columns have inside."""
+    rows = table().select(["x", "w"])
+    y, weights = np.arange(90) % 2, np.ones(90)
+    made = gp.Pipeline(NUMBERS, model=LogisticRegression(), device="auto").fit(rows, y, sample_weight=weights)
+    assert "reading y, sample_weight, w, x" in made.report_.on_host and "__" not in str(made.report_.on_host)
+    found = teaching.reading_on_host({"__target__ b": "z", "__groups__": "z", "__weight__": "other"})
+    assert found == {"reading y (b), groups": "z", "reading sample_weight": "other"}
 
 
 def test_explain_says_what_covariances_give(there):
@@ -319,9 +362,9 @@ def test_rows_are_decoded_on_the_device_and_kept_there(there, monkeypatch, tmp_p
     """The decoder is asked once a partition; later trips find the columns where they are."""
     asked: list[int] = []
 
-    def read(partition: Any, columns: Any, device: Any) -> Any:
+    def read(partition: Any, columns: Any, device: Any, where: Any = ()) -> Any:
         asked.append(partition.first_row)
-        reading = partition.read(columns)
+        reading = partition.read(columns, where)
         names = [name for name in columns if name != "c"]
         columns_there = {name: uploaded(device, reading.frame[name]) for name in names}
         frame = reading.frame.with_columns(columns_there)
@@ -335,8 +378,8 @@ def test_rows_are_decoded_on_the_device_and_kept_there(there, monkeypatch, tmp_p
     assert gpu.state_digest() == pipeline("cpu", features, LogisticRegression()).fit(table()).state_digest()
     filtered = gp.scan(table()).filter(col("i") > 0)
     with Rows(filtered, ["x"], device=there) as rows:
-        assert not isinstance(rows.frame(0).resident("x"), DeviceColumn)
-        assert set(rows.report.on_host.values()) == {"rows are filtered, joined and split on the host"}
+        assert isinstance(rows.frame(0).resident("x"), DeviceColumn)
+        assert rows.report.on_host == {}
 
 
 def test_columns_of_the_host_go_up_once(there, matrices, tmp_path):

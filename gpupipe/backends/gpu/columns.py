@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.backends.states.orders import between
-from gpupipe.columns import Column, Values
+from gpupipe.columns import Chosen, Column, Values
 from gpupipe.kernels.gpu import bits, radix
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.schema import DType, String
@@ -65,6 +65,18 @@ class DeviceColumn:
         valid = None if self.valid is None else self.valid.rows(start // 32, -(-stop // 32))
         ids = None if self.ids is None else self.ids.rows(start, stop)
         return DeviceColumn(self.dtype, stop - start, values, valid, ids, self.entries)
+
+    def take(self, rows: Chosen, /) -> "DeviceColumn":
+        """The given rows, copied on the device.
+
+        Raises:
+            DeviceMemoryError: the device has not so much memory.
+        """
+        there = rows.sent(self.device.upload)
+        values = None if self.values is None else bits.take(self.values, there)
+        valid = None if self.valid is None else bits.take_bits(self.valid, there)
+        ids = None if self.ids is None else bits.take(self.ids, there)
+        return DeviceColumn(self.dtype, len(there), values, valid, ids, self.entries)
 
     def between(self, low: Values, high: Values) -> tuple[Values, Values]:
         """On the host: (positions, values) of the rows with a value that lies in one of some spans.

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
 from gpupipe.backends.states.orders import between
-from gpupipe.columns import Column, Frame, Values
+from gpupipe.columns import Chosen, Column, Frame, Values
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.memory import Room
 from gpupipe.schema import DType, String
@@ -111,6 +111,10 @@ class Known:
     def rows(self, start: int, stop: int) -> Column:
         """The rows from `start` up to, without, `stop`: on the host, as there was too little memory for all."""
         return self.host.rows(start, stop)
+
+    def take(self, rows: Chosen, /) -> Column:
+        """The given rows, of the host."""
+        return self.host.take(rows.positions)
 
     def between(self, low: Values, high: Values) -> tuple[Values, Values]:
         """(positions, values) of the rows in some spans, found on the device where a copy is kept."""

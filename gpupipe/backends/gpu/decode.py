@@ -4,6 +4,7 @@ Which columns, and in which types, is decided on the host from the file's footer
 we do (decimals, other units of time, nested values) it does not decode: those columns come from the host's reader.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,18 +87,26 @@ def is_same(arrow: pa.DataType) -> bool:
 def decoded(device: Device, groups: RowGroups) -> tuple[dict[str, DeviceColumn], dict[str, str]]:
     """The columns in the device's memory, and why others of them are not: the host decodes those.
 
+    Of a batch that is refused each column is tried alone, as it may be one that refuses.
+
     Raises:
         DeviceMemoryError: the device has not so much memory, not even for one column after the other.
         DeviceLostError: the device cannot be used any more.
     """
     columns: dict[str, DeviceColumn] = {}
     refused: dict[str, str] = {}
-    for names in _batches(groups):
+    waiting = deque(_batches(groups))
+    while waiting:
+        names = waiting.popleft()
         try:
             for name, column in zip(names, _read(device, groups, names), strict=True):
                 _put(device, name, column, groups.types[name], columns, refused)
         except NotOnDevice as why:
-            refused |= dict.fromkeys((name for name in names if name not in columns), str(why))
+            if len(names) == 1:
+                refused[names[0]] = str(why)
+            else:
+                rest = [[name] for name in names if name not in columns and name not in refused]
+                waiting.extendleft(reversed(rest))
     return columns, refused
 
 

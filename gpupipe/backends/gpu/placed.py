@@ -10,7 +10,7 @@ import pyarrow as pa
 from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.backends.gpu.copies import Known, copied
 from gpupipe.backends.states.orders import between
-from gpupipe.columns import AnyColumn, Column, Frame, Values
+from gpupipe.columns import AnyColumn, Chosen, Column, Frame, Values
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.kernels.gpu.ids import Ids, with_absent
 from gpupipe.schema import DType, String
@@ -51,6 +51,10 @@ class Uploading:
     def rows(self, start: int, stop: int) -> "Uploading":
         """The rows from `start` up to, without, `stop`; of what was copied nothing is taken along."""
         return Uploading(self.host.rows(start, stop), self.target)
+
+    def take(self, rows: Chosen, /) -> "Uploading":
+        """The given rows, of the host; of what was copied nothing is taken along."""
+        return Uploading(self.host.take(rows.positions), self.target)
 
     def between(self, low: Values, high: Values) -> tuple[Values, Values]:
         """(positions, values) of the rows in some spans, found where the values are."""
