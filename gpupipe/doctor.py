@@ -9,6 +9,7 @@ from typing import Any
 
 from gpupipe import optional
 from gpupipe.backends import devices
+from gpupipe.errors import DeviceError
 
 # Import name -> (name on the package registry, what it brings).
 BRINGS: dict[str, tuple[str, str]] = {
@@ -112,13 +113,16 @@ def _driver() -> str:
 def _device(name: str, device: Any) -> Iterator[str]:
     """What the driver says of a GPU that works."""
     cuda = optional.load("cupy").cuda
-    free, whole = device.memory
     versions = [cuda.runtime.driverGetVersion(), cuda.runtime.runtimeGetVersion()]
     driver, runtime = map(devices.version_text, versions)
     nvrtc = ".".join(map(str, cuda.nvrtc.getVersion()))
     kept = device.compiler.kept
     yield f"{'device':<14}{name}"
-    yield f"{'memory':<14}{free / 2**30:.1f} of {whole / 2**30:.1f} GiB free, from {device.allocator}"
+    try:
+        free, whole = device.memory
+        yield f"{'memory':<14}{free / 2**30:.1f} of {whole / 2**30:.1f} GiB free, from {device.allocator}"
+    except DeviceError as error:
+        yield f"{'memory':<14}unknown: {error}"
     yield f"{'CUDA':<14}the driver supports {driver}; runtime {runtime}, compiler (NVRTC) {nvrtc}"
     yield f"{'kernels':<14}" + (f"kept in {kept.folder}" if kept.failure is None else f"not kept: {kept.failure}")
 

@@ -113,7 +113,8 @@ def _page(e: Explanation) -> Iterator[str]:
     for line in _features(e.plan):
         yield _short(f"  {line}")
     shapes = counted(len(set(_shapes(e.plan))), "shape")
-    yield f"Groups     {shapes} of expression; one call of the tile interpreter a partition"
+    by = "launch of a fused kernel" if e.device == "gpu" else "call of the tile interpreter"
+    yield f"Groups     {shapes} of expression; one {by} a partition"
     again = f"{_wrapped(e.update)} of earlier rows again" if e.update else "new rows alone"
     yield f"Update     reads {again}"
     yield from _device(e)

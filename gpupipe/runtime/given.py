@@ -30,6 +30,17 @@ from gpupipe.sources.source import Source, scan
 GIVEN_TARGET, GIVEN_WEIGHT, GIVEN_GROUPS = "__target__", "__weight__", "__groups__"
 
 
+def as_given(column: str) -> str:
+    """A column as its user knows it: what was given beside the rows by the name of its argument.
+
+    >>> [as_given(name) for name in ("age", GIVEN_TARGET, GIVEN_WEIGHT, f"{GIVEN_TARGET} price")]
+    ['age', 'y', 'sample_weight', 'y (price)']
+    """
+    if column.startswith(_OF):
+        return f"y ({column.removeprefix(_OF)})"
+    return {GIVEN_TARGET: "y", GIVEN_WEIGHT: "sample_weight", GIVEN_GROUPS: "groups"}.get(column, column)
+
+
 def attached(table: pa.Table, extra: Mapping[str, Any]) -> pa.Table:
     """The table with arrays as further columns.
 

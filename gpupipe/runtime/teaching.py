@@ -17,6 +17,7 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation, trained
 from gpupipe.runtime.execute import no_rows
 from gpupipe.runtime.fitting import Examples, refuse_one_value
+from gpupipe.runtime.given import as_given
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import refuse_unfinite
 
@@ -56,7 +57,7 @@ def reading_on_host(columns: Mapping[str, str]) -> dict[str, str]:
     """Why columns are read on the host, by what is read: those of one reason together."""
     found: dict[str, str] = {}
     for why in dict.fromkeys(columns.values()):
-        names = [name for name, reason in columns.items() if reason == why]
+        names = [as_given(name) for name, reason in columns.items() if reason == why]
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         found[f"reading {shown}"] = why
     return found

@@ -73,6 +73,17 @@ def test_what_the_doctor_says_of_it(machine: Machine, tmp_path: Path, monkeypatc
         assert line in page
 
 
+def test_the_doctor_speaks_of_a_lost_device(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_xgboost", lambda: "")
+    assert devices.gpu().device is not None
+    text = "cudaErrorIllegalAddress: an illegal memory access was encountered"
+    machine.fakes.behaviour["cupy.cuda.runtime.memGetInfo"] = raising(RuntimeError(text))
+    for _ in range(2):  # the second time nothing is asked of it
+        page = doctor.report()
+        assert "device        NVIDIA Fake" in page and "memory        unknown: " in page and "process" in page
+        assert "the driver supports 13.0" in page
+
+
 def test_looking_does_not_start_by_asking(machine: Machine) -> None:
     assert devices.in_use() is None and machine.fakes.calls == []
 

@@ -23,6 +23,8 @@ _SAME_BYTES = {
     "Float32": "FLOAT32", "Float64": "FLOAT64",
     "Date": "TIMESTAMP_DAYS", "Datetime": "TIMESTAMP_MICROSECONDS", "String": "STRING",
 }  # fmt: skip
+# Of these speaks a TypeError whose cause is how something was called.
+_WRONG_CALL = ("argument", "positional", "keyword", "unexpected")
 _ALIGNED = 16  # bytes: what a kernel loads at once; cuDF's own columns begin at multiples of 256
 _WORD = 32  # rows of one word of a bitmap
 
@@ -49,6 +51,7 @@ def cudf_failures(device: Device, what: str) -> Iterator[None]:
     Raises:
         DeviceMemoryError, DeviceLostError, DeviceError: see `Device.guarded`.
         NotOnDevice: cuDF cannot do it; the host may, or says better why not.
+        TypeError: it was called as it cannot be: a mistake of ours, which must not read as cuDF's refusal.
     """
     try:
         with device.guarded(what):
@@ -57,6 +60,8 @@ def cudf_failures(device: Device, what: str) -> Iterator[None]:
         raise
     except (RuntimeError, ValueError, TypeError, OverflowError, OSError, IndexError, pa.ArrowException) as error:
         told = " ".join(str(error).split())[:200]
+        if isinstance(error, TypeError) and any(word in told.lower() for word in _WRONG_CALL):
+            raise
         raise NotOnDevice(f"cuDF refused it ({type(error).__name__}: {told})") from error
 
 
@@ -70,6 +75,10 @@ def type_id(dtype: DType) -> Any:
     if name is None:
         raise NotOnDevice(f"cuDF holds {dtype} in other bytes")
     return getattr(optional.load("pylibcudf").TypeId, name)
+
+
+def _named(kind: Any) -> str:
+    return str(getattr(kind, "name", kind))  # printed, the enumeration of cuDF is <type_id.INT32: 3>
 
 
 def column_of(device: Device, column: Any, dtype: DType) -> DeviceColumn:
@@ -86,7 +95,7 @@ def column_of(device: Device, column: Any, dtype: DType) -> DeviceColumn:
     """
     found, wanted = column.type().id(), type_id(dtype)
     if found != wanted:
-        raise NotOnDevice(f"cuDF gives {found!s}, which is not {dtype}")
+        raise NotOnDevice(f"cuDF gives {_named(found)}, which is not {dtype}")
     with cudf_failures(device, "taking a column from cuDF"):
         if dtype == String:
             return _text(device, column)
@@ -128,7 +137,7 @@ def _text(device: Device, column: Any) -> DeviceColumn:
     cudf = optional.load("pylibcudf")
     keys, ids = cudf.transform.encode(cudf.Table([column]), stream=stream_of(device))
     if ids.type().id() != cudf.TypeId.INT32 or ids.offset():
-        raise NotOnDevice(f"cuDF numbers text by {ids.type().id()!s}")
+        raise NotOnDevice(f"cuDF numbers text by {_named(ids.type().id())}")
     strings = pa.array(keys.columns()[0].to_arrow(stream=stream_of(device)))
     strings = strings if strings.type == pa.string() else strings.cast(pa.string())
     strings.validate(full=True)  # UTF-8: the host names the row of what is not
