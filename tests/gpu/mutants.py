@@ -142,6 +142,7 @@ _KEYS = ("gpu/test_keys", "gpu/test_values", "gpu/test_lookup")
 _FUSED = ("gpu/test_fused", "gpu/test_formulas", "gpu/test_backend")
 _WHOLE = ("gpu/test_placed", "gpu/test_backend", "gpu/test_pipeline")
 _TWINS = ("models/test_gpu_twins", "models/test_gpu_training", "models/test_gpu_forests")
+_BORDER = ("gpu/test_frames", "gpu/test_decode")
 #: By the stem of a file: the tests that hold it, nearest first.
 HELD: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("exact", "integers", "sums", "tallies", "rows"), _SUMS),
@@ -161,6 +162,10 @@ HELD: dict[str, tuple[str, ...]] = {
     "compiler": ("gpu/test_cuda", "gpu/test_manifest"),
     **dict.fromkeys(("arrays", "forests", "linear", "others", "read", "training", "twin"), _TWINS),
     "finite": ("gpu/test_finite",),
+    **dict.fromkeys(("on_device", "device_table", "from_device", "cudf_frames"), _BORDER),
+    "places": ("models/test_gpu_twins", "gpu/test_pipeline"),
+    "devices": ("gpu/test_detection", "models/test_gpu_twins"),
+    "halving": ("gpu/test_halving", "runtime/test_halving"),
 }
 
 
@@ -176,7 +181,8 @@ def drawn(count: int, seed: int, only: str = "", broad: bool = False) -> list[Mu
     files = sorted(
         str(path.relative_to(ROOT))
         for pattern in ("kernels/gpu/*.cu", "kernels/gpu/*.cuh", "kernels/gpu/*.py", "gpupipe/backends/gpu/*.py",
-                        "gpupipe/models/gpu/*.py")
+                        "gpupipe/models/gpu/*.py", "gpupipe/sources/*device*.py", "gpupipe/sources/cudf_frames.py",
+                        "gpupipe/backends/devices.py", "gpupipe/runtime/halving.py")
         for path in ROOT.glob(pattern)
         if path.stem in HELD and only in str(path)
     )  # fmt: skip
