@@ -281,9 +281,9 @@ the nearest of these named.
 ON_A_GPU = """\
 Where features are computed on a GPU they are trained on there, from the same memory, by the class of cuML that learns
 the same (XGBoost by itself, with `device="cuda"`), and the model that comes of it is the same form of numbers, scored
-anywhere. `explain` says before, and `report_` after, what was trained on the CPU instead, and why. Where cuML is missing
-or does not load, or XGBoost was built without CUDA, `device="auto"` trains on the CPU, and `device="gpu"` is an error
-before a row is read; an estimator that is not named here trains on the CPU under both.
+anywhere. `explain` says before, and `report_` after, what was trained on the CPU instead, and why. Where cuML is
+missing or does not load, or XGBoost was built without CUDA, `device="auto"` trains on the CPU, and `device="gpu"` is
+an error before a row is read; an estimator that is not named here trains on the CPU under both.
 
 - *Trained in*: float64 is made from the features on the GPU, and takes twice their memory there.
 - *Only*: parameters that cuML has not, or not so, and the values that it learns the same with. Others train on the CPU

@@ -212,7 +212,8 @@ def survives(mutant: Mutant, python: str = sys.executable) -> bool:
         (installed / "kernels").symlink_to(Path(folder) / "kernels")
         words = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *held_by(mutant.path)]
         # Safe path: else the folder itself comes first, where gpupipe has no kernels, and the installed ones are taken.
-        settings = {"PYTHONPATH": str(installed.parent), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
+        path = f"{installed.parent}{os.pathsep}{folder}"
+        settings = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
         environment = {**os.environ, **settings}
         try:
             done = subprocess.run([python, *words], cwd=folder, env=environment, capture_output=True, timeout=LIMIT)
