@@ -49,11 +49,15 @@ class Watched:
 
     def download(self, array: DeviceArray, after: Any = None) -> Array:
         """As the device's."""
-        return self._device.download(array, after)
+        return self._device.download(self._inner(array), after)
 
     def launch(self, kernel: Kernel, grid: int, block: int, args: Sequence[Argument], shared: int = 0) -> None:
         """As the device's."""
-        self._device.launch(kernel, grid, block, args, shared)
+        inner = [self._inner(each) if isinstance(each, DeviceArray) else each for each in args]
+        self._device.launch(kernel, grid, block, inner, shared)
+
+    def _inner(self, array: DeviceArray) -> DeviceArray:
+        return DeviceArray(self._device, array.pointer, array.dtype, array.shape, array.owner)
 
     def release(self) -> None:
         """As the device's."""
