@@ -3,8 +3,7 @@
 // 64-bit whole numbers without a sign in the order of the values. -0.0 equals 0.0.
 __device__ __forceinline__ u64 ordered(value_t value) {
 #if FLOATS
-    const i64 bits = __double_as_longlong((double)value + 0.0);
-    return (u64)(bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFFLL)) ^ (1ULL << 63);
+    return (u64)ordered_bits((double)value) ^ (1ULL << 63);
 #else
     return (u64)(i64)value ^ (1ULL << 63);
 #endif

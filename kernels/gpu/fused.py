@@ -10,7 +10,7 @@ from .source import text
 from .variants import Variant
 
 THREADS = 256
-_SHARED = ("fused_steps.cuh", "formulas.cuh", "fused_rows.cuh")
+_SHARED = ("words.cuh", "fused_steps.cuh", "formulas.cuh", "fused_rows.cuh")
 #: Blocks that a multiprocessor is to hold at once, which bounds a thread's registers: 48, 64, 80.
 _LIGHT, _HEAVY, _SINGLY = 5, 4, 3
 

@@ -1,9 +1,6 @@
 // What steps of a program do, beside the formulas: kernels/reference/steps.py, number by number.
 typedef unsigned char u8;
 typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef long long i64;
 #define INLINE __device__ __forceinline__
 #define INT64_LOW (-9223372036854775807LL - 1)
 #define INT_OVERFLOW 1u

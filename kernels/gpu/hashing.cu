@@ -13,7 +13,7 @@ extern "C" __global__ void hash_numbers(const void* values, int kind, const u32*
                                         u64* out) {
     EACH_ROW(row, n) {
         u64 hash = of_null;
-        if (has_bit(valid, row)) {
+        if (has_value(valid, row)) {
             u64 lane;
             if (is_float(kind)) {
                 double value = float_at(values, kind, row) + 0.0;
@@ -50,7 +50,7 @@ extern "C" __global__ void bucket(const u64* hashes, const int* found, i64 n, u6
 
 // values[ids[row]], or of_null where a row has no value
 extern "C" __global__ void of_entries(const u64* values, const int* ids, const u32* valid, i64 n, u64 of_null, u64* out) {
-    EACH_ROW(row, n) out[row] = has_bit(valid, row) ? values[ids[row]] : of_null;
+    EACH_ROW(row, n) out[row] = has_value(valid, row) ? values[ids[row]] : of_null;
 }
 
 // Strings begin at any byte, so words are put together from bytes.

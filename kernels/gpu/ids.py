@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .device import Device, DeviceArray, Kernel
-from .source import text
+from .numbers import source
 
 _BLOCK, _MOST_BLOCKS = 256, 4096
-SOURCES = {"ids": text("numbers.cuh", "ids.cu")}
+SOURCES = {"ids": source("ids.cu")}
 _WITH_ABSENT = Kernel(SOURCES["ids"], "with_absent")
 
 

@@ -1,15 +1,10 @@
 // The rows of a column as keys: int64 that are ordered as the values are, whatever the column's type.
-typedef long long i64;
-typedef unsigned int u32;
-typedef unsigned long long u64;
 
 // How a row is stored. The numbers stand in numbers.py too. 64-bit integers without a sign are read as with one.
 enum { I8, I16, I32, I64, U8, U16, U32, F32, F64, PART_OF_I32, PART_OF_I64 };
 
 // What stands in a row: a number, no value, or one that is no key (NaN; of the last two kinds a negative number).
 enum { NUMBER, MISSING, NO_KEY };
-
-__device__ __forceinline__ bool has_bit(const u32* bits, i64 row) { return bits == 0 || (bits[row >> 5] >> (row & 31)) & 1; }
 
 __device__ __forceinline__ i64 integer_at(const void* values, int kind, i64 row) {
     if (kind == I32 || kind == PART_OF_I32) return ((const int*)values)[row];
@@ -27,14 +22,8 @@ __device__ __forceinline__ double float_at(const void* values, int kind, i64 row
 
 __device__ __forceinline__ bool is_float(int kind) { return kind == F32 || kind == F64; }
 
-// -0.0 + 0.0 is 0.0. Negative floats have all bits but the sign turned round.
-__device__ __forceinline__ i64 ordered_bits(double value) {
-    i64 bits = __double_as_longlong(value + 0.0);
-    return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFFLL);
-}
-
 __device__ __forceinline__ int key_at(const void* values, int kind, const u32* valid, i64 row, i64* bits) {
-    if (!has_bit(valid, row)) return MISSING;
+    if (!has_value(valid, row)) return MISSING;
     if (is_float(kind)) {
         double value = float_at(values, kind, row);
         *bits = ordered_bits(value);

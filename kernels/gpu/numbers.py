@@ -19,7 +19,7 @@ _PART = {"i4": 9, "i8": 10}
 
 def source(*names: str) -> str:
     """The text of some files of this folder, one after the other, after what reads numbers."""
-    return text("numbers.cuh", *names)
+    return text("words.cuh", "numbers.cuh", *names)
 
 
 @cache

@@ -1,10 +1,5 @@
 // Places in the order of float64, of rows of one column. Before this text is printed: value_t.
 
-__device__ __forceinline__ i64 ordered_bits(double value) {
-    const i64 bits = __double_as_longlong(value + 0.0);  // -0.0 counts as 0.0
-    return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFFLL);
-}
-
 // The bin of each row, -1 of one without a value.
 extern "C" __global__ void bins(const value_t* values, const u32* valid, i64 n, int* out) {
     const i64 stride = (i64)gridDim.x * blockDim.x;

@@ -1,16 +1,9 @@
 // Rows of one column of numbers. value_t is how a value is stored; it is printed before this text.
-typedef long long i64;
-typedef unsigned int u32;
-typedef unsigned long long u64;
 
 #define ALL_LANES 0xFFFFFFFFu
 
 // Where a kernel keeps what it knows of groups while it goes over the rows. The numbers stand in rows.py too.
 enum { IN_REGISTERS, IN_SHARED, IN_GLOBAL, IN_HALVES };
-
-__device__ __forceinline__ bool has_value(const u32* valid, i64 row) {
-    return valid == 0 || ((valid[row >> 5] >> (row & 31)) & 1u);
-}
 
 // Validity of four rows from `row`, a multiple of 4, on.
 __device__ __forceinline__ u32 four_bits(const u32* valid, i64 row) {

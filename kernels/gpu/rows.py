@@ -33,7 +33,7 @@ def source(dtype: Any, *names: str, **defined: int) -> str:
     """
     lines = [f"typedef {C_TYPES[np.dtype(dtype).name]} value_t;"]
     lines += [f"#define {name} {value}" for name, value in defined.items()]
-    return "\n".join(lines) + "\n" + text("rows.cuh", *names)
+    return "\n".join(lines) + "\n" + text("words.cuh", "rows.cuh", *names)
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

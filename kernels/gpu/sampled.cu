@@ -47,7 +47,7 @@ extern "C" __global__ void __launch_bounds__(256) look(const Task* tasks, int bl
     if (threadIdx.x < RUNS) best[threadIdx.x] = 0;
     if (threadIdx.x < 2) ends[threadIdx.x] = 0;
     const i64 row = threadIdx.x * task.step + (u32)(threadIdx.x * 2654435761u) % (u32)task.step;
-    const bool there = row < task.n && has_bit(task.valid, row);
+    const bool there = row < task.n && has_value(task.valid, row);
     const double value = there ? value_at(task, row) : 0.0;
     const int every = task.n < LOOKS ? 1 : task.n < blockDim.x ? (int)(task.n / LOOKS) : blockDim.x / LOOKS;
     if (threadIdx.x < LOOKS) bins[threadIdx.x] = -1;

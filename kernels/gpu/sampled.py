@@ -8,13 +8,12 @@ import numpy as np
 from ..reference.radix import BINS
 from .batch import Column, Job, Launched
 from .device import DeviceArray, Kernel
-from .numbers import kind_of
+from .numbers import kind_of, source
 from .rows import BLOCK, pointer_of
-from .source import text
 
 Array = np.ndarray[Any, Any]
 
-SOURCES = {"sampled": text("numbers.cuh", "order.cuh", "sampled.cu")}
+SOURCES = {"sampled": source("order.cuh", "sampled.cu")}
 _LOOK = Kernel(SOURCES["sampled"], "look")
 _RUNS_AT = 2  # words of what is found, before those that say where runs begin
 

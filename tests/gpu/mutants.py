@@ -145,7 +145,7 @@ _TWINS = ("models/test_gpu_twins", "models/test_gpu_training", "models/test_gpu_
 _BORDER = ("gpu/test_frames", "gpu/test_decode")
 #: By the stem of a file: the tests that hold it, nearest first.
 HELD: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("exact", "integers", "sums", "tallies", "rows"), _SUMS),
+    **dict.fromkeys(("exact", "integers", "sums", "tallies", "rows", "words"), _SUMS),
     **dict.fromkeys(("batch", "found"), ("gpu/test_batch", "gpu/test_gather")),
     **dict.fromkeys(("sampled", "histogram", "collected", "order"), ("gpu/test_radix", "gpu/test_batch")),
     **dict.fromkeys(("bits", "taken"), ("gpu/test_bits", *_SUMS)),

@@ -53,7 +53,7 @@ def arguments(n: int, seed: int) -> tuple[Any, Any, Any]:
 def check(device: Any, n: int, seed: int) -> None:
     x, y, days = arguments(n, seed)
     out, whole = device.empty((len(FUNCTIONS) + 2, len(x)), np.float64), device.empty((3, len(x)), np.int64)
-    kernel = Kernel(text("fused_steps.cuh", "formulas.cuh") + ALL, "all")
+    kernel = Kernel(text("words.cuh", "fused_steps.cuh", "formulas.cuh") + ALL, "all")
     args = [device.upload(x), device.upload(y), device.upload(days), out, whole, np.int64(len(x))]
     device.launch(kernel, -(-len(x) // 128), 128, args)
     with np.errstate(all="ignore"):
