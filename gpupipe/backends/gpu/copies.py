@@ -78,19 +78,11 @@ class Copies:
             self._held.clear()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Known:
-    """A host column of a partition, of which a copy on a device may be kept: a :class:`gpupipe.columns.Resident`.
+class Hosted:
+    """What :class:`gpupipe.columns.Resident` asks of a column whose values are on the host, whatever it has besides."""
 
-    Attributes:
-        host: the column.
-        copies: where the copy is.
-        key: (number of the partition, name of the column).
-    """
-
+    __slots__ = ()
     host: Column
-    copies: Copies
-    key: tuple[int, str]
 
     @property
     def dtype(self) -> DType:
@@ -107,6 +99,21 @@ class Known:
     def to_host(self) -> Column:
         """The host column itself."""
         return self.host
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Known(Hosted):
+    """A host column of a partition, of which a copy on a device may be kept: a :class:`gpupipe.columns.Resident`.
+
+    Attributes:
+        host: the column.
+        copies: where the copy is.
+        key: (number of the partition, name of the column).
+    """
+
+    host: Column
+    copies: Copies
+    key: tuple[int, str]
 
     def rows(self, start: int, stop: int) -> Column:
         """The rows from `start` up to, without, `stop`: on the host, as there was too little memory for all."""

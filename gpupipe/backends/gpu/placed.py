@@ -4,20 +4,20 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
 
+from gpupipe.backends import keys
 from gpupipe.backends.gpu.columns import DeviceColumn
-from gpupipe.backends.gpu.copies import Known, copied
+from gpupipe.backends.gpu.copies import Hosted, Known, copied
 from gpupipe.backends.states.orders import between
 from gpupipe.columns import AnyColumn, Chosen, Column, Frame, Values
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.kernels.gpu.ids import Ids, with_absent
-from gpupipe.schema import DType, String
+from gpupipe.schema import String
 
 
 @dataclass(eq=False, slots=True)
-class Uploading:
+class Uploading(Hosted):
     """A host column that is copied to a device when it is first asked for there: a :class:`gpupipe.columns.Resident`.
 
     Attributes:
@@ -31,22 +31,6 @@ class Uploading:
     known: Known | None = None
     _there: DeviceColumn | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @property
-    def dtype(self) -> DType:
-        return self.host.dtype
-
-    def __len__(self) -> int:
-        return len(self.host)
-
-    @property
-    def device_bytes(self) -> int:
-        """None that lasts of its own."""
-        return 0
-
-    def to_host(self) -> Column:
-        """The host column itself."""
-        return self.host
 
     def rows(self, start: int, stop: int) -> "Uploading":
         """The rows from `start` up to, without, `stop`; of what was copied nothing is taken along."""
@@ -114,8 +98,8 @@ def _unsettled(column: DeviceColumn) -> Ids | None:
 
 
 def with_null(entries: Column) -> Column:
-    """The entries and, after them, a null."""
-    valid = np.append(np.ones(len(entries), bool) if entries.valid is None else entries.valid, False)
-    if entries.dtype == String:
-        return Column(String, pa.concat_arrays([entries.values, pa.nulls(1, pa.string())]), valid)
-    return Column(entries.dtype, np.append(entries.values, entries.values.dtype.type(0)), valid)
+    """The entries and, after them, a null; of text one that is null for Arrow too, so that no function sees a text."""
+    found = keys.with_null(entries)
+    if entries.dtype != String:
+        return found
+    return Column(String, pa.concat_arrays([entries.values, pa.nulls(1, pa.string())]), found.valid)
