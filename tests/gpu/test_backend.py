@@ -27,6 +27,7 @@ from gpupipe.backends.gpu.program import GpuProgram
 from gpupipe.columns import Column, Frame
 from gpupipe.errors import DataError, DeviceError, DeviceMemoryError, IntegerOverflowError
 from gpupipe.expr.node import show
+from gpupipe.kernels.gpu import lookup
 from gpupipe.kernels.gpu.bins import bins
 from gpupipe.kernels.gpu.finite import first_unfinite
 from gpupipe.kernels.gpu.ids import Ids, with_absent
@@ -238,6 +239,19 @@ def test_what_the_host_does_is_remembered_with_the_reason(shared):
         "s.coalesce": "it takes texts of several columns row by row",
         "z.to_local": "time zones are looked up on the host",
     }
+
+
+def test_what_a_kernel_turns_out_not_to_do_is_remembered_too(shared, monkeypatch):
+    table = pa.table({"k": np.repeat(np.arange(40) << 44, 2)})
+    made = fitted([col("k").codes()], gp.scan(table), CPU).features
+    expected = [column.values.tolist() for column in made.columns(gp.scan(table).load(0, ["k"]))]
+    monkeypatch.setattr(lookup, "_MOST_SLOTS", 16)
+    backend = GpuBackend(shared)
+    there = backend.prepare(made.outputs, made._binder.info, Tables(made.fitted))
+    assert not backend.on_host
+    found = there.columns(gp.scan(table).load(0, ["k"]))
+    assert [column.values.tolist() for column in found] == expected
+    assert list(backend.on_host.values()) == ["the 40 values learned do not fit into a hash table"]
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -46,7 +46,7 @@ class GpuBackend:
         """The outputs, ready to run on any number of frames, from any number of threads."""
         for expression, why in self.hosted([output.node for output in outputs], info).items():
             self._note(expression, why)
-        return GpuProgram(outputs, info, tables, self.device)
+        return GpuProgram(outputs, info, tables, self.device, self._note)
 
     def hosted(self, nodes: Sequence[Node], info: Mapping[Node, Info]) -> dict[str, str]:
         """Which steps of bound nodes the host does, and why, by expression."""

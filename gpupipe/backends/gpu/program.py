@@ -4,7 +4,7 @@ An operation over one text column runs once for each entry of its dictionary, on
 encoded: a number a row, and a small table that kernels read through it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,10 +37,17 @@ class GpuProgram(Staged[Placed]):
 
     name = "gpu"
 
-    def __init__(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables, device: Device) -> None:
+    def __init__(
+        self,
+        outputs: Sequence[Output],
+        info: Mapping[Node, Info],
+        tables: Tables,
+        device: Device,
+        note: Callable[[str, str], None],
+    ) -> None:
         super().__init__(outputs, info, tables)
         self._device = device
-        self._wholly = OnDevice(device, tables)
+        self._wholly = OnDevice(device, tables, note)
         # What was made of a dictionary the last time: partitions and calls often share one.
         self._by_entry: dict[Node, tuple[list[Column], Column]] = {}
         self._entries_there: dict[Node, tuple[Column, DeviceArray, DeviceArray | None]] = {}

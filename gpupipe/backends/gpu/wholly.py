@@ -16,7 +16,7 @@ from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.backends.strings import decoded
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.fitted import Learned
-from gpupipe.expr.node import Node
+from gpupipe.expr.node import Node, show
 from gpupipe.kernels.gpu import counting
 from gpupipe.kernels.gpu.bins import bins
 from gpupipe.kernels.gpu.device import Device, DeviceArray
@@ -28,10 +28,14 @@ Given = Sequence[Placed | Column]
 
 
 class OnDevice:
-    """The operations that a device has kernels for, over columns wherever they are; from any thread."""
+    """The operations that a device has kernels for, over columns wherever they are; from any thread.
 
-    def __init__(self, device: Device, tables: Tables) -> None:
-        self._device, self._tables = device, tables
+    Args:
+        note: told (expression, why) of what a kernel turns out not to do: the host then does it.
+    """
+
+    def __init__(self, device: Device, tables: Tables, note: Callable[[str, str], None]) -> None:
+        self._device, self._tables, self._note = device, tables, note
         self._kept: dict[Any, Any] = {}
         self._making = threading.Lock()
 
@@ -46,7 +50,8 @@ class OnDevice:
             return None
         try:
             return does(self, node, args)
-        except NotOnDevice:
+        except NotOnDevice as why:
+            self._note(show(node), str(why))
             return None
 
     def folds(self, row_ids: Values, folds: int) -> DeviceColumn:
