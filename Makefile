@@ -19,7 +19,7 @@ setup: $(READY) ## make the virtual environment and install gpupipe into it, edi
 demo: $(READY) ## the main job on real data: plan, fit, evaluate, save, score again (DEMO=flights, churn or disease)
 	$(VENV)/bin/gpupipe demo $(DEMO) $(ARGS)
 
-test: $(READY) ## the tests, about 9 minutes on 2 cores
+test: $(READY) ## the tests, about 7 minutes on 2 cores
 	$(PY) -m pytest -n auto $(ARGS)
 
 test-all: $(READY) ## the tests with the large counts too
