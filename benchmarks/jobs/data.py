@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,10 +42,10 @@ def blocks(rows: int, size: int = GROUP) -> Iterator[tuple[int, int]]:
         yield first, min(size, rows - first)
 
 
-def write_groups(path: Path, groups: Iterator[pa.Table]) -> None:
+def write_groups(path: Path, groups: Iterator[pa.Table], **written: Any) -> None:
     """A Parquet file with a row group a table: snappy and dictionaries, pyarrow's defaults; one table at a time in memory."""
     first = next(groups)
-    with pq.ParquetWriter(path, first.schema) as writer:
+    with pq.ParquetWriter(path, first.schema, **written) as writer:
         writer.write_table(first, row_group_size=GROUP)
         for group in groups:
             writer.write_table(group, row_group_size=GROUP)

@@ -7,9 +7,11 @@ left in the folder OUT under the names that the job states (``matrix.npy``, ``fe
 """
 
 import argparse
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..measure import Clock, tell
 
@@ -42,6 +44,10 @@ class Task:
     def note(self, name: str, value: float) -> None:
         """A number that is no time: an AUC, a count."""
         self.notes[name] = float(value)
+
+    def train(self, matrix: Any, label: Any) -> None:
+        """The models of J1 on `matrix`; scikit-learn and XGBoost are loaded here, and not where no model is asked for."""
+        importlib.import_module("benchmarks.peers.training").train(self, matrix, label)
 
 
 Job = Callable[[Task], None]

@@ -1,0 +1,141 @@
+"""J1 "clicks": a log of clicks in the shape of Criteo's, 13 numbers with nulls and 26 columns of text, into a table to train on.
+
+The numbers: nulls by the median of the column (or by 0), below 0 to 0, log1p, less the mean over the deviation (that of all rows,
+divided by their number). The text: codes 0 for null, 1 for a value of fewer than 15 rows, from 2 the others: most frequent
+first, ties by the text's bytes.
+
+Variants:
+    matrix: a float32 matrix in memory, a row after another; columns n1 … n13, c1 … c26. Kept as ``matrix.npy``.
+    matrix_zero: the same with nulls of the numbers filled by 0.
+    parquet: as a Parquet file, ``features.parquet``: numbers float32, codes whole numbers; as `matrix`, in the same order.
+    models: the matrix, then logistic regression and XGBoost trained on its first four fifths (benchmarks/peers/training.py);
+        their AUC on the last fifth is noted, and kept as ``models.json``.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from .data import GROUP, blocks, main, made, write_groups
+
+NAME = "clicks"
+FILE = "rows.parquet"
+VARIANTS = ("matrix", "matrix_zero", "parquet", "models")
+NUMBERS = [f"n{at}" for at in range(1, 14)]
+WORDS = [f"c{at}" for at in range(1, 27)]
+MIN_COUNT = 15
+TYPES = (np.int32, np.float32, np.int64, np.float64)
+# Every seventh of 26 sizes from 3 to a million: large and small columns take turns.
+SIZES = [int(size) for size in np.geomspace(3, 1_000_000, 26).round()[np.arange(26) * 7 % 26]]
+SEED = 5
+
+
+def make(home: Path, rows: int) -> Path:
+    """The folder with `rows` rows, made where it is not there; fewer rows are the first ones of more."""
+    return made(home, NAME, rows, lambda folder, count: write_groups(folder / FILE, groups(count)))
+
+
+def groups(rows: int) -> Iterator[pa.Table]:
+    """The rows, a row group at a time, the same for the same number."""
+    for first, count in blocks(rows):
+        yield group(first // GROUP).slice(0, count)
+
+
+def group(number: int) -> pa.Table:
+    """The row group of that number, all rows of it."""
+    rng = np.random.Generator(np.random.SFC64([SEED, number]))
+    columns: dict[str, pa.Array] = {"label": pa.nulls(GROUP, pa.int8())}
+    score = np.full(GROUP, -1.5, np.float32)
+    for at, name in enumerate(NUMBERS):
+        values, missing = _numbers(rng, at)
+        score += np.where(missing, 0, np.log1p(np.maximum(values, 0)) * (0.25 if at % 2 else -0.2)).astype(np.float32)
+        columns[name] = pa.array(values.astype(TYPES[at % 4]), mask=missing)
+    for at, name in enumerate(WORDS):
+        ranks, missing = _ranks(rng, at)
+        score += np.where(missing, 0, 0.5 * np.sin(ranks * (at + 1.0))).astype(np.float32) if at % 3 == 0 else 0
+        columns[name] = texts(at).take(pa.array(ranks, mask=missing))
+    clicked = rng.random(GROUP, np.float32) < 1 / (1 + np.exp(-score))
+    columns["label"] = pa.array(clicked.astype(np.int8))
+    return pa.table(columns)
+
+
+def _numbers(rng: np.random.Generator, at: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Log-normal less a shift, so that some are below 0; whole ones, cents and continuous ones; 5 to 45 % missing."""
+    values = np.exp(rng.standard_normal(GROUP, np.float32) * (1 + at / 12) + at / 4) - np.float32(0.5 + at / 6)
+    np.clip(values, -1e6, 1e6, out=values)
+    whole = TYPES[at % 4] in (np.int32, np.int64)
+    values = np.floor(values) if whole else np.round(values, 2) if at % 8 < 4 else values
+    return values, rng.random(GROUP, np.float32) < 0.05 + at / 30
+
+
+def _ranks(rng: np.random.Generator, at: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Which value, by Zipf's law (exponent 1.05 to 1.3, the inverse of the continuous law); a third of columns with nulls."""
+    power = -0.05 - (at % 6) * 0.05
+    tail = np.float32((SIZES[at] + 1) ** power)
+    ranks = np.power(1 + rng.random(GROUP, np.float32) * (tail - 1), np.float32(1 / power)).astype(np.int32) - 1
+    share = 0.03 * at / 2 if at % 3 == 1 else 0
+    return np.clip(ranks, 0, SIZES[at] - 1), rng.random(GROUP, np.float32) < share
+
+
+@cache
+def texts(at: int) -> pa.Array:
+    """The values of a text column: hashes of eight hexadecimal digits, every fourth column short codes."""
+    ranks = np.arange(SIZES[at], dtype=np.uint64)
+    if at % 4 == 3:
+        return pa.array([f"k{rank}" for rank in ranks.tolist()])
+    hashes = ((ranks * 2654435761 + at * 40503) % 2**32).astype(np.uint32)  # an odd factor: no two alike
+    digits = (hashes[:, None] >> np.arange(28, -4, -4, dtype=np.uint32)) & 15
+    letters = np.frombuffer(b"0123456789abcdef", np.uint8)[digits]
+    offsets = np.arange(0, 8 * len(ranks) + 1, 8, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(ranks), pa.py_buffer(offsets), pa.py_buffer(letters.tobytes()))
+
+
+def agree(ours: Path, theirs: Path, variant: str) -> str:
+    """Compare two folders with what one variant left; what was compared, in words.
+
+    Codes are equal; numbers differ by at most 1e-4 + 1e-4 of the value (single-precision peers round each step); AUC by 0.01.
+
+    Raises:
+        ValueError: they differ; the first column that does, and where.
+    """
+    if variant == "models":
+        mine, other = (json.loads((folder / "models.json").read_text()) for folder in (ours, theirs))
+        apart = {name: abs(mine[name] - other[name]) for name in mine}
+        if mine.keys() != other.keys() or max(apart.values()) > 0.01:
+            raise ValueError(f"AUC differ: {mine} and {other}")
+        return "AUC within 0.01"
+    mine, other = (_columns(folder, variant) for folder in (ours, theirs))
+    for at, name in enumerate(NUMBERS + WORDS):
+        _same(name, mine(at), other(at))
+    return f"all {len(NUMBERS + WORDS)} columns: codes equal, numbers within 1e-4"
+
+
+def _columns(folder: Path, variant: str) -> Callable[[int], NDArray[Any]]:
+    if variant == "parquet":
+        file = pq.ParquetFile(folder / "features.parquet")
+        return lambda at: file.read([(NUMBERS + WORDS)[at]]).column(0).to_numpy()
+    matrix = np.load(folder / "matrix.npy", mmap_mode="r")
+    if matrix.dtype != np.float32 or matrix.ndim != 2 or not matrix.flags.c_contiguous:
+        raise ValueError(f"{folder / 'matrix.npy'} is no float32 matrix, row after row")
+    return lambda at: matrix[:, at]
+
+
+def _same(name: str, mine: NDArray[Any], other: NDArray[Any]) -> None:
+    if len(mine) != len(other):
+        raise ValueError(f"{name}: {len(mine)} rows and {len(other)}")
+    close = mine == other if name in WORDS else np.isclose(mine, other, rtol=1e-4, atol=1e-4)
+    if not close.all():
+        row = int(np.flatnonzero(~close)[0])
+        wrong = int((~close).sum())
+        raise ValueError(f"{name}: {wrong} of {len(mine)} rows differ; row {row} is {mine[row]} and {other[row]}")
+
+
+if __name__ == "__main__":
+    main(NAME, make)
