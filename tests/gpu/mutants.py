@@ -4,8 +4,10 @@
     python tests/gpu/mutants.py --count 5 --seed 3 --only exact
 
 An operator knows no kernel: it moves a bound by one, weakens a comparison, drops a barrier, swaps operands, turns a
-mask around, renames a keyword. Each mutant is a copy of the project with one such change; it is killed when one of the
-test files that hold the changed file fails. The files are drawn evenly, and then one of a file's changes.
+mask around, renames a keyword. In Python it changes what is handed over (to a kernel, to cuDF, cuML, CuPy, or to
+ourselves): the order of arguments and of what a launch lists, whole numbers, names of keywords; and the CUDA C++ that
+is written there as text. Each mutant is a copy of the project with one such change; it is killed when one of the test
+files that hold the changed file fails. The files are drawn evenly, and then one of a file's changes.
 """
 
 import argparse
@@ -13,17 +15,22 @@ import ast
 import os
 import random
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import tokenize
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 300  # seconds that the tests of one mutant may take: an endless loop is found by then
+LIMIT = 300  # seconds of a core that the tests of one mutant may take; one that goes on for ever counts as surviving
 
 #: What of the project is copied for a mutant.
 PARTS = ("gpupipe", "kernels", "tests", "benchmarks", "pyproject.toml", "README.md", "docs")
@@ -68,6 +75,8 @@ _CUDA: tuple[tuple[str, str, str], ...] = (
     ("equality turned", r"(?<= )!=(?= )", "=="),
     ("barrier dropped", r"__syncthreads\(\);", ";"),
     ("index moved", r"\[([a-z]\w*)\]", r"[\1 + 1]"),
+    ("index moved", r"(?<=\w)\[0\]", "[1]"),
+    ("index moved", r"(?<=\w)\[1\]", "[0]"),
     ("sum turned into a difference", r"(?<=[\w)\]] )\+(?= [\w(])", "-"),
     ("difference turned into a sum", r"(?<=[\w)\]] )-(?= [\w(])", "+"),
     ("mask turned around", r">> \((\w+) & 31\)", r">> (31 - (\1 & 31))"),
@@ -91,50 +100,129 @@ def of_cuda(path: str, text: str) -> Iterator[Mutant]:
 
 # -- Python -------------------------------------------------------------------------------------------------------
 _COMPARED = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "=="}
-_REACHED = ("launch", "rows", "view", "empty", "zeros")  # calls whose arguments reach the device
+_PRINTED = ("printer.py", "fused.py")  # which hold CUDA C++ as text
+Span = Callable[[ast.AST], tuple[int, int] | None]
 
 
 def of_python(path: str, text: str, broad: bool) -> Iterator[Mutant]:
-    """Every change of a Python file: of what reaches a device or a library; broadly, all comparisons and sums."""
-    starts = [0]
-    for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-
-    def span(node: ast.expr) -> tuple[int, int]:
-        assert node.end_lineno is not None and node.end_col_offset is not None
-        return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
-
-    for node in ast.walk(ast.parse(text)):
+    """Every change of a Python file: of what is handed over, and of printed code; broadly, comparisons and sums too."""
+    tree, span = ast.parse(text), _spans(text)
+    unordered = _unordered(tree)
+    if path.endswith(_PRINTED):
+        yield from _of_printed(path, text)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from _of_call(path, text, node, span)
+        elif isinstance(node, ast.Dict):
+            yield from _renamed(path, node.keys, span)
+        elif isinstance(node, ast.List | ast.Tuple) and len(node.elts) > 2 and node not in unordered:
+            yield from _swapped(path, text, node.elts, span, "elements swapped")
         elif not broad:
             continue
         elif isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARED:
-            start, stop = span(node.left)[1], span(node.comparators[0])[0]
-            yield Mutant(path, start, stop, f" {_COMPARED[type(node.ops[0])]} ", "comparison changed")
-        elif isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and type(node.right.value) is int:
-            yield Mutant(path, *span(node.right), str(node.right.value + 1), "whole number plus one")
+            left, right = span(node.left), span(node.comparators[0])
+            if left and right:
+                yield Mutant(path, left[1], right[0], f" {_COMPARED[type(node.ops[0])]} ", "comparison changed")
+        elif isinstance(node, ast.BinOp):
+            yield from _moved(path, [node.right], span)
 
 
-def _of_call(path: str, text: str, node: ast.Call, span) -> Iterator[Mutant]:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+def _unordered(tree: ast.Module) -> set[ast.AST]:
+    """Lists whose order means nothing, or is not handed over: types, errors, constants, what is compared with."""
+    found: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and node.type is not None:
+            found.add(node.type)
+        elif isinstance(node, ast.Subscript):
+            found.add(node.slice)
+        elif isinstance(node, ast.Compare):
+            found.update(node.comparators)
+        elif isinstance(node, ast.List | ast.Tuple):
+            kinds = (isinstance(e, ast.Constant | ast.Starred) or (isinstance(e, ast.Name) and e.id[0].isupper()) for e in node.elts)
+            if isinstance(node.ctx, ast.Store) or all(kinds):
+                found.add(node)
+    return found
+
+
+def _spans(text: str) -> Span:
+    """Where a node stands, in characters; None of what stands inside a text, where Python 3.11 tells a wrong place."""
+    lines = text.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+
+    def place(line: int, column: int) -> int:
+        return starts[line - 1] + len(lines[line - 1].encode()[:column].decode(errors="ignore"))
+
+    def span(node: ast.AST) -> tuple[int, int] | None:
+        assert isinstance(node, ast.expr) and node.end_lineno is not None and node.end_col_offset is not None
+        found = place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
+        try:
+            there = ast.parse(f"({text[slice(*found)]})", mode="eval").body
+        except SyntaxError:
+            return None
+        return found if ast.dump(there) == ast.dump(node) else None
+
+    return span
+
+
+def _of_call(path: str, text: str, node: ast.Call, span: Span) -> Iterator[Mutant]:
     for keyword in node.keywords:
-        if keyword.arg is not None and name:
-            start = span(keyword.value)[0] - len(keyword.arg) - 1
+        value = span(keyword.value)
+        if keyword.arg is not None and value is not None and isinstance(node.func, ast.Attribute):
+            start = value[0] - len(keyword.arg) - 1
             if text[start : start + len(keyword.arg)] == keyword.arg:
                 yield Mutant(path, start, start + len(keyword.arg), f"{keyword.arg}_", "keyword renamed")
-    if name in _REACHED:
-        for one, other in zip(node.args, node.args[1:], strict=False):
-            left, right = span(one), span(other)
+        if isinstance(keyword.value, ast.Tuple):  # of names: parameters, where another library's are written down
+            yield from _renamed(path, keyword.value.elts, span)
+    if isinstance(node.func, ast.Attribute):
+        yield from _swapped(path, text, node.args, span, "arguments swapped")
+        yield from _moved(path, [*node.args, *(keyword.value for keyword in node.keywords)], span)
+
+
+def _swapped(path: str, text: str, nodes: list[ast.expr], span: Span, what: str) -> Iterator[Mutant]:
+    """Neighbours in each other's place."""
+    for one, other in pairwise(nodes):
+        left, right = span(one), span(other)
+        if left and right and ast.dump(one) != ast.dump(other):
             swapped = text[slice(*right)] + text[left[1] : right[0]] + text[slice(*left)]
-            yield Mutant(path, left[0], right[1], swapped, "arguments swapped")
+            yield Mutant(path, left[0], right[1], swapped, what)
+
+
+def _renamed(path: str, nodes: Sequence[ast.expr | None], span: Span) -> Iterator[Mutant]:
+    """Names that stand as texts: of keywords that are put together first."""
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            place = span(node)
+            if place:
+                yield Mutant(path, *place, repr(f"{node.value}_"), "name renamed")
+
+
+def _moved(path: str, nodes: list[ast.expr], span: Span) -> Iterator[Mutant]:
+    """Whole numbers by one."""
+    for node in nodes:
+        place = span(node)
+        if isinstance(node, ast.Constant) and type(node.value) is int and place:
+            yield Mutant(path, *place, str(node.value + 1), "whole number plus one")
+
+
+def _of_printed(path: str, text: str) -> Iterator[Mutant]:
+    """The changes of CUDA C++ in texts of Python that are not documentation."""
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    for token in tokenize.generate_tokens(StringIO(text).readline):
+        documents = token.string.startswith('"""') and token.line.lstrip().startswith('"""')
+        if token.type == tokenize.STRING and not documents:
+            begin = starts[token.start[0] - 1] + token.start[1]
+            for one in of_cuda(path, token.string):
+                yield Mutant(path, begin + one.start, begin + one.stop, one.text, f"printed: {one.what}")
 
 
 # -- drawing and judging ------------------------------------------------------------------------------------------
-def held_by(path: str) -> list[str]:
-    """The test files that hold a file, nearest first."""
-    stem = Path(path).stem
-    return [f"tests/{name}.py" for name in HELD[stem]]
+def held_by(*paths: str) -> list[str]:
+    """The test files that hold files, nearest first."""
+    return list(dict.fromkeys(f"tests/{name}.py" for path in paths for name in HELD[Path(path).stem]))
 
 
 _SUMS = ("gpu/test_exact", "gpu/test_gather")
@@ -156,10 +244,10 @@ HELD: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("fused", "fused_columns", "fused_matrix", "fused_rows", "fused_steps", "formulas"), _FUSED),
     **dict.fromkeys(("interpreter", "printer", "records", "variants"), _FUSED),
     **dict.fromkeys(("backend", "program", "placed", "encoded", "wholly", "hosted", "columns"), _WHOLE),
-    **dict.fromkeys(("bins", "ids"), _WHOLE),
+    **dict.fromkeys(("bins", "ids", "copies"), _WHOLE),
     **dict.fromkeys(("decode", "libcudf"), ("gpu/test_decode", "gpu/test_frames", "gpu/test_manifest")),
     **dict.fromkeys(("cuda", "staging", "pool", "failures", "kept"), ("gpu/test_cuda", "gpu/test_manifest")),
-    "compiler": ("gpu/test_cuda", "gpu/test_manifest"),
+    **dict.fromkeys(("compiler", "trial", "device"), ("gpu/test_cuda", "gpu/test_manifest", "gpu/test_detection")),
     **dict.fromkeys(("arrays", "forests", "linear", "others", "read", "training", "twin"), _TWINS),
     "finite": ("gpu/test_finite",),
     **dict.fromkeys(("on_device", "device_table", "from_device", "cudf_frames"), _BORDER),
@@ -194,32 +282,35 @@ def drawn(count: int, seed: int, only: str = "", broad: bool = False) -> list[Mu
     return found
 
 
-def survives(mutant: Mutant, python: str = sys.executable) -> bool:
-    """Whether no test that holds the file fails."""
+def survives(mutant: Mutant, tests: list[str] | None = None) -> bool:
+    """Whether no test that holds the file fails; or none of those given."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        for part in PARTS:
-            source, target = ROOT / part, Path(folder) / part
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
-            else:
-                shutil.copy(source, target)
+        _copied(Path(folder))
         place = Path(folder) / mutant.path
         place.write_text(mutant.source(place.read_text(encoding="utf-8")), encoding="utf-8")
-        installed = Path(folder) / "installed" / "gpupipe"
-        installed.mkdir(parents=True)
-        for entry in (Path(folder) / "gpupipe").iterdir():
-            (installed / entry.name).symlink_to(entry)
-        (installed / "kernels").symlink_to(Path(folder) / "kernels")
-        words = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *held_by(mutant.path)]
+        words = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
         # Safe path: else the folder itself comes first, where gpupipe has no kernels, and the installed ones are taken.
-        path = f"{installed.parent}{os.pathsep}{folder}"
-        settings = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
-        environment = {**os.environ, **settings}
-        try:
-            done = subprocess.run([python, *words], cwd=folder, env=environment, capture_output=True, timeout=LIMIT)
-        except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0
+        settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
+        settings["PYTHONPATH"] = f"{Path(folder) / 'installed'}{os.pathsep}{folder}"
+        done = subprocess.run(
+            [sys.executable, *words, *(tests or held_by(mutant.path))], cwd=folder, env={**os.environ, **settings},
+            capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 5)),
+        )  # fmt: skip
+        return done.returncode in (0, -signal.SIGXCPU)
+
+
+def _copied(folder: Path) -> None:
+    for part in PARTS:
+        source, target = ROOT / part, folder / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
+        else:
+            shutil.copy(source, target)
+    installed = folder / "installed" / "gpupipe"
+    installed.mkdir(parents=True)
+    for entry in (folder / "gpupipe").iterdir():
+        (installed / entry.name).symlink_to(entry)
+    (installed / "kernels").symlink_to(folder / "kernels")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -232,8 +323,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args(words)
     mutants = drawn(chosen.count, chosen.seed, chosen.only, chosen.broad)
-    if mutants and not survives(Mutant(mutants[0].path, 0, 0, "", "nothing")):
-        print(f"the tests of {mutants[0].path} fail without a change: nothing can be told")
+    if mutants and not survives(Mutant(mutants[0].path, 0, 0, "", "nothing"), held_by(*(m.path for m in mutants))):
+        print("the tests fail without a change: nothing can be told")
         return 2
     left = []
     with ThreadPoolExecutor(chosen.jobs) as pool:
