@@ -1,15 +1,15 @@
-"""J1 "clicks": a log of clicks in the shape of Criteo's, 13 numbers with nulls and 26 columns of text, into a table to train on.
+"""J1 "clicks": a log of clicks in the shape of Criteo's, 13 numbers and 26 columns of text, into a table to train on.
 
-The numbers: nulls by the median of the column (or by 0), below 0 to 0, log1p, less the mean over the deviation (that of all rows,
-divided by their number). The text: codes 0 for null, 1 for a value of fewer than 15 rows, from 2 the others: most frequent
-first, ties by the text's bytes.
+The numbers: nulls by the median of the column (or by 0), below 0 to 0, log1p, less the mean over the deviation (that of
+all rows, divided by their number). The text: codes 0 for null, 1 for a value of fewer than 15 rows, from 2 the others:
+most frequent first, ties by the text's bytes.
 
 Variants:
-    matrix: a float32 matrix in memory, a row after another; columns n1 … n13, c1 … c26. Kept as ``matrix.npy``.
+    matrix: a float32 matrix in memory, a row after another: columns n1 … n13, c1 … c26. Kept as ``matrix.npy``.
     matrix_zero: the same with nulls of the numbers filled by 0.
-    parquet: as a Parquet file, ``features.parquet``: numbers float32, codes whole numbers; as `matrix`, in the same order.
-    models: the matrix, then logistic regression and XGBoost trained on its first four fifths (benchmarks/peers/training.py);
-        their AUC on the last fifth is noted, and kept as ``models.json``.
+    parquet: a Parquet file, ``features.parquet``: numbers float32, codes whole numbers, rows in the same order.
+    models: the matrix, then logistic regression and XGBoost trained on its first four fifths (training.py beside the
+        peers); their AUC on the last fifth is noted, and kept as ``models.json``.
 """
 
 import json
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from .data import GROUP, blocks, main, made, write_groups
+from .data import GROUP, blocks, made, main, write_groups
 
 NAME = "clicks"
 FILE = "rows.parquet"
@@ -76,10 +76,10 @@ def _numbers(rng: np.random.Generator, at: int) -> tuple[NDArray[np.float32], ND
 
 
 def _ranks(rng: np.random.Generator, at: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Which value, by Zipf's law (exponent 1.05 to 1.3, the inverse of the continuous law); a third of columns with nulls."""
-    power = -0.05 - (at % 6) * 0.05
-    tail = np.float32((SIZES[at] + 1) ** power)
-    ranks = np.power(1 + rng.random(GROUP, np.float32) * (tail - 1), np.float32(1 / power)).astype(np.int32) - 1
+    """Which value, by Zipf's law with exponents .7 to 1.2 (the continuous law's inverse); a third of columns with nulls."""
+    power = (0.3, 0.2, 0.1, 0.01, -0.1, -0.2)[at % 6]  # 1 - exponent
+    span = np.float32((SIZES[at] + 1) ** power - 1)
+    ranks = np.power(1 + rng.random(GROUP, np.float32) * span, np.float32(1 / power)).astype(np.int32) - 1
     share = 0.03 * at / 2 if at % 3 == 1 else 0
     return np.clip(ranks, 0, SIZES[at] - 1), rng.random(GROUP, np.float32) < share
 
@@ -100,7 +100,8 @@ def texts(at: int) -> pa.Array:
 def agree(ours: Path, theirs: Path, variant: str) -> str:
     """Compare two folders with what one variant left; what was compared, in words.
 
-    Codes are equal; numbers differ by at most 1e-4 + 1e-4 of the value (single-precision peers round each step); AUC by 0.01.
+    Codes are equal; numbers differ by at most 1e-4 + 1e-4 of the value (a peer may round to single precision at each
+    step); AUC by 0.01.
 
     Raises:
         ValueError: they differ; the first column that does, and where.

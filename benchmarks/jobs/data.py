@@ -43,7 +43,7 @@ def blocks(rows: int, size: int = GROUP) -> Iterator[tuple[int, int]]:
 
 
 def write_groups(path: Path, groups: Iterator[pa.Table], **written: Any) -> None:
-    """A Parquet file with a row group a table: snappy and dictionaries, pyarrow's defaults; one table at a time in memory."""
+    """A Parquet file with a row group a table: pyarrow's defaults but for `written`; one at a time in memory."""
     first = next(groups)
     with pq.ParquetWriter(path, first.schema, **written) as writer:
         writer.write_table(first, row_group_size=GROUP)

@@ -46,7 +46,7 @@ class Task:
         self.notes[name] = float(value)
 
     def train(self, matrix: Any, label: Any) -> None:
-        """The models of J1 on `matrix`; scikit-learn and XGBoost are loaded here, and not where no model is asked for."""
+        """The models of J1 on `matrix`; scikit-learn and XGBoost are loaded only here."""
         importlib.import_module("benchmarks.peers.training").train(self, matrix, label)
 
 

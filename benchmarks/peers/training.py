@@ -6,6 +6,8 @@ from typing import Any
 import xgboost
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from .command import Task
 
@@ -15,7 +17,7 @@ def train(task: Task, matrix: Any, label: Any) -> None:
     cut = len(matrix) * 4 // 5
     found = {}
     for name, model in (
-        ("logistic", LogisticRegression(max_iter=100)),
+        ("logistic", make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))),
         ("xgboost", xgboost.XGBClassifier(n_estimators=100, max_depth=6, tree_method="hist", n_jobs=0)),
     ):
         model.fit(matrix[:cut], label[:cut])
