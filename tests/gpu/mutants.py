@@ -138,10 +138,14 @@ def _unordered(tree: ast.Module) -> set[ast.AST]:
         elif isinstance(node, ast.Compare):
             found.update(node.comparators)
         elif isinstance(node, ast.List | ast.Tuple):
-            kinds = (isinstance(e, ast.Constant | ast.Starred) or (isinstance(e, ast.Name) and e.id[0].isupper()) for e in node.elts)
-            if isinstance(node.ctx, ast.Store) or all(kinds):
+            fixed = [e for e in node.elts if isinstance(e, ast.Constant | ast.Starred) or _is_class(e)]
+            if isinstance(node.ctx, ast.Store) or len(fixed) == len(node.elts):
                 found.add(node)
     return found
+
+
+def _is_class(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id[0].isupper()
 
 
 def _spans(text: str) -> Span:
