@@ -1,1 +1,1 @@
-"""One script a peer, a function a job, written as a good user of that peer would; each runs where only it is installed."""
+"""One script a peer, a function a job, written as its good user would; each runs where only that peer is installed."""
