@@ -76,7 +76,7 @@ def _numbers(rng: np.random.Generator, at: int) -> tuple[NDArray[np.float32], ND
 
 
 def _ranks(rng: np.random.Generator, at: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Which value, by Zipf's law with exponents .5 to 1.1 (the inverse of its integral); a third of columns with nulls."""
+    """Which value, by Zipf's law, exponents .5 to 1.1 (the inverse of its integral); a third of columns with nulls."""
     power = (0.5, 0.4, 0.25, 0.1, 0.01, -0.1)[at % 6]  # 1 - exponent
     span = np.float32((SIZES[at] + 1) ** power - 1)
     ranks = np.power(1 + rng.random(GROUP, np.float32) * span, np.float32(1 / power)).astype(np.int32) - 1
