@@ -94,6 +94,28 @@ def test_runs_hold_most_of_a_column(device):
     assert inside.mean() > 0.99
 
 
+@pytest.mark.parametrize("width", [48, 3072])
+@pytest.mark.parametrize("n", [1, 40, 64, 150, 255, 256, 257, 3000])
+def test_where_runs_begin(device, n, width):
+    """A little before a value that is looked at, where most lie; the next one does not regard those."""
+    rng = np.random.default_rng(n)
+    values = np.where(rng.random(n) < 0.5, rng.choice(ODD, n), rng.normal(size=n))
+    values[rng.random(n) < 0.1] = np.nan
+    flags = rng.random(n) < 0.8
+    every, step = max(min(n, 256) // 64, 1), -(-n // 256)
+    looks = np.arange(64) * every
+    rows = looks * step + (looks * 2_654_435_761 % 2**32) % step
+    rows = rows[rows < n]
+    left = reference.bins_of(values[rows[flags[rows] & ~np.isnan(values[rows])]])
+    wanted = []
+    for _ in range(3):
+        starts = np.unique(np.maximum(left - width // 8, 0))
+        held = [(-((left >= start) & (left < start + width)).sum(), start) for start in starts.tolist()]
+        wanted.append(min(held)[1] if held else 0)
+        left = left[(left < wanted[-1]) | (left >= wanted[-1] + width)]
+    assert looked(device, values, width, device.upload(packed(flags)))[2] == wanted
+
+
 @pytest.mark.parametrize("kind", ["f4", "f8", "i8", "i1", "bool"])
 @pytest.mark.parametrize("n", [1, 40, 256, 257, 3000])
 def test_what_is_looked_at(device, n, kind):
