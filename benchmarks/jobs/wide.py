@@ -1,96 +1,91 @@
-"""J2 "wide": 200 float32 columns, 5 % of them null, into a row-major float32 matrix of 245 columns.
+"""J2 "wide": 200 float32 columns, 5 % of their values null, into a float32 matrix of 245 columns, row after row.
 
-Each column in turn: nulls become its mean; what then lies outside its own 1 % and 99 % quantiles is moved there; less its
-mean, over its standard deviation (divisor n). The quantiles are exact, of the filled column, between two neighbours by
-NumPy's linear rule (Hyndman and Fan's type 7). Then the products of each two of the first ten of these.
+Each column: nulls become its mean; what then lies outside its own 1 % and 99 % quantiles is moved there; less the mean,
+over the deviation (that of all rows, divided by their number). The quantiles are exact, those of the filled column, and
+between two neighbours by NumPy's linear rule (Hyndman and Fan 1996, type 7). Then the product of each two of the first ten.
 
-Needs NumPy and pyarrow alone. The first rows of a larger table are a smaller one.
+Variants:
+    matrix: in memory. Kept as ``matrix.npy``.
 """
 
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from . import data
+from .data import blocks, made, main, write_groups
+from .matrices import same_matrix
 
-Array = np.ndarray[Any, Any]
-
-ROWS = (500_000, 2_000_000)
+NAME = "wide"
+FILE = "rows.parquet"
 VARIANTS = ("matrix",)
-COLUMNS = tuple(f"x{number:03}" for number in range(200))
-CROSSED = tuple(combinations(COLUMNS[:10], 2))
-LOW, HIGH = 0.01, 0.99
+COLUMNS = [f"x{at}" for at in range(200)]
+CROSSED = [f"{one}_{other}" for one, other in combinations(COLUMNS[:10], 2)]
 NULLS = 0.05
 TOLERANCE = 1e-5
+GROUP = 1 << 17  # 105 MB a row group
+SEED = 6
 
-FILE = "wide.parquet"
-_GROUP = 1 << 17
-_SEED = 2
+Values = NDArray[np.float32]
 
 
 def make(home: Path, rows: int) -> Path:
-    """The folder of the data, which are made where they are not there yet."""
-    return data.made(home, "wide", rows, write)
+    """The folder with `rows` rows, made where it is not there; fewer rows are the first ones of more.
+
+    Written without dictionaries: hardly two values are equal.
+    """
+    return made(home, NAME, rows, lambda folder, count: write_groups(folder / FILE, groups(count), use_dictionary=False))
 
 
-def write(folder: Path, rows: int) -> None:
-    """The table, a row group at a time; without dictionaries, for hardly two values are equal."""
-    groups = (block(first // _GROUP, size) for first, size in data.blocks(rows, _GROUP))
-    data.write_groups(folder / FILE, groups, use_dictionary=False)
+def groups(rows: int) -> Iterator[pa.Table]:
+    """The rows, a row group at a time, the same for the same number."""
+    for first, count in blocks(rows, GROUP):
+        yield group(first // GROUP).slice(0, count)
 
 
-def block(number: int, rows: int) -> pa.Table:
-    """The first `rows` of a row group."""
-    return pa.table({name: _column(number, at)[:rows] for at, name in enumerate(COLUMNS)})
+def group(number: int) -> pa.Table:
+    """The row group of that number, all rows of it."""
+    rng = np.random.Generator(np.random.SFC64([SEED, number]))
+    return pa.table({name: _column(rng, at) for at, name in enumerate(COLUMNS)})
 
 
-def _column(number: int, at: int) -> pa.Array:
-    """Normal, log-normal, exponential and heavy-tailed columns take turns, each of its own scale and place."""
-    rng = np.random.default_rng([_SEED, number, at])
-    kinds = (
-        lambda: rng.standard_normal(_GROUP, dtype=np.float32),
-        lambda: np.exp(rng.standard_normal(_GROUP, dtype=np.float32)),
-        lambda: rng.standard_exponential(_GROUP, dtype=np.float32),
-        lambda: rng.standard_normal(_GROUP, dtype=np.float32) / rng.random(_GROUP, dtype=np.float32).clip(1e-3),
-    )
+def _column(rng: np.random.Generator, at: int) -> pa.Array:
+    """Four kinds take turns, each of another place and scale (over seven powers of ten)."""
     scale, place = np.float32(10.0 ** (at % 7 - 3)), np.float32(at % 5 - 2)
-    values = (kinds[at % 4]() + place) * scale
-    return pa.array(values, mask=rng.random(_GROUP, dtype=np.float32) < NULLS)
+    values = (_KINDS[at % len(_KINDS)](rng) + place) * scale
+    return pa.array(values, mask=rng.random(GROUP, np.float32) < NULLS)
 
 
-def names() -> list[str]:
-    """The matrix's columns, in order."""
-    return [*COLUMNS, *(f"{one}_{other}" for one, other in CROSSED)]
+def _normal(rng: np.random.Generator) -> Values:
+    return rng.standard_normal(GROUP, np.float32)
 
 
-def agree(ours: Array, theirs: Array) -> None:
-    """Each value within 1e-5 of the other, or of the largest in its column.
+def _lognormal(rng: np.random.Generator) -> Values:
+    return np.exp(rng.standard_normal(GROUP, np.float32))
+
+
+def _exponential(rng: np.random.Generator) -> Values:
+    return rng.standard_exponential(GROUP, np.float32)
+
+
+def _heavy_tailed(rng: np.random.Generator) -> Values:
+    return _normal(rng) / rng.random(GROUP, np.float32).clip(np.float32(1e-3))
+
+
+_KINDS: list[Callable[[np.random.Generator], Values]] = [_normal, _lognormal, _exponential, _heavy_tailed]
+
+
+def agree(ours: Path, theirs: Path, variant: str) -> str:
+    """Compare two folders with what one variant left; what was compared, in words.
 
     Raises:
-        ValueError: they differ; the worst place is told.
+        ValueError: they differ; the first column that does, and where.
     """
-    from_matrix(ours, theirs, names(), TOLERANCE)
-
-
-def from_matrix(ours: Array, theirs: Array, columns: list[str], tolerance: float) -> None:
-    """NaN equals NaN alone.
-
-    Raises:
-        ValueError: shapes, types or values differ.
-    """
-    if ours.shape != theirs.shape or ours.shape[1] != len(columns) or {ours.dtype, theirs.dtype} != {np.dtype("f4")}:
-        raise ValueError(f"{ours.shape} of {ours.dtype} beside {theirs.shape} of {theirs.dtype}, {len(columns)} wanted")
-    for at, name in enumerate(columns):
-        one, other = ours[:, at].astype(np.float64), theirs[:, at].astype(np.float64)
-        scale = np.nanmax(np.abs(one), initial=0.0)
-        apart = np.where(np.isnan(one) & np.isnan(other), 0.0, np.abs(one - other))
-        worst = int(np.argmax(np.where(np.isnan(apart), np.inf, apart)))
-        if not apart[worst] <= tolerance * max(scale, abs(other[worst])):
-            raise ValueError(f"{name}, row {worst}: {one[worst]!r} beside {other[worst]!r}")
+    return same_matrix(ours, theirs, COLUMNS + CROSSED, TOLERANCE)
 
 
 if __name__ == "__main__":
-    data.main("wide", make)
+    main(NAME, make)
