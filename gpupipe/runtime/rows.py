@@ -23,7 +23,7 @@ from gpupipe.sources.place import all_placed
 from gpupipe.sources.source import Source
 
 HEAD = 16  # rows kept for an artifact to be checked by
-_WORTH_THREADS = 256 * 2**20
+_WORTH_THREADS = 32 * 2**20
 _ON_DEVICE = 3  # threads: one partition is decoded, one computed, one copied back
 _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count, at most
 
