@@ -120,7 +120,7 @@ def asked_of(frame: Frame, kinds: list[str]) -> tuple[list[Intake], list[AnyColu
 def memory(device: Device, frame: Frame, chain: str) -> dict[str, Any]:
     """Peak bytes of a transform beside those of its input and output."""
     watched = Watched(device)
-    features = fitted(chain).on(GpuBackend(watched))
+    features = fitted(chain, NUMERIC, CODED).on(GpuBackend(watched))
     out = watched.empty((frame.n_rows, len(features.names)), np.float32)
     features.matrix(frame, out)
     given = int(frame.n_rows * (NUMERIC + CODED) * (4 + 1 / 8)) + out.nbytes

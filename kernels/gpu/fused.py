@@ -7,7 +7,7 @@ from ..opcodes import STORAGE, Op
 from .device import Kernel
 from .printer import CARRIED, Rows
 from .source import text
-from .variants import Variant
+from .variants import SLOT, Variant
 
 THREADS = 256
 _SHARED = ("words.cuh", "fused_steps.cuh", "formulas.cuh", "fused_rows.cuh")
@@ -145,15 +145,16 @@ def _brought(variant: Variant, rows: Rows, matrix: bool) -> tuple[list[str], lis
     for slot, kind in enumerate(_storage(variant)):
         held = [(f"const {kind}*", "values"), ("const u32*", "valid")]
         if variant.encoded[slot]:
-            held = [(f"const {kind}*", "entries"), held[1], ("const int*", "ids"), ("const u32*", "known")]
-        fields += [(kept, f"{name}{slot}", f"{4 * slot + k}") for k, (kept, name) in enumerate(held) if kind]
+            held = [(f"const {kind}*", "entries"), held[1], ("const int*", "ids"), ("const u32*", "known"),
+                    ("int", "absent")]  # fmt: skip
+        fields += [(kept, f"{name}{slot}", f"{SLOT * slot + k}") for k, (kept, name) in enumerate(held) if kind]
     taken = [_taken(kind, name, word) for kind, name, word in fields]
     for slot, null in enumerate(variant.null):
         kinds = {step[0] for step in variant.steps if step[0] in (Op.CONST_F, Op.CONST_I) and step[2] == slot}
         kind, form = ("double", "__longlong_as_double((i64){})") if Op.CONST_F in kinds else ("i64", "(i64){}")
         if kinds:
             fields.append((kind, f"p{slot}", ""))
-            bits = f"__ldg(record + {4 * len(variant.encoded) + slot})"
+            bits = f"__ldg(record + {SLOT * len(variant.encoded) + slot})"
             taken.append(f"p{slot} = {'0' if null else form.format(bits)};")
     if not matrix:
         for slot in rows.outputs:
@@ -163,11 +164,11 @@ def _brought(variant: Variant, rows: Rows, matrix: bool) -> tuple[list[str], lis
 
 
 def _taken(kind: str, name: str, word: str) -> str:
-    """The line that takes an address; what has a value a row begins at the block's first."""
+    """The line that takes an address, or a number; what has a value a row begins at the block's first."""
     address = f"({kind})__ldg(record + {word})"
     if name.startswith("valid"):
         return f"{name} = bitmap_at({address}, origin);"
-    return f"{name} = {address}{'' if name.startswith(('known', 'entries')) else ' + origin'};"
+    return f"{name} = {address}{' + origin' if name.startswith(('values', 'ids')) else ''};"
 
 
 _FROM_BITS = {"float": "__uint_as_float((u32){})", "double": "__longlong_as_double((i64){})"}
@@ -208,7 +209,7 @@ def _loads(variant: Variant) -> list[str]:
         if variant.encoded[slot]:
             lines.append(
                 f"rows.k{slot} = look_up<{at_once}>(rows.x{slot}, rows.k{slot}, ids{slot}, entries{slot}, known{slot}, "
-                "row, stop);"
+                f"absent{slot}, row, stop);"
             )
         else:
             lines.append(f"read<{at_once}>(rows.x{slot}, values{slot}, row, stop);")

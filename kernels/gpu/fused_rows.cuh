@@ -61,19 +61,21 @@ INLINE void read(T (&to)[N], const T* from, int row, int stop) {
 INLINE u32 read_valid(const u32* valid, int row, int stop) {
     return valid && row < stop ? __ldg(valid + (row >> 5)) >> (row & 31) : 0xFFFFFFFFu;
 }
-// The values of entries; a negative number of an entry is a null.
+// The values of entries; a row whose bit is 0 has the entry `absent`, and a negative number of an entry is a null.
 template <int N, typename T>
-INLINE u32 look_up(T (&to)[N], u32 bits, const int* ids, const T* entries, const u32* valid, int row, int stop) {
-    u32 id[N];
+INLINE u32 look_up(T (&to)[N], u32 bits, const int* ids, const T* entries, const u32* known, int absent, int row,
+                   int stop) {
+    u32 id[N], found = 0;
     read<N>(id, (const u32*)ids, row, stop);
 #pragma unroll
     for (int j = 0; j < N; j++) {
-        bool has = (bits >> j & 1) && (int)id[j] >= 0;
-        if (has && valid) has = __ldg(valid + (id[j] >> 5)) >> (id[j] & 31) & 1;
-        to[j] = has ? __ldg(entries + id[j]) : T(0);
-        bits &= ~((u32)!has << j);
+        const int at = bits >> j & 1 ? (int)id[j] : absent;
+        bool has = at >= 0;
+        if (has && known) has = __ldg(known + (at >> 5)) >> (at & 31) & 1;
+        to[j] = has ? __ldg(entries + at) : T(0);
+        found |= (u32)has << j;
     }
-    return bits;
+    return found;
 }
 
 template <int N, typename T>

@@ -14,6 +14,7 @@ from ..table import Array, Table, fresh_status
 from .device import Argument, Device, DeviceArray
 from .fused import THREADS
 from .records import Records, columns_records, is_matrix_table, matrix_records
+from .variants import SLOT
 
 #: Rows of a matrix that a block takes, and how many blocks shall fit the shared memory that one may have.
 _TILE_ROWS, _BLOCKS = 64, 5
@@ -28,21 +29,24 @@ class Input:
         valid: bitmap of the rows, uint32 words; None: every row has a value.
         ids: int32, the entry of each row; where it is negative the row has no value.
         entry_valid: bitmap of the entries; None: every entry has a value.
+        absent: with `ids` the entry of rows whose bit in `valid` is 0; -1: they have no value.
     """
 
     values: DeviceArray
     valid: DeviceArray | None = None
     ids: DeviceArray | None = None
     entry_valid: DeviceArray | None = None
+    absent: int = -1
 
     @property
     def nullable(self) -> bool:
         """Whether a row may have no value, as far as is known without looking."""
         return self.valid is not None or self.ids is not None
 
-    def pointers(self) -> list[int]:
-        """The four addresses, 0 where there is nothing."""
-        return [0 if held is None else held.pointer for held in (self.values, self.valid, self.ids, self.entry_valid)]
+    def words(self) -> list[int]:
+        """The four addresses, 0 where there is nothing; and the absent entry, in 32 bits."""
+        held = (self.values, self.valid, self.ids, self.entry_valid)
+        return [*(0 if each is None else each.pointer for each in held), self.absent & 0xFFFFFFFF]
 
 
 #: What an expression is stored into: values of a storage dtype, and a bitmap of which rows have one, or None.
@@ -129,8 +133,8 @@ def _encoded(inputs: Sequence[Input]) -> tuple[bool, ...]:
 
 def _addressed(records: Records, inputs: Sequence[Input]) -> Array:
     words = records.words.copy()
-    pointers = np.array([column.pointers() for column in inputs], np.uint64).reshape(-1, 4)
-    _put(words, records.slots, pointers)
+    told = np.array([column.words() for column in inputs], np.uint64).reshape(-1, SLOT)
+    _put(words, records.slots, told)
     return words
 
 
@@ -179,6 +183,7 @@ def _check_inputs(table: Table, inputs: Sequence[Input], stop: int) -> None:
             _check(f"Input {index}", column.values, dtype, 1)
             _check(f"Input {index}: entries' numbers", column.ids, np.dtype(np.int32), stop)
             _check_bitmap(f"Input {index}: entries' validity", column.entry_valid, len(column.values))
+            _check_absent(index, column)
         _check_bitmap(f"Input {index}: validity", column.valid, stop)
 
 
@@ -203,6 +208,12 @@ def _check(what: str, values: DeviceArray, dtype: "np.dtype[np.generic]", rows: 
 def _check_bitmap(what: str, valid: DeviceArray | None, rows: int) -> None:
     if valid is not None and (valid.dtype != np.uint32 or len(valid.shape) != 1 or 32 * len(valid) < rows):
         raise ParameterError(f"{what} must be a bitmap of uint32 words over {rows} or more rows.")
+
+
+def _check_absent(index: int, column: Input) -> None:
+    if not -1 <= column.absent < len(column.values):
+        entries = len(column.values)
+        raise ParameterError(f"Input {index}: the absent entry is {column.absent}; there are {entries}, from 0 on.")
 
 
 def _check_matrix(table: Table, matrix: DeviceArray, columns: Sequence[int], n_rows: int) -> None:

@@ -1,7 +1,7 @@
 """What a launch of the fused kernel is told: one array of 8-byte words, made once for a table but for addresses.
 
-A record an expression: four words a column slot (values, bitmap, entries' numbers, entries' bitmap), a word a
-parameter, what a null gives, two words an output (address and bitmap; of a matrix the column in the tile), the
+A record an expression: five words a column slot (values, bitmap, entries' numbers, entries' bitmap, the absent entry),
+a word a parameter, what a null gives, two words an output (address and bitmap; of a matrix the column in the tile), the
 expression's number.
 """
 
@@ -17,7 +17,7 @@ from ..table import Array, Buffer, Table
 from .device import Kernel
 from .fused import HEAD, columns_kernel, matrix_kernel
 from .printer import may_fail
-from .variants import Variant
+from .variants import SLOT, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Records:
     Attributes:
         kernel: what is launched.
         words: uint64: what the kernel finds first, then the records, then the status, a word an expression.
-        slots: int64 (n, 2): the first of four words of a column slot, and its input.
+        slots: int64 (n, 2): the first word of a column slot, and its input.
         outputs: int64 (n, 2): the first of two words of an output slot, and its output; none for a matrix.
         status: the word where the status begins.
         fails: whether a row may fail that has a value in every column.
@@ -107,7 +107,7 @@ class _Expressions:
         variant, outputs = self.variant[e], self.outputs(e)
         words = np.zeros(variant.words, np.uint64)
         first = int(self.table.parameter_start[e])
-        slots = 4 * len(variant.encoded)
+        slots = SLOT * len(variant.encoded)
         words[slots : variant.null_at] = self.table.parameters[first : first + len(variant.null)].view(np.uint64)
         if variant.folded:
             words[variant.null_at : variant.null_at + len(outputs)] = [self.outcomes.bits[i][0] for i in outputs]
@@ -202,7 +202,7 @@ def _into_columns(table: Table, encoded: tuple[bool, ...], bare: tuple[bool, ...
     for e, variant in enumerate(made.variant):
         at = words.add(made.record(e))
         words.parts[0][e] = at << 16 | made.number[e]
-        slots += [(at + 4 * slot, i) for slot, i in enumerate(made.inputs(e))]
+        slots += [(at + SLOT * slot, i) for slot, i in enumerate(made.inputs(e))]
         outputs += [(at + variant.outputs_at + 2 * slot, i) for slot, i in enumerate(made.outputs(e))]
     status = words.add(np.full(len(table), 2**64 - 1, np.uint64))
     kernel = columns_kernel(made.variants)
@@ -231,7 +231,7 @@ def _into_matrix(table: Table, encoded: tuple[bool, ...], columns: tuple[int, ..
                 record = made.record(e)
                 record[made.variant[e].outputs_at] = tile_columns[e]
                 at = words.add(record)
-                slots += [(at + 4 * slot, i) for slot, i in enumerate(made.inputs(e))]
+                slots += [(at + SLOT * slot, i) for slot, i in enumerate(made.inputs(e))]
     status = words.add(np.full(len(table), 2**64 - 1, np.uint64))
     kernel, all_words = matrix_kernel(made.variants), np.concatenate(words.parts)
     fails = made.fails, made.fails_on_null

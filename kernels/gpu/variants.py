@@ -11,6 +11,10 @@ _COSTLY = frozenset({
 })  # fmt: skip
 
 
+#: Words of a record that tell of a column: values, rows' bitmap, entries' numbers, entries' bitmap, the absent entry.
+SLOT = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """A program as a kernel knows it.
@@ -46,7 +50,7 @@ class Variant:
     @property
     def null_at(self) -> int:
         """The word of a record where the outcome of a null begins: the outputs' bits, then what came of them."""
-        return 4 * len(self.encoded) + len(self.null)
+        return SLOT * len(self.encoded) + len(self.null)
 
     @property
     def clip_at(self) -> int:

@@ -45,13 +45,14 @@ def given_column(device: Any, rng: Any, kind: str, n: int, encoded: float = 0.3)
         entries, known = column(rng, kind, int(rng.integers(1, 40)), rng.choice([0, 0.3]))
         ids = rng.integers(0, len(entries), n).astype(np.int32)
         rows = None if not nulls else rng.random(n) > nulls
-        has = np.ones(n, bool) if rows is None else rows.copy()
         if rng.random() < 0.5:
             ids[rng.random(n) < 0.2] = -1
-        has &= ids >= 0
-        has &= True if known is None else known[ids]
+        absent = int(rng.integers(-1, len(entries)))
+        told = ids if rows is None else np.where(rows, ids, absent)
+        has = (told >= 0) & (True if known is None else known[told])
         held = sliced(device, entries, before), sliced(device, ids, before)
-        return Given(Input(held[0], bitmap(device, rows), held[1], bitmap(device, known)), (entries[ids], has))
+        given_ = Input(held[0], bitmap(device, rows), held[1], bitmap(device, known), absent)
+        return Given(given_, (entries[told], has))
     values, valid = column(rng, kind, n, nulls)
     return Given(Input(sliced(device, values, before), bitmap(device, valid)), (values, valid))
 
@@ -349,6 +350,8 @@ def test_wrong_buffers_are_refused(device: Any) -> None:
         ([Input(good.values, ids=device.zeros(39, "i4"))], [out], 0, 40),
         ([Input(good.values, ids=device.zeros(40, "i8"))], [out], 0, 40),
         ([Input(good.values, ids=good.values, entry_valid=words)], [out], 0, 40),
+        ([Input(good.values, ids=good.values, absent=-2)], [out], 0, 40),
+        ([Input(good.values, ids=good.values, absent=40)], [out], 0, 40),
     ]  # fmt: skip
     for inputs, outputs, start, stop in wrong:
         with pytest.raises(ParameterError):

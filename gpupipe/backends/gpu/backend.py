@@ -8,7 +8,7 @@ from gpupipe.backends.categories import Tables
 from gpupipe.backends.gpu.gather import Gathered
 from gpupipe.backends.gpu.hosted import hosted
 from gpupipe.backends.gpu.keys import DeviceGroups, column_ranks, groups_by
-from gpupipe.backends.gpu.placed import Placed, on_device, placed, placed_frame
+from gpupipe.backends.gpu.placed import Placed, on_device, placed, placed_frame, plain
 from gpupipe.backends.gpu.program import GpuProgram
 from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.backends.named import named
@@ -66,13 +66,14 @@ class GpuBackend:
             DeviceMemoryError: the device has not so much memory.
         """
         by = {each.keys for each in intakes}
-        rows = _Rows([placed(self.device, column) for column in [*columns, *last]], len(columns), n_rows, by)
-        there = [number for number, intake in enumerate(intakes) if rows.why_not(intake.keys) is None]
+        there = plain(self.device, [placed(self.device, column) for column in [*columns, *last]])
+        rows = _Rows(there, len(columns), n_rows, by)
+        able = [number for number, intake in enumerate(intakes) if rows.why_not(intake.keys) is None]
         wanted = [
             (each.gather.state, on_device(rows.columns[each.value]), rows.groups(each.keys))
-            for each in (intakes[number] for number in there)
+            for each in (intakes[number] for number in able)
         ]
-        gathered, place = Gathered(wanted), {number: at for at, number in enumerate(there)}
+        gathered, place = Gathered(wanted), {number: at for at, number in enumerate(able)}
         return [self._state(intake, rows, gathered, place.get(number)) for number, intake in enumerate(intakes)]
 
     def _state(self, intake: Intake, rows: "_Rows", gathered: Gathered, place: int | None) -> State:

@@ -14,6 +14,19 @@ from gpupipe.schema import DType, String
 
 
 @dataclass(eq=False, slots=True)
+class Absent:
+    """What rows whose bit is 0 have in place of nothing; one for all columns of the same numbers and bitmap.
+
+    Attributes:
+        entry: the number of their entry.
+        told: int32 of shape (rows,), each row's number and `entry` for those rows: once a kernel had to have it so.
+    """
+
+    entry: int
+    told: DeviceArray | None = field(default=None, repr=False)
+
+
+@dataclass(eq=False, slots=True)
 class DeviceColumn:
     """One column of one partition on a device: a :class:`gpupipe.columns.Resident`.
 
@@ -26,7 +39,9 @@ class DeviceColumn:
             is an entry; None where `values` are there.
         entries: on the host, what rows may have: of text a plain ``pa.StringArray``, of other types values by which a
             function of text stands. An entry may be null, and no row need have it. At least one.
-        settled: the same column, its nulls told by the entries alone, once a program needed it so.
+        absent: of a column with `ids` the entry of rows whose bit in `valid` is 0, as programs have it; None: such
+            rows have no value.
+        settled: the same column, its nulls an entry, once a program needed it so; it shares the memory.
     """
 
     dtype: DType
@@ -35,6 +50,7 @@ class DeviceColumn:
     valid: DeviceArray | None = None
     ids: DeviceArray | None = None
     entries: Column | None = None
+    absent: Absent | None = None
     settled: "DeviceColumn | None" = field(default=None, repr=False)
     _host: Column | None = field(default=None, repr=False)
 
@@ -64,7 +80,7 @@ class DeviceColumn:
         values = None if self.values is None else self.values.rows(start, stop)
         valid = None if self.valid is None else self.valid.rows(start // 32, -(-stop // 32))
         ids = None if self.ids is None else self.ids.rows(start, stop)
-        return DeviceColumn(self.dtype, stop - start, values, valid, ids, self.entries)
+        return DeviceColumn(self.dtype, stop - start, values, valid, ids, self.entries, self._absent_of_part())
 
     def take(self, rows: Chosen, /) -> "DeviceColumn":
         """The given rows, copied on the device.
@@ -76,7 +92,7 @@ class DeviceColumn:
         values = None if self.values is None else bits.take(self.values, there)
         valid = None if self.valid is None else bits.take_bits(self.valid, there)
         ids = None if self.ids is None else bits.take(self.ids, there)
-        return DeviceColumn(self.dtype, len(there), values, valid, ids, self.entries)
+        return DeviceColumn(self.dtype, len(there), values, valid, ids, self.entries, self._absent_of_part())
 
     def between(self, low: Values, high: Values) -> tuple[Values, Values]:
         """On the host: (positions, values) of the rows with a value that lies in one of some spans.
@@ -89,12 +105,17 @@ class DeviceColumn:
         rows = radix.rows_between(self.values, low, high, valid=self.valid)
         return rows.to_host(), bits.take(self.values, rows).to_host()
 
+    def _absent_of_part(self) -> Absent | None:
+        return None if self.absent is None else Absent(self.absent.entry)
+
     def _downloaded(self) -> Column:
         valid = None if self.valid is None else unpacked(self.valid.to_host(), self.n_rows)
         if self.ids is None or self.entries is None:
             assert self.values is not None
             return Column(self.dtype, self.values.to_host(), _unless_all(valid))
         ids = self.ids.to_host()
+        if self.absent is not None and valid is not None:
+            ids, valid = np.where(valid, ids, np.int32(self.absent.entry)), None
         if self.entries.valid is not None:
             has = self.entries.valid[ids]
             valid = has if valid is None else valid & has

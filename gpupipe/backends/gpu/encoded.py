@@ -13,18 +13,14 @@ from gpupipe.schema import String
 
 
 def shared_ids(columns: Sequence[Placed]) -> DeviceColumn | None:
-    """One of the columns, if all are encoded and by the same numbers; their nulls are entries."""
+    """One of the columns, if all are encoded and by the same numbers; what rows have that are null is an entry."""
     if not columns or any(isinstance(column, Uploading) and column.dtype != String for column in columns):
         return None
     first, *others = (on_device(column) for column in columns)
-    if first.ids is None or first.valid is not None:
+    if first.ids is None or (first.valid is not None and first.absent is None):
         return None
-    return first if all(other.ids is first.ids and other.valid is None for other in others) else None
-
-
-def of_entries(like: DeviceColumn, n_rows: int, entries: Column) -> DeviceColumn:
-    """The column whose rows have other entries by the same numbers."""
-    return DeviceColumn(entries.dtype, n_rows, None, None, like.ids, entries)
+    alike = all(other.ids is first.ids and other.absent is first.absent for other in others)
+    return first if alike and all(other.valid is first.valid for other in others) else None
 
 
 def entrywise(function: Callable[[list[Column]], Column], args: Sequence[Column], size: int) -> Column:

@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 from gpupipe.backends import keys
-from gpupipe.backends.gpu.columns import DeviceColumn
+from gpupipe.backends.gpu.columns import Absent, DeviceColumn
 from gpupipe.backends.gpu.copies import Hosted, Known, copied
 from gpupipe.backends.states.orders import between
 from gpupipe.columns import AnyColumn, Chosen, Column, Frame, Values
@@ -81,20 +82,52 @@ def on_device(column: Placed) -> DeviceColumn:
     return column.on_device() if isinstance(column, Uploading) else column
 
 
-def settled(device: Device, columns: Sequence[DeviceColumn]) -> list[DeviceColumn]:
-    """The columns, the nulls of encoded ones told by their entries alone: one launch for all that have a bitmap."""
-    waiting = [(column, ids) for column in columns if (ids := _unsettled(column)) is not None]
-    made = with_absent(device, [ids for _, ids in waiting])
-    for (column, _), there in zip(waiting, made, strict=True):
-        assert column.entries is not None
-        column.settled = DeviceColumn(column.dtype, column.n_rows, None, None, there, with_null(column.entries))
-    return [column if column.settled is None else column.settled for column in columns]
+def settled(column: DeviceColumn) -> DeviceColumn:
+    """The column, the nulls of an encoded one an entry; nothing is copied: the bitmap tells which rows have it."""
+    if column.entries is None or column.valid is None or column.absent is not None:
+        return column
+    if column.settled is None:
+        absent = Absent(len(column.entries))
+        column.settled = of_entries(column, with_null(column.entries), absent)
+    return column.settled
 
 
-def _unsettled(column: DeviceColumn) -> Ids | None:
-    if column.settled is not None or column.ids is None or column.valid is None or column.entries is None:
-        return None
-    return Ids(column.ids, column.valid, len(column.entries), 0)
+def of_entries(like: DeviceColumn, entries: Column, absent: Absent | None = None) -> DeviceColumn:
+    """The column whose rows have other entries by the same numbers."""
+    absent = like.absent if absent is None else absent
+    return DeviceColumn(entries.dtype, like.n_rows, None, like.valid, like.ids, entries, absent)
+
+
+def plain(device: Device, columns: Sequence[Any]) -> list[Any]:
+    """The columns, those of a device as kernels take them that know of no absent entry.
+
+    One launch writes the numbers of all that need it; none does whose absent entry is null, as its bitmap says that.
+
+    Raises:
+        DeviceMemoryError: the device has not so much memory.
+    """
+    waiting = {id(column.absent): column for column in columns if _must_tell(column)}
+    made = with_absent(device, [Ids(c.ids, c.valid, c.absent.entry, 0) for c in waiting.values()])
+    for column, there in zip(waiting.values(), made, strict=True):
+        column.absent.told = there
+    return [_plain(column) for column in columns]
+
+
+def _must_tell(column: Any) -> bool:
+    absent = column.absent if isinstance(column, DeviceColumn) else None
+    return absent is not None and absent.told is None and not _is_null(column, absent)
+
+
+def _is_null(column: DeviceColumn, absent: Absent) -> bool:
+    assert column.entries is not None
+    return column.entries.valid is not None and not column.entries.valid[absent.entry]
+
+
+def _plain(column: Any) -> Any:
+    if not isinstance(column, DeviceColumn) or column.absent is None:
+        return column
+    valid, ids = (column.valid, column.ids) if _is_null(column, column.absent) else (None, column.absent.told)
+    return DeviceColumn(column.dtype, column.n_rows, None, valid, ids, column.entries)
 
 
 def with_null(entries: Column) -> Column:

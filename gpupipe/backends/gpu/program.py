@@ -12,8 +12,8 @@ import numpy as np
 from gpupipe.backends.batches import Batch
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.gpu.columns import DeviceColumn, packed
-from gpupipe.backends.gpu.encoded import entrywise, of_entries, shared_ids
-from gpupipe.backends.gpu.placed import Placed, Uploading, on_device, placed, settled
+from gpupipe.backends.gpu.encoded import entrywise, shared_ids
+from gpupipe.backends.gpu.placed import Placed, Uploading, of_entries, on_device, placed, settled
 from gpupipe.backends.gpu.wholly import OnDevice
 from gpupipe.backends.reference import columnwise
 from gpupipe.backends.registers import leaving, loaded, refuse_beyond_int64, spread
@@ -92,8 +92,7 @@ class GpuProgram(Staged[Placed]):
         for node, name in self._columns.items():
             if found[node].dtype == UInt64 and _may_be_beyond_int64(found[node]):
                 refuse_beyond_int64(found[node].to_host(), name)
-        there = {node: column for node, column in found.items() if isinstance(column, DeviceColumn)}
-        found.update(zip(there, settled(self._device, list(there.values())), strict=True))
+        found.update({node: settled(column) for node, column in found.items() if isinstance(column, DeviceColumn)})
         for fold in self._folds:
             found[fold] = self._wholly.folds(frame.row_ids, fold["folds"])
         return found
@@ -106,7 +105,7 @@ class GpuProgram(Staged[Placed]):
         ids = shared_ids(vectors)
         if ids is not None:
             try:
-                return of_entries(ids, frame.n_rows, self._of_entries(node, args, vectors))
+                return of_entries(ids, self._of_entries(node, args, vectors))
             except DataError:
                 pass  # of an entry that perhaps no row has: the host looks at those of rows alone
         given = [self._scalars[arg] if self._info[arg].scalar else self._vector(arg, made) for arg in args]
@@ -136,7 +135,7 @@ class GpuProgram(Staged[Placed]):
         part = Column(held.dtype, held.values[index], held.valid)
         if isinstance(wide, Uploading):
             return Uploading(part, self._device)
-        return DeviceColumn(part.dtype, wide.n_rows, None, None, wide.ids, part)
+        return of_entries(wide, part)
 
     def _vector(self, node: Node, made: Mapping[Node, Placed]) -> Placed:
         found = made.get(node)
@@ -171,7 +170,8 @@ class GpuProgram(Staged[Placed]):
             assert column.values is not None
             return Input(column.values, column.valid)
         values, valid = self._entry_table(leaf, column.entries)
-        return Input(values, column.valid, column.ids, valid)
+        absent = -1 if column.absent is None else column.absent.entry
+        return Input(values, column.valid, column.ids, valid, absent)
 
     def _entry_table(self, leaf: Node, entries: Column) -> tuple[DeviceArray, DeviceArray | None]:
         last = self._entries_there.get(leaf)
@@ -197,7 +197,7 @@ class GpuProgram(Staged[Placed]):
             return DeviceColumn(output.dtype, size, *there)
         assert value.entries is not None
         try:
-            return of_entries(value, size, leaving(loaded(value.entries, ""), output.dtype, len(value.entries)))
+            return of_entries(value, leaving(loaded(value.entries, ""), output.dtype, len(value.entries)))
         except DataError:  # of an entry that perhaps no row has
             return self._left(value.to_host(), output, size)
 

@@ -11,7 +11,7 @@ from gpupipe.backends.categories import Tables
 from gpupipe.backends.gpu.columns import DeviceColumn
 from gpupipe.backends.gpu.hashes import codes_with_buckets, fold_numbers, hash_bucket
 from gpupipe.backends.gpu.indexes import DeviceIndex
-from gpupipe.backends.gpu.placed import Placed, on_device
+from gpupipe.backends.gpu.placed import Placed, on_device, plain
 from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.backends.strings import decoded
 from gpupipe.columns import Column, Values
@@ -49,7 +49,7 @@ class OnDevice:
         if does is None or any(arg.dtype == Null for arg in args):
             return None
         try:
-            return does(self, node, args)
+            return does(self, node, plain(self._device, args))
         except NotOnDevice as why:
             self._note(show(node), str(why))
             return None
