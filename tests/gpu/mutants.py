@@ -300,7 +300,10 @@ def survives(mutant: Mutant, tests: list[str] | None = None) -> bool:
             [sys.executable, *words, *(tests or held_by(mutant.path))], cwd=folder, env={**os.environ, **settings},
             capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 5)),
         )  # fmt: skip
-        return done.returncode in (0, -signal.SIGXCPU)
+        alive = done.returncode in (0, -signal.SIGXCPU)
+        if tests is not None and not alive:
+            print(done.stdout.decode(errors="replace")[-4000:])
+        return alive
 
 
 def _copied(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Which GPU there is, or exactly why none: each failure planted with the class and text that libraries have for it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -254,7 +255,9 @@ def test_a_broken_cupy_costs_an_import_nothing_and_a_fit_its_reason(tmp_path: Pa
     (tmp_path / "cupy").mkdir()
     (tmp_path / "cupy" / "__init__.py").write_text(BROKEN)
     (tmp_path / "use.py").write_text(USED)
-    ran = subprocess.run([sys.executable, "use.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    paths = filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")])
+    there = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    ran = subprocess.run([sys.executable, tmp_path / "use.py"], env=there, capture_output=True, text=True, timeout=120)
     lines = ran.stdout.splitlines()
     digest = gp.Pipeline([gp.col("x").standardize()], device="cpu").fit({"x": np.array([1.0, 2.0, 4.0])}).state_digest()
     assert lines[:2] == ["CuPy is imported", digest], ran.stderr
