@@ -179,6 +179,25 @@ class Table:
         )
 
 
+class MatrixColumns(Sequence[Buffer]):
+    """The columns of a matrix as outputs of their own, without validity: null is NaN.
+
+    Attributes:
+        matrix: of shape (rows, outputs).
+    """
+
+    def __init__(self, matrix: Array) -> None:
+        self.matrix = matrix
+
+    def __len__(self) -> int:
+        return int(self.matrix.shape[1])
+
+    def __getitem__(self, index: Any) -> Any:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.matrix[:, index], None
+
+
 @dataclass(frozen=True)
 class Needs:
     """The dtype of each input and output that a table touches."""
@@ -191,7 +210,15 @@ class Needs:
         if not 0 <= start <= stop:
             raise ParameterError(f"Rows {start} to {stop} were asked for; 0 <= start <= stop must hold.")
         _check_buffers("Input", self.inputs, inputs, stop)
-        _check_buffers("Output", self.outputs, outputs, stop)
+        _check_buffers("Output", self._distinct(outputs), outputs, stop)
+
+    def _distinct(self, outputs: Sequence[Buffer]) -> list[tuple[int, np.dtype[Any]]]:
+        """The outputs to look at: of a matrix, whose columns are alike, the last of each dtype that is asked for."""
+        return self._last_of_each if isinstance(outputs, MatrixColumns) else self.outputs
+
+    @cached_property
+    def _last_of_each(self) -> list[tuple[int, np.dtype[Any]]]:
+        return [(index, dtype) for dtype, index in {dtype: index for index, dtype in sorted(self.outputs)}.items()]
 
 
 def _check_buffers(what: str, needs: list[tuple[int, np.dtype[Any]]], buffers: Sequence[Buffer], stop: int) -> None:

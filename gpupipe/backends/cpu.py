@@ -12,6 +12,7 @@ import numpy as np
 from gpupipe import optional
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
+from gpupipe.backends.one_row import Coding, OneRow
 from gpupipe.backends.reference import columnwise
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
 from gpupipe.backends.staged import Staged
@@ -21,6 +22,7 @@ from gpupipe.compiler.bind import Output
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import interpreter
+from gpupipe.kernels.table import MatrixColumns
 from gpupipe.schema import Int64
 
 # Numba's form takes .6 s of a processor to start and then saves some 9 ns a value: it starts once NumPy has computed so
@@ -59,6 +61,8 @@ class CpuProgram(Staged[Column]):
     def __init__(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables, numba: bool) -> None:
         super().__init__(outputs, info, tables)
         self._numba = numba
+        nodes = [output.node for output in outputs]
+        self._coding = Coding(self._stages, self._as_matrix.leaves, nodes, info, tables)
 
     def columns(self, frame: Frame) -> list[Column]:
         """Each output over the rows of `frame`, in the type it leaves in."""
@@ -78,9 +82,11 @@ class CpuProgram(Staged[Column]):
 
     def matrix(self, frame: Frame, out: Values) -> None:
         """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN."""
+        if isinstance(frame.columns, OneRow) and (inputs := self._coding.inputs(frame.columns)) is not None:
+            self._run(self._as_matrix, inputs, frame, MatrixColumns(out))
+            return
         made = self._run_stages(frame)
-        buffers: list[Buffer] = [(out[:, index], None) for index in range(len(self._outputs))]
-        self._interpret(self._as_matrix, made, frame, buffers)
+        self._interpret(self._as_matrix, made, frame, MatrixColumns(out))
 
     def _value(self, node: Node, made: Mapping[Node, Column]) -> Column:
         found = made.get(node)
@@ -92,9 +98,13 @@ class CpuProgram(Staged[Column]):
         return self._scalars[node]
 
     def _sources(self, frame: Frame) -> dict[Node, Column]:
-        made = {node: frame[name] for node, name in self._columns.items()}
-        for node, name in self._columns.items():
-            refuse_beyond_int64(made[node], name)
+        row = frame.columns if isinstance(frame.columns, OneRow) else None
+        coded = frozenset() if row is None else self._coding.done
+        made = {node: frame[name] for node, name in self._columns.items() if name not in coded}
+        for node, column in made.items():
+            refuse_beyond_int64(column, self._columns[node])
+        if row is not None:
+            made.update(self._coding.of(row.texts))
         for fold in self._folds:
             made[fold] = Column(Int64, fold_numbers(frame.row_ids, fold["folds"]))
         return made
@@ -119,13 +129,16 @@ class CpuProgram(Staged[Column]):
         self._interpret(batch, made, frame, list(zip(values, valid, strict=True)))
         return values, [None if mask is None or mask.all() else mask for mask in valid]
 
-    def _interpret(self, batch: Batch, made: Mapping[Node, Column], frame: Frame, out: list[Buffer]) -> None:
+    def _interpret(self, batch: Batch, made: Mapping[Node, Column], frame: Frame, out: Sequence[Buffer]) -> None:
+        columns = [self._value(leaf, made) for leaf in batch.leaves]
+        self._run(batch, [(column.values, column.valid) for column in columns], frame, out)
+
+    def _run(self, batch: Batch, inputs: Sequence[Buffer], frame: Frame, out: Sequence[Buffer]) -> None:
         if not batch.stores or not frame.n_rows:
             return
         run = self._interpreter(frame.n_rows * len(batch.stores))
-        columns = [self._value(leaf, made) for leaf in batch.leaves]
-        table = batch.table([column.values.dtype for column in columns])
-        status = run(table, [(column.values, column.valid) for column in columns], out, 0, frame.n_rows)
+        table = batch.table([values.dtype for values, _ in inputs])
+        status = run(table, inputs, out, 0, frame.n_rows)
         if status[:, 0].any():
             self._refuse(frame)
 

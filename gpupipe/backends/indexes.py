@@ -94,6 +94,13 @@ class ValueIndex:
         numbers, places = self._places.listed()
         return numbers + np.int64(self._low) if self._shifted else numbers, self._at[places]
 
+    @property
+    def by_value(self) -> dict[str, int]:
+        """Of text: from each value but null to its position."""
+        if self._by_value is None:
+            self._by_value = dict(zip(self._strings.to_pylist(), self._at.tolist(), strict=True))
+        return self._by_value
+
     def _numbers_at(self, column: Column) -> Values:
         bits = ordered_bits(column)
         if not len(self._at):
@@ -114,9 +121,8 @@ class ValueIndex:
 
     def _plain_at(self, strings: Any) -> Values:
         if len(strings) <= _FEW_ROWS:
-            if self._by_value is None:
-                self._by_value = dict(zip(self._strings.to_pylist(), self._at.tolist(), strict=True))
-            return np.array([self._by_value.get(text, -1) for text in strings.to_pylist()], np.int64)
+            by_value = self.by_value
+            return np.array([by_value.get(text, -1) for text in strings.to_pylist()], np.int64)
         if (kernels := self._worth_own_table(len(strings))) is None:
             found = np.asarray(pc.index_in(strings, value_set=self._strings).fill_null(-1)).astype(np.int64)
         else:

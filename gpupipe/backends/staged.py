@@ -67,14 +67,15 @@ class Staged(ABC, Generic[Made]):
         made = self._sources(frame)
         for stage, batch in zip(self._stages, self._stage_batches, strict=True):
             for node in stage.columns:
-                made[node] = self._column(node, made, frame)
+                if node not in made:
+                    made[node] = self._column(node, made, frame)
             kept = self._stored(batch, made, frame)
             made.update(zip((store.node for store in stage.stores), kept, strict=True))
         return made
 
     @abstractmethod
     def _sources(self, frame: Frame) -> dict[Node, Made]:
-        """The columns of the frame, and the folds of its rows, that the outputs are made of."""
+        """The columns of the frame, and the folds of its rows, that the outputs are made of, and what is known of more."""
 
     @abstractmethod
     def _column(self, node: Node, made: Mapping[Node, Made], frame: Frame) -> Made:

@@ -1,12 +1,14 @@
 """Scoring: a saved pipeline and rows in, predictions out. No Dask, and no scikit-learn for models kept as arrays."""
 
 import os
+from functools import cached_property
 from typing import Any
 
 from gpupipe.arguments import named_arguments
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
-from gpupipe.backends.rows import frame_of_rows
+from gpupipe.backends.one_row import RowReader
+from gpupipe.backends.rows import column_of, frame_of_rows
 from gpupipe.columns import Values
 from gpupipe.errors import ParameterError, UnavailableError
 from gpupipe.models.fitted import Model
@@ -59,8 +61,15 @@ class Scorer:
 
         >>> Scorer.load("churn.gpp").matrix([{"tenure": 3, "city": "Rome"}])  # doctest: +SKIP
         """
-        plan = self.features.plan
-        return feature_matrix(self.features, self.model, frame_of_rows(rows, plan.schema, plan.columns))
+        frame = self._one.frame(rows, column_of)
+        if frame is None:
+            plan = self.features.plan
+            frame = frame_of_rows(rows, plan.schema, plan.columns)
+        return feature_matrix(self.features, self.model, frame)
+
+    @cached_property
+    def _one(self) -> RowReader:
+        return RowReader(self.features.plan.schema, self.features.plan.columns)
 
     @named_arguments
     def predict(self, rows: Any) -> Values:

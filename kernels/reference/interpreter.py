@@ -11,22 +11,26 @@ from typing import Any
 import numpy as np
 
 from ..opcodes import SIGNATURES, STORAGE, Op
-from ..table import CAST_FAILED, INT_OVERFLOW, NULL_IN_OUTPUT, Array, Buffer, Table, fresh_status
+from ..table import CAST_FAILED, INT_OVERFLOW, NULL_IN_OUTPUT, Array, Buffer, MatrixColumns, Table, fresh_status
 from .steps import STEPS, Step, Valid, bools, floats, ints
 
 #: Rows of a tile, and values of a register: its arrays stay in cache, and a NumPy call's overhead is small beside it.
 _ROWS, _VALUES = 8192, 32768
 #: Plain ints: an enum's members compare and hash slowly, which one row would feel.
 _LAST_LOAD, _LAST_CONSTANT = int(Op.LOAD_F8), int(Op.CONST_I)
+_LOAD_BOOL, _LOAD_I8, _LOAD_U8, _LOAD_F4, _LOAD_F8, _I_TO_F = (
+    int(op) for op in (Op.LOAD_BOOL, Op.LOAD_I8, Op.LOAD_U8, Op.LOAD_F4, Op.LOAD_F8, Op.I_TO_F)
+)
 _STORED = {int(op): np.dtype(STORAGE[op - Op.STORE_BOOL]) for op in Op if Op.STORE_BOOL <= op <= Op.STORE_F8}
 
 
 @dataclass(frozen=True)
 class Group:
-    """The expressions of one program, by slot.
+    """The expressions of one program, by slot. Programs that differ in how they load alone are one.
 
     Attributes:
-        steps: (opcode, what it does, out, operands) each.
+        steps: (opcode, what it does, out, operands) each. A load is of any number as LOAD_F8, or of any whole one but
+            LOAD_U8's as LOAD_I8.
         rows: int64 (expressions,), their rows of the table.
         columns, outputs: slot -> input or output index of each expression.
         parameters: slot -> float64 (expressions, 1) and its validity, or None for all valid.
@@ -80,16 +84,31 @@ def run(table: Table, inputs: Sequence[Buffer], outputs: Sequence[Buffer], start
 def groups_of(table: Table) -> list[Group]:
     """The table's expressions by program; made once a table."""
     if "_groups" not in table.__dict__:
-        numbers = [n for n in range(len(table.programs)) if np.any(table.row_program == n)]
-        table.__dict__["_groups"] = [_group(table, number) for number in numbers]
+        alike: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+        for number in sorted(set(table.row_program.tolist())):
+            alike.setdefault(_loading_any(table.programs[number].steps.tolist()), []).append(number)
+        table.__dict__["_groups"] = [_group(table, steps, numbers) for steps, numbers in alike.items()]
     groups: list[Group] = table.__dict__["_groups"]
     return groups
 
 
-def _group(table: Table, number: int) -> Group:
-    program, rows = table.programs[number], np.flatnonzero(table.row_program == number)
+def _loading_any(steps: list[list[int]]) -> tuple[tuple[int, ...], ...]:
+    """The steps with loads that take whatever a column is stored as; a whole number that only becomes a float, too."""
+    told: list[tuple[int, ...]] = []
+    for code, out, *operands in steps:
+        if told and code == _I_TO_F and told[-1][0] == _LOAD_I8 and told[-1][1] == out == operands[0]:
+            told[-1] = (_LOAD_F8, *told[-1][1:])
+        elif _LOAD_BOOL < code < _LOAD_U8 or code == _LOAD_F4:
+            told.append((_LOAD_I8 if code < _LOAD_U8 else _LOAD_F8, out, *operands))
+        else:
+            told.append((code, out, *operands))
+    return tuple(told)
+
+
+def _group(table: Table, alike: tuple[tuple[int, ...], ...], numbers: list[int]) -> Group:
+    program, rows = table.programs[numbers[0]], np.flatnonzero(np.isin(table.row_program, numbers))
     steps = []
-    for code, out, *operands in program.steps.tolist():
+    for code, out, *operands in alike:
         reads = SIGNATURES[Op(code)][0]
         steps.append((code, STEPS.get(Op(code)), out, tuple(operands[: max(1, len(reads))])))
     parameters = []
@@ -122,9 +141,12 @@ class Block:
                 values, valid = self.group.parameters[operands[0]]
                 registers[out] = values[self.part], None if valid is None else valid[self.part]
             else:
-                targets = [outputs[i] for i in self.group.outputs[out][self.part]]
+                targets = self.group.outputs[out][self.part]
                 values, valid = registers[operands[0]]
-                self.store(op, values, valid, targets)
+                if isinstance(outputs, MatrixColumns):
+                    self.store_side_by_side(op, values, valid, outputs.matrix, targets)
+                else:
+                    self.store(op, values, valid, [outputs[i] for i in targets])
 
     def report(self, bad: Array, valid: Valid, code: int) -> None:
         """Note `code` for the first bad and valid row of each expression, unless an earlier row has failed."""
@@ -141,9 +163,8 @@ class Block:
     def load(self, op: int, sources: list[Buffer]) -> tuple[Array, Valid]:
         start, stop = self.start, self.stop
         kind = np.float64 if op >= Op.LOAD_F4 else np.bool_ if op == Op.LOAD_BOOL else np.int64
-        values: Array = np.empty(self.shape, dtype=kind)
-        for row, (source, _) in zip(values, sources, strict=True):
-            row[:] = source[start:stop]
+        parts = [source[start:stop] for source, _ in sources]
+        values: Array = np.concatenate(parts, dtype=kind, casting="unsafe").reshape(self.shape)
         valid = None
         if any(source_valid is not None for _, source_valid in sources):
             valid = np.ones(self.shape, dtype=np.bool_)
@@ -177,6 +198,16 @@ class Block:
             target[self.start : self.stop] = row
             if target_valid is not None:
                 target_valid[self.start : self.stop] = row_valid
+
+    def store_side_by_side(self, op: int, values: Array, valid: Valid, matrix: Array, columns: list[int]) -> None:
+        """Store into columns of a matrix, all at once; NaN where there is no value."""
+        dtype = _STORED[op]
+        if dtype.kind != "f" and valid is not None:
+            self.report(~valid, None, NULL_IN_OUTPUT)
+        values = self._typed(values, valid, dtype)
+        if valid is not None:
+            values = np.where(valid, values, dtype.type(np.nan if dtype.kind == "f" else 0))
+        matrix[self.start : self.stop, columns] = values.T
 
     def _typed(self, values: Array, valid: Valid, dtype: np.dtype[Any]) -> Array:
         if dtype.kind == "f":

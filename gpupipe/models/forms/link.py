@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpupipe.kernels.reference import single
 from gpupipe.kernels.reference.math import exp, log1p
 from gpupipe.kernels.reference.math import sigmoid as logistic
 
@@ -40,6 +41,9 @@ def shares(parts: Floats, empty: float | None = None) -> Floats:
 
 def sigmoid(raw: Floats) -> Floats:
     """Probabilities of a binary classifier from its score: 1 / (1 + exp(-score))."""
+    if len(raw) == 1:
+        second = single.sigmoid(raw[0, 0].item())
+        return np.array([[1.0 - second, second]])
     return pair(logistic(np.ascontiguousarray(raw[:, 0])))
 
 
