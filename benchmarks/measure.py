@@ -8,8 +8,11 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,8 +67,13 @@ class Clock:
 
 
 def tell(phases: Mapping[str, Mapping[str, float]]) -> None:
-    """Print what a job found, and its peak memory, for `run` to read."""
-    print(json.dumps({**phases, "process": {"peak": peak_memory()}}))
+    """Print what a job found, its peak memory and what it read, for `run` to read.
+
+    A job that starts processes of its own says their ``peak``, ``read`` or ``cpu`` in the phase ``process``, together
+    with its own.
+    """
+    whole = {"peak": peak_memory(), "read": read_so_far(), **phases.get("process", {})}
+    print(json.dumps({**phases, "process": whole}))
 
 
 def peak_memory() -> float:
@@ -79,14 +87,27 @@ def peak_memory() -> float:
     return kib / 1024
 
 
-def run(module: str, words: Sequence[str]) -> dict[str, dict[str, float]]:
+def read_so_far() -> float:
+    """MiB that this process has read by calls, from files and the cache of them; what it mapped does not count."""
+    counts = Path("/proc/self/io")
+    counted = re.search(r"rchar: (\d+)", counts.read_text()) if counts.exists() else None
+    return int(counted[1]) / 2**20 if counted else 0.0
+
+
+def run(
+    module: str, words: Sequence[str], python: str | Path = sys.executable, limit: float | None = None
+) -> dict[str, dict[str, float]]:
     """``python -m benchmarks.MODULE WORDS`` in a new process: its phases, and ``process``, the whole of it.
 
+    Args:
+        python: the interpreter of the environment that the module needs.
+        limit: seconds after which the process and those it started are ended.
+
     Raises:
-        RuntimeError: the job failed; its last words are quoted.
+        RuntimeError: the job failed or took longer; its last words are quoted.
     """
-    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{module}", *words]
-    return _phases(command)
+    command = [str(python), "-W", "ignore", "-m", f"benchmarks.{module}", *words]
+    return _phases(command, limit)
 
 
 def run_statement(statement: str) -> dict[str, dict[str, float]]:
@@ -94,23 +115,31 @@ def run_statement(statement: str) -> dict[str, dict[str, float]]:
     return _phases([sys.executable, "-c", statement])
 
 
-def _phases(command: Sequence[str]) -> dict[str, dict[str, float]]:
+def _phases(command: Sequence[str], limit: float | None = None) -> dict[str, dict[str, float]]:
     environment = {name: value for name, value in os.environ.items() if name not in _UNSET}
     began = time.perf_counter()
-    child = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert child.stdout is not None
-    said = child.stdout.read()
-    child.stdout.close()
-    _, status, used = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryFile() as file:
+        child = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        stop = threading.Timer(limit or 0, os.killpg, (child.pid, signal.SIGKILL))
+        if limit is not None:
+            stop.start()
+        try:
+            _, status, used = os.wait4(child.pid, 0)
+        finally:
+            stop.cancel()
+        wall = time.perf_counter() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        file.seek(0)
+        said = file.read().decode(errors="replace")
     if child.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}:\n{said[-2000:]}")
+        late = f" after its limit of {limit:g} s" if limit is not None and wall >= limit else ""
+        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}{late}:\n{said[-2000:]}")
     told: dict[str, dict[str, float]] = json.loads(said.strip().rpartition("\n")[2] or "{}")
-    whole = {"cpu": used.ru_utime + used.ru_stime, "wall": wall}
-    return {**told, "process": {**told.get("process", {}), **whole}}
+    process = told.get("process", {})
+    cpu = max(used.ru_utime + used.ru_stime, process.get("cpu", 0))
+    return {**told, "process": {**process, "cpu": cpu, "wall": wall}}
 
 
 def rows_of(part: str, case: str, side: str, repeat: int, phases: Mapping[str, Mapping[str, float]]) -> Iterable[Row]:
