@@ -110,6 +110,7 @@ def test_every_kind_and_type(device, kind, dtype):
     column = numbers(dtype, "noise", 700, 1, 0.1)
     agree(device, kind, column)
     agree(device, kind, column, [Column(Int64, np.arange(700) % 7)])
+    agree(device, kind, column, [Column(Int64, np.arange(700) % 90, np.arange(700) % 8 > 0)])  # beyond what tables hold
 
 
 @pytest.mark.slow
