@@ -22,13 +22,13 @@ from gpupipe.models.contract import SklearnContract, configured_output, if_the_m
 from gpupipe.models.fitted import Model
 from gpupipe.runtime.given import scan_as, source_of
 from gpupipe.runtime.inputs import Inputs, rows_as_table
+from gpupipe.runtime.out import Out, refuse_both, written
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import (
     passing,
     prediction_names,
     predictions,
     probability_names,
-    scores,
     scores_each,
     transformed_as,
 )
@@ -119,27 +119,37 @@ class FittedPipeline(SklearnContract):
 
     # -- using --------------------------------------------------------------------------------------------------
     @named_arguments
-    def transform(self, X: Any, *, output: str | None = None) -> Any:
+    def transform(self, X: Any, *, output: str | None = None, out: Out | None = None) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
 
         Gives the kind that came in: NumPy, CuPy, pandas, Polars, cuDF, else a ``pyarrow.Table``; `output` overrides.
+
+        Args:
+            out: where they are written instead, a few partitions at a time: a float32 array of shape (rows, features),
+                a ``numpy.memmap`` too, which is given back; or the path of a Parquet file: that gives its rows' number.
+
+        Raises:
+            ShapeError, TypeMismatchError: `out` has another shape; float32 does not hold a feature as it is.
 
         >>> import gpupipe as gp
         >>> fitted = gp.Pipeline([gp.col("x") / gp.col("x").max()]).fit({"x": [2.0, 4.0]})
         >>> fitted.transform({"x": [1.0]})["x"].to_pylist()
         [0.25]
         """
-        features, kind = self._fitted().features, self._kind(X, output)
-        rows = passing(self.scan(X), features)
-        how = self._components if self._makes_components() else self._transformed
-        return transformed_by(self._fitted().learned_from, how(features, rows, kind, X), rows.source, X)
+        features = self._fitted().features
+        return self._given_back(features, passing(self.scan(X), features), X, output, out)
+
+    def _given_back(self, features: FittedFeatures, rows: Rows, X: Any, output: str | None, out: Out | None) -> Any:
+        refuse_both(output, out)
+        model, names = self.model_ if self._makes_components() else None, [*map(str, self.get_feature_names_out())]
+        if out is None:
+            found = transformed_as(self._kind(X, output), features, rows, kinds.index_of(X), model, names)
+        else:
+            found = written(out, features, rows, names, model)
+        return found if isinstance(found, int) else transformed_by(self._fitted().learned_from, found, rows.source, X)
 
     def _makes_components(self) -> bool:
         return self.model_ is not None and self.model_.kind in ("transformer", "clusterer")
-
-    def _components(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
-        values = scores(features, self.model_, rows, lambda model, matrix: model.transform(matrix))
-        return kinds.matrix_as(kind, list(self.get_feature_names_out()), values, kinds.index_of(X))
 
     @if_the_model_does
     @named_arguments
@@ -174,11 +184,7 @@ class FittedPipeline(SklearnContract):
 
     @named_arguments
     def predictions(self, X: Any, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
-        """What ``gpupipe predict`` writes: for each partition an Arrow table of predictions and probabilities.
-
-        Args:
-            keep: columns of `X` that stand before them.
-        """
+        """What ``gpupipe predict`` writes, an Arrow table a partition: predictions and probabilities, `keep` before."""
         return predictions(self._fitted(), self.scan(X), keep)
 
     @if_the_model_does
@@ -245,15 +251,11 @@ class FittedPipeline(SklearnContract):
         return model
 
     def _scores(self, X: Any, score: Callable[[Model, Values], Values]) -> Values:
-        model, features = self._model(), self._fitted().features
-        return scores(features, model, passing(self.scan(X), features), score)
+        return self._scores_each(X, lambda model, matrix: [score(model, matrix)])[0]
 
     def _scores_each(self, X: Any, score: Callable[[Model, Values], list[Values]]) -> list[Values]:
         model, features = self._model(), self._fitted().features
         return scores_each(features, model, passing(self.scan(X), features), score)
-
-    def _transformed(self, features: FittedFeatures, rows: Rows, kind: str, X: Any) -> Any:
-        return transformed_as(kind, features, rows, kinds.index_of(X))
 
     def _kind(self, X: Any, output: str | None, of: str = "transform") -> str:
         everywhere = configured_output() if of == "transform" else None

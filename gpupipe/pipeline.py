@@ -27,10 +27,10 @@ from gpupipe.runtime.given import (
     validation_of,
 )
 from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
+from gpupipe.runtime.out import Out
 from gpupipe.runtime.progress import Progress, progress_for
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.seen.lineage import transformed_by
 from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
 from gpupipe.sources.kinds import labels_array
 
@@ -228,19 +228,26 @@ class Pipeline(FittedPipeline):
     @weighed_if_the_model_is
     @named_arguments
     def fit_transform(
-        self, X: Any, y: Any = None, *, sample_weight: Any = None, groups: Any = None, output: str | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        groups: Any = None,
+        output: str | None = None,
+        out: Out | None = None,
     ) -> Any:
         """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds.
+
+        `output` and `out` are those of `transform`; the rows are decoded once for both, where memory and disk allow.
 
         >>> import gpupipe as gp
         >>> gp.Pipeline([gp.col("x").fill_null("mean")]).fit_transform({"x": [1.0, None, 3.0]}, output="numpy").tolist()
         [[1.0], [2.0], [3.0]]
         """
         with self._run(X, y, sample_weight, groups, None, False, transform=True) as rows:
-            training, kind = self._fitted().features.for_training(), self._kind(X, output)
             rows.last_trip()
-            how = self._components if self._makes_components() else self._transformed
-            found = transformed_by(self._fitted().learned_from, how(training, rows, kind, X), rows.source, X)
+            found = self._given_back(self._fitted().features.for_training(), rows, X, output, out)
             self.report_ = self.report_.at_last(rows)
             return found
 

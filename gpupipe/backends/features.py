@@ -58,7 +58,12 @@ class FittedFeatures:
     @property
     def fits_float32(self) -> bool:
         """Whether a float32 matrix holds every output as it is."""
-        return all(output.dtype.name in _EXACT_IN_FLOAT32 for output in self.outputs)
+        return not self.beyond_float32
+
+    @property
+    def beyond_float32(self) -> list[Output]:
+        """The outputs that a float32 matrix does not hold as they are."""
+        return [output for output in self.outputs if output.dtype.name not in _EXACT_IN_FLOAT32]
 
     def columns(self, frame: Frame) -> list[Column]:
         """The outputs over the rows of `frame`, each in its type."""

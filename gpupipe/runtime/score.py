@@ -19,6 +19,7 @@ from gpupipe.runtime.halving import in_parts, once_more
 from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
+from gpupipe.runtime.streaming import streamed
 from gpupipe.sources.border import to_arrow
 from gpupipe.sources.kinds import ARRAYS, array_in, arrays_as, columns_as, matrix_as
 from gpupipe.sources.source import Source
@@ -86,8 +87,21 @@ def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
     return [concat([part[at] for part in parts]) for at in range(len(features.names))]
 
 
-def transformed_as(kind: str, features: FittedFeatures, rows: Rows, index: Any = None) -> Any:
-    """Every feature over all rows in an output of `kind`; not copied to the host for one that is on a device."""
+def transformed_as(
+    kind: str,
+    features: FittedFeatures,
+    rows: Rows,
+    index: Any = None,
+    model: Model | None = None,
+    names: Sequence[str] = (),
+) -> Any:
+    """Every feature over all rows in an output of `kind`; not copied to the host for one that is on a device.
+
+    With a `model` what it makes of them: columns of these `names`.
+    """
+    if model is not None:
+        values = scores(features, model, rows, lambda model, matrix: model.transform(matrix))
+        return matrix_as(kind, names, values, index)
     if kind in ARRAYS and features.fits_float32:
         return array_in(kind, transformed_matrix(features, rows, kind == "cupy"))
     if kind == "cudf" and features.backend.device is not None:
@@ -144,7 +158,7 @@ def _tables(fit: Fit, rows: Rows, kept: list[str]) -> Iterator[pa.Table]:
             return pa.concat_tables(in_parts(rows, index, frame, computed))
 
     with workers(rows.n_workers) as pool:
-        yield from pool.map(work, range(rows.n_partitions))
+        yield from streamed(work, rows.n_partitions, pool, ahead=rows.n_workers)
 
 
 def _beside(frame: Frame, kept: list[str], results: pa.Table) -> pa.Table:

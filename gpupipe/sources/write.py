@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -15,7 +15,13 @@ from gpupipe.errors import EmptyDataError, ParameterError, SchemaMismatchError
 from gpupipe.storage import ONE_FILE, Output, disk, failing, place, sweep, sync_folder, temporary
 
 
-def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str], schema: pa.Schema | None = None) -> int:
+def write_parquet(
+    tables: Iterable[pa.Table],
+    path: str | os.PathLike[str],
+    schema: pa.Schema | None = None,
+    *,
+    dictionaries: Sequence[str] | bool = True,
+) -> int:
     """Write tables, one below the other, to one Parquet file, mode 0600. Gives the rows written.
 
     The file is written beside its place, forced to the disk and renamed, so that a reader sees the old file or
@@ -26,6 +32,7 @@ def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str], sche
             be one to write to.
         path: where; its folder must exist.
         schema: of the file; needed where `tables` may be empty.
+        dictionaries: the columns written as dictionaries where their values repeat; True: all.
 
     Raises:
         SchemaMismatchError: a table's schema differs from the first one's.
@@ -44,7 +51,7 @@ def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str], sche
             _check_place(target)
             sweep(target.parent, ONE_FILE)
             part, descriptor = stack.enter_context(temporary(target, ONE_FILE))
-        rows = _write(tables, Output(descriptor, lambda: failing(failure, target)), schema, target)
+        rows = _write(tables, Output(descriptor, lambda: failing(failure, target)), schema, target, dictionaries)
         with failing(failure, target):
             disk.fsync(descriptor)
             disk.rename(part, target)
@@ -65,14 +72,16 @@ def _check_place(target: Path) -> None:
         raise FileExistsError(errno.EEXIST, "What stands there is no file of data", os.fspath(target))
 
 
-def _write(tables: Iterable[pa.Table], file: Output, schema: pa.Schema | None, target: Path) -> int:
+def _write(
+    tables: Iterable[pa.Table], file: Output, schema: pa.Schema | None, target: Path, dictionaries: Sequence[str] | bool
+) -> int:
     pending = iter(tables)
     first = next(pending, None)
     shape = schema if schema is not None else None if first is None else first.schema
     if shape is None:
         raise EmptyDataError(f"There is no table to write to {target}, and no schema= for an empty file.")
     rows = 0
-    writer = pq.ParquetWriter(file, shape)
+    writer = pq.ParquetWriter(file, shape, use_dictionary=dictionaries if dictionaries else False)
     try:
         for table in chain([] if first is None else [first], pending):
             _check_alike(table.schema, shape, target)
