@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.backends.alike import alike, same_type
 from gpupipe.backends.conform import conform
 from gpupipe.columns import Column, Frame
 from gpupipe.errors import DuplicateNameError, ParameterError, SchemaMismatchError
@@ -88,8 +89,12 @@ def column_of(name: str, values: Any, field: Field) -> Column:
         arrow = isinstance(values, pa.Array | pa.ChunkedArray)
         if arrow and (times := _times(values, field.dtype)) is not None:
             return times
+        if arrow and (same := same_type(values, field.dtype)) is not None:
+            return same
         plain = _objects(values) if arrow else _listed(values)
-        column = _natural(plain, field.dtype)
+        column = alike(plain, field.dtype) or _natural(plain, field.dtype)
+    except SchemaMismatchError as error:
+        raise error.at(column=name) from None
     except _UNFIT as error:
         raise _refusal(name, values, field.dtype, error) from error
     if not arrow and column.dtype.is_float:

@@ -75,7 +75,7 @@ class Staged(ABC, Generic[Made]):
 
     @abstractmethod
     def _sources(self, frame: Frame) -> dict[Node, Made]:
-        """The columns of the frame, and the folds of its rows, that the outputs are made of, and what is known of more."""
+        """The columns of the frame, and the folds of its rows, that the outputs are made of; more where it is known."""
 
     @abstractmethod
     def _column(self, node: Node, made: Mapping[Node, Made], frame: Frame) -> Made:

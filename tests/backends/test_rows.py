@@ -6,10 +6,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpupipe.backends.rows import column_of, frame_of_rows
 from gpupipe.errors import DuplicateNameError, SchemaMismatchError
-from gpupipe.schema import Boolean, Date, Datetime, DType, Duration, Field, Float32, Float64, Int64, Schema, String
+from gpupipe.schema import (
+    Boolean,
+    Date,
+    Datetime,
+    DType,
+    Duration,
+    Field,
+    Float32,
+    Float64,
+    Int8,
+    Int64,
+    Schema,
+    String,
+    UInt64,
+)
 from gpupipe.sources.border import to_arrow
 
 
@@ -70,3 +86,48 @@ def test_twins_in_an_arrow_table_are_refused_where_they_are_needed() -> None:
     assert frame_of_rows(table, schema, ["x"])["x"].values.tolist() == [1]
     with pytest.raises(DuplicateNameError, match="2 columns are named 'y'"):
         frame_of_rows(table, schema, ["y"])
+
+
+NUMBERS = (Int8, Int64, UInt64, Float32, Float64, Boolean)
+
+
+@pytest.mark.parametrize("dtype", [*NUMBERS, String])
+def test_arrow_of_the_very_type_is_as_its_values(dtype: DType) -> None:
+    """With nulls, in chunks, as a slice: what Arrow's own conversion to Python gives."""
+    values: list[Any] = ["é", None, "", "zz", "a"] if dtype == String else [1, None, 0, 1, 0]
+    values = [None if value is None else bool(value) for value in values] if dtype == Boolean else values
+    kind = pa.string() if dtype == String else pa.from_numpy_dtype(dtype.storage)
+    whole = pa.chunked_array([pa.array(values, kind).slice(1), pa.array([], kind), pa.array(values[:2], kind)])
+    for some in (whole, whole.combine_chunks(), whole.slice(1, 2)):
+        column = column_of("x", some, Field(dtype))
+        assert column.dtype == dtype
+        assert to_arrow(column).to_pylist() == some.to_pylist()
+
+
+def test_arrow_keeps_nan_and_refuses_bytes_that_are_no_text() -> None:
+    column = column_of("x", pa.array([float("nan"), None, 1.0]), Field(Float64))
+    assert np.isnan(column.values[0])
+    assert column.valid is not None
+    assert column.valid.tolist() == [True, False, True]
+    offsets = np.array([0, 1, 2], np.int32)
+    broken = pa.StringArray.from_buffers(2, pa.py_buffer(offsets), pa.py_buffer(b"a\xff"))
+    with pytest.raises(SchemaMismatchError, match="no UTF-8") as caught:
+        column_of("x", broken, Field(String))
+    assert (caught.value.row, caught.value.column) == (1, "x")
+
+
+kinds = (st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=3), st.binary(max_size=2))
+lists = st.sampled_from(kinds).flatmap(lambda one: st.lists(st.none() | one, min_size=2, max_size=5))
+
+
+@settings(max_examples=300, deadline=None)
+@given(lists, st.sampled_from([*NUMBERS, String]))
+def test_a_list_at_once_is_as_one_value_after_another(values: list[Any], dtype: DType) -> None:
+    """Where one value alone is refused, so is the list; where none is, the columns are those of the values."""
+    try:
+        each = [taken([value], dtype)[0] for value in values]
+    except SchemaMismatchError:
+        with pytest.raises(SchemaMismatchError):
+            taken(values, dtype)
+    else:
+        assert taken(values, dtype) == each
