@@ -2,10 +2,10 @@
 
 J1: what was tried at a million rows, CPU seconds without the start. Taken: queries over the file itself (medians .4,
 means and deviations .4, a small table a vocabulary .65), then one query with 26 left joins, in the order of the file's
-rows (2.0), into Arrow and from there a batch at a time into the matrix. Together 3.7. Left: a table of the columns
-in memory first (1.5 to make, .2 saved in each query); ENUM types and ``try_cast`` for the codes (more than three
-minutes); no ORDER BY, and each batch put where its row numbers say (3.9); ``fetchnumpy`` (4.0). Joins do not keep the order
-of rows, whatever ``preserve_insertion_order`` says.
+rows (2.0), into Arrow and from there a batch at a time into the matrix; together 3.7. Left: a table of the columns in
+memory first (1.5 to make, .2 saved in each query); ENUM types and ``try_cast`` for the codes (more than three minutes);
+no ORDER BY, and each batch put where its row numbers say (3.9); ``fetchnumpy`` (4.0). A join does not keep the order of
+rows, whatever ``preserve_insertion_order`` says.
 """
 
 from typing import Any

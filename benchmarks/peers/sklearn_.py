@@ -1,8 +1,8 @@
 """scikit-learn, over a table that pandas reads.
 
-J1: a ColumnTransformer, a pipeline for the numbers, and codes: OrdinalEncoder has no order by frequency (its
-`min_frequency` pools rare values, its codes are by value), so a small transformer after it turns its codes into ours, as a user
-would write one. Text goes in as objects, which is what its encoders work on.
+J1: a ColumnTransformer. OrdinalEncoder knows no order by frequency (its `min_frequency` pools rare values, its codes go by
+value), so a small transformer after it turns its codes into ours, as a user would write one. Text goes in as objects,
+which its encoders work on.
 """
 
 from typing import Any
