@@ -45,6 +45,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.gpu.cuda": "cupy",
     "gpupipe.kernels.gpu.finite": "cupy",
     "gpupipe.kernels.gpu.trial": "cupy",
+    "gpupipe.sources.arrow_device": "pylibcudf",
     "gpupipe.sources.device_table": "cupy",
     "gpupipe.sources.on_device": "cupy",
     "gpupipe.sources.cudf_frames": "cudf",

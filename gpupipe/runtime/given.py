@@ -74,8 +74,8 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None, groups: Any =
     if not extra:
         return scan(X).with_key(key) if key else scan(X)
     if is_on_device(X):
-        rows = pa.table({"": pa.nulls(len(next(iter(X.values())) if isinstance(X, Mapping) else X))})
         lists = optional.load("gpupipe.sources.device_table")
+        rows = pa.table({"": pa.nulls(lists.height_of(X))})
         source = Source(lists.list_device(X, beside=attached(rows, extra).drop_columns([""])))
     else:
         source = Source(list_rows(attached(table_of(X)[0], extra), memory=Memory(X, extra)))

@@ -1,4 +1,4 @@
-"""Tables that users hold in a GPU's memory: cuDF frames, CuPy arrays, dicts of their columns.
+"""Tables that users hold in a GPU's memory: cuDF frames, CuPy arrays, what Arrow shows there, dicts of their columns.
 
 Where a pipeline computes on the GPU their columns are used as they stand; on the CPU those of a partition are copied
 when it is read. NaN stays NaN in cuDF, which has nulls besides; in CuPy, as in NumPy, it is a missing value.
@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from gpupipe.errors import SchemaMismatchError, counted
 from gpupipe.schema import Field, Schema
+from gpupipe.sources.arrow_device import Shown, shown
 from gpupipe.sources.border import refused_columns, schema_of
-from gpupipe.sources.from_device import is_cudf, is_cupy
+from gpupipe.sources.from_device import is_cudf, is_held, is_shown
 from gpupipe.sources.memory import array_columns, distinct, has_nulls, table_of, unreadable
 from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes, slice_bounds
 
@@ -26,7 +27,7 @@ class DevicePartition(Partition):
     """Columns in a device's memory.
 
     Attributes:
-        held: of cuDF a Series each, of CuPy an array of one dimension.
+        held: of cuDF a Series each, of CuPy an array of one dimension, of any other library what is shown of a column.
         arrow: what Arrow makes of them.
         types: that in our types.
         beside: columns in this process's memory that were given with them.
@@ -51,7 +52,7 @@ class DevicePartition(Partition):
 
 def arrow_of(values: Any) -> Any:
     """A column in a device's memory as Arrow's, in this process's; NaN of CuPy is null."""
-    return table_of({"x": values})[0].column("x")
+    return values.to_arrow() if isinstance(values, Shown) else table_of({"x": values})[0].column("x")
 
 
 def _bytes(values: Any) -> int:
@@ -59,6 +60,8 @@ def _bytes(values: Any) -> int:
 
 
 def _part(values: Any, first: int, last: int) -> Any:
+    if isinstance(values, Shown):
+        return values.rows(first, last)
     return values.iloc[first:last] if is_cudf(values) else values[first:last]
 
 
@@ -69,7 +72,8 @@ def list_device(
     """Slices of a table in a device's memory as partitions; of values, only nulls are looked for.
 
     Args:
-        data: a cuDF frame, a CuPy array of two dimensions, or a dict with columns of either.
+        data: a cuDF frame, a CuPy array of two dimensions, a table shown by the Arrow C device interface, or a dict
+            with columns of any of them.
         partitions: into how many pieces; None goes by size.
         partition_bytes: or how large pieces are.
         beside: further columns, one row for each of `data`.
@@ -80,7 +84,7 @@ def list_device(
         DuplicateNameError: two columns have one name.
     """
     columns = _columns_of(data)
-    held = {name: values for name, values in columns.items() if is_cudf(values) or is_cupy(values)}
+    held = {name: values for name, values in columns.items() if isinstance(values, Shown) or is_held(values)}
     here, refused = table_of({name: values for name, values in columns.items() if name not in held})
     if beside is not None:
         here = pa.table([*here.columns, *beside.columns], names=[*here.column_names, *beside.column_names])
@@ -90,9 +94,21 @@ def list_device(
     return Listing(whole.types, parts, {**refused_columns(whole.arrow), **refused}, label)
 
 
+def height_of(data: Any) -> int:
+    """How many rows a table in a GPU's memory has, or the first of a dict's columns."""
+    values = next(iter(data.values())) if isinstance(data, Mapping) else data
+    found = shown(values) if is_shown(values) else values
+    return len(found[0][1]) if isinstance(found, list) and found else len(found)
+
+
 def _columns_of(data: Any) -> Mapping[str, Any]:
     if isinstance(data, Mapping):
-        return distinct((str(name), values) for name, values in data.items())
+        return distinct((str(name), shown(values) if is_shown(values) else values) for name, values in data.items())
+    if is_shown(data):
+        found = shown(data)
+        if isinstance(found, Shown):
+            raise unreadable(data)
+        return distinct(found)
     if is_cudf(data) and hasattr(data, "columns"):
         return distinct((str(label), data.iloc[:, at]) for at, label in enumerate(data.columns))
     if is_cudf(data):
@@ -110,16 +126,20 @@ def _height(held: Mapping[str, Any], here: pa.Table) -> int:
 
 def _types_of(held: Mapping[str, Any], here: pa.Table) -> tuple[pa.Schema, Schema]:
     """All columns in Arrow's types and in ours, nullable as they are seen to be."""
-    fields = [pa.field(name, arrow_of(_part(values, 0, 0)).type) for name, values in held.items()]
+    fields = [pa.field(name, _type_of(values)) for name, values in held.items()]
     arrow = pa.schema([*fields, *here.schema])
     nulls = {name: _may_be_null(values) for name, values in held.items()}
     nulls |= {name: has_nulls(here.column(name)) for name in here.column_names}
     return arrow, Schema((name, Field(each.dtype, nulls[name])) for name, each in schema_of(arrow).items())
 
 
+def _type_of(values: Any) -> pa.DataType:
+    return values.arrow if isinstance(values, Shown) else arrow_of(_part(values, 0, 0)).type
+
+
 def _may_be_null(values: Any) -> bool:
-    """cuDF counts its nulls; of CuPy NaN is one, and unlike itself."""
-    return bool(values.null_count) if is_cudf(values) else not bool((values == values).all())
+    """Arrow and cuDF count their nulls; of CuPy NaN is one, and unlike itself."""
+    return bool(values.null_count) if hasattr(values, "null_count") else not bool((values == values).all())
 
 
 def _parts(whole: DevicePartition, partitions: int | None, partition_bytes: int | None) -> Iterator[DevicePartition]:

@@ -10,7 +10,7 @@ from gpupipe import optional
 from gpupipe.columns import Column, Values
 from gpupipe.errors import ParameterError, nearest
 from gpupipe.sources.border import to_arrow
-from gpupipe.sources.from_device import is_cupy
+from gpupipe.sources.from_device import is_cupy, is_shown
 from gpupipe.sources.listing import is_paths
 from gpupipe.sources.memory import has_no_names
 
@@ -28,7 +28,9 @@ def kind_of(data: Any) -> str:
     if not is_paths(data) and has_no_names(data):
         return "cupy" if is_cupy(data) else "numpy"
     root = type(data).__module__.partition(".")[0]
-    return root if root in ("pandas", "polars", "cudf") else "arrow"
+    if root in ("pandas", "polars", "cudf"):
+        return root
+    return "cudf" if not is_paths(data) and is_shown(data) else "arrow"
 
 
 def kind_of_probabilities(kind: str) -> str:
@@ -42,7 +44,7 @@ def kind_of_probabilities(kind: str) -> str:
 
 def index_of(data: Any) -> Any:
     """The index of a pandas or cuDF frame, which results keep; None for anything else."""
-    return data.index if kind_of(data) in ("pandas", "cudf") else None
+    return data.index if kind_of(data) in ("pandas", "cudf") and not is_shown(data) else None
 
 
 def checked_kind(kind: str, *besides: str) -> str:

@@ -9,12 +9,13 @@ import pyarrow as pa
 from gpupipe import optional
 from gpupipe.backends.devices import unusable
 from gpupipe.backends.gpu.columns import DeviceColumn
-from gpupipe.backends.gpu.decode import RowGroups, decoded, is_same, refusal
+from gpupipe.backends.gpu.decode import RowGroups, decoded, is_dictionary_of_text, is_same, refusal
 from gpupipe.backends.gpu.libcudf import column_of, cudf_failures
 from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.columns import AnyColumn, Frame, Values
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.schema import DType, String
+from gpupipe.sources.arrow_device import Shown
 from gpupipe.sources.border import normalise_type
 from gpupipe.sources.csv import CsvPartition
 from gpupipe.sources.device_table import DevicePartition
@@ -142,8 +143,10 @@ def _refused_of(partition: DevicePartition, name: str) -> str | None:
     arrow = partition.arrow.field(name).type
     if partition.types[name].dtype.time_zone and is_cudf(partition.held[name]):
         return "cuDF tells no address of times with a zone"
+    if is_same(arrow) or (isinstance(partition.held[name], Shown) and is_dictionary_of_text(arrow)):
+        return None
     what = "a column of categories" if pa.types.is_dictionary(arrow) else str(arrow)
-    return None if is_same(arrow) else f"{what} is converted on the host"
+    return f"{what} is converted on the host"
 
 
 def _held(partition: DevicePartition, columns: Sequence[str], device: Device) -> Decoded:
@@ -154,7 +157,9 @@ def _held(partition: DevicePartition, columns: Sequence[str], device: Device) ->
     for name in columns:
         values, dtype = partition.held[name], partition.types[name].dtype
         try:
-            if is_cudf(values):
+            if isinstance(values, Shown):
+                found[name] = column_of(device, values.column, dtype)
+            elif is_cudf(values):
                 found[name] = _of_series(device, values, dtype)
             else:
                 with device.guarded("taking a column from CuPy"):

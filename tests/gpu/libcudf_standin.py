@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from gpupipe.errors import DeviceMemoryError
 from gpupipe.kernels.gpu.device import DeviceArray
+from gpupipe.sources.from_device import _ArrowDeviceArray, _pointer_in
 
 from .api.fakes import Fakes, held_to, manifest
 from .simulated import SimulatedDevice
@@ -104,12 +105,16 @@ class Column:
         seen = self._seen()
         return seen.cast(pa.large_string()) if seen.type == pa.string() else seen
 
+    def device_buffer_size(self) -> int:
+        """Of the whole, of a slice too."""
+        return int(self._array.nbytes)
+
     def _seen(self) -> pa.Array:
         return self._array.slice(self._rows.start, len(self._rows))
 
     def _slice(self, first: int, last: int) -> "Column":
         """The same memory, part of its rows."""
-        part = object.__new__(Column)
+        part = object.__new__(type(self))
         part.__dict__.update(self.__dict__, _rows=self._rows[first:last])
         return part
 
@@ -130,6 +135,59 @@ class Column:
         made._device, made._array, made._rows = device, plain.cast(arrow) if plain.type != arrow else plain, range(size)
         made._kind, made._values, made._mask = data_type.id(), data, mask  # type: ignore[assignment]
         return made
+
+
+class Dictionary(Column):
+    """Numbers over keys."""
+
+    def __init__(self, device: SimulatedDevice, array: pa.DictionaryArray) -> None:
+        super().__init__(device, array.indices)
+        ids = np.asarray(array.indices.fill_null(0)).astype(np.int32)
+        ids[~np.asarray(array.indices.is_valid())] = -7  # what other libraries have there
+        self._children = [Column(device, pa.array(ids)), Column(device, _large(array.dictionary))]
+        self._kind, self._whole, self._values = TypeId.DICTIONARY32, array, None
+
+    def children(self) -> list[Column]:
+        return self._children
+
+    def copy(self, stream: Any = None, mr: Any = None) -> "Dictionary":
+        return Dictionary(self._device, pa.concat_arrays([self._whole.slice(self._rows.start, len(self._rows))]))
+
+    def to_arrow(self, metadata: Any = None, stream: Any = None) -> pa.Array:
+        return self._whole.slice(self._rows.start, len(self._rows))
+
+
+def _large(array: pa.Array) -> pa.Array:
+    return array.cast(pa.large_string()) if pa.types.is_string(array.type) else array
+
+
+class OnCuda:
+    """What a library of any name shows in a GPU's memory: an array or a batch that says so of itself."""
+
+    def __init__(self, held: pa.Array | pa.RecordBatch, device_type: int = 2) -> None:
+        self._held, self._device_type = held, device_type
+
+    def __arrow_c_device_array__(self, requested_schema: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        schema, array = self._held.__arrow_c_device_array__()
+        _header(array).device_type = self._device_type
+        return schema, array
+
+
+class _Moved:
+    """The same where the CPU may read it."""
+
+    def __init__(self, shown: Any) -> None:
+        self._shown = shown
+
+    def __arrow_c_device_array__(self, requested_schema: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        schema, array = self._shown.__arrow_c_device_array__()
+        assert _header(array).device_type in (2, 3, 13), "libcudf refuses what CUDA does not reach"
+        _header(array).device_type = 1
+        return schema, array
+
+
+def _header(capsule: Any) -> _ArrowDeviceArray:
+    return _ArrowDeviceArray.from_address(_pointer_in(capsule, b"arrow_device_array"))
 
 
 @held_to("pylibcudf.Table")
@@ -270,6 +328,9 @@ class Libcudf:
             "pylibcudf.concatenate.concatenate": self.concatenate,
             "pylibcudf.transform.encode": self.encode,
             "pylibcudf.Table": Table,
+            "pylibcudf.Table.from_arrow": self.table_shown,
+            "pylibcudf.Column.from_arrow": self.column_shown,
+            "pylibcudf.copying.slice": lambda input, indices: [input._slice(*indices)],
             "pylibcudf.DataType": DataType,
             "pylibcudf.gpumemoryview": View,
             "pylibcudf.Column": lambda kind, size, data, mask, nulls, offset, children: Column._made(
@@ -278,6 +339,21 @@ class Libcudf:
             "pylibcudf.null_mask.null_count": self.null_count,
             "pylibcudf.null_mask.copy_bitmask_from_bitmask": self.copy_bits,
         }
+
+    def table_shown(self, obj: Any) -> Table:
+        batch = pa.record_batch(_Moved(obj))
+        return Table([self._shown(array) for array in batch.columns])
+
+    def column_shown(self, obj: Any) -> Column:
+        return self._shown(pa.array(_Moved(obj)))
+
+    def _shown(self, array: pa.Array) -> Column:
+        """Times lose their zone; of a dictionary the numbers have its validity."""
+        if pa.types.is_time(array.type):
+            raise TypeError("CUDF failure: Unsupported type in arrow schema")
+        if pa.types.is_timestamp(array.type):
+            array = array.view(pa.timestamp(array.type.unit))
+        return Dictionary(self.device, array) if pa.types.is_dictionary(array.type) else Column(self.device, array)
 
     def null_count(self, bitmask: View, start: int, stop: int, stream: Any = None) -> int:
         assert start == 0

@@ -144,7 +144,7 @@ def bitmaps(monkeypatch):
         assert column.ids is not None and column.entries is not None
         ids, size = column.ids.to_host(), len(column.entries)
         if given.valid is not None:
-            ids = np.where(given.valid, ids, np.arange(len(ids)) % size).astype(np.int32)
+            ids = np.where(given.valid, ids, np.where(np.arange(len(ids)) % 2, -9, size + 10**6)).astype(np.int32)
         return DeviceColumn(String, len(given), None, column.valid, device.upload(ids), column.entries)
 
     for module in (program_module, backend_module):

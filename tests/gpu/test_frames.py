@@ -1,5 +1,6 @@
 """cuDF frames and CuPy arrays in and out: values as of Arrow's tables, not copied on a device, the kind that came."""
 
+import sys
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,8 @@ from benchmarks.gpu.report import Record
 from gpupipe import col
 from gpupipe.backends import devices
 from gpupipe.backends.gpu.columns import DeviceColumn, uploaded
+from gpupipe.backends.gpu.libcudf import column_of
+from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.columns import Column
 from gpupipe.errors import (
     CastError,
@@ -37,6 +40,7 @@ from gpupipe.schema import Boolean, Datetime, Float64, Int64, String
 from gpupipe.sources import cudf_frames, kinds, on_device
 from gpupipe.sources.border import to_arrow
 from gpupipe.sources.device_table import DevicePartition, _bounds
+from gpupipe.sources.from_device import from_device, is_shown
 from gpupipe.sources.partition import Partition
 
 from . import cudf_standin as standin
@@ -179,6 +183,106 @@ def test_nothing_to_read(gpu: Packages) -> None:
     assert empty.count() == 0 and empty.load(0)["word"].dtype == String
     reading, _ = on_device.read(empty.partitions[0], ["x", "word"], gpu.device)
     assert reading.frame.n_rows == 0 and len(reading.frame["word"]) == 0
+
+
+# -- what Arrow shows in ------------------------------------------------------------------------------------------
+SHOWN = ["x", "k", "word", "kind", "flag", "when", "whole", "day", "at"]
+
+
+def shown_table(n: int = 300) -> pa.Table:
+    rng = np.random.default_rng(n)
+    table = table_of(n).append_column("day", pa.array(rng.integers(0, 20_000, n).astype("i4")).cast(pa.date32()))
+    zoned = pa.array(rng.integers(0, 10**15, n), pa.timestamp("us", "Europe/Rome"), mask=rng.random(n) < 0.1)
+    return table.append_column("at", zoned).combine_chunks()
+
+
+def on_cuda(table: pa.Table, device_type: int = 2) -> libcudf_standin.OnCuda:
+    return libcudf_standin.OnCuda(table.to_batches()[0], device_type)
+
+
+@pytest.mark.parametrize("device_type", [2, 3, 13])
+def test_what_arrow_shows_on_a_device_is_read_there_as_the_table_on_the_host(gpu: Packages, device_type: int) -> None:
+    table = shown_table()
+    assert is_shown(on_cuda(table, device_type)) and not is_shown(table) and not is_shown(table.to_batches()[0])
+    for partitions in (1, 2):
+        source, wanted = gp.scan(on_cuda(table, device_type), partitions=partitions), gp.scan(table)
+        assert source.schema == wanted.schema and "in the GPU's memory of 300 rows" in source.label
+        assert sum(part.n_bytes for part in source.partitions) <= table.nbytes
+        for at, part in enumerate(source.partitions):
+            rows = np.arange(part.first_row, part.first_row + part.n_rows)
+            reading, refused = on_device.read(part, list(source.schema), gpu.device)
+            assert set(refused) == {"exact"} == set(on_device.decodable(part, list(source.schema)))
+            host = source.load(at)
+            for name in source.schema:
+                there = wanted.load(0)[name].take(rows)
+                assert_same(host[name], there)
+                assert_same(reading.frame.resident(name), there)
+                assert isinstance(reading.frame.resident(name), DeviceColumn) == (name in SHOWN)
+
+
+def test_what_arrow_shows_is_not_copied(gpu: Packages) -> None:
+    (part,) = gp.scan(on_cuda(shown_table().select(["x", "k", "whole", "day", "at"]))).partitions
+    assert isinstance(part, DevicePartition)
+    pointers = {name: held.column.data().ptr for name, held in part.held.items()}
+    before = len(gpu.device.allocations)
+    found, _ = on_device.decode(part, list(pointers), gpu.device)
+    assert len(gpu.device.allocations) == before
+    assert {name: column.values.pointer for name, column in found.items() if column.values} == pointers
+
+
+def test_dictionaries_that_arrow_shows_stay_as_they_are(gpu: Packages) -> None:
+    keys = pa.array(["b", None, "a", "b"])
+    ids = pa.array(np.arange(200) % 4, pa.int32(), mask=np.arange(200) % 5 == 0)
+    table = pa.table({"s": pa.DictionaryArray.from_arrays(ids, keys)})
+    (part,) = gp.scan(on_cuda(table)).partitions
+    assert isinstance(part, DevicePartition)
+    before = len(gpu.device.allocations)
+    found, _ = on_device.decode(part, ["s"], gpu.device)
+    assert len(gpu.device.allocations) == before and found["s"].valid is not None and found["s"].entries is not None
+    assert plain(found["s"].to_host()).to_pylist() == table["s"].to_pylist()
+    assert found["s"].entries.values.to_pylist() == keys.to_pylist()
+    for first, copies in ((64, False), (33, True)):  # a bitmap is read from a word's first bit on
+        before = len(gpu.device.allocations)
+        column = column_of(gpu.device, part.held["s"].rows(first, 150).column, String)
+        assert (len(gpu.device.allocations) > before) == copies
+        assert plain(column.to_host()).to_pylist() == table["s"].to_pylist()[first:150]
+    (empty,) = gp.scan(on_cuda(pa.table({"s": pa.array([None, None], pa.string()).dictionary_encode()}))).partitions
+    assert on_device.decode(empty, ["s"], gpu.device)[0]["s"].to_host().null_count == 2
+    narrow = libcudf_standin.Dictionary(gpu.device, table["s"].chunk(0))
+    narrow._children[0] = libcudf_standin.Column(gpu.device, pa.array(np.zeros(200, np.int8)))
+    with pytest.raises(NotOnDevice, match="numbers a dictionary's texts by INT8"):
+        column_of(gpu.device, narrow, String)
+    with pytest.raises(NotOnDevice, match="values are int64"):
+        column_of(gpu.device, libcudf_standin.Dictionary(gpu.device, pa.array([1, 2]).dictionary_encode()), String)
+
+
+def test_columns_that_arrow_shows_go_beside_others(gpu: Packages) -> None:
+    column = libcudf_standin.OnCuda(pa.array([1, None, 3]))
+    source = gp.scan({"a": column, "b": [1.0, 2.0, 3.0], "c": gpu.array(np.arange(3))})
+    assert source.schema["a"].nullable and source.load(0)["a"].null_count == 1
+    assert from_device(column).to_pylist() == [1, None, 3] and kinds.kind_of(on_cuda(shown_table())) == "cudf"
+    assert kinds.index_of(on_cuda(shown_table())) is None
+    rows = source_of(on_cuda(shown_table(3)), column, None, None)
+    assert rows.load(0)["__target__"].values.tolist()[2] == 3 and rows.count() == 3
+
+
+def test_what_arrow_shows_and_what_is_no_table(gpu: Packages) -> None:
+    batch = pa.record_batch([pa.array([1]), pa.array([2])], names=["", ""])
+    assert list(gp.scan(libcudf_standin.OnCuda(batch)).schema) == ["x0", "x1"]
+    with pytest.raises(TypeMismatchError, match="of a single column"):
+        gp.scan(libcudf_standin.OnCuda(pa.array([1])))
+    with pytest.raises(DuplicateNameError):
+        gp.scan(libcudf_standin.OnCuda(pa.record_batch([pa.array([1]), pa.array([2])], names=["a", "a"])))
+    with pytest.raises(TypeMismatchError, match="Unsupported type in arrow schema"):
+        gp.scan(libcudf_standin.OnCuda(pa.record_batch({"t": pa.array([1], pa.time64("us"))})))
+    with pytest.raises(TypeMismatchError, match="scan cannot read"):
+        gp.scan(libcudf_standin.OnCuda(batch, device_type=10))  # a GPU of another maker
+
+
+def test_what_arrow_shows_without_cudf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pylibcudf", None)
+    with pytest.raises(MissingDependencyError, match="pylibcudf"):
+        gp.scan(on_cuda(shown_table(5)))
 
 
 # -- CuPy in --------------------------------------------------------------------------------------------------------
@@ -384,7 +488,7 @@ def test_columns_without_names_are_taken_by_place(gpu: Packages) -> None:
         fitted.transform(named)
 
 
-@pytest.mark.parametrize("source", ["frame", "array", "parquet"])
+@pytest.mark.parametrize("source", ["frame", "array", "parquet", "shown"])
 def test_whole_pipelines_on_the_device(
     device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
 ) -> None:
@@ -394,7 +498,8 @@ def test_whole_pipelines_on_the_device(
     operators = [chain] if source == "array" else [chain, (gp.strings() - ["kind"]).codes(), col("kind").one_hot()]
     table = given(90)
     plain: Any = np.asarray(table.select(["x", "whole"]).to_pandas()) if source == "array" else table
-    rows = {"frame": gpu.frame, "array": gpu.array, "parquet": lambda it: _file(tmp_path, it)}[source](plain)
+    ways = {"frame": gpu.frame, "array": gpu.array, "parquet": lambda it: _file(tmp_path, it), "shown": on_cuda}
+    rows = ways[source](plain.combine_chunks() if source == "shown" else plain)
     there = gp.Pipeline(operators, device="gpu").fit(rows)
     here = gp.Pipeline(operators, device="cpu").fit(plain)
     assert there.state_digest() == here.state_digest()
@@ -405,6 +510,9 @@ def test_whole_pipelines_on_the_device(
     assert isinstance(matrix._taken_from, DeviceArray) and matrix._taken_from.device is device
     assert matrix.get().tobytes() == here.transform(plain, output="numpy").astype(np.float32).tobytes()
     assert ("categories" in str(there.explain(rows))) == (source == "frame")
+    if source == "shown":
+        assert isinstance(there.transform(rows), DataFrame) and there.explain(rows).on_host == {}
+        assert gp.Pipeline(operators, device="cpu").fit(rows).state_digest() == here.state_digest()
 
 
 SIZES = pa.table({"word": ["a", "b", ""], "size": [1.5, 2.0, 3.0], "mark": ["p", None, "q"]})

@@ -35,8 +35,8 @@ class DeviceColumn:
         n_rows: its rows.
         values: of shape (rows,) in ``dtype.storage`` (bool a byte each); None where `ids` are there.
         valid: bitmap of the rows as uint32 words, the least bit first; 1 where there is a value; None: everywhere.
-        ids: int32 of shape (rows,), which of `entries` each row has; of rows without a value anything from 0 on that
-            is an entry; None where `values` are there.
+        ids: int32 of shape (rows,), which of `entries` each row has; of rows whose bit in `valid` is 0 anything; None
+            where `values` are there.
         entries: on the host, what rows may have: of text a plain ``pa.StringArray``, of other types values by which a
             function of text stands. An entry may be null, and no row need have it. At least one.
         absent: of a column with `ids` the entry of rows whose bit in `valid` is 0, as programs have it; None: such
@@ -114,8 +114,9 @@ class DeviceColumn:
             assert self.values is not None
             return Column(self.dtype, self.values.to_host(), _unless_all(valid))
         ids = self.ids.to_host()
-        if self.absent is not None and valid is not None:
-            ids, valid = np.where(valid, ids, np.int32(self.absent.entry)), None
+        if valid is not None:
+            ids = np.where(valid, ids, np.int32(0 if self.absent is None else self.absent.entry))
+            valid = valid if self.absent is None else None
         if self.entries.valid is not None:
             has = self.entries.valid[ids]
             valid = has if valid is None else valid & has

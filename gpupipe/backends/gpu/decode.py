@@ -71,8 +71,16 @@ def refusal(name: str, arrow: pa.DataType, found: DType, wanted: DType) -> str |
         return f"it is {found} in this file and {wanted} in others"
     if "." in name or "`" in name:
         return f"cuDF takes the name {name!r} for a path into a nested column"
-    is_text = isinstance(arrow, pa.DictionaryType) and arrow.value_type in _TEXT
-    return None if is_text or is_same(arrow) else f"{arrow} is decoded on the host"
+    return None if is_dictionary_of_text(arrow) or is_same(arrow) else f"{arrow} is decoded on the host"
+
+
+def is_dictionary_of_text(arrow: pa.DataType) -> bool:
+    """Whether values of a type are text by numbers.
+
+    >>> is_dictionary_of_text(pa.dictionary(pa.int8(), pa.string())), is_dictionary_of_text(pa.string())
+    (True, False)
+    """
+    return isinstance(arrow, pa.DictionaryType) and arrow.value_type in _TEXT
 
 
 def is_same(arrow: pa.DataType) -> bool:

@@ -94,6 +94,9 @@ def column_of(device: Device, column: Any, dtype: DType) -> DeviceColumn:
         DeviceMemoryError: the device has not so much memory.
     """
     found, wanted = column.type().id(), type_id(dtype)
+    if dtype == String and found == optional.load("pylibcudf").TypeId.DICTIONARY32:
+        with cudf_failures(device, "taking a dictionary from cuDF"):
+            return _dictionary(device, column)
     if found != wanted:
         raise NotOnDevice(f"cuDF gives {_named(found)}, which is not {dtype}")
     with cudf_failures(device, "taking a column from cuDF"):
@@ -109,8 +112,11 @@ def _begins_well(column: Any, dtype: DType) -> bool:
     if not column.offset():
         return True
     start = column.data().ptr + column.offset() * dtype.storage.itemsize
-    has_bitmap = column.null_mask() is not None and column.null_count() > 0
-    return start % _ALIGNED == 0 and not (has_bitmap and column.offset() % _WORD)
+    return start % _ALIGNED == 0 and not (_has_bitmap(column) and column.offset() % _WORD)
+
+
+def _has_bitmap(column: Any) -> bool:
+    return column.null_mask() is not None and column.null_count() > 0
 
 
 def _numbers(device: Device, column: Any, dtype: DType) -> DeviceColumn:
@@ -123,7 +129,7 @@ def _numbers(device: Device, column: Any, dtype: DType) -> DeviceColumn:
 
 
 def _bitmap(device: Device, column: Any) -> DeviceArray | None:
-    if column.null_mask() is None or not column.null_count():
+    if not _has_bitmap(column):
         return None
     words = -(-column.size() // _WORD)
     start = column.null_mask().ptr + column.offset() // _WORD * 4
@@ -138,11 +144,41 @@ def _text(device: Device, column: Any) -> DeviceColumn:
     keys, ids = cudf.transform.encode(cudf.Table([column]), stream=stream_of(device))
     if ids.type().id() != cudf.TypeId.INT32 or ids.offset():
         raise NotOnDevice(f"cuDF numbers text by {_named(ids.type().id())}")
-    strings = pa.array(keys.columns()[0].to_arrow(stream=stream_of(device)))
-    strings = strings if strings.type == pa.string() else strings.cast(pa.string())
-    strings.validate(full=True)  # UTF-8: the host names the row of what is not
+    strings = _strings(device, keys.columns()[0])
     rows = DeviceArray(device, ids.data().ptr, np.dtype(np.int32), (column.size(),), ids)
     return DeviceColumn(String, column.size(), None, None, rows, _entries(strings))
+
+
+def _dictionary(device: Device, column: Any) -> DeviceColumn:
+    """Numbers and bitmap where they stand; the keys, which may have a null, or the same text twice, on the host."""
+    if _has_bitmap(column) and column.offset() % _WORD:
+        column = column.copy(stream=stream_of(device))
+    cudf, n_rows = optional.load("pylibcudf"), column.size()
+    ids, keys = column.children()
+    if ids.type().id() not in (cudf.TypeId.INT32, cudf.TypeId.UINT32):
+        raise NotOnDevice(f"cuDF numbers a dictionary's texts by {_named(ids.type().id())}")
+    strings = _strings(device, keys)
+    if not n_rows or not len(strings):
+        strings = strings if len(strings) else pa.array([None], pa.string())
+        return DeviceColumn(String, n_rows, None, None, device.zeros(n_rows, np.int32), _entries(strings))
+    start = ids.data().ptr + (ids.offset() + column.offset()) * 4
+    rows = DeviceArray(device, start, np.dtype(np.int32), (n_rows,), column)
+    return DeviceColumn(String, n_rows, None, _bitmap(device, column), rows, _entries(strings))
+
+
+def _strings(device: Device, column: Any) -> pa.Array:
+    """A column of text on the host.
+
+    Raises:
+        pa.ArrowInvalid: it is not UTF-8: the host names the row.
+        NotOnDevice: it is no text.
+    """
+    strings = pa.array(column.to_arrow(stream=stream_of(device)))
+    if strings.type not in (pa.string(), pa.large_string(), pa.string_view()):
+        raise NotOnDevice(f"the dictionary's values are {strings.type}")
+    strings = strings if strings.type == pa.string() else strings.cast(pa.string())
+    strings.validate(full=True)
+    return strings
 
 
 def library_column(column: DeviceColumn) -> Any:
