@@ -272,6 +272,23 @@ def test_what_the_host_does_is_remembered_with_the_reason(shared):
     }
 
 
+@pytest.mark.parametrize(("feature", "why"), [
+    (col("x").cast("String").codes(), "values are written as text on the host"),
+    (col("x").qcut(3).over("c"), "its bounds differ from row to row"),
+    (col("z").dt.hour(), "time zones are looked up on the host"),
+    (gp.coalesce("s", "c").codes(), "it takes texts of several columns row by row, and dictionaries tell nothing of "
+                                    "their pairs"),
+    *((each, "a column of no type has no kernels")
+      for each in (col("none").codes(), col("none").is_in([1]), col("none").hash_buckets(4), col("none").ordinal([1]))),
+])  # fmt: skip
+def test_each_reason_why_the_host_works(shared, feature, why):
+    source, backend = gp.scan(TABLE.append_column("none", pa.nulls(len(TABLE)))), GpuBackend(shared)
+    made = fitted([feature.alias("made")], source, backend).features
+    assert [reason for _, reason in hosted([out.node for out in made.outputs], made._binder.info)] == [why]
+    assert told([feature.alias("made")], source, backend, None) == told([feature.alias("made")], source, CPU, None)
+    assert list(backend.on_host.values()) == [why]
+
+
 def test_what_a_kernel_turns_out_not_to_do_is_remembered_too(shared, monkeypatch):
     table = pa.table({"k": np.repeat(np.arange(40) << 44, 2)})
     made = fitted([col("k").codes()], gp.scan(table), CPU).features
