@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from gpupipe.backends.indexes import KeyIndex, ValueIndex, same_keys
 from gpupipe.backends.registers import height, spread
-from gpupipe.backends.strings import over_strings
+from gpupipe.backends.strings import of_entries, over_strings
 from gpupipe.backends.text import hash_strings
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.fitted import Fitted, Learned
@@ -68,15 +68,25 @@ def _literals(values: tuple[Any, ...], dtype: str) -> Column:
 
 def codes(tables: Tables, node: Node, x: Column) -> Column:
     """0 null, 1 … B other, then the vocabulary."""
-    table, buckets = node.args[1], node["other_buckets"]
-    found = tables.entries(table).find(Column(x.dtype, x.values))
-    other: Values | int = 1
-    if buckets > 1:
-        other = 1 + (hash_column(Column(x.dtype, x.values), 0) % np.uint64(buckets)).astype(np.int64)
-    result = np.where(found < 0, other, found + 1 + buckets)
+    index, buckets = tables.entries(node.args[1]), node["other_buckets"]
+    if x.is_dictionary and 0 < len(x.values.dictionary) <= len(x):
+        result = of_entries(_codes_of(index, buckets, Column(String, x.values.dictionary)), x)
+    else:
+        result = _codes_of(index, buckets, Column(x.dtype, x.values))
     if x.valid is not None:
-        result = np.where(x.valid, result, 0)
-    return Column(Int32, result.astype(np.int32))
+        result *= x.valid
+    return Column(Int32, result)
+
+
+def _codes_of(index: ValueIndex, buckets: int, values: Column) -> Values:
+    """int32, the code of each value, none of which is null."""
+    found = index.find(values)
+    if buckets == 1:  # -1, what is not listed, becomes 1
+        result = (found + 2).astype(np.int32)
+    else:
+        other = 1 + (hash_column(values, 0) % np.uint64(buckets)).astype(np.int64)
+        result = np.where(found < 0, other, found + (1 + buckets)).astype(np.int32)
+    return result
 
 
 def lookup(tables: Tables, node: Node, *keys: Column) -> Column:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from gpupipe import optional
 from gpupipe.backends.keys import column_ranks, dense_ranks, is_nan, ordered_bits
+from gpupipe.backends.strings import of_entries
 from gpupipe.backends.text import layout
 from gpupipe.columns import Column, Values
 from gpupipe.kernels.reference import lookup
@@ -114,9 +115,7 @@ class ValueIndex:
         if column.is_dictionary:
             if len(column) < len(column.values.dictionary):
                 return self._plain_at(column.values.dictionary_decode())
-            of_entry = np.append(self._plain_at(column.values.dictionary), -1)
-            indices = column.values.indices
-            return of_entry[np.asarray(indices.fill_null(len(of_entry) - 1) if indices.null_count else indices)]
+            return of_entries(np.append(self._plain_at(column.values.dictionary), -1), column)
         return self._plain_at(column.values)
 
     def _plain_at(self, strings: Any) -> Values:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.backends.strings import entry_ids, of_entries, rows_of_entries
 from gpupipe.columns import Column, Values
 from gpupipe.schema import String
 
@@ -50,43 +51,31 @@ def _ranks_by_counting(offsets: Values, span: int) -> tuple[Values, Values]:
     return ranks[offsets], last[present]
 
 
-def _used_strings(column: Column) -> tuple[Values, Any, Values, Values]:
-    """(entry of each row, the dictionary, its entries that rows use, how many rows use each of those)."""
-    encoded = column.values if column.is_dictionary else column.values.dictionary_encode()
-    indices = encoded.indices.fill_null(0) if encoded.indices.null_count else encoded.indices
-    rows = np.asarray(indices).astype(np.int64)
-    size = len(encoded.dictionary)
-    found = np.bincount(rows if column.valid is None else rows[column.valid], minlength=size) if size else rows[:0]
-    used = np.flatnonzero(found)
-    return rows, encoded.dictionary, used, found[used].astype(np.int64)
-
-
 def _string_ranks(column: Column) -> tuple[Values, Column]:
     """Ranks among the distinct strings that rows use, and those strings, sorted by their UTF-8 bytes."""
-    rows, dictionary, used, _ = _used_strings(column)
-    strings = dictionary if len(used) == len(dictionary) else dictionary.take(pa.array(used))
-    order = np.asarray(pc.sort_indices(strings)).astype(np.int64)
-    rank_of = np.zeros(max(len(dictionary), 1), np.int64)
+    if not column.is_dictionary:
+        column = Column(String, column.values.dictionary_encode(), column.valid)
+    strings, used = column.values.dictionary, np.flatnonzero(rows_of_entries(column))
+    if not len(used):
+        return np.zeros(len(column), np.int64), Column(String, strings[:0])
+    kept = strings if len(used) == len(strings) else strings.take(pa.array(used))
+    order = np.asarray(pc.sort_indices(kept)).astype(np.int64)
+    rank_of = np.zeros(len(strings), np.int64)
     rank_of[used[order]] = np.arange(len(used))
-    return rank_of[rows], Column(String, strings.take(pa.array(order)))
+    return of_entries(rank_of, column), Column(String, kept.take(pa.array(order)))
 
 
 def value_counts(column: Column, times: Values | None = None) -> tuple[Column, Values]:
-    """The distinct values of a column without nulls and NaN, numbers sorted, and how many rows have each.
+    """The distinct values of a column without NaN, numbers sorted, and how many rows have each.
 
     A dictionary's entries are counted, never compared; strings come in no order.
 
     Args:
+        column: of numbers, without nulls; nulls of text count for nothing.
         times: int64 of shape (rows,), how often each row counts, from 1 on; None: once.
     """
     if column.dtype == String:
-        rows, dictionary, used, counts = _used_strings(column)
-        strings = dictionary if len(used) == len(dictionary) else dictionary.take(pa.array(used))
-        if times is not None:
-            counts = np.zeros(len(dictionary), np.int64)
-            np.add.at(counts, rows, times)
-            counts = counts[used]
-        return Column(String, strings), counts
+        return _string_counts(column, times)
     bits = ordered_bits(column)
     if times is None:
         bits = np.sort(bits)
@@ -96,6 +85,21 @@ def value_counts(column: Column, times: Values | None = None) -> tuple[Column, V
     first = np.flatnonzero(_changes(bits))
     counts = np.diff(first, append=len(bits)) if times is None else sums_of_runs(times, first)
     return Column(column.dtype, from_ordered_bits(bits[first], column.values.dtype)), counts
+
+
+def _string_counts(column: Column, times: Values | None) -> tuple[Column, Values]:
+    if not column.is_dictionary:
+        column = Column(String, column.values.dictionary_encode(), column.valid)
+    strings, counts = column.values.dictionary, rows_of_entries(column)
+    used = counts > 0
+    if times is not None:
+        seen = slice(None) if column.valid is None else column.valid
+        counts = np.zeros(len(strings), np.int64)
+        np.add.at(counts, entry_ids(column)[seen], times[seen])
+    if used.all():
+        return Column(String, strings), counts
+    used = np.flatnonzero(used)
+    return Column(String, strings.take(pa.array(used))), counts[used]
 
 
 def order_of_distinct(column: Column) -> Values:

@@ -98,15 +98,20 @@ def _evaluate(node: Node, args: list[Column], frame: Frame, tables: Tables) -> C
 
 
 def columnwise(node: Node, args: list[Column], tables: Tables) -> Column:
-    """A whole-column operation, or a scalar one over text."""
+    """A whole-column operation, or a scalar one over text, in the type it is computed on in."""
+    return loaded(as_made(node, args, tables), "")
+
+
+def as_made(node: Node, args: list[Column], tables: Tables) -> Column:
+    """The same, in the type that it comes in: codes are int32."""
     if node.op in TEXT:
         with computing(node):
-            return loaded(TEXT[node.op](node, args[0]), "")
+            return TEXT[node.op](node, args[0])
     if node.op == "bins":
         return bins(*args)
     if node.op in CATEGORIES:
         with computing(node):
-            return loaded(CATEGORIES[node.op](tables, node, *args), "")
+            return CATEGORIES[node.op](tables, node, *args)
     if node.op == "select":
         return strings.select(args[0], args[1], args[2])
     if node.op == "coalesce":

@@ -21,6 +21,18 @@ def decoded(column: Column) -> Strings:
     return pc.if_else(pa.array(column.valid), strings, pa.scalar(None, pa.string()))
 
 
+def entry_ids(column: Column) -> Values:
+    """int32, the entry of each row of a dictionary; under a null arbitrary. Arrow's own memory, not copied."""
+    indices = column.values.indices
+    _, data = indices.buffers()
+    return np.frombuffer(data, np.int32, len(indices), 4 * indices.offset) if len(indices) else np.zeros(0, np.int32)
+
+
+def of_entries(entries: Values, column: Column) -> Values:
+    """What stands in `entries`, of which there is at least one, for the entry of each row; under a null arbitrary."""
+    return entries.take(entry_ids(column), mode="clip")
+
+
 def text_column(strings: Strings) -> Column:
     """The column of an Arrow array of strings."""
     plain = strings.combine_chunks() if isinstance(strings, pa.ChunkedArray) else strings
@@ -35,19 +47,25 @@ def distinct(column: Column) -> tuple[Strings, Values | None]:
     """
     if not column.is_dictionary:
         return column.values, None
-    indices = np.asarray(column.values.indices.fill_null(0)).astype(np.int64)
-    entries = len(column.values.dictionary)
+    ids, entries = entry_ids(column), len(column.values.dictionary)
     if entries == 0:
-        return pa.array([""], pa.string()), np.zeros(len(indices), np.int64)
-    seen = indices if column.valid is None else indices[column.valid]
-    used = np.bincount(seen, minlength=entries) > 0
+        return pa.array([""], pa.string()), np.zeros(len(ids), np.int64)
+    used = rows_of_entries(column) > 0
     if used.all():
-        return column.values.dictionary, indices
+        return column.values.dictionary, np.clip(ids, 0, entries - 1).astype(np.int64)
     place = np.maximum(np.cumsum(used) - 1, 0)
     strings = column.values.dictionary.take(pa.array(np.flatnonzero(used)))
     if len(strings) == 0:
         strings = pa.array([""], pa.string())
-    return strings, place[indices]
+    return strings, place.take(ids, mode="clip")
+
+
+def rows_of_entries(column: Column) -> Values:
+    """int64, how many rows have each entry of a dictionary; nulls count for none."""
+    ids, size = entry_ids(column), len(column.values.dictionary)
+    if column.valid is None:
+        return np.bincount(ids, minlength=size)
+    return np.bincount(np.where(column.valid, ids, np.int32(size)), minlength=size + 1)[:size]
 
 
 def as_text(column: Column) -> Column:

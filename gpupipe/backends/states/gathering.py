@@ -6,8 +6,10 @@ from gpupipe.backends import keys as grouping
 from gpupipe.backends.states.integers import total
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import Entries, Groups, State
+from gpupipe.backends.states.values import VALUES, distinct_texts
 from gpupipe.columns import Column, Values, concat, taken_from
 from gpupipe.errors import NonFiniteError
+from gpupipe.schema import String
 
 NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
 
@@ -22,6 +24,8 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None) -
         NonFiniteError: NaN among the values, or an infinity in moments.
         IntegerOverflowError: a sum of integers that may leave int64.
     """
+    if kind == VALUES.name and column.dtype == String and by.of_row is None and times is None:
+        return State(kind, [], by.rows, {}, distinct_texts(column))  # nulls need not be taken out before
     n_groups = len(by.rows)
     seen = column.valid
     if by.of_row is not None and (by.of_row < 0).any():

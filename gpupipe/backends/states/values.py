@@ -22,6 +22,12 @@ def distinct(column: Column, groups: Values, times: Values | None) -> Entries:
     return Entries(Column(values.dtype, values.values), of_group.values, total(weights, ids, len(of_group)))
 
 
+def distinct_texts(column: Column) -> Entries:
+    """The same of text, all of one group, where nulls count for nothing."""
+    found, counts = grouping.value_counts(column)
+    return Entries(found, np.zeros(len(counts), np.int64), counts, in_order=False)
+
+
 def counted_as(column: Column) -> Column:
     """The column in the type that its values are counted in: booleans as 0 and 1, floats as Float64."""
     if column.dtype == Boolean:

@@ -1,0 +1,99 @@
+"""Text columns, decoding left out: counting, merging, codes of J1's 26 columns, in CPU seconds a million rows.
+
+    python -m benchmarks.texts                 # three partitions of 262,144 rows
+    python -m benchmarks.texts --repeats 5
+
+A partition's columns are as Parquet gives them: a dictionary where it has far fewer entries than rows, else plain strings.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpupipe.backends.categories import Tables, codes
+from gpupipe.backends.finish import vocabulary
+from gpupipe.backends.states.gathering import gather, merge
+from gpupipe.backends.states.state import State, groups_of
+from gpupipe.columns import Column
+from gpupipe.compiler.fitted import Fitted, Learned
+from gpupipe.expr.node import make
+from gpupipe.schema import String
+
+from .jobs import clicks
+
+MIN_COUNT = 15
+
+
+def column(text: pa.ChunkedArray) -> Column:
+    """As the border would give it."""
+    plain = text.combine_chunks()
+    encoded = plain.dictionary_encode()
+    valid = np.asarray(plain.is_valid()) if plain.null_count else None
+    return Column(String, encoded if 2 * len(encoded.dictionary) <= len(plain) else plain, valid)
+
+
+def counted(partitions: list[list[Column]]) -> list[list[State]]:
+    """The states of each column, partition by partition."""
+    return [[gather("values", text, groups_of([], len(text))) for text in partition] for partition in partitions]
+
+
+def merged(states: list[list[State]]) -> list[State]:
+    """The states of all partitions together."""
+    return [merge(list(parts)) for parts in zip(*states, strict=True)]
+
+
+def learned(states: list[State]) -> list[Tables]:
+    """What codes are looked up in."""
+    wanted = make("vocabulary", min_count=MIN_COUNT, max_size=None, order="count")
+    return [Tables(Fitted({0: [Learned(vocabulary(state, wanted, String)[0])]})) for state in states]
+
+
+def coded(tables: list[Tables], partitions: list[list[Column]], matrix: Any) -> None:
+    """Codes into the columns of a matrix."""
+    node = make("codes", make("col", name="x"), make("table", slot=0), other_buckets=1)
+    for partition in partitions:
+        for at, (table, text) in enumerate(zip(tables, partition, strict=True)):
+            matrix[: len(text), at] = codes(table, node, text).values
+
+
+def run(partitions: list[list[Column]], matrix: Any) -> dict[str, float]:
+    """CPU seconds of each phase."""
+    found: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        started = time.process_time()
+        result = work()
+        found[name] = time.process_time() - started
+        return result
+
+    states = timed("count", lambda: counted(partitions))
+    together = timed("merge", lambda: merged(states))
+    tables = timed("finish", lambda: learned(together))
+    timed("codes", lambda: coded(tables, partitions, matrix))
+    return found
+
+
+def main() -> None:
+    """Print each phase's median."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--partitions", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=3)
+    chosen = parser.parse_args()
+    tables = [clicks.group(number) for number in range(chosen.partitions)]
+    partitions = [[column(table[name]) for name in clicks.WORDS] for table in tables]
+    matrix = np.zeros((len(tables[0]), len(clicks.WORDS)), np.float32)
+    millions = sum(map(len, tables)) / 1e6
+    run(partitions, matrix)
+    runs = [run(partitions, matrix) for _ in range(chosen.repeats)]
+    for name in runs[0]:
+        print(f"{name}: {statistics.median(each[name] for each in runs) / millions:.3f}")
+    print(f"all: {statistics.median(sum(each.values()) for each in runs) / millions:.3f}")
+
+
+if __name__ == "__main__":
+    main()
