@@ -5,6 +5,7 @@ start; its NumPy form gives the same bits.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from gpupipe import optional
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.one_row import Coding, OneRow
-from gpupipe.backends.reference import columnwise
+from gpupipe.backends.reference import as_made
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
 from gpupipe.backends.staged import Staged
 from gpupipe.backends.taking import OnHost
@@ -23,7 +24,7 @@ from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import interpreter
 from gpupipe.kernels.table import MatrixColumns
-from gpupipe.schema import Int64
+from gpupipe.schema import Int32, Int64
 
 # Numba's form takes .6 s of a processor to start and then saves some 9 ns a value: it starts once NumPy has computed so
 # many that the start would have paid, and from then on takes every call that is not tiny.
@@ -63,6 +64,9 @@ class CpuProgram(Staged[Column]):
         self._numba = numba
         nodes = [output.node for output in outputs]
         self._coding = Coding(self._stages, self._as_matrix.leaves, nodes, info, tables)
+        uses = Counter(nodes)
+        #: Whose arrays leave as they are: those of several outputs would be shared.
+        self._as_made = frozenset(node for stage in self._stages for node in stage.columns if uses[node] == 1)
 
     def columns(self, frame: Frame) -> list[Column]:
         """Each output over the rows of `frame`, in the type it leaves in."""
@@ -72,9 +76,15 @@ class CpuProgram(Staged[Column]):
             results[index] = Column(self._outputs[index].dtype, values, valid)
         for index, output in enumerate(self._outputs):
             if index not in results:
-                column = loaded(self._value(output.node, made), output.name)
-                results[index] = leaving(column, output.dtype, frame.n_rows)
+                results[index] = self._leaving(output, made, frame.n_rows)
         return [results[index] for index in range(len(self._outputs))]
+
+    def _leaving(self, output: Output, made: Mapping[Node, Column], n_rows: int) -> Column:
+        """What no tile program stores."""
+        column = self._value(output.node, made)
+        if output.node in self._as_made and column.dtype == output.dtype == Int32 and column.values.dtype == np.int32:
+            return column
+        return leaving(column, output.dtype, n_rows)
 
     def resident(self, frame: Frame) -> list[AnyColumn]:
         """The same: there is no other memory."""
@@ -114,7 +124,7 @@ class CpuProgram(Staged[Column]):
             return self._value(node, made)
         args = [loaded(self._value(arg, made), "") for arg in node.args if arg.op != "table"]
         with np.errstate(all="ignore"):
-            return spread(columnwise(node, args, self._tables), frame.n_rows)
+            return spread(as_made(node, args, self._tables), frame.n_rows)
 
     def _stored(self, batch: Batch, made: Mapping[Node, Column], frame: Frame) -> list[Column]:
         found = zip(batch.stores, *self._buffers(batch, made, frame), strict=True)
