@@ -48,18 +48,6 @@ def decodable(partition: Partition, columns: Sequence[str]) -> dict[str, str]:
     return dict.fromkeys(columns, _CSV if isinstance(partition, CsvPartition) else _COPIED)
 
 
-def decode(partition: Partition, columns: Sequence[str], device: Device) -> Decoded:
-    """The named columns in the device's memory, and why others of them are not.
-
-    Raises:
-        DeviceMemoryError: the device has not so much memory.
-        DeviceLostError: it cannot be used any more.
-        FileFormatError, SourceNotFoundError: the file is not as it was when it was scanned.
-    """
-    found, refused, *_ = _decoded(partition, columns, device, ())
-    return found, refused
-
-
 def read(
     partition: Partition, columns: Sequence[str], device: Device, where: Sequence[Comparison] = ()
 ) -> tuple[Reading, dict[str, str]]:
@@ -69,7 +57,8 @@ def read(
 
     Raises:
         DataError: as the partition's own reader.
-        DeviceMemoryError, DeviceLostError: as :func:`decode`.
+        DeviceMemoryError: the device has not so much memory.
+        DeviceLostError: it cannot be used any more.
     """
     found, refused, n_bytes, row_ids = _decoded(partition, columns, device, where)
     if not found:

@@ -1,4 +1,4 @@
-// XXH64 of numbers (as 8 little-endian bytes), of strings, of pairs; numbers at random from a counter.
+// XXH64 of numbers (as 8 little-endian bytes), of pairs; numbers at random from a counter.
 
 __device__ __forceinline__ u64 rotated(u64 x, int by) { return (x << by) | (x >> (64 - by)); }
 __device__ __forceinline__ u64 xx_round(u64 state, u64 lane) { return rotated(state + lane * PRIME_2, 31) * PRIME_1; }
@@ -51,43 +51,4 @@ extern "C" __global__ void bucket(const u64* hashes, const int* found, i64 n, u6
 // values[ids[row]], or of_null where a row has no value
 extern "C" __global__ void of_entries(const u64* values, const int* ids, const u32* valid, i64 n, u64 of_null, u64* out) {
     EACH_ROW(row, n) out[row] = has_value(valid, row) ? values[ids[row]] : of_null;
-}
-
-// Strings begin at any byte, so words are put together from bytes.
-__device__ __forceinline__ u64 word_at(const unsigned char* at, int bytes) {
-    u64 word = 0;
-    for (int byte = 0; byte < bytes; ++byte) word |= (u64)at[byte] << (8 * byte);
-    return word;
-}
-
-__device__ __forceinline__ u64 of_stripes(const unsigned char*& at, i64& left, u64 seed) {
-    u64 a = seed + PRIME_1 + PRIME_2, b = seed + PRIME_2, c = seed, d = seed - PRIME_1;
-    for (; left >= 32; at += 32, left -= 32) {
-        a = xx_round(a, word_at(at, 8));
-        b = xx_round(b, word_at(at + 8, 8));
-        c = xx_round(c, word_at(at + 16, 8));
-        d = xx_round(d, word_at(at + 24, 8));
-    }
-    u64 state = rotated(a, 1) + rotated(b, 7) + rotated(c, 12) + rotated(d, 18);
-    state = (state ^ xx_round(0, a)) * PRIME_1 + PRIME_4;
-    state = (state ^ xx_round(0, b)) * PRIME_1 + PRIME_4;
-    state = (state ^ xx_round(0, c)) * PRIME_1 + PRIME_4;
-    return (state ^ xx_round(0, d)) * PRIME_1 + PRIME_4;
-}
-
-extern "C" __global__ void hash_strings(const unsigned char* data, const i64* offsets, i64 n, u64 seed, u64* out) {
-    EACH_ROW(row, n) {
-        const unsigned char* at = data + offsets[row];
-        i64 left = offsets[row + 1] - offsets[row];
-        u64 size = (u64)left;
-        u64 state = left >= 32 ? of_stripes(at, left, seed) : seed + PRIME_5;
-        state += size;
-        for (; left >= 8; at += 8, left -= 8) state = take_eight(state, word_at(at, 8));
-        if (left >= 4) {
-            state = rotated(state ^ word_at(at, 4) * PRIME_1, 23) * PRIME_2 + PRIME_3;
-            at += 4, left -= 4;
-        }
-        for (; left > 0; ++at, --left) state = rotated(state ^ *at * PRIME_5, 11) * PRIME_1;
-        out[row] = avalanche(state);
-    }
 }

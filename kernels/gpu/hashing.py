@@ -1,4 +1,4 @@
-"""XXH64 on a device: the names and values of ``reference.hashing``.
+"""XXH64 on a device: the names and values of ``reference.hashing``; strings are hashed on the host, entry by entry.
 
 All arithmetic is modulo 2^64. Seeds are any int, taken modulo 2^64.
 """
@@ -10,8 +10,8 @@ from .numbers import Numbers, over_rows, source, whole
 
 _TEXT = source("avalanche.cuh", "hashing.cu")
 SOURCES = {"hashing": _TEXT}
-_NAMES = "hash_numbers", "mix", "counter_uniform", "bucket", "of_entries", "hash_strings"
-_NUMBERS, _MIX, _UNIFORM, _BUCKET, _OF_ENTRIES, _STRINGS = (Kernel(_TEXT, name) for name in _NAMES)
+_NAMES = "hash_numbers", "mix", "counter_uniform", "bucket", "of_entries"
+_NUMBERS, _MIX, _UNIFORM, _BUCKET, _OF_ENTRIES = (Kernel(_TEXT, name) for name in _NAMES)
 
 
 def _hashes(device: Device, kernel: Kernel, rows: int, *args: Argument) -> DeviceArray:
@@ -38,17 +38,6 @@ def hash_int64(values: DeviceArray, seed: int = 0, valid: DeviceArray | None = N
 def hash_float64(values: DeviceArray, seed: int = 0, valid: DeviceArray | None = None, null: int = 0) -> DeviceArray:
     """XXH64 of each float's canonical bits as float64: -0.0 as 0.0 and every NaN as one. As :func:`hash_int64`."""
     return _of_numbers(values, seed, valid, null)
-
-
-def hash_strings(data: DeviceArray, offsets: DeviceArray, seed: int = 0) -> DeviceArray:
-    """XXH64 of each string of an Arrow layout; uint64 (n,).
-
-    Args:
-        data: uint8, all bytes.
-        offsets: int64 (n + 1,), where each string begins; the last is where the last ends.
-    """
-    rows = len(offsets) - 1
-    return _hashes(offsets.device, _STRINGS, rows, data, offsets, np.int64(rows), whole(seed))
 
 
 def mix(first: DeviceArray, second: DeviceArray) -> DeviceArray:

@@ -298,7 +298,10 @@ def test_what_a_kernel_turns_out_not_to_do_is_remembered_too(shared, monkeypatch
     there = backend.prepare(made.outputs, made._binder.info, Tables(made.fitted))
     assert not backend.on_host
     found = there.columns(gp.scan(table).load(0, ["k"]))
+    launched = shared.launches
     assert [column.values.tolist() for column in found] == expected
+    again = there.columns(gp.scan(table).load(0, ["k"]))
+    assert [column.values.tolist() for column in again] == expected and shared.launches == launched
     assert list(backend.on_host.values()) == ["the 40 values learned do not fit into a hash table"]
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gc
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from gpupipe.schema import Boolean, Date, Datetime, DType, Float32, Int8, Int64,
 from gpupipe.sources import on_device
 from gpupipe.sources.border import to_arrow, to_column
 from gpupipe.sources.parquet import ParquetPartition
-from gpupipe.sources.partition import Comparison
+from gpupipe.sources.partition import Comparison, Partition
 
 from . import libcudf_standin as standin
 from .api.fakes import Fakes
@@ -101,6 +102,15 @@ def plain(column: Column) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
+def decoded_by(
+    partition: Partition, names: Sequence[str], device: SimulatedDevice
+) -> tuple[dict[str, DeviceColumn], dict[str, str]]:
+    """The columns that are read into the device's memory, and why others are not."""
+    reading, refused = on_device.read(partition, names, device)
+    columns = reading.frame.columns
+    return {name: column for name, column in columns.items() if isinstance(column, DeviceColumn)}, refused
+
+
 # -- the same columns -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("nulls_first", [True, False])
 @pytest.mark.parametrize("n", [1, 31, 32, 700])
@@ -111,7 +121,7 @@ def test_every_type_that_is_decoded_has_the_bytes_of_the_host(
     library.nulls_first = nulls_first
     partition = written(tmp_path, table_of_kinds(n), row_group_size=250)
     names = list(partition.types)
-    found, refused = on_device.decode(partition, names, device)
+    found, refused = decoded_by(partition, names, device)
     assert refused == {} and list(found) == names
     host = partition.read(names).frame
     for name in names:
@@ -122,7 +132,7 @@ def test_numbers_and_bitmaps_are_where_cudf_put_them(cudf: Cudf, tmp_path: Path)
     device, _, _ = cudf
     partition = written(tmp_path, table_of_kinds(100).select(["double", "whole", "flag"]))
     before = len(device.allocations)
-    found, _ = on_device.decode(partition, ["double", "whole", "flag"], device)
+    found, _ = decoded_by(partition, ["double", "whole", "flag"], device)
     assert len(device.allocations) - before == 5  # what the library made: three of values, two of bits; none of ours
     assert found["whole"].valid is None and found["double"].valid is not None
     assert found["double"].valid.shape == (4,) and found["double"].valid.dtype == np.uint32
@@ -131,7 +141,7 @@ def test_numbers_and_bitmaps_are_where_cudf_put_them(cudf: Cudf, tmp_path: Path)
 def test_memory_lives_as_long_as_the_column(cudf: Cudf, tmp_path: Path) -> None:
     device, _, fakes = cudf
     partition = written(tmp_path, table_of_kinds(100).select(["double", "word"]))
-    found, _ = on_device.decode(partition, ["double", "word"], device)
+    found, _ = decoded_by(partition, ["double", "word"], device)
     gc.collect()
     assert_same(found["double"], partition.read(["double"]).frame["double"])
     del found
@@ -376,7 +386,7 @@ def test_columns_are_read_in_batches(cudf: Cudf, tmp_path: Path, monkeypatch: py
     partition = written(tmp_path, table_of_kinds(500))
     names = list(partition.types)
     monkeypatch.setattr(decode, "_BATCH_BYTES", 6_000)
-    found, refused = on_device.decode(partition, names, device)
+    found, refused = decoded_by(partition, names, device)
     assert refused == {} and list(found) == names
     asked = [call.args[0]._names for call in fakes.called("pylibcudf.io.parquet.read_parquet")]
     assert [name for batch in asked for name in batch] == names and len(asked) > 3
@@ -392,7 +402,7 @@ def test_a_batch_may_be_full(
     device, _, fakes = cudf
     partition = written(tmp_path, pa.table({"x": np.arange(500) % 3, "y": np.arange(500) % 5}))
     monkeypatch.setattr(decode, "_BATCH_BYTES", 2 * 500 * 8 + room)  # a dictionary makes them smaller in the file
-    found, _ = on_device.decode(partition, ["x", "y"], device)
+    found, _ = decoded_by(partition, ["x", "y"], device)
     assert list(found) == ["x", "y"] and len(fakes.called("pylibcudf.io.parquet.read_parquet")) == calls
 
 
@@ -405,7 +415,7 @@ def test_what_does_not_fit_at_once_is_read_in_passes(
     monkeypatch.setattr(library, "read_parquet", None)
     full = standin.OutOfMemory("std::bad_alloc: out_of_memory: RMM failure at: pool_memory_resource.hpp")
     fakes.behaviour["pylibcudf.io.parquet.read_parquet"] = lambda *_, **__: (_ for _ in ()).throw(full)
-    found, refused = on_device.decode(partition, names, device)
+    found, refused = decoded_by(partition, names, device)
     assert refused == {} and len(fakes.called("pylibcudf.io.parquet.ChunkedParquetReader")) == len(names)
     host = partition.read(names).frame
     for name in names:
@@ -417,12 +427,12 @@ def test_memory_that_is_not_enough_for_one_column(cudf: Cudf, tmp_path: Path) ->
     partition = written(tmp_path, pa.table({"x": np.arange(1000.0), "y": np.arange(1000.0)}))
     device.memory = 10_000
     with pytest.raises(DeviceMemoryError):
-        on_device.decode(partition, ["x", "y"], device)
+        decoded_by(partition, ["x", "y"], device)
     fakes.calls.clear()
     gc.collect()
     assert device.live_bytes == 0
     device.memory = 40_000
-    found, _ = on_device.decode(partition, ["x", "y"], device)
+    found, _ = decoded_by(partition, ["x", "y"], device)
     assert found["y"].to_host().values[-1] == 999.0
 
 
@@ -431,9 +441,8 @@ def test_a_file_that_was_changed_is_refused(cudf: Cudf, tmp_path: Path) -> None:
     device, _, _ = cudf
     partition = written(tmp_path, pa.table({"x": [1, 2, 3]}))
     pq.write_table(pa.table({"x": [1, 2, 4]}), partition.file.path, compression="gzip")
-    for ask in (on_device.decode, on_device.read):
-        with pytest.raises(FileFormatError, match="changed or replaced"):
-            ask(partition, ["x"], device)
+    with pytest.raises(FileFormatError, match="changed or replaced"):
+        on_device.read(partition, ["x"], device)
     Path(partition.file.path).unlink()
     with pytest.raises(SourceNotFoundError):
         on_device.read(partition, ["x"], device)

@@ -47,7 +47,7 @@ from . import cudf_standin as standin
 from . import libcudf_standin
 from .cudf_standin import DataFrame, Packages, Series, ndarray
 from .simulated import SimulatedDevice
-from .test_decode import assert_same, plain
+from .test_decode import assert_same, decoded_by, plain
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_columns_are_not_copied(gpu: Packages) -> None:
     pointers = {name: series._column._values.ptr for name, series in frame._held}  # type: ignore[union-attr]
     (part,) = gp.scan(frame).partitions
     before = len(gpu.device.allocations)
-    found, _ = on_device.decode(part, ["x", "k", "whole"], gpu.device)
+    found, _ = decoded_by(part, ["x", "k", "whole"], gpu.device)
     assert len(gpu.device.allocations) == before
     assert {name: column.values.pointer for name, column in found.items() if column.values} == pointers
 
@@ -142,7 +142,7 @@ def test_what_cudf_moved_to_the_host_comes_back(gpu: Packages) -> None:
 def test_a_part_of_a_buffer_of_others_goes_through_the_host(gpu: Packages) -> None:
     frame = gpu.frame(given(64).select(["k"]))
     frame._held[0][1]._buffer["within"] = 8
-    _, refused = on_device.decode(gp.scan(frame).partitions[0], ["k"], gpu.device)
+    _, refused = decoded_by(gp.scan(frame).partitions[0], ["k"], gpu.device)
     assert refused == {"k": "cuDF holds it as a part of another buffer"}
 
 
@@ -225,7 +225,7 @@ def test_what_arrow_shows_is_not_copied(gpu: Packages) -> None:
     assert isinstance(part, DevicePartition)
     pointers = {name: held.column.data().ptr for name, held in part.held.items()}
     before = len(gpu.device.allocations)
-    found, _ = on_device.decode(part, list(pointers), gpu.device)
+    found, _ = decoded_by(part, list(pointers), gpu.device)
     assert len(gpu.device.allocations) == before
     assert {name: column.values.pointer for name, column in found.items() if column.values} == pointers
 
@@ -237,7 +237,7 @@ def test_dictionaries_that_arrow_shows_stay_as_they_are(gpu: Packages) -> None:
     (part,) = gp.scan(on_cuda(table)).partitions
     assert isinstance(part, DevicePartition)
     before = len(gpu.device.allocations)
-    found, _ = on_device.decode(part, ["s"], gpu.device)
+    found, _ = decoded_by(part, ["s"], gpu.device)
     assert len(gpu.device.allocations) == before and found["s"].valid is not None and found["s"].entries is not None
     assert plain(found["s"].to_host()).to_pylist() == table["s"].to_pylist()
     assert found["s"].entries.values.to_pylist() == keys.to_pylist()
@@ -247,7 +247,7 @@ def test_dictionaries_that_arrow_shows_stay_as_they_are(gpu: Packages) -> None:
         assert (len(gpu.device.allocations) > before) == copies
         assert plain(column.to_host()).to_pylist() == table["s"].to_pylist()[first:150]
     (empty,) = gp.scan(on_cuda(pa.table({"s": pa.array([None, None], pa.string()).dictionary_encode()}))).partitions
-    assert on_device.decode(empty, ["s"], gpu.device)[0]["s"].to_host().null_count == 2
+    assert decoded_by(empty, ["s"], gpu.device)[0]["s"].to_host().null_count == 2
     narrow = libcudf_standin.Dictionary(gpu.device, table["s"].chunk(0))
     narrow._children[0] = libcudf_standin.Column(gpu.device, pa.array(np.zeros(200, np.int8)))
     with pytest.raises(NotOnDevice, match="numbers a dictionary's texts by INT8"):
@@ -306,7 +306,7 @@ def test_arrays_are_the_same_as_numpys(gpu: Packages, dtype: str, order: Any) ->
 def test_nan_of_an_array_is_a_bitmap_of_whole_words(gpu: Packages, n: int) -> None:
     values = np.arange(n, dtype=np.float32)
     values[-1] = np.nan
-    found, _ = on_device.decode(gp.scan(gpu.array(values[:, None])).partitions[0], ["x0"], gpu.device)
+    found, _ = decoded_by(gp.scan(gpu.array(values[:, None])).partitions[0], ["x0"], gpu.device)
     assert found["x0"].valid is not None and found["x0"].valid.shape == (-(-n // 32),)
     assert found["x0"].to_host().null_count == 1
 
@@ -316,7 +316,7 @@ def test_only_columns_that_are_not_contiguous_are_copied(gpu: Packages) -> None:
     for order, copies in (("F", 0), ("C", 2)):
         (part,) = gp.scan(gpu.array(np.asarray(values, order=order))).partitions  # type: ignore[call-overload]
         assert isinstance(part, DevicePartition)
-        found, _ = on_device.decode(part, ["x0", "x1"], gpu.device)
+        found, _ = decoded_by(part, ["x0", "x1"], gpu.device)
         moved = [name for name, column in found.items() if column.values.owner is not part.held[name]]  # type: ignore[union-attr]
         assert len(moved) == copies
 

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +17,6 @@ from gpupipe.backends.gpu.indexes import DeviceIndex
 from gpupipe.backends.indexes import ValueIndex
 from gpupipe.backends.keys import column_ranks
 from gpupipe.backends.registers import fold_numbers
-from gpupipe.backends.text import layout
 from gpupipe.columns import Column
 from gpupipe.kernels.gpu import hashing
 from gpupipe.kernels.reference import hashing as reference
@@ -30,22 +28,14 @@ BYTES = bytes((i * 131 + i // 7 * 17 + 5) % 256 for i in range(101))
 VECTORS = json.loads((Path(__file__).parents[1] / "kernels" / "xxh64.json").read_text())["lengths"]
 
 
-def arrow(strings):
-    offsets = np.cumsum([0, *map(len, strings)]).astype("i8")
-    return np.frombuffer(b"".join(strings), "u1"), offsets
-
-
 @pytest.mark.parametrize("seed", list(VECTORS))
-def test_all_lengths_to_a_hundred(device, seed):
-    data, offsets = (device.upload(part) for part in arrow([BYTES[:n] for n in range(101)]))
-    found = hashing.hash_strings(data, offsets, int(seed)).to_host()
-    assert [f"{value:016x}" for value in found.tolist()] == VECTORS[seed]
-
-
-def test_strings_in_the_middle_of_their_bytes(device):
-    data, offsets = layout(pa.array(["skipped", "", "é" * 31, "a\0", "x" * 70])[1:])
-    found = hashing.hash_strings(device.upload(data), device.upload(offsets), 3).to_host()
-    assert found.tolist() == reference.hash_strings(data, offsets, 3).tolist()
+def test_numbers_and_pairs_against_the_vectors(device, seed):
+    """A number is its eight bytes, a pair its sixteen."""
+    first, second = np.frombuffer(BYTES[:8], "i8"), np.frombuffer(BYTES[:16], "u8")
+    assert f"{hashing.hash_int64(device.upload(first), int(seed)).to_host()[0]:016x}" == VECTORS[seed][8]
+    if int(seed) == 0:
+        pair = [device.upload(half) for half in np.split(second, 2)]
+        assert f"{hashing.mix(*pair).to_host()[0]:016x}" == VECTORS[seed][16]
 
 
 @pytest.mark.parametrize("dtype", [*awkward.NUMBERS, String], ids=str)
@@ -111,5 +101,4 @@ def test_folds_are_the_host_s(device):
 def test_nothing_to_hash(device):
     none = device.empty(0, np.uint64)
     assert len(hashing.mix(none, none).to_host()) == 0
-    assert len(hashing.hash_strings(device.empty(0, np.uint8), device.upload(np.zeros(1, np.int64))).to_host()) == 0
     assert len(hashes.fold_numbers(device, 0, 0, 5).to_host()) == 0

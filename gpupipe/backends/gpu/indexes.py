@@ -23,6 +23,7 @@ class _Listed:
     def __init__(self, device: Device, numbers: Values, places: Values) -> None:
         self._device, self._numbers, self._places = device, numbers, places
         self._copied: lookup.Places | None = None
+        self._too_many = False
         self._copying = threading.Lock()
 
     def of(self, numbers: Numbers, null: int = -1, nowhere: int = -1) -> DeviceArray:
@@ -30,8 +31,9 @@ class _Listed:
 
     def _there(self) -> lookup.Places:
         with self._copying:
-            if self._copied is None:
+            if self._copied is None and not self._too_many:
                 self._copied = lookup.index(self._device, self._numbers, self._places)
+                self._too_many = self._copied is None
         if self._copied is None:
             raise NotOnDevice(f"the {len(self._numbers):,} values learned do not fit into a hash table")
         return self._copied
