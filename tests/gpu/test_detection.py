@@ -15,8 +15,11 @@ from gpupipe.backends import devices
 from gpupipe.backends.backend import backend_for
 from gpupipe.errors import DeviceError
 from gpupipe.kernels.gpu import kept
+from gpupipe.kernels.gpu.trial import trial
 
 from .fake_cuda import CUDADriverError, CUDARuntimeError, Machine
+from .nvrtc import why_not
+from .simulated import SimulatedDevice
 from .test_cuda import gpupipe_trial
 
 
@@ -221,6 +224,16 @@ def test_a_mistake_of_ours_does_not_read_as_no_gpu(machine: Machine, error: Base
     machine.fakes.behaviour["cupy.cuda.alloc"] = raising(error)
     with pytest.raises(type(error)):
         devices.look()
+
+
+# -- the computation itself -------------------------------------------------------------------------------------
+def test_the_trial_computes_what_numpy_does() -> None:
+    """The kernel as it is compiled: on the machine that the others run on."""
+    if why_not():
+        pytest.skip(why_not())
+    device = SimulatedDevice()
+    trial(device)
+    assert device.launches == 1
 
 
 # -- what follows from it ---------------------------------------------------------------------------------------
