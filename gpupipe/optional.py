@@ -36,6 +36,7 @@ EXTRAS: dict[str, str] = {
 
 # Modules of ours that import such a package as they load, or are of use only beside it.
 OURS: dict[str, str] = {
+    "gpupipe.kernels.cpu.columns": "numba",
     "gpupipe.kernels.cpu.exact": "numba",
     "gpupipe.kernels.cpu.hashing": "numba",
     "gpupipe.kernels.cpu.interpreter": "numba",
@@ -45,6 +46,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.gpu.cuda": "cupy",
     "gpupipe.kernels.gpu.finite": "cupy",
     "gpupipe.kernels.gpu.trial": "cupy",
+    "gpupipe.sources.pages": "numba",
     "gpupipe.sources.arrow_device": "pylibcudf",
     "gpupipe.sources.device_table": "cupy",
     "gpupipe.sources.on_device": "cupy",

@@ -42,11 +42,13 @@ class Backend(Protocol):
         device: the GPU; None: there is none to it.
         named: whether the GPU was asked for by name.
         on_host: what the host had to do in the GPU's place so far, and why, by expression.
+        takes_narrow: whether states take in floats and integers of any width as they are stored.
     """
 
     device: Device | None
     named: bool
     on_host: Mapping[str, str]
+    takes_narrow: bool
 
     @property
     def name(self) -> str:

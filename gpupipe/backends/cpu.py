@@ -13,16 +13,19 @@ import numpy as np
 from gpupipe import optional
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
+from gpupipe.backends.exact import sums
 from gpupipe.backends.one_row import Coding, OneRow
 from gpupipe.backends.reference import as_made
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
 from gpupipe.backends.staged import Staged
+from gpupipe.backends.states import together
+from gpupipe.backends.states.state import State
 from gpupipe.backends.taking import OnHost
 from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
-from gpupipe.kernels.reference import interpreter
+from gpupipe.kernels.reference import exact, interpreter
 from gpupipe.kernels.table import MatrixColumns
 from gpupipe.schema import Int32, Int64
 
@@ -52,6 +55,13 @@ class CpuBackend(OnHost):
     def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> "CpuProgram":
         """The outputs, ready to run on any number of frames, from any number of threads."""
         return CpuProgram(outputs, info, tables, self._numba)
+
+    def together(self, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
+        """Those of the states of these kinds, of a column that is all one group, that one pass over it gives."""
+        wanted = together.KINDS.intersection(kinds)
+        if not self._numba or not wanted or not together.takes(column) or sums.kernels_for(len(column)) is exact:
+            return {}
+        return together.gathered(wanted, column) or {}
 
 
 class CpuProgram(Staged[Column]):

@@ -9,27 +9,43 @@ from gpupipe.backends.categories import Tables
 from gpupipe.backends.states.state import State
 from gpupipe.columns import AnyColumn, Column, Frame, on_host
 from gpupipe.compiler.bind import Output
-from gpupipe.compiler.gathering import Intake
+from gpupipe.compiler.gathering import Intake, gathered_type
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
+from gpupipe.schema import DType, UInt64
 
 
 class Reading:
     """Bound outputs of any frame, for states to be gathered of. What is a column of the frame is not copied.
 
     Its arrays are shared with whoever made them, and cannot be written to.
+
+    Args:
+        narrow: whether a column of the frame may be left in a narrower type than its output's, on a backend whose
+            states take in such.
     """
 
-    def __init__(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables, backend: Backend) -> None:
+    def __init__(
+        self,
+        outputs: Sequence[Output],
+        info: Mapping[Node, Info],
+        tables: Tables,
+        backend: Backend,
+        *,
+        narrow: bool = False,
+    ) -> None:
         self._backend = backend
+        self._narrow = narrow and backend.takes_narrow
         self._plain = [self._name(output, info) for output in outputs]
         computed = [output for output, name in zip(outputs, self._plain, strict=True) if name is None]
         self._prepared: Prepared | None = backend.prepare(computed, info, tables) if computed else None
 
-    @staticmethod
-    def _name(output: Output, info: Mapping[Node, Info]) -> str | None:
-        as_it_is = output.node.op == "col" and info[output.node].dtype == output.dtype
-        return str(output.node["name"]) if as_it_is else None
+    def _name(self, output: Output, info: Mapping[Node, Info]) -> str | None:
+        dtype = info[output.node].dtype
+        as_it_is = dtype == output.dtype or (
+            self._narrow and _is_narrow(dtype) and gathered_type(dtype) == output.dtype
+        )
+        return str(output.node["name"]) if output.node.op == "col" and as_it_is else None
 
     def columns(self, frame: Frame) -> list[Column]:
         """Each output over the rows of `frame`, in the type it leaves in."""
@@ -46,6 +62,11 @@ class Reading:
     ) -> list[State]:
         """The states of what :meth:`resident` gave, as the backend takes it in."""
         return self._backend.states(intakes, columns, n_rows, last)
+
+
+def _is_narrow(dtype: DType) -> bool:
+    """Whether every value of the type is one of the type it is gathered in."""
+    return dtype.is_float or (dtype.is_integer and dtype != UInt64)
 
 
 def _shared(column: AnyColumn) -> AnyColumn:

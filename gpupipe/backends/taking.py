@@ -7,7 +7,7 @@ from gpupipe.backends.named import named
 from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import AnyColumn, Column, Frame, on_host
-from gpupipe.compiler.gathering import Intake
+from gpupipe.compiler.gathering import Intake, gathered_type
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
 from gpupipe.kernels.gpu.device import Device
@@ -19,6 +19,7 @@ class OnHost:
     device: Device | None = None
     named = False
     on_host: Mapping[str, str] = MappingProxyType({})
+    takes_narrow = True
 
     def hosted(self, nodes: Sequence[Node], info: Mapping[Node, Info]) -> Mapping[str, str]:
         """None: there is no other place."""
@@ -39,13 +40,60 @@ class OnHost:
         Raises:
             NonFiniteError, IntegerOverflowError: as :func:`gather` does; the message names the expression.
         """
-        held = [on_host(column) for column in columns]
+        held = Held(columns)
         groups = {
-            keys: groups_of([*(held[place] for place in keys), *last], n_rows)
+            keys: groups_of([*(held.wide(place) for place in keys), *last], n_rows)
             for keys in dict.fromkeys(intake.keys for intake in intakes)
+        }
+        alone = [] if last else [intake for intake in intakes if not intake.keys]
+        together = {
+            place: self.together([intake.gather.state for intake in of_it], held.column(place))
+            for place, of_it in by_place(alone).items()
         }
         states = []
         for intake in intakes:
+            kind, found = intake.gather.state, together.get(intake.value, {}) if intake in alone else {}
+            if kind in found:
+                states.append(found[kind])
+                continue
             with named(intake.gather.node, intake.gather.value):
-                states.append(gather(intake.gather.state, held[intake.value], groups[intake.keys]))
+                states.append(gather(kind, held.wide(intake.value), groups[intake.keys]))
         return states
+
+    def together(self, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
+        """Those of the states of these kinds, of a column that is all one group, that one pass over it gives."""
+        return {}
+
+
+class Held:
+    """Columns that states take in; they may stand in a narrower type than they are gathered in."""
+
+    def __init__(self, columns: Sequence[AnyColumn]) -> None:
+        self._columns = columns
+        self._wide: dict[int, Column] = {}
+
+    def column(self, place: int) -> Column:
+        """A column as it is."""
+        return on_host(self._columns[place])
+
+    def wide(self, place: int) -> Column:
+        """A column in the type that it is gathered in."""
+        if place not in self._wide:
+            self._wide[place] = widened(self.column(place))
+        return self._wide[place]
+
+
+def widened(column: Column) -> Column:
+    """The column in the type that it is gathered in: floats as Float64, integers as Int64."""
+    dtype = gathered_type(column.dtype)
+    if dtype == column.dtype or column.dtype.name == "Null":
+        return column
+    return Column(dtype, column.values.astype(dtype.storage), column.valid)
+
+
+def by_place(intakes: Sequence[Intake]) -> dict[int, list[Intake]]:
+    """The intakes by the column that they take in."""
+    found: dict[int, list[Intake]] = {}
+    for intake in intakes:
+        found.setdefault(intake.value, []).append(intake)
+    return found

@@ -106,7 +106,7 @@ def run_scans(
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         watching = beside if scan.level == 1 else None
         bound = bind_scan(scan, binder) if watching is None else watching.joined(bind_scan(scan, binder), binder)
-        reading = Reading(bound.outputs, binder.info, Tables(fitted), backend)
+        reading = Reading(bound.outputs, binder.info, Tables(fitted), backend, narrow=watching is None)
         again = further_trips(binder, fitted, rows, backend, pool, progress)
         scattered: dict[int, Scattered] = {}
         if carried is None or scan.level > 1:
@@ -172,7 +172,7 @@ def further_trips(
     def trip(outputs: Sequence[Output], look: Look) -> None:
         rows.refinements += 1
         progress.begin("settling quantiles", rows)
-        reading = Reading(outputs, binder.info, Tables(fitted), backend)
+        reading = Reading(outputs, binder.info, Tables(fitted), backend, narrow=True)
 
         def one(index: int, frame: Frame) -> None:
             last = [] if fold_of is None else [fold_of(index, frame)]

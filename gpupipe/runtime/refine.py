@@ -10,6 +10,7 @@ from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Groups, State, groups_of
 from gpupipe.backends.states.tails import Tails
+from gpupipe.backends.taking import widened
 from gpupipe.columns import AnyColumn, Column, Values, on_host
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.gathering import BoundScan, Intake
@@ -143,7 +144,7 @@ def _go(bound: BoundScan, collecting: dict[int, _Collecting], trip: Trip) -> Non
 
     def look(columns: Sequence[AnyColumn], last: list[Column], n_rows: int) -> Callable[[], None]:
         groups = {
-            keys: groups_of([on_host(columns[at[place]]) for place in keys] + last, n_rows)
+            keys: groups_of([widened(on_host(columns[at[place]])) for place in keys] + last, n_rows)
             for keys in dict.fromkeys(intake.keys for intake in intakes.values())
         }
         seen = [collecting[n].look(columns[at[intake.value]], groups[intake.keys]) for n, intake in intakes.items()]

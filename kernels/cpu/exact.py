@@ -143,7 +143,7 @@ _SQUARES = {2: _squares_of_two, 3: _squares_of_three, 4: _squares_of_four}
 
 
 @lru_cache(maxsize=512)
-def _constants(low, slices, squares):
+def constants(low, slices, squares):
     """What rounds to each slice, and what makes sums of slices, then of products, count their units."""
     units = units_of(low, slices, squares)
     per_unit = [1 / unit for unit in units]
@@ -156,7 +156,7 @@ def tile_sums(values, low, slices, squares, totals):
     """As the reference says."""
     run = _SQUARES[slices] if squares else _sums_of_two
     wrong = np.zeros(-(-len(values) // ROWS), bool)
-    run(values, *_constants(low, slices, squares), totals, np.empty(len(totals)), wrong)
+    run(values, *constants(low, slices, squares), totals, np.empty(len(totals)), wrong)
     return np.flatnonzero(wrong)
 
 
@@ -191,7 +191,7 @@ def _by_group(values, groups, magic, per_unit, limit, squares, totals, off):
 def group_sums(values, groups, low, slices, squares, totals):
     """As the reference says."""
     off = np.empty(len(values), np.int64)
-    magic, per_unit = _constants(low, slices, squares)
+    magic, per_unit = constants(low, slices, squares)
     count = _by_group(values, groups, magic, per_unit, 2.0 ** width_of(squares), squares, totals, off)
     return off[:count]
 

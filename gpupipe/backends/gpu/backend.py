@@ -36,6 +36,7 @@ class GpuBackend:
     """
 
     name = "gpu"
+    takes_narrow = False
 
     def __init__(self, device: Device, *, named: bool = False) -> None:
         self.device, self.named = device, named

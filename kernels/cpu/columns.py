@@ -1,0 +1,186 @@
+"""A column's exact sums and its histogram in one pass over its values and validity, as they are stored.
+
+Tiles of `ROWS` values are brought to float64 in cache, those of null rows to 0; the sums are those of `exact`, the bins
+those of `radix`. What `reference.exact.tile_sums` and `reference.radix.histogram` give of the valid values alone is the
+same, but for which values share a tile.
+"""
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..opcodes import Op, load_of
+from ..reference.exact import ROWS, n_totals
+from ..reference.radix import BINS, LEAST, WIDTH
+from .exact import _squares_of_four, _squares_of_three, _squares_of_two, constants
+from .jit import kernel, part
+from .memory import bits_of, f8, i8, u1
+from .transfer import load
+
+#: A table of counts, and the bin of rows that are not counted.
+TABLE = BINS + 1
+_HALF = BINS // 2
+_MAGNITUDE = 2**63 - 1
+_EXACT_INTEGER = 2**53
+_NO_BIN = BINS
+_APART = ROWS + 16  # no power of two, so that both tiles do not compete for cache sets
+
+Array = np.ndarray[Any, Any]
+
+
+@part
+def _as_float(x, w):
+    """int64 at the address x to float64 in their place; gives how many are beyond what float64 holds exactly."""
+    whole, values = i8(x), f8(x)
+    beyond = 0
+    for i in range(w):
+        beyond += (whole[i] > _EXACT_INTEGER) | (whole[i] < -_EXACT_INTEGER)
+        values[i] = np.float64(whole[i])
+    return beyond
+
+
+@part
+def _zero_nulls(x, ok, stride, w):
+    """0 in null rows; gives how many are not."""
+    x, ok = f8(x), u1(ok)
+    n = 0
+    if stride == 1:
+        for i in range(w):
+            x[i] = x[i] if ok[i] != 0 else 0.0
+            n += ok[i] != 0
+    else:
+        for i in range(w):
+            x[i] = x[i] if ok[i * stride] != 0 else 0.0
+            n += ok[i * stride] != 0
+    return n
+
+
+@part
+def _bins(x, bins, w):
+    """The bin of each value, as int64; gives how many are NaN, which have none."""
+    x, bins = f8(x), i8(bins)
+    missing = 0
+    for i in range(w):
+        bits = bits_of(x[i] + 0.0)
+        place = ((bits & _MAGNITUDE) >> WIDTH) - LEAST
+        place = max(0, min(place, _HALF - 1))
+        bins[i] = (place ^ (bits >> 63)) + _HALF
+        missing += x[i] != x[i]
+    return missing
+
+
+@part
+def _drop_nulls(bins, ok, stride, w):
+    bins, ok = i8(bins), u1(ok)
+    for i in range(w):
+        bins[i] = bins[i] if ok[i * stride] != 0 else _NO_BIN
+
+
+@part
+def _count(bins, counts, w):
+    bins = i8(bins)
+    for i in range(w):
+        counts[bins[i]] += 1
+
+
+@kernel
+def _pass_over(
+    op, address, stride, ok, ok_stride, n, slices, magic, per_unit, totals, tile, wrong, counts, scratch, found,
+):  # fmt: skip
+    """Gives in `found` how many values are valid, how many are NaN, and how many integers are beyond 2^53."""
+    skipped = (64 - scratch.ctypes.data % 64) % 64
+    x = scratch.ctypes.data + skipped
+    bins = x + 8 * _APART
+    values = scratch[skipped : skipped + 8 * ROWS].view(np.float64)
+    for first in range(0, n, ROWS):
+        w, at = min(ROWS, n - first), first // ROWS
+        load(op, x, address + first * stride, stride, w)
+        if op < Op.LOAD_F4:
+            found[2] += _as_float(x, w)
+        found[0] += w if ok == 0 else _zero_nulls(x, ok + first * ok_stride, ok_stride, w)
+        if slices == 2:
+            _squares_of_two(values[:w], magic, per_unit, totals, tile, wrong[at:])
+        elif slices == 3:
+            _squares_of_three(values[:w], magic, per_unit, totals, tile, wrong[at:])
+        elif slices == 4:
+            _squares_of_four(values[:w], magic, per_unit, totals, tile, wrong[at:])
+        if len(counts):
+            found[1] += _bins(x, bins, w)
+            if ok != 0:
+                _drop_nulls(bins, ok + first * ok_stride, ok_stride, w)
+            _count(bins, counts, w)
+
+
+@kernel
+def _take_out(counts, places, often):
+    """The bins in use and their counts; the table is left at 0."""
+    used = 0
+    for place in range(BINS):
+        if counts[place] != 0:
+            places[used], often[used] = place, counts[place]
+            used += 1
+    counts[:] = 0
+    return used
+
+
+class _Scratch(threading.local):
+    """What a thread computes in. The table of counts is all 0 between two calls."""
+
+    def __init__(self) -> None:
+        self.tiles = np.empty(64 + 2 * 8 * _APART, np.uint8)
+        self.counts = np.zeros(TABLE, np.int32)
+        self.places, self.often = np.empty(BINS, np.int64), np.empty(BINS, np.int64)
+
+
+_SCRATCH = _Scratch()
+_NO_COUNTS = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Totals:
+    """What a pass over a column gives.
+
+    Attributes:
+        n: how many values are valid.
+        missing: how many of these are NaN, where they were counted by bin.
+        beyond: how many integers float64 does not hold exactly; where there are any, nothing else counts.
+        totals: as of ``tile_sums``.
+        wrong: int64, the tiles that the totals lack.
+        bins, counts: int64, the bins in use, ascending, and how many values each holds.
+    """
+
+    n: int
+    missing: int
+    beyond: int
+    totals: Array
+    wrong: Array
+    bins: Array
+    counts: Array
+
+
+def totals_of(values: Array, valid: Array | None, grid: tuple[int, int] | None, *, counted: bool) -> Totals:
+    """The sums of slices and of products of a column's values on a grid, and how many values lie in each bin.
+
+    Args:
+        values: 1-D of a storage dtype but uint64, of at most TILES_AT_ONCE * ROWS values, any stride.
+        valid: bool, of the same length; None: every row has a value.
+        grid: (low, slices); None: no sums are wanted.
+        counted: whether bins are.
+    """
+    low, slices = (0, 0) if grid is None else grid
+    magic, per_unit = constants(low, max(slices, 2), True)
+    totals = np.zeros(n_totals(slices, True) if slices else 0, np.int64)
+    wrong, found = np.zeros(-(-len(values) // ROWS), bool), np.zeros(3, np.int64)
+    if values.strides[0] % values.itemsize:  # a field of a packed record
+        values = np.ascontiguousarray(values)
+    own = _SCRATCH
+    at, stride = values.__array_interface__["data"][0], values.strides[0]
+    ok, ok_stride = (0, 1) if valid is None else (valid.__array_interface__["data"][0], valid.strides[0])
+    _pass_over(
+        int(load_of(values.dtype.name)), at, stride, ok, ok_stride, len(values), slices, magic, per_unit, totals,
+        np.empty(len(totals)), wrong, own.counts if counted else _NO_COUNTS, own.tiles, found,
+    )  # fmt: skip
+    used = _take_out(own.counts, own.places, own.often) if counted else 0
+    return Totals(*found.tolist(), totals, np.flatnonzero(wrong), own.places[:used].copy(), own.often[:used].copy())
