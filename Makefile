@@ -2,14 +2,14 @@
 # VENV=folder uses (and fills) another one; ARGS="..." is handed on to pytest, the demo and the benchmarks.
 VENV ?= .venv
 DEMO ?= flights
-EXTRAS := cpu,xgboost,lightgbm,catboost,skops,frames,examples,test
+EXTRAS := cpu,xgboost,lightgbm,catboost,skops,frames,examples,test,bench
 PY := $(VENV)/bin/python
 READY := $(VENV)/.gpupipe-ready
 MYPY := $(abspath $(PY)) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all lint types docs bench clean
+.PHONY: help setup demo test test-all lint types docs bench bench-all clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,14 @@ docs: $(READY) ## the generated pages of docs/ and the operators' stub, and the 
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(PY) -m pdoc --output-directory build/docs gpupipe
 
-bench: $(READY) ## the benchmarks
+bench: $(READY) ## the benchmarks, about 15 minutes: gpupipe beside scikit-learn, Polars, DuckDB and pandas
 	$(PY) -m benchmarks $(ARGS)
+	$(PY) -m benchmarks.compare --plan short
+	$(PY) -m benchmarks.report
+
+bench-all: $(READY) ## whole jobs at full size beside every peer: hours, 30 GB of disk
+	$(PY) -m benchmarks.compare --plan full $(ARGS)
+	$(PY) -m benchmarks.report
 
 clean: ## remove what was built or cached here, the virtual environment .venv too
 	rm -rf build dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -52,7 +52,7 @@ PLANS = {
         Case("clicks", "parquet", 1_000_000, BIG),
         Case("wide", "matrix", 200_000, LIGHT),
         Case("trips", "matrix", 1_000_000, LIGHT),
-        Case("serving", "score", 10_000, ("sklearn",)),
+        Case("serving", "logistic", 10_000, ("sklearn",)),
     ],
     "full": [
         *(Case("clicks", "matrix", rows, BIG) for rows in (5_000_000, 20_000_000)),
@@ -62,7 +62,7 @@ PLANS = {
         Case("clicks", "models", 200_000, LIGHT),
         Case("wide", "matrix", 2_000_000, LIGHT),
         Case("trips", "matrix", 5_000_000, LIGHT),
-        Case("serving", "score", 1_000_000, ("sklearn",)),
+        Case("serving", "logistic", 1_000_000, ("sklearn",)),
     ],
 }
 
