@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from . import environments, limits, machine
 from .environments import LIGHT, PEERS, NotMeasured
@@ -29,6 +30,7 @@ from .lines import FAILED, Line, append
 from .measure import run
 
 JOBS = ("clicks", "wide", "trips", "serving")
+T = TypeVar("T")
 HEAVY = ("nvtabular", "dask_ml", "spark", "ray")
 BIG = ("polars", "duckdb")
 
@@ -173,7 +175,7 @@ class Comparison:
         return Line(*shared, peer, version, phase, measure, repeat, float(value))
 
 
-def turned(turns: Sequence[Turn], repeat: int) -> list[Turn]:
+def turned(turns: Sequence[T], repeat: int) -> list[T]:
     """The order of one repetition: each begins in its turn, and every other one goes backwards.
 
     >>> [turned("abc", repeat) for repeat in range(3)]

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 FAILED = "not measured"
 
@@ -54,8 +55,8 @@ def read(path: Path) -> Iterator[Line]:
     """The lines of a file, in order."""
     with path.open(newline="") as file:
         for words in csv.DictReader(file):
-            numbers = {"rows": int(words["rows"]), "repeat": int(words["repeat"]), "value": float(words["value"])}
-            yield Line(**{**words, **numbers})
+            made: dict[str, Any] = {**words, "rows": int(words["rows"]), "repeat": int(words["repeat"])}
+            yield Line(**{**made, "value": float(words["value"])})
 
 
 def latest(lines: Iterable[Line]) -> list[Line]:

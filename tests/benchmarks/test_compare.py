@@ -77,7 +77,7 @@ def test_they_take_turns_after_a_first_run_that_does_not_count(tmp_path: Path, m
 
 
 def test_everybody_is_first_and_last_alike() -> None:
-    firsts = [turned(["a", "b", "c"], repeat)[0] for repeat in range(6)]  # type: ignore[list-item]
+    firsts = [turned(["a", "b", "c"], repeat)[0] for repeat in range(6)]
     assert sorted(firsts) == sorted("aabbcc")
 
 

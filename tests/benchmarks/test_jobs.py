@@ -53,7 +53,11 @@ def test_half_made_rows_are_no_rows(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no space"):
         data.made(tmp_path, "clicks", 10, fail)
     assert not list(tmp_path.iterdir())
-    made = data.made(tmp_path, "clicks", 10, lambda folder, rows: (folder / "a").write_text(str(rows)) and None)
+
+    def write(folder: Path, rows: int) -> None:
+        (folder / "a").write_text(str(rows))
+
+    made = data.made(tmp_path, "clicks", 10, write)
     again = data.made(tmp_path, "clicks", 10, fail)
     assert made == again and (again / "a").read_text() == "10"
 
@@ -62,7 +66,7 @@ def results(tmp_path: Path, change: object = None) -> tuple[Path, Path]:
     """Two folders with equal matrices, the second one changed by `change`."""
     rng = np.random.default_rng(3)
     numbers = rng.normal(size=(60, 13)).astype(np.float32)
-    codes = np.repeat(np.float32([0, 1, 2, 3, 4, 4]), 10)[:, None].repeat(26, axis=1)
+    codes = np.repeat(np.array([0, 1, 2, 3, 4, 4], np.float32), 10)[:, None].repeat(26, axis=1)
     for name in ("ours", "theirs"):
         matrix = np.hstack([numbers, codes])
         if name == "theirs" and change is not None:
