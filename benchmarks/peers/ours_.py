@@ -1,5 +1,6 @@
 """gpupipe."""
 
+import importlib
 from itertools import combinations
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import gpupipe as gp
 from gpupipe import col
 
+from . import calls
 from .command import Task, main
 
 NUMBERS = [f"n{at}" for at in range(1, 14)]
@@ -73,5 +75,33 @@ def _kilometres() -> gp.Expr:
     return (2 * 6371.0 * across.sqrt().arcsin()).alias("kilometres")
 
 
+def serving(task: Task) -> None:
+    """J4: a dict or a list through `Scorer`, tables and files through a loaded pipeline."""
+    path, artifact = task.data / "rows.parquet", task.out / "serving.gpp"
+    numbers = gp.cols(*NUMBERS).fill_null("median").clip(0).log1p().standardize()
+    features = [numbers, gp.cols(*WORDS).codes(min_count=15)]
+    model = importlib.import_module("sklearn.linear_model").LogisticRegression(max_iter=50)  # not at the start of J1
+    gp.Pipeline(features, target=col("label") == 1, model=model).fit(path).save(artifact, overwrite=True)
+    task.lap("fit and save")
+    scorer, loaded = gp.Scorer.load(artifact), gp.load(artifact)
+    task.lap("load")
+    table = pq.read_table(path, columns=NUMBERS + WORDS)
+    some = table.slice(0, calls.MANY)
+    rows = some.slice(0, 2000).to_pylist()
+    task.lap("rows")
+    calls.timed(task, calls.phase_of(calls.ONE), scorer.predict_proba, rows)
+    hundreds = calls.python_rows(some.to_pydict(), calls.HUNDRED)
+    calls.timed(task, calls.phase_of(calls.HUNDRED), scorer.predict_proba, hundreds)
+    for size in (calls.MANY, calls.ALL):
+        given = [table.slice(0, size)]
+        calls.timed(task, calls.phase_of(size), lambda rows: loaded.predict_proba(rows, output="numpy"), given)
+    calls.timed(task, "a file", lambda rows: loaded.predict_proba(rows, output="numpy"), [path])
+    calls.timed(task, "a file: features alone", lambda rows: loaded.transform(rows, output="numpy"), [path])
+    task.lap("calls")
+    if task.keep:
+        label = pq.read_table(path, columns=["label"])["label"].to_numpy()
+        calls.keep(task, scorer.matrix(some), loaded.predict_proba(table, output="numpy")[:, 1], label)
+
+
 if __name__ == "__main__":
-    main({"clicks": clicks, "wide": wide, "trips": trips})
+    main({"clicks": clicks, "wide": wide, "trips": trips, "serving": serving})

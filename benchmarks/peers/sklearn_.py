@@ -1,10 +1,11 @@
 """scikit-learn, over a table that pandas reads.
 
-J1: a ColumnTransformer. OrdinalEncoder knows no order by frequency (its `min_frequency` pools rare values, its codes go by
+J1: a ColumnTransformer. OrdinalEncoder has no order by frequency (its `min_frequency` pools rare values, its codes go by
 value), so a small transformer after it turns its codes into ours, as a user would write one. Text goes in as objects,
 which its encoders work on.
 """
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
 
+from . import calls
 from .command import Task, main
 
 NUMBERS = [f"n{at}" for at in range(1, 14)]
 WORDS = [f"c{at}" for at in range(1, 27)]
+
+
+UNKNOWN = -2  # OrdinalEncoder's number for what the fit has not seen
 
 
 class ByFrequency(TransformerMixin, BaseEstimator):
@@ -43,7 +48,8 @@ class ByFrequency(TransformerMixin, BaseEstimator):
     def transform(self, values: Any) -> Any:
         out = np.empty(values.shape, np.float32)
         for at, codes in enumerate(self.codes_):
-            out[:, at] = codes[np.where(np.isnan(values[:, at]), -1, values[:, at]).astype(np.int64)]
+            places = np.where(np.isnan(values[:, at]), -1, values[:, at]).astype(np.int64)
+            out[:, at] = np.where(places == UNKNOWN, 1, codes[np.maximum(places, -1)])
         return out
 
 
@@ -52,11 +58,7 @@ def clicks(task: Task) -> None:
     rows = pd.read_parquet(task.data / "rows.parquet", columns=NUMBERS + WORDS)
     rows = rows.astype(dict.fromkeys(WORDS, object))
     task.lap("read")
-    fill = {"strategy": "constant", "fill_value": 0} if task.variant == "matrix_zero" else {"strategy": "median"}
-    numbers = make_pipeline(SimpleImputer(**fill), FunctionTransformer(_log), StandardScaler(copy=False))
-    codes = make_pipeline(OrdinalEncoder(dtype=np.float32), ByFrequency())
-    matrix = ColumnTransformer([("numbers", numbers, NUMBERS), ("codes", codes, WORDS)]).fit_transform(rows)
-    matrix = np.ascontiguousarray(matrix, np.float32)
+    matrix = np.ascontiguousarray(_features(task.variant).fit_transform(rows), np.float32)
     task.lap("fit_transform")
     if task.variant == "parquet":
         features = pd.DataFrame(matrix, columns=NUMBERS + WORDS, copy=False)
@@ -68,9 +70,45 @@ def clicks(task: Task) -> None:
         np.save(task.out / "matrix.npy", matrix)
 
 
+def _features(variant: str) -> ColumnTransformer:
+    fill = {"strategy": "constant", "fill_value": 0} if variant == "matrix_zero" else {"strategy": "median"}
+    numbers = make_pipeline(SimpleImputer(**fill), FunctionTransformer(_log), StandardScaler(copy=False))
+    unknown = {"handle_unknown": "use_encoded_value", "unknown_value": UNKNOWN}
+    codes = make_pipeline(OrdinalEncoder(dtype=np.float32, **unknown), ByFrequency())
+    return ColumnTransformer([("numbers", numbers, NUMBERS), ("codes", codes, WORDS)])
+
+
+def serving(task: Task) -> None:
+    """J4: what comes as Python values becomes a frame first, which is part of its work."""
+    rows = pd.read_parquet(task.data / "rows.parquet").astype(dict.fromkeys(WORDS, object))
+    label = rows.pop("label").to_numpy()
+    model = importlib.import_module("sklearn.linear_model").LogisticRegression(max_iter=50)  # not at the start of J1
+    fitted = make_pipeline(_features("matrix"), FunctionTransformer(_float32), model).fit(rows, label)
+    task.lap("fit")
+    some = rows.iloc[: calls.MANY]
+    types = rows.dtypes.to_dict()
+    values = some.astype(object).where(some.notna(), None).to_dict("list")
+
+    def score(given: dict[str, list[Any]]) -> Any:
+        return fitted.predict_proba(pd.DataFrame(given).astype(types))
+
+    task.lap("rows")
+    for size in (calls.ONE, calls.HUNDRED):
+        calls.timed(task, calls.phase_of(size), score, calls.python_rows(values, size)[:2000])
+    for size in (calls.MANY, calls.ALL):
+        calls.timed(task, calls.phase_of(size), fitted.predict_proba, [rows.iloc[:size]])
+    task.lap("calls")
+    if task.keep:
+        calls.keep(task, fitted[0].transform(some), fitted.predict_proba(rows)[:, 1], label)
+
+
+def _float32(values: Any) -> Any:
+    return np.asarray(values, np.float32)
+
+
 def _log(values: Any) -> Any:
     return np.log1p(np.maximum(values, 0, out=values), out=values)
 
 
 if __name__ == "__main__":
-    main({"clicks": clicks})
+    main({"serving": serving, "clicks": clicks})
