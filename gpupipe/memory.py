@@ -1,4 +1,4 @@
-"""How much memory a fit keeps columns in: what the user says, else a share of what the process may have."""
+"""How much memory a fit may take: what the user says, else a share of what is free."""
 
 import contextlib
 import operator
@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from gpupipe.errors import ParameterError
 
-#: Of the memory there is, where nothing is said.
-SHARE = 0.25
+#: Of the memory that is free, where nothing is said.
+SHARE = 0.5
 
 _UNITS = {"b": 1} | {
     f"{letter}{form}": base ** (power + 1)
@@ -26,8 +26,8 @@ _TRY = "Give a number of bytes, or text such as '4GiB' or '500MB'."
 def memory_bytes(memory: int | str | None) -> int:
     """The bytes that `memory` stands for: a number of them, text such as ``"4GiB"`` or ``"1.5 GB"``, or None.
 
-    None is a quarter of the machine's memory, or of its control group's limit (a container's, a batch job's) where
-    that is lower. KiB, MiB, GiB and TiB count by 1024, kB, MB, GB and TB by 1000; capitals do not matter.
+    None is half of the memory that is free: the machine's, or what its control group (a container, a batch job) has
+    left where that is less. KiB, MiB, GiB and TiB count by 1024, kB, MB, GB and TB by 1000; capitals do not matter.
 
     Raises:
         ParameterError: it is no amount, or below 0.
@@ -36,7 +36,7 @@ def memory_bytes(memory: int | str | None) -> int:
     (4294967296, 1500000000, 0)
     """
     if memory is None:
-        return int(SHARE * memory_limit())
+        return int(SHARE * memory_free())
     if isinstance(memory, str):
         return _parsed(memory)
     try:
@@ -58,14 +58,25 @@ def _parsed(text: str) -> int:
     return int(Fraction(found[1]) * unit)
 
 
-def memory_limit() -> int:
-    """The bytes of memory that this process may have: the machine's, or a lower limit of its control group."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([machine, *control_group_limits()])
+def memory_free(root: Path = Path("/")) -> int:
+    """The bytes of memory that this process may still take: the machine's that are available, or what is left to its
+    control group where that is less.
+
+    Args:
+        root: where ``proc`` and ``sys`` are.
+    """
+    told = re.search(r"^MemAvailable:\s*(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    available = int(told[1]) * 1024 if told else _machine()
+    return min([available, *(max(limit - used, 0) for limit, used in control_groups(root))])
 
 
-def control_group_limits(root: Path = Path("/")) -> Iterator[int]:
-    """The limits on memory, in bytes, of this process's control group and those above it; of both versions.
+def _machine() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def control_groups(root: Path = Path("/")) -> Iterator[tuple[int, int]]:
+    """The limits on memory of this process's control group and those above it, of both versions, and what each uses
+    (pages of files that can be dropped apart), in bytes.
 
     Args:
         root: where ``proc`` and ``sys`` are.
@@ -74,16 +85,24 @@ def control_group_limits(root: Path = Path("/")) -> Iterator[int]:
         number, names, path = (*line.split(":", 2), "", "")[:3]
         controllers = names.split(",")
         if "memory" in controllers:
-            place, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+            place, name, used = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
         elif number == "0" and not names:
-            place, name = root / "sys/fs/cgroup", "memory.max"
+            place, name, used = root / "sys/fs/cgroup", "memory.max", "memory.current"
         else:
             continue
         group = PurePosixPath(path.lstrip("/"))  # inside a container perhaps the host's, which is not there
         for folder in dict.fromkeys((group, *group.parents)):
             limit = _text(place / folder / name).strip()
             if limit.isdecimal():
-                yield int(limit)
+                yield int(limit), _used(place / folder, used)
+
+
+def _used(folder: Path, name: str) -> int:
+    """What a control group uses and could not give back at once."""
+    used = _text(folder / name).strip()
+    files = re.findall(r"^(?:total_)?inactive_file (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
+    # The last: where there are both, that of the groups beneath too.
+    return max((int(used) if used.isdecimal() else 0) - (int(files[-1]) if files else 0), 0)
 
 
 class Room:

@@ -51,8 +51,10 @@ class Pipeline(FittedPipeline):
         device: where it computes: ``"cpu"``; ``"gpu"``; ``"auto"``, the GPU where there is one that works, else the
             CPU (`explain` says which, and why); or ``"reference"``, the slow oracle. Features have the same bits on
             all.
-        memory: how much of the columns a fit keeps in memory between its trips over the rows: text such as ``"4GiB"``,
-            or bytes; the rest waits in temporary files (see TMPDIR). None: a quarter of what the process may have.
+        memory: how much a fit may take beside what the process holds: text such as ``"4GiB"``, or bytes. So many
+            partitions are worked on at a time as half of it holds (at least one); columns that further trips over the
+            rows need are kept in the rest, and beyond it in temporary files (see TMPDIR). Results that are given back,
+            and a model's training matrix, come on top. None: half of what is free.
 
     Attributes (after the fit):
         features_: the fitted features as a pipeline without the model: it transforms, saves, and can be shared.

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpupipe.errors import ParameterError
-from gpupipe.memory import SHARE, Room, control_group_limits, memory_bytes, memory_limit
+from gpupipe.memory import SHARE, Room, control_groups, memory_bytes, memory_free
 
 
 @pytest.mark.parametrize(
@@ -67,19 +67,46 @@ def test_a_letter_alone_is_asked_for_its_unit() -> None:
         memory_bytes("4g")
 
 
-def test_nothing_said_is_a_quarter_of_what_there_is() -> None:
-    assert memory_bytes(None) == int(SHARE * memory_limit())
-    assert 0 < memory_limit() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def test_nothing_said_is_half_of_what_is_free() -> None:
+    free = memory_free()
+    assert 0 < free <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert abs(memory_bytes(None) - SHARE * free) < 0.5 * free  # others take and give back memory meanwhile
 
 
-def machine(root: Path, group: str, limits: dict[str, str]) -> list[int]:
+def machine(root: Path, group: str, limits: dict[str, str], available: int | None = None) -> list[int]:
     """The limits on a machine whose ``/proc/self/cgroup`` and files of limits are these."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/cgroup").write_text(group)
+    if available is not None:
+        (root / "proc/meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {available} kB\n")
     for path, text in limits.items():
         (root / "sys/fs/cgroup" / path).parent.mkdir(parents=True, exist_ok=True)
         (root / "sys/fs/cgroup" / path).write_text(text)
-    return sorted(control_group_limits(root))
+    return sorted(limit for limit, _ in control_groups(root))
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({}, 8 * 1024),
+        ({"memory.max": "5000"}, 5000),
+        ({"memory.max": "5000", "memory.current": "1200\n"}, 3800),
+        ({"memory.max": "5000", "memory.current": "1200", "memory.stat": "anon 5\ninactive_file 200\n"}, 4000),
+        ({"memory.max": "5000", "memory.current": "6000"}, 0),
+        ({"memory.max": "max", "memory.current": "6000"}, 8 * 1024),
+        ({"memory.max": "50000"}, 8 * 1024),
+    ],
+)
+def test_what_is_free_is_what_the_tightest_group_has_left(files: dict[str, str], free: int, tmp_path: Path) -> None:
+    machine(tmp_path, "0::/\n", files, available=8)
+    assert memory_free(tmp_path) == free
+
+
+def test_the_older_version_of_groups_counts_what_it_uses_too(tmp_path: Path) -> None:
+    files = {"memory/a/memory.limit_in_bytes": "2000", "memory/a/memory.usage_in_bytes": "500"}
+    files["memory/a/memory.stat"] = "inactive_file 7\ntotal_inactive_file 100\n"
+    machine(tmp_path, "4:memory,hugetlb:/a\n", files, available=8)
+    assert memory_free(tmp_path) == 1600
 
 
 def test_a_limit_of_any_group_above_counts(tmp_path: Path) -> None:
@@ -99,7 +126,7 @@ def test_a_container_sees_its_own_group_as_the_uppermost(tmp_path: Path) -> None
 
 
 def test_a_machine_without_groups(tmp_path: Path) -> None:
-    assert list(control_group_limits(tmp_path)) == []
+    assert list(control_groups(tmp_path)) == []
 
 
 @given(st.integers(0, 50), st.lists(st.integers(0, 20), max_size=30))

@@ -14,7 +14,8 @@ from gpupipe.backends.conform import as_planned
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import counted
 from gpupipe.kernels.gpu.device import Device
-from gpupipe.memory import Room, memory_bytes
+from gpupipe.memory import Room
+from gpupipe.runtime.budget import budget_of
 from gpupipe.runtime.cache import Cache, read_only
 from gpupipe.schema import Schema
 from gpupipe.sources.memory import TablePartition
@@ -37,7 +38,7 @@ class Rows:
         columns: what the first trip reads.
         keep: whether anything is kept for further trips.
         needed_again: the columns that they need; None: all.
-        memory: as `Pipeline` takes it: how much of them stays in memory.
+        memory: as `Pipeline` takes it: how much partitions at work take, and columns that are kept in memory.
         schema: the schema of a fit, whose types columns are given in; None: in their own.
         first: the partition that the first trip begins with: those before it are for further trips alone.
         identity: a frame to its rows' identities, uint64 of shape (rows,); None: the source's own.
@@ -45,14 +46,15 @@ class Rows:
             copies of those decoded on the host, once they were needed there.
 
     Attributes:
-        memory: how much memory a fit may keep columns in, as it was given.
+        memory: how much memory a run may take, as it was given.
+        budget: how it is shared between partitions at work and columns kept.
         source_reads: how many times the source has been read: the partition read most often counts.
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         head: the first rows of the first partition that has any, of those read so far.
         refinements: how many further trips have settled quantiles.
         retries: how many times something was tried again for want of memory.
         seconds_reading: summed over threads.
-        n_workers: how many threads are worth starting for so many bytes.
+        n_workers: how many threads are worth starting for so many bytes, and have the memory.
 
     >>> import gpupipe as gp
     >>> with Rows(gp.scan({"x": [1, 2]}), ["x"]) as rows:
@@ -82,13 +84,14 @@ class Rows:
         self._ending = False
         self._schema = schema
         self._begins = first
-        self._memory = memory_bytes(memory) if self._again or memory is not None else 0
+        #: One thread for what is done in a second: more would spend as much again on waiting for each other.
+        most = 1 if source.nbytes(columns) < _WORTH_THREADS else os.cpu_count() or 1
+        self.budget = budget_of(source, columns, memory, most)
+        self.n_workers = self.budget.n_workers if device is None else min(most, _ON_DEVICE)
+        self._memory = self.budget.kept if self._again else 0
         room = Room(device.free_bytes // 2 if device is not None and self._again else 0)
         self._cache = Cache(self._memory, room)
         self._copies = _copies(device, room) if device is not None and self._again else None
-        #: One thread for what is done in a second: more would spend as much again on waiting for each other.
-        most = os.cpu_count() or 1 if device is None else _ON_DEVICE
-        self.n_workers = 1 if source.nbytes(columns) < _WORTH_THREADS else most
         self._loads: dict[int, int] = {}
         self._heights: dict[int, int] = {}
         self._first = self.n_partitions

@@ -16,14 +16,15 @@ def extra(found: Found) -> float:
 
 
 def test_memory_stays_near_the_budget_and_a_partition(tmp_path: Path) -> None:
-    """Columns of 98 MiB in 24 partitions, 8 MiB of them kept: about what a trip takes that keeps nothing."""
+    """Columns of 98 MiB in 24 partitions, of which 32 MiB hold a few beside one at work: about what a trip takes that
+    keeps nothing."""
     path = tmp_path / "table.parquet"
     cache.write(path, rows=600_000, group=25_000)
-    kept, spilled, nothing = (run("cache", [str(path), "trips", m, "24"]) for m in ("64GiB", "8MiB", cache.NOTHING))
+    kept, spilled, nothing = (run("cache", [str(path), "trips", m, "24"]) for m in ("64GiB", "32MiB", cache.NOTHING))
     assert kept["cache"]["found"] == spilled["cache"]["found"] == nothing["cache"]["found"]
     assert kept["cache"]["kept_mib"] > 90 and kept["cache"]["spilled_mib"] == 0
-    assert 4 < spilled["cache"]["kept_mib"] <= 8 and spilled["cache"]["spilled_mib"] > 80
-    assert extra(spilled) < extra(nothing) + 8 + 30
+    assert 4 < spilled["cache"]["kept_mib"] <= 16 and spilled["cache"]["spilled_mib"] > 70
+    assert extra(spilled) < extra(nothing) + 16 + 30
     assert extra(spilled) < extra(kept) - 60
 
 
