@@ -162,6 +162,19 @@ def test_bitmaps_beside_ids_change_no_bit(shared, bitmaps, name):
     assert found == expected
 
 
+@FEW
+@given(drawn=SMALL, features=feature_lists(), target=st.sampled_from(TARGETS))
+def test_random_pipelines_over_bitmaps_have_the_cpus_bits(shared, bitmaps, drawn, features, target):
+    check(drawn, features, target, shared)
+
+
+@pytest.mark.slow
+@MANY
+@given(drawn=LARGER, features=feature_lists(most=6, depth=3), target=st.sampled_from(TARGETS))
+def test_many_random_pipelines_over_bitmaps_have_the_cpus_bits(shared, bitmaps, drawn, features, target):
+    check(drawn, features, target, shared)
+
+
 def test_resident_integers_without_a_sign(shared):
     made = fitted([col("u").codes()], gp.scan(pa.table({"u": pa.array([1, None, 2], pa.uint64())})), CPU).features
     program = GpuBackend(shared).prepare(made.outputs, made._binder.info, Tables(made.fitted))
@@ -384,7 +397,7 @@ def test_what_nulls_have_is_written_in_one_launch_where_it_is_no_null(shared, n)
     before = len(shared.allocations), shared.launches
     assert [each.ids for each in plain(shared, columns)] == [column.ids for column in columns], "null there too"
     assert (len(shared.allocations), shared.launches) == before
-    asked = [*with_text, columns[0], of_entries(columns[0], filled), filled]
+    asked: list[Any] = [*with_text, columns[0], of_entries(columns[0], filled), filled]
     found = plain(shared, asked)
     again = plain(shared, with_text)
     assert shared.launches - before[1] == (n > 0) and found[-1] is filled and again[0].ids is found[0].ids
