@@ -9,6 +9,8 @@ with .7 of the memory); medians inside the query of the statistics, which comput
 Categorical (1.0 before any count).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -19,36 +21,64 @@ WORDS = [f"c{at}" for at in range(1, 27)]
 
 
 def clicks(task: Task) -> None:
-    """J1."""
-    rows = pl.read_parquet(task.data / "rows.parquet", columns=NUMBERS + WORDS)
-    task.lap("read")
-    numbers = _scaled(rows, task.variant == "matrix_zero")
-    task.lap("numbers")
-    vocabularies = pl.collect_all([_vocabulary(rows.lazy(), name) for name in WORDS])
-    task.lap("vocabularies")
-    codes = rows.select(_code(name, each["value"]) for name, each in zip(WORDS, vocabularies, strict=True))
-    task.lap("codes")
-    features = pl.concat([numbers, codes], how="horizontal")
+    """J1: in memory where ten million rows and fewer are, streamed beyond."""
+    path = task.data / "rows.parquet"
+    many = pl.scan_parquet(path).select(pl.len()).collect().item() > 10_000_000
+    streamed = task.settings.get("way", "streamed" if many else "in memory") == "streamed"
+    features = _streamed(task) if streamed else _in_memory(task).lazy()
     if task.variant == "parquet":
-        features.with_columns(pl.col(WORDS).cast(pl.Int32)).write_parquet(task.out / "features.parquet")
+        features.sink_parquet(task.out / "features.parquet")
         task.lap("write")
         return
-    matrix = features.to_numpy(order="c")
+    matrix = features.collect(engine="streaming" if streamed else "auto").to_numpy(order="c")
     task.lap("matrix")
     if task.variant == "models":
-        task.train(matrix, pl.read_parquet(task.data / "rows.parquet", columns=["label"])["label"].to_numpy())
+        task.train(matrix, pl.read_parquet(path, columns=["label"])["label"].to_numpy())
     elif task.keep:
         np.save(task.out / "matrix.npy", matrix)
 
 
-def _scaled(rows: pl.DataFrame, zero: bool) -> pl.DataFrame:
-    fills = [0] * len(NUMBERS) if zero else rows.select(pl.col(NUMBERS).median()).row(0)
-    logs = rows.select(
+def _in_memory(task: Task) -> pl.DataFrame:
+    rows = pl.read_parquet(task.data / "rows.parquet", columns=NUMBERS + WORDS)
+    task.lap("read")
+    fills = _fills(rows.lazy(), task)
+    value = pl.col(NUMBERS)
+    logs = rows.select(_logs(fills))
+    numbers = logs.select(((value - value.mean()) / value.std(ddof=0)).cast(pl.Float32))
+    task.lap("numbers")
+    vocabularies = pl.collect_all([_vocabulary(rows.lazy(), name) for name in WORDS])
+    task.lap("vocabularies")
+    codes = rows.select(_codes(vocabularies, task))
+    task.lap("codes")
+    return pl.concat([numbers, codes], how="horizontal")
+
+
+def _streamed(task: Task) -> pl.LazyFrame:
+    rows = pl.scan_parquet(task.data / "rows.parquet").select(NUMBERS + WORDS)
+    logs = _logs(_fills(rows, task))
+    value = pl.col(NUMBERS)
+    moments = rows.select(logs).select(value.mean(), value.std(ddof=0).name.suffix("_std")).collect(engine="streaming")
+    found = moments.row(0, named=True)
+    task.lap("numbers")
+    vocabularies = pl.collect_all([_vocabulary(rows, name) for name in WORDS], engine="streaming")
+    task.lap("vocabularies")
+    numbers = [
+        ((log - found[name]) / found[f"{name}_std"]).cast(pl.Float32) for name, log in zip(NUMBERS, logs, strict=True)
+    ]
+    return rows.select(*numbers, *_codes(vocabularies, task))
+
+
+def _fills(rows: pl.LazyFrame, task: Task) -> Sequence[float]:
+    if task.variant == "matrix_zero":
+        return [0] * len(NUMBERS)
+    return rows.select(pl.col(NUMBERS).median()).collect(engine="streaming").row(0)
+
+
+def _logs(fills: Sequence[float]) -> list[pl.Expr]:
+    return [
         pl.col(name).fill_null(fill).cast(pl.Float64).clip(0).log1p()
         for name, fill in zip(NUMBERS, fills, strict=True)
-    )
-    value = pl.col(NUMBERS)
-    return logs.select(((value - value.mean()) / value.std(ddof=0)).cast(pl.Float32))
+    ]
 
 
 def _vocabulary(rows: pl.LazyFrame, name: str) -> pl.LazyFrame:
@@ -56,9 +86,14 @@ def _vocabulary(rows: pl.LazyFrame, name: str) -> pl.LazyFrame:
     return counted.sort("len", "value", descending=[True, False]).select("value")
 
 
-def _code(name: str, vocabulary: pl.Series) -> pl.Expr:
-    known = pl.col(name).cast(pl.Enum(vocabulary), strict=False).to_physical().cast(pl.Float32) + 2
-    return known.fill_null(pl.col(name).is_not_null().cast(pl.Float32))
+def _codes(vocabularies: Sequence[pl.DataFrame], task: Task) -> list[pl.Expr]:
+    dtype = pl.Int32 if task.variant == "parquet" else pl.Float32
+    return [_code(name, each["value"], dtype) for name, each in zip(WORDS, vocabularies, strict=True)]
+
+
+def _code(name: str, vocabulary: pl.Series, dtype: type[pl.DataType]) -> pl.Expr:
+    known = pl.col(name).cast(pl.Enum(vocabulary), strict=False).to_physical().cast(dtype) + 2
+    return known.fill_null(pl.col(name).is_not_null().cast(dtype))
 
 
 if __name__ == "__main__":
