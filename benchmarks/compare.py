@@ -112,6 +112,8 @@ class Comparison:
                     turns.append(ready)
                 else:
                     yield self._line(case, name, "", ready, FAILED, 0, 0.0)
+                    if name == "ours":  # nothing to compare with
+                        return
             for repeat in range(self.repeats):
                 for turn in turned(turns, repeat):
                     yield from self._turn(case, turn, data, Path(folder), repeat)

@@ -108,6 +108,16 @@ def test_a_peer_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monkeypa
     assert "out of memory" in lines[0].phase and not comparison.wrong
 
 
+def test_without_ours_there_is_nothing_to_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(module: str) -> dict[str, dict[str, float]]:
+        raise RuntimeError("a syntax error")
+
+    order = fake(monkeypatch, run)
+    comparison, lines = compared(tmp_path)
+    assert order == ["ours kept"] and [(line.peer, line.measure) for line in lines] == [("ours", FAILED)]
+    assert "a syntax error" in comparison.wrong[0]
+
+
 def test_a_run_is_ended_at_its_limit_with_all_it_started(tmp_path: Path) -> None:
     path = tmp_path / "child"
     start = f"child = subprocess.Popen(['sleep', '60']); open({str(path)!r}, 'w').write(str(child.pid))"
