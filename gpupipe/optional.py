@@ -14,6 +14,7 @@ from gpupipe.errors import MissingDependencyError, UnknownNameError, nearest
 # Import name -> the extra of ours that installs it. What is not named here cannot be asked for.
 EXTRAS: dict[str, str] = {
     "numba": "cpu",
+    "llvmlite": "cpu",
     "sklearn": "cpu",
     "scipy": "cpu",
     "threadpoolctl": "cpu",

@@ -53,7 +53,7 @@ SCORER = {
 
 # Which module (or package) may ask gpupipe.optional for which package; "*": whatever its own table names.
 MAY_LOAD: dict[str, set[str]] = {
-    "gpupipe.kernels": {"numba"},
+    "gpupipe.kernels": {"numba", "llvmlite"},  # llvmlite: loads what Numba compiled
     "gpupipe.kernels.gpu": {"cupy", "rmm"},
     "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
     "gpupipe.models.forms.tree_walk": {"numba"},
@@ -64,6 +64,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.backends.devices": {"*", "cupy"},  # what others ask for; gpupipe.kernels.gpu
     "gpupipe.backends.gpu": {"pylibcudf"},
     "gpupipe.sources": {"pandas", "polars", "cudf", "cupy", "pylibcudf"},
+    "gpupipe.sources.decoding": {"numba"},  # that is, gpupipe.sources.pages
     "gpupipe.runtime.score": {"cudf"},  # that is, gpupipe.sources.cudf_frames
     "gpupipe.runtime.given": {"cupy"},  # gpupipe.sources.device_table
     "gpupipe.runtime.rows": {"cupy"},  # gpupipe.backends.gpu.copies

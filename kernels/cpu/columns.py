@@ -14,7 +14,7 @@ import numpy as np
 from ..opcodes import Op, load_of
 from ..reference.exact import ROWS, n_totals
 from ..reference.radix import BINS, LEAST, WIDTH
-from .exact import _squares_of_four, _squares_of_three, _squares_of_two, constants
+from .exact import constants, squares_of
 from .jit import kernel, part
 from .memory import bits_of, f8, i8, u1
 from .transfer import load
@@ -100,12 +100,8 @@ def _pass_over(
         if op < Op.LOAD_F4:
             found[2] += _as_float(x, w)
         found[0] += w if ok == 0 else _zero_nulls(x, ok + first * ok_stride, ok_stride, w)
-        if slices == 2:
-            _squares_of_two(values[:w], magic, per_unit, totals, tile, wrong[at:])
-        elif slices == 3:
-            _squares_of_three(values[:w], magic, per_unit, totals, tile, wrong[at:])
-        elif slices == 4:
-            _squares_of_four(values[:w], magic, per_unit, totals, tile, wrong[at:])
+        if slices:
+            squares_of(slices, values[:w], magic, per_unit, totals, tile, wrong[at:])
         if len(counts):
             found[1] += _bins(x, bins, w)
             if ok != 0:

@@ -139,7 +139,23 @@ def _sums_of_two(values, magic, per_unit, totals, tile, wrong):
             wrong[first // ROWS] = True
 
 
-_SQUARES = {2: _squares_of_two, 3: _squares_of_three, 4: _squares_of_four}
+@part
+def squares_of(slices, values, magic, per_unit, totals, tile, wrong):
+    """Add the sums of all tiles that are exact on a grid of 2 to 4 slices, and of their squares; mark the others."""
+    if slices == 2:
+        _squares_of_two(values, magic, per_unit, totals, tile, wrong)
+    elif slices == 3:
+        _squares_of_three(values, magic, per_unit, totals, tile, wrong)
+    else:
+        _squares_of_four(values, magic, per_unit, totals, tile, wrong)
+
+
+@kernel
+def _tile_sums(squares, values, magic, per_unit, totals, tile, wrong):
+    if squares:
+        squares_of(len(magic), values, magic, per_unit, totals, tile, wrong)
+    else:
+        _sums_of_two(values, magic, per_unit, totals, tile, wrong)
 
 
 @lru_cache(maxsize=512)
@@ -154,16 +170,14 @@ def constants(low, slices, squares):
 
 def tile_sums(values, low, slices, squares, totals):
     """As the reference says."""
-    run = _SQUARES[slices] if squares else _sums_of_two
     wrong = np.zeros(-(-len(values) // ROWS), bool)
-    run(values, *constants(low, slices, squares), totals, np.empty(len(totals)), wrong)
+    _tile_sums(squares, values, *constants(low, slices, squares), totals, np.empty(len(totals)), wrong)
     return np.flatnonzero(wrong)
 
 
 @kernel
-def _by_group(values, groups, magic, per_unit, limit, squares, totals, off):
+def _by_group(values, groups, magic, per_unit, limit, squares, totals, off, whole):
     slices = len(magic)
-    whole = np.zeros(slices, np.int64)
     count = 0
     for row in range(len(values)):
         x = values[row]
@@ -192,7 +206,8 @@ def group_sums(values, groups, low, slices, squares, totals):
     """As the reference says."""
     off = np.empty(len(values), np.int64)
     magic, per_unit = constants(low, slices, squares)
-    count = _by_group(values, groups, magic, per_unit, 2.0 ** width_of(squares), squares, totals, off)
+    limit, whole = 2.0 ** width_of(squares), np.zeros(slices, np.int64)
+    count = _by_group(values, groups, magic, per_unit, limit, squares, totals, off, whole)
     return off[:count]
 
 
@@ -218,22 +233,24 @@ def _product(a, b, n_a, n_b, result):
 
 
 @kernel
-def _add_digits(whole, exponents, times, groups, base, squares, totals):
-    one, two, product = np.zeros(3, np.uint64), np.zeros(8, np.uint64), np.zeros(8, np.uint64)
-    often = np.zeros(2, np.uint64)
+def _add_digits(whole, exponents, times, groups, base, squares, totals, one, two, product, often):
     for row in range(len(whole)):
         value = whole[row]
         if value == 0:
             continue
         _digits_of(np.uint64(-value if value < 0 else value), np.uint64(exponents[row] & 31), one)
-        two[:3], count, place = one, 3, exponents[row] >> 5
+        count, place = 3, exponents[row] >> 5
+        for number in range(3):
+            two[number] = one[number]
         if squares:
             _product(one, one, 3, 3, two)
             count, place = 6, 2 * place
         if len(times):
             often[0], often[1] = np.uint64(times[row]) & np.uint64(_MASK), np.uint64(times[row]) >> np.uint64(32)
             _product(two, often, count, 2, product)
-            two[:], count = product, count + 2
+            count += 2
+            for number in range(count):
+                two[number] = product[number]
         negative = value < 0 and not squares
         for number in range(count):
             if two[number]:
@@ -244,4 +261,5 @@ def _add_digits(whole, exponents, times, groups, base, squares, totals):
 def digit_sums(whole, exponents, times, groups, base, squares, totals):
     """As the reference says."""
     often = np.zeros(0, np.int64) if times is None else times
-    _add_digits(whole, exponents, often, groups, base, squares, totals)
+    digits = [np.zeros(size, np.uint64) for size in (3, 8, 8, 2)]
+    _add_digits(whole, exponents, often, groups, base, squares, totals, *digits)

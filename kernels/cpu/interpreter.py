@@ -30,11 +30,13 @@ def run(table: Table, inputs: Sequence[Buffer], outputs: Sequence[Buffer], start
     sources = [_whole_steps(values, valid) for values, valid in inputs]
     if broken := [number for number, (values, _) in enumerate(outputs) if values.strides[0] % values.itemsize]:
         raise ParameterError(f"Outputs {broken} are fields of packed records; give arrays of their own.")
-    scratch = np.empty(_scratch_bytes(table), dtype=np.uint8)
+    n_slots = max((program.n_registers for program in table.programs), default=0) + _EXTRA
+    scratch = np.empty(64 + n_slots * SLOT + STAGE * SPACING, dtype=np.uint8)
     _run_tiles(
         _flat_programs(table), table.row_program, table.columns, table.column_start,
         table.parameters.view(np.int64), table.parameter_valid, table.parameter_start, table.outputs,
         table.output_start, _addresses(sources), _addresses(outputs), start, stop, scratch, status,
+        np.empty(n_slots, np.int64), np.empty(n_slots, np.bool_), np.empty((3, STAGE), np.int64),
     )  # fmt: skip
     return status
 
@@ -65,24 +67,18 @@ def _flat_programs(table: Table) -> tuple[Array, Array]:
     return flat
 
 
-def _scratch_bytes(table: Table) -> int:
-    registers = max((program.n_registers for program in table.programs), default=0)
-    return 64 + (registers + _EXTRA) * SLOT + STAGE * SPACING
-
-
 @kernel
 def _run_tiles(
     programs, row_program, columns, column_start, parameters, parameter_valid, parameter_start, outputs, output_start,
-    sources, targets, start, stop, scratch, status,
+    sources, targets, start, stop, scratch, status, slots, masked, pending,
 ):  # fmt: skip
     steps, program_start = programs
-    n_slots = (scratch.size - 64 - STAGE * SPACING) // SLOT
+    n_slots = len(slots)
     base = (scratch.ctypes.data + 63) // 64 * 64
     stage = base + n_slots * SLOT
     suspect, clean, spare_at = n_slots - 1, n_slots - 2, n_slots - 3
-    slots = np.empty(n_slots, np.int64)  # where each register is now: a step writes to the spare slot, which then is
-    masked = np.empty(n_slots, np.bool_)  # the register, so that no loop reads what it writes
-    pending = np.empty((3, STAGE), np.int64)
+    # `slots`: where each register is now. A step writes to the spare slot, which then is the register, so that no loop
+    # reads what it writes.
     for first in range(start, stop, TILE):
         w = min(TILE, stop - first)
         count = np.int64(0)

@@ -1,60 +1,112 @@
 """How the kernels here are compiled: without fast-math, so that LLVM neither contracts nor reorders; GIL released.
 
-Compiled code is kept on disk: in NUMBA_CACHE_DIR if that is set, else in this folder's __pycache__, else (a read-only
-installation) in the user's cache folder. Where none of them can be written, code is compiled anew in each process.
-Numba looks only at the file of the kernel itself to see whether its cache is stale, so the name of each kernel carries
-a digest of every source that may be compiled into it.
+Nothing is compiled, and Numba not imported, when a module of kernels is: functions are declared, and compiled when a
+kernel is called for the first time with arguments of some types, unless `objects` holds its machine code already. So
+a process of an installation that has computed before starts them in milliseconds.
 """
 
-import hashlib
+import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ... import optional
+from . import objects, types_of
 
-numba = optional.load("numba")
-
-
-def _digest_of_sources() -> str:
-    here = Path(__file__).parent
-    files = [*sorted(here.glob("*.py")), *sorted(here.parent.glob("*.py"))]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+_PARTS = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_LOCK = threading.RLock()  # Numba's own, and what is declared, are not to be touched by two threads
 
 
-_DIGEST = _digest_of_sources()
+class Declared:
+    """A function that only kernels call, or an intrinsic of Numba's: made when the first kernel is compiled.
+
+    Args:
+        make: makes what stands in its place from then on, in every module that has it under a name.
+        names: those of the module that it stands in.
+    """
+
+    waiting: ClassVar[list["Declared"]] = []
+    places: ClassVar[dict[int, dict[str, Any]]] = {}
+
+    def __init__(self, make: Callable[[], Any], names: dict[str, Any]) -> None:
+        self.make = make
+        self.made: Any = None
+        Declared.waiting.append(self)
+        Declared.places[id(names)] = names
+
+
+def _make_all() -> None:
+    """Put what Numba understands in the place of all that was declared so far."""
+    while Declared.waiting:
+        declared = Declared.waiting.pop()
+        declared.made = declared.make()
+    for names in list(Declared.places.values()):
+        for name, value in list(names.items()):
+            if isinstance(value, Declared):
+                names[name] = value.made
+
+
+def _declared(function: Callable[..., Any], **options: Any) -> Any:
+    return Declared(lambda: optional.load("numba").njit(**options)(function), function.__globals__)
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """Compile a function that only kernels call: no Python entry, not cached by itself."""
-    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return numba.njit(fastmath=False, **options)(function)  # said, or it would take its caller's rules
+    """Declare a function that only kernels call."""
+    return _declared(function, fastmath=False, **_PARTS)  # said, or it would take its caller's rules
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """The same, but made part of its one caller before types are inferred: less to compile for a mere switch."""
-    return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")(
-        function
-    )
-
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function that Python calls, and keep the code on disk where that can be done."""
-    function.__qualname__ = f"{function.__qualname__}_{_DIGEST}"
-    try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
-    except RuntimeError:  # no folder to cache in
-        return numba.njit(nogil=True, error_model="numpy")(function)
+    return _declared(function, inline="always", **_PARTS)
 
 
 def summing(function: Callable[..., Any]) -> Any:
-    """A kernel in which LLVM may add in any order: only where every sum is exact, so that the order cannot show.
+    """A part in which LLVM may add in any order: only where every sum is exact, so that the order cannot show.
 
     What must round as written stands in a `part`, whose operations keep their own rules where they are inlined.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "nsz", "contract"}}
-    function.__qualname__ = f"{function.__qualname__}_{_DIGEST}"
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to cache in
-        return numba.njit(**options)(function)
+    return _declared(function, fastmath={"reassoc", "nsz", "contract"}, **_PARTS)
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Declare what Numba calls an intrinsic."""
+    return Declared(lambda: optional.load("numba.extending").intrinsic(function), function.__globals__)
+
+
+class Kernel:
+    """A function that Python calls: arrays, tuples of arrays, numbers in; nothing, or a number, out.
+
+    A kernel that makes arrays or gives any runs as well, but only once Numba is imported: give it what it writes to.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._runs: dict[Any, Callable[..., Any]] = {}
+        Declared.places[id(function.__globals__)] = function.__globals__
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
+
+    def __call__(self, *arguments: Any) -> Any:
+        kinds = tuple([types_of.kind_of(argument) for argument in arguments])
+        run = self._runs.get(kinds)
+        return (self._prepared(kinds) if run is None else run)(*arguments)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the machine code of all its parts is at hand, so that no call compiles for long."""
+        return bool(self._runs) or objects.any_of(self._function)
+
+    def _prepared(self, kinds: Any) -> Callable[..., Any]:
+        with _LOCK:
+            if kinds not in self._runs:
+                kept = objects.kept(self._function, kinds)
+                if kept is None:
+                    _make_all()
+                    kept = objects.compiled(self._function, kinds)
+                if kept.code is None:
+                    _make_all()
+                self._runs[kinds] = objects.runs(kept, self._function, kinds)
+            return self._runs[kinds]
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Declare a function that Python calls."""
+    return Kernel(function)

@@ -1,0 +1,210 @@
+"""The machine code of kernels, kept on disk and loaded without Numba, which takes a second of a processor to start.
+
+An object file is named by a digest of the sources that may be compiled into it, the types of the kernel's arguments,
+the processor and the versions; it is written by its owner alone and checked by its own digest. It lies where
+NUMBA_CACHE_DIR says, else in this folder's __pycache__, else (an installation that cannot be written to) in the user's
+cache folder; where nothing can be written, kernels are compiled anew in each process.
+"""
+
+import ctypes
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ... import optional
+from ...errors import InternalError
+from . import types_of
+
+_HERE = Path(__file__).parent
+_IMPORT = re.compile(r"^from (\.+)([\w.]*) import ([\w, ]*)", re.MULTILINE)
+_RETURNS: dict[str, Any] = {
+    "none": ctypes.c_int64,
+    "int64": ctypes.c_int64,
+    "float64": ctypes.c_double,
+    "bool": ctypes.c_bool,
+}
+#: What code of Numba's mentions and never calls, since arrays are not counted here.
+_NEVER_CALLED = ("NRT_MemInfo_call_dtor", "NRT_Free", "NRT_incref", "NRT_decref", "numba_unpickle")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a kernel.
+
+    Attributes:
+        symbol: its name within the code.
+        returns: the type that it gives, of `_RETURNS`.
+        code: the object file; None: it needs Numba.
+    """
+
+    symbol: str
+    returns: str
+    code: bytes | None
+
+
+@cache
+def _folder() -> Path | None:
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpupipe"
+    for folder in [Path(named)] if named else [_HERE / "__pycache__", users]:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError:
+            continue
+        return folder
+    return None
+
+
+@cache
+def _sources(path: Path) -> frozenset[Path]:
+    """A module, and all that it imports of ours."""
+    found, waiting = {path}, [path]
+    while waiting:
+        at = waiting.pop()
+        for dots, module, names in _IMPORT.findall(at.read_text()):
+            folder = at.parents[len(dots) - 1].joinpath(*filter(None, module.split(".")))
+            named = [name.split()[0] for name in names.split(",") if name.strip()]
+            for file in [folder.with_suffix(".py"), *(folder / f"{name}.py" for name in named)]:
+                if file.exists() and file not in found:
+                    found.add(file)
+                    waiting.append(file)
+    return frozenset(found)
+
+
+@cache
+def _digest_of(path: Path) -> str:
+    llvm = optional.load("llvmlite.binding")
+    whole = hashlib.sha256()
+    for file in sorted(_sources(path)):
+        whole.update(file.read_bytes())
+    versions = [metadata.version(package) for package in ("numba", "llvmlite", "numpy")]
+    whole.update(json.dumps([versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]).encode())
+    return whole.hexdigest()[:16]
+
+
+def _stem(function: Callable[..., Any]) -> str:
+    path = Path(function.__code__.co_filename)
+    return f"{path.stem}.{function.__name__}-{_digest_of(path)}"
+
+
+def _file_of(function: Callable[..., Any], kinds: types_of.Kind) -> Path | None:
+    folder = _folder()
+    types = hashlib.sha256(repr(kinds).encode()).hexdigest()[:16]
+    return None if folder is None else folder / f"{_stem(function)}-{types}.kernel"
+
+
+def any_of(function: Callable[..., Any]) -> bool:
+    """Whether its code is kept, for arguments of some types."""
+    folder = _folder()
+    return folder is not None and next(folder.glob(f"{_stem(function)}-*.kernel"), None) is not None
+
+
+def kept(function: Callable[..., Any], kinds: types_of.Kind) -> Kept | None:
+    """What is on disk of a kernel for arguments of these types; None: nothing that can be used."""
+    file = _file_of(function, kinds)
+    if file is None or not file.exists():
+        return None
+    head, _, code = file.read_bytes().partition(b"\n")
+    try:
+        told = json.loads(head)
+    except ValueError:
+        return None
+    if told.get("sha256") != hashlib.sha256(code).hexdigest():
+        return None
+    return Kept(told["symbol"], told["returns"], code or None)
+
+
+def compiled(function: Callable[..., Any], kinds: types_of.Kind) -> Kept:
+    """The kernel compiled now, and kept on disk where that can be done."""
+    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    dispatcher = optional.load("numba").njit(**options)(function)
+    dispatcher.compile(tuple(map(types_of.numba_type, kinds)))
+    (made,) = dispatcher.overloads.values()
+    returns = str(made.signature.return_type)
+    needed = {each.name for each in made.library._final_module.functions if each.is_declaration}
+    alone = returns in _RETURNS and not any(map(_of_numba, needed))
+    code = made.library._get_compiled_object() if alone and _loads() else None
+    result = Kept(made.fndesc.llvm_func_name, returns, code)
+    _keep(_file_of(function, kinds), result)
+    return result
+
+
+def _of_numba(name: str) -> bool:
+    return name.startswith(("NRT_", "Py", "_Py", "numba_")) and name not in _NEVER_CALLED
+
+
+def _loads() -> bool:
+    """Whether code is loaded without Numba on this system."""
+    return sys.platform in ("linux", "darwin")
+
+
+def _keep(file: Path | None, made: Kept) -> None:
+    if file is None:
+        return
+    code = made.code or b""
+    told = {"symbol": made.symbol, "returns": made.returns, "sha256": hashlib.sha256(code).hexdigest()}
+    handle, part = tempfile.mkstemp(dir=file.parent)  # readable by its owner alone
+    with os.fdopen(handle, "wb") as out:
+        out.write(json.dumps(told).encode() + b"\n" + code)
+    os.replace(part, file)
+
+
+_ENGINES: list[Any] = []  # code lives as long as these
+
+
+def runs(made: Kept, function: Callable[..., Any], kinds: types_of.Kind) -> Callable[..., Any]:
+    """What takes the arguments of a kernel and runs it."""
+    if made.code is None:
+        function.__qualname__ = f"{function.__name__}_{_digest_of(Path(function.__code__.co_filename))}"
+        numba, options = optional.load("numba"), {"nogil": True, "error_model": "numpy"}
+        run: Callable[..., Any] = numba.njit(cache=_folder() is not None, **options)(function)
+        return run
+    return _called(_loaded(made.code, made.symbol), made.returns, kinds)
+
+
+def _loaded(code: bytes, symbol: str) -> int:
+    llvm = optional.load("llvmlite.binding")
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    stop = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value
+    for name in _NEVER_CALLED:
+        if not llvm.address_of_symbol(name):
+            llvm.add_symbol(name, stop)
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _ENGINES.append(engine)
+    return int(engine.get_function_address(symbol))
+
+
+def _called(address: int, returns: str, kinds: types_of.Kind) -> Callable[..., Any]:
+    words = [word for kind in kinds for word in _words(kind)]
+    compiled_code = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *words)(address)
+    result_type = _RETURNS[returns]
+
+    def run(*arguments: Any) -> Any:
+        result, why = result_type(), ctypes.c_void_p()
+        if compiled_code(ctypes.byref(result), ctypes.byref(why), *types_of.words_of(arguments)):
+            raise InternalError("A compiled kernel failed. Please report this.")
+        return None if returns == "none" else result.value
+
+    return run
+
+
+def _words(kind: types_of.Kind) -> list[Any]:
+    if len(kind) == 1 and isinstance(kind[0], tuple):
+        return [word for item in kind[0] for word in _words(item)]
+    if len(kind) == 1 and kind[0].startswith("float"):
+        return [ctypes.c_float if kind[0] == "float32" else ctypes.c_double]
+    return [ctypes.c_int64] * types_of.n_words(kind)

@@ -1,0 +1,66 @@
+"""The types of a kernel's arguments: as a key, as Numba has them, and as the words that compiled code is called with.
+
+Compiled code takes an array as seven words and more: two that count references, which are 0 here, its size, the size of
+an item, the address, its shape and its strides.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import optional
+
+#: Of an array its dtype, dimensions and whether it is C-contiguous; of a number its dtype; of a tuple its items' kinds.
+Kind = tuple[Any, ...]
+
+_INT, _FLOAT, _BOOL = ("int64",), ("float64",), ("bool",)
+
+
+def kind_of(argument: Any) -> Kind:
+    """The type of an argument."""
+    if isinstance(argument, np.ndarray):
+        return argument.dtype.name, argument.ndim, argument.flags.c_contiguous
+    if isinstance(argument, tuple):
+        return (tuple([kind_of(item) for item in argument]),)
+    if isinstance(argument, (bool, np.bool_)):
+        return _BOOL
+    if isinstance(argument, int):
+        return _INT
+    return _FLOAT if isinstance(argument, float) else (argument.dtype.name,)
+
+
+def numba_type(kind: Kind) -> Any:
+    """The type as Numba has it."""
+    types = optional.load("numba.core.types")
+    if len(kind) == 3:
+        name, dimensions, contiguous = kind
+        return types.Array(_number(types, name), dimensions, "C" if contiguous else "A")
+    if isinstance(kind[0], tuple):
+        return types.Tuple([numba_type(item) for item in kind[0]])
+    return _number(types, kind[0])
+
+
+def _number(types: Any, name: str) -> Any:
+    return types.boolean if name == "bool" else getattr(types, name)
+
+
+def words_of(arguments: Sequence[Any]) -> list[Any]:
+    """What compiled code is called with."""
+    words: list[Any] = []
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            address = argument.__array_interface__["data"][0]
+            words += (0, 0, argument.size, argument.itemsize, address, *argument.shape, *argument.strides)
+        elif isinstance(argument, tuple):
+            words += words_of(argument)
+        else:
+            words.append(argument if isinstance(argument, float) else int(argument))
+    return words
+
+
+def n_words(kind: Kind) -> int:
+    """How many these are."""
+    if len(kind) == 3:
+        return 5 + 2 * int(kind[1])
+    return sum(map(n_words, kind[0])) if isinstance(kind[0], tuple) else 1

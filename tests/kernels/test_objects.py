@@ -1,0 +1,126 @@
+"""The machine code of kernels: kept by one process, used by the next without Numba, and never when it is damaged."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpupipe.kernels.cpu import objects, types_of
+from gpupipe.kernels.cpu.jit import Kernel, kernel, part
+
+
+@part
+def _twice(x):
+    return x + x
+
+
+@kernel
+def _scaled(values, by, flag, pair, out):
+    for i in range(len(values)):
+        out[i] = _twice(values[i]) * by + pair[0][i] if flag else pair[1][i]
+    return len(values)
+
+
+@kernel
+def _nothing(values):
+    values[0] = 1
+
+
+@kernel
+def _makes_an_array(n):
+    return np.arange(n)
+
+
+VALUES = np.arange(6.0)
+PAIR = (np.full(6, 100, np.int64), np.arange(12).reshape(6, 2)[:, 1])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(objects, "_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def fresh(declared: Kernel) -> Kernel:
+    """As another process has it."""
+    return Kernel(declared._function)
+
+
+def scaled(run: Kernel, flag: bool = True) -> list[float]:
+    out = np.zeros(6)
+    assert run(VALUES[::1], 2.5, flag, PAIR, out) == 6
+    return out.tolist()
+
+
+def test_arguments_of_all_kinds_and_results(folder: Path) -> None:
+    expected = (VALUES * 2 * 2.5 + 100).tolist()
+    for _ in range(2):
+        run = fresh(_scaled)
+        assert scaled(run) == expected
+        assert scaled(run, flag=False) == [1.0, 3.0, 5.0, 7.0, 9.0, 11.0]
+    assert len(list(folder.glob("test_objects._scaled-*.kernel"))) == 1
+    strided = np.zeros((6, 3))
+    assert fresh(_scaled)(np.repeat(VALUES, 2)[::2], 2.5, True, PAIR, strided[:, 1]) == 6
+    assert strided[:, 1].tolist() == expected
+    assert not strided[:, ::2].any()
+    assert fresh(_nothing)(strided[0]) is None
+    assert strided[0, 0] == 1
+
+
+def test_what_gives_an_array_runs_too(folder: Path) -> None:
+    for _ in range(2):
+        assert fresh(_makes_an_array)(4).tolist() == [0, 1, 2, 3]
+    (file,) = folder.glob("*.kernel")
+    assert file.read_bytes().endswith(b"\n")  # no code of its own
+
+
+def test_files_are_their_owners(folder: Path) -> None:
+    scaled(fresh(_scaled))
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "no head"])
+def test_a_damaged_file_is_not_run(folder: Path, damage: str) -> None:
+    expected = scaled(fresh(_scaled))
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    head, _, code = whole.partition(b"\n")
+    flipped = bytes([code[len(code) // 2] ^ 1])
+    file.write_bytes({
+        "cut": whole[:-100],
+        "flipped": head + b"\n" + code[: len(code) // 2] + flipped + code[len(code) // 2 + 1 :],
+        "empty": b"",
+        "no head": code,
+    }[damage])  # fmt: skip
+    run = fresh(_scaled)
+    kinds = tuple(types_of.kind_of(each) for each in (VALUES, 2.5, True, PAIR, np.zeros(6)))
+    assert objects.kept(run._function, kinds) is None
+    assert scaled(run) == expected
+    assert file.read_bytes() == whole or json.loads(file.read_bytes().partition(b"\n")[0])["sha256"]
+
+
+def test_sources_are_those_that_may_be_compiled_in() -> None:
+    here = Path(objects.__file__).parent
+    found = {file.relative_to(here.parent).as_posix() for file in objects._sources(here / "radix.py")}
+    assert found >= {"cpu/radix.py", "cpu/memory.py", "reference/radix.py", "cpu/jit.py"}
+    assert "cpu/steps.py" not in found
+    steps = {file.relative_to(here.parent).as_posix() for file in objects._sources(here / "interpreter.py")}
+    assert steps >= {"cpu/steps.py", "cpu/nulls.py", "reference/math.py", "coefficients.py", "opcodes.py", "table.py"}
+
+
+def test_the_next_process_needs_no_numba(tmp_path: Path) -> None:
+    lines = [
+        "import sys, numpy as np",
+        "from gpupipe.kernels.cpu import radix",
+        "assert radix.histogram(np.ones(9))[0, 49152] == 9",
+        "print('numba' in sys.modules)",
+    ]
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PATH": "", "HOME": str(tmp_path)}
+    told = [
+        subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True)
+        for _ in range(2)
+    ]
+    assert [each.stdout.strip() for each in told] == ["True", "False"], told
