@@ -94,7 +94,7 @@ def table(found: Found, group: Group) -> str:
             failed.append(f"{PEERS[peer].label}: not measured: {why}")
         else:
             lines.append(row(found, group, peer))
-    return "\n\n".join([grid(HEADS, lines), *failed])
+    return "\n\n".join([grid(HEADS, lines)] * bool(lines) + failed)
 
 
 def row(found: Found, group: Group, peer: str) -> list[str]:
