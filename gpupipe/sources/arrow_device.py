@@ -44,8 +44,6 @@ class Shown:
     def to_arrow(self) -> pa.Array:
         """The same in this process's memory, in the type that was shown."""
         found = pa.array(self.column.to_arrow())
-        if pa.types.is_timestamp(self.arrow) and found.type == pa.timestamp(self.arrow.unit):
-            return found.view(self.arrow)
         return found if found.type == self.arrow else found.cast(self.arrow)
 
 

@@ -4,6 +4,7 @@ It is as awkward as the real one may be: values under nulls, bits beyond the row
 noise, a slice keeps its buffers and tells an offset, text is decoded as large strings.
 """
 
+import ctypes
 import enum
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,6 @@ import pyarrow.parquet as pq
 
 from gpupipe.errors import DeviceMemoryError
 from gpupipe.kernels.gpu.device import DeviceArray
-from gpupipe.sources.from_device import _ArrowDeviceArray, _pointer_in
 
 from .api.fakes import Fakes, held_to, manifest
 from .simulated import SimulatedDevice
@@ -169,7 +169,7 @@ class OnCuda:
 
     def __arrow_c_device_array__(self, requested_schema: Any = None, **kwargs: Any) -> tuple[Any, Any]:
         schema, array = self._held.__arrow_c_device_array__()
-        _header(array).device_type = self._device_type
+        _device_type(array).value = self._device_type
         return schema, array
 
 
@@ -181,13 +181,16 @@ class _Moved:
 
     def __arrow_c_device_array__(self, requested_schema: Any = None, **kwargs: Any) -> tuple[Any, Any]:
         schema, array = self._shown.__arrow_c_device_array__()
-        assert _header(array).device_type in (2, 3, 13), "libcudf refuses what CUDA does not reach"
-        _header(array).device_type = 1
+        assert _device_type(array).value in (2, 3, 13), "libcudf refuses what CUDA does not reach"
+        _device_type(array).value = 1
         return schema, array
 
 
-def _header(capsule: Any) -> _ArrowDeviceArray:
-    return _ArrowDeviceArray.from_address(_pointer_in(capsule, b"arrow_device_array"))
+def _device_type(capsule: Any) -> ctypes.c_int32:
+    """Behind ``struct ArrowArray``, of 80 bytes where pointers have 8, and a number of 8."""
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return ctypes.c_int32.from_address(pointer(capsule, b"arrow_device_array") + 88)
 
 
 @held_to("pylibcudf.Table")

@@ -203,6 +203,8 @@ def on_cuda(table: pa.Table, device_type: int = 2) -> libcudf_standin.OnCuda:
 @pytest.mark.parametrize("device_type", [2, 3, 13])
 def test_what_arrow_shows_on_a_device_is_read_there_as_the_table_on_the_host(gpu: Packages, device_type: int) -> None:
     table = shown_table()
+    copied = from_device(on_cuda(table, device_type))
+    assert copied.schema == table.schema and copied.drop_columns("x").equals(table.drop_columns("x"))
     assert is_shown(on_cuda(table, device_type)) and not is_shown(table) and not is_shown(table.to_batches()[0])
     for partitions in (1, 2):
         source, wanted = gp.scan(on_cuda(table, device_type), partitions=partitions), gp.scan(table)
