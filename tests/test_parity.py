@@ -14,7 +14,7 @@ from strategies import TARGETS, Drawn, drawn_tables, feature_lists, matrix_featu
 import gpupipe as gp
 from gpupipe import col
 from gpupipe.artifact import pipeline as artifact
-from gpupipe.backends import cpu
+from gpupipe.backends import compiled
 from gpupipe.backends.cpu import CpuBackend
 from gpupipe.backends.reference import ReferenceBackend
 from gpupipe.columns import Column
@@ -38,7 +38,8 @@ outcomes: Counter[str] = Counter()
 def numba_always():
     """Numba runs however few the values are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu, "_WORTH_NUMBA", 0)
+        patch.setattr(compiled, "READY", 0)
+        patch.setattr(compiled, "COLD", 0)
         yield
 
 

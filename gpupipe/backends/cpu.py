@@ -4,16 +4,15 @@ Nothing is compiled for a pipeline. The interpreter's Numba form runs where Numb
 start; its NumPy form gives the same bits.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from gpupipe import optional
+from gpupipe.backends import compiled
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
-from gpupipe.backends.exact import sums
 from gpupipe.backends.one_row import Coding, OneRow
 from gpupipe.backends.reference import as_made
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
@@ -25,19 +24,9 @@ from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.compiler.bind import Output
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
-from gpupipe.kernels.reference import exact, interpreter
+from gpupipe.kernels.reference import interpreter
 from gpupipe.kernels.table import MatrixColumns
 from gpupipe.schema import Int32, Int64
-
-# Numba's form takes .6 s of a processor to start and then saves some 9 ns a value: it starts once NumPy has computed so
-# many that the start would have paid, and from then on takes every call that is not tiny.
-_WORTH_NUMBA, _TINY = 64_000_000, 50_000
-
-
-class _Tally:
-    """How many values NumPy's form has computed in this process. Threads may lose a count; nothing hangs on it."""
-
-    values = 0
 
 
 class CpuBackend(OnHost):
@@ -59,7 +48,7 @@ class CpuBackend(OnHost):
     def together(self, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
         """Those of the states of these kinds, of a column that is all one group, that one pass over it gives."""
         wanted = together.KINDS.intersection(kinds)
-        if not self._numba or not wanted or not together.takes(column) or sums.kernels_for(len(column)) is exact:
+        if not self._numba or not wanted or not together.takes(column) or not compiled.worth(len(column)):
             return {}
         return together.gathered(wanted, column) or {}
 
@@ -163,9 +152,7 @@ class CpuProgram(Staged[Column]):
             self._refuse(frame)
 
     def _interpreter(self, n_values: int) -> Run:
-        worth = _Tally.values + n_values >= _WORTH_NUMBA or "gpupipe.kernels.cpu.interpreter" in sys.modules
-        if self._numba and worth and n_values >= min(_TINY, _WORTH_NUMBA):
+        if self._numba and compiled.worth(n_values):
             fast: Run = optional.load("gpupipe.kernels.cpu.interpreter").run
             return fast
-        _Tally.values += n_values
         return interpreter.run

@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from gpupipe.backends import compiled
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.indexes import same_keys
@@ -107,6 +108,7 @@ def run_scans(
         watching = beside if scan.level == 1 else None
         bound = bind_scan(scan, binder) if watching is None else watching.joined(bind_scan(scan, binder), binder)
         reading = Reading(bound.outputs, binder.info, Tables(fitted), backend, narrow=watching is None)
+        compiled.expect((rows.source.n_rows or 0) * (len(bound.outputs) + len(bound.intakes)))
         again = further_trips(binder, fitted, rows, backend, pool, progress)
         scattered: dict[int, Scattered] = {}
         if carried is None or scan.level > 1:

@@ -41,6 +41,11 @@ def run(table: Table, inputs: Sequence[Buffer], outputs: Sequence[Buffer], start
     return status
 
 
+def is_ready() -> bool:
+    """Whether machine code is kept, so that the first call takes milliseconds."""
+    return bool(_run_tiles.is_ready)
+
+
 def _whole_steps(values: Array, valid: Array | None) -> Buffer:
     """The buffer, copied where its stride is no multiple of its item (a field of a packed record)."""
     return (np.ascontiguousarray(values) if values.strides[0] % values.itemsize else values), valid

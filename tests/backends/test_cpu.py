@@ -9,7 +9,7 @@ from engine import DEVICES, TABLE, computed, sample
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.backends import cpu, devices
+from gpupipe.backends import compiled, devices
 from gpupipe.backends.backend import backend_for
 from gpupipe.backends.cpu import CpuBackend
 from gpupipe.backends.features import FittedFeatures
@@ -32,7 +32,8 @@ def matrix_on(backend, data=TABLE):
 
 def test_all_forms_give_the_same_bits(monkeypatch):
     slow, numpy = matrix_on(backend_for("reference")), matrix_on(CpuBackend(numba=False))
-    monkeypatch.setattr(cpu, "_WORTH_NUMBA", 0)
+    monkeypatch.setattr(compiled, "READY", 0)
+    monkeypatch.setattr(compiled, "COLD", 0)
     numba = matrix_on(CpuBackend(numba=True))
     assert slow.dtype == np.float32 and slow.shape == numpy.shape
     assert slow.view("u4").tolist() == numpy.view("u4").tolist() == numba.view("u4").tolist()

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from gpupipe import optional
-from gpupipe.backends.exact import sums as module
 from gpupipe.backends.exact.rational import deviations, means, totals, variances
 from gpupipe.backends.exact.sums import sums
 from gpupipe.backends.exact.totals import SAMPLE
@@ -219,12 +218,3 @@ def test_what_is_not_finite_is_told(kernels, odd):
             assert sums(values, groups, 7, times, squares=True, kernels=kernels) is None
             assert sums(values, groups, 7, times, kernels=kernels) is None
 
-
-def test_numba_waits_until_it_is_worth_it(monkeypatch):
-    monkeypatch.setattr(module._Tally, "values", 0)
-    monkeypatch.setattr(module, "_FAST", "nothing of that name")
-    assert module.kernels_for(10_000) is plain
-    assert module._Tally.values == 10_000
-    assert module.kernels_for(module._WORTH_NUMBA) is fast
-    monkeypatch.setattr(module, "_has_numba", lambda: False)
-    assert module.kernels_for(module._WORTH_NUMBA) is plain

@@ -4,7 +4,6 @@ A guess from some of the values picks a grid; the kernels report what does not l
 and then added digit by digit. The guess so decides how long it takes, and nothing else.
 """
 
-import sys
 from functools import cache
 from itertools import pairwise
 from types import ModuleType
@@ -12,31 +11,16 @@ from types import ModuleType
 import numpy as np
 
 from gpupipe import optional
+from gpupipe.backends import compiled
 from gpupipe.backends.exact.digits import Digits
 from gpupipe.backends.exact.number import stacked
 from gpupipe.backends.exact.totals import UNIT, Sums, add_totals, grid_of, joined, of_all_rows, placed
 from gpupipe.columns import Values
 from gpupipe.kernels.reference import exact as reference
 
-# As in `gpupipe.backends.cpu`: NumPy's form costs some 5 ns a value more than Numba's, which takes .4 s to start, or
-# .05 s where Numba is running already.
-_WORTH_NUMBA, _WORTH_ONE_MORE, _TINY = 64_000_000, 8_000_000, 4_096
-_FAST = "gpupipe.kernels.cpu.exact"
-
 _FEW = 64  # up to here Python's whole numbers are quicker than arrays
 _FEW_GROUPS = 64  # as are folds
 _EXACT_INTEGER = 2**53
-
-
-class _Tally:
-    """How many values NumPy's form has added in this process. Threads may lose a count; nothing hangs on it."""
-
-    values = 0
-
-
-@cache
-def _has_numba() -> bool:
-    return optional.available("numba")
 
 
 @cache
@@ -46,12 +30,7 @@ def _fast() -> ModuleType:
 
 def kernels_for(n_values: int) -> ModuleType:
     """The form of the kernels that is worth its start for so many values more; both give the same."""
-    least = _WORTH_ONE_MORE if "numba" in sys.modules else _WORTH_NUMBA
-    worth = _Tally.values + n_values >= least or _FAST in sys.modules
-    if worth and n_values >= min(_TINY, least) and _has_numba():
-        return _fast()
-    _Tally.values += n_values
-    return reference
+    return _fast() if compiled.worth(n_values) else reference
 
 
 def sums(

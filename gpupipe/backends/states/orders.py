@@ -4,13 +4,13 @@ An entry is the least value of a bin that the column's type can hold, so that en
 distinct values, and dividing them into bins again changes nothing.
 """
 
-import sys
 from functools import cache
 from types import ModuleType
 
 import numpy as np
 
 from gpupipe import optional
+from gpupipe.backends import compiled
 from gpupipe.backends.states.state import Entries, StateKind
 from gpupipe.backends.states.values import no_arrays
 from gpupipe.columns import Column, Values
@@ -105,10 +105,8 @@ def neighbours(n: Values, q: float | Values) -> tuple[Values, Values, Values]:
 
 
 def kernels() -> ModuleType:
-    """The kernels in Numba where it has been started, which it is not for these alone: NumPy takes but 2 ns more."""
-    if "gpupipe.kernels.cpu.interpreter" in sys.modules:
-        return optional.load("gpupipe.kernels.cpu.radix")
-    return radix
+    """The compiled kernels where some have been started; they are not for these alone: NumPy takes but 2 ns more."""
+    return optional.load("gpupipe.kernels.cpu.radix") if compiled.Work.started else radix
 
 
 ORDER = StateKind("order", no_arrays, no_arrays, invertible=True, stack=no_arrays, entries=binned)
