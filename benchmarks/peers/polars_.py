@@ -27,7 +27,7 @@ def clicks(task: Task) -> None:
     streamed = task.settings.get("way", "streamed" if many else "in memory") == "streamed"
     features = _streamed(task) if streamed else _in_memory(task).lazy()
     if task.variant == "parquet":
-        features.sink_parquet(task.out / "features.parquet")
+        features.sink_parquet(task.out / "features.parquet", compression="snappy")  # as the others do
         task.lap("write")
         return
     matrix = features.collect(engine="streaming" if streamed else "auto").to_numpy(order="c")
