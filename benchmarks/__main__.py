@@ -10,12 +10,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import cache, exact, features, imports, machine, quality, quantiles, scoring, table
+from . import cache, exact, features, imports, machine, quality, quantiles, scoring, small, table
 from .measure import Row
 
 PARTS = {
     "features": features.measure,
     "scoring": scoring.measure,
+    "small": small.measure,
     "import": imports.measure,
     "cache": cache.measure,
     "quantiles": quantiles.measure,

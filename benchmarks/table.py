@@ -55,6 +55,7 @@ def page(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
     parts: dict[str, Callable[[Numbers], str]] = {
         "features": features,
         "scoring": scoring,
+        "small": small,
         "import": imports,
         "cache": cache,
         "quantiles": quantiles,
@@ -121,6 +122,20 @@ def scoring(numbers: Numbers) -> str:
             lines.append([phase, *told, ratio(*medians)])
     heads = [f"a call, {case}", "gpupipe ms, median / p99", "scikit-learn ms, median / p99", "ratio"]
     return "### Scoring\n\n" + grid(heads, lines)
+
+
+def small(numbers: Numbers) -> str:
+    """Seconds of fit and predict in a new process, after its imports."""
+    lines = []
+    for case in numbers.cases("small"):
+        for when in ("first", "again"):
+            phases = [phase for phase in numbers.phases("small", case) if phase.startswith(when)]
+            ours = [numbers.sums("small", case, "gpupipe", phases, measure) for measure in ("wall", "cpu")]
+            peer = [numbers.sums("small", case, "scikit-learn", phases, measure) for measure in ("wall", "cpu")]
+            told = [f"{statistics.median(values):.3f}" if values else "" for values in (*ours, *peer)]
+            lines.append([f"{case}, {when}", *told])
+    heads = ["5,000 rows: fit + predict", "gpupipe s", "CPU s", "scikit-learn s", "CPU s"]
+    return "### Small tables\n\n" + grid(heads, lines)
 
 
 def imports(numbers: Numbers) -> str:
