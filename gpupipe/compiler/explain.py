@@ -39,6 +39,7 @@ class Explanation:
         on_rows: why each fold's model is trained on a matrix of rows; None: covariances of the first scan give it.
         gpu: the GPU in words, or why none computes; empty where none was looked for.
         on_host: of a GPU: the steps that the host does, and why, by expression.
+        predicted: bytes read, memory and seconds that the fit is expected to take; `report_.predicted` repeats it.
     """
 
     device: str
@@ -56,6 +57,7 @@ class Explanation:
     on_rows: str | None = None
     gpu: str = ""
     on_host: Mapping[str, str] = field(default_factory=dict)
+    predicted: object = None
 
     def __str__(self) -> str:
         return "\n".join(_page(self))
@@ -104,6 +106,8 @@ def _page(e: Explanation) -> Iterator[str]:
     yield f"Source     {e.source}"
     size = f"{e.bytes / 1e6:,.1f} MB in {counted(len(e.columns), 'column')}"
     yield f"           {rows} in {counted(e.partitions, 'partition')}; {size}, {e.kept}"
+    if e.predicted is not None:
+        yield f"Expected   {e.predicted}"
     yield f"Columns    {_wrapped(e.columns)}"
     yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
     for line in _scans(e.plan):

@@ -39,12 +39,17 @@ def budget_of(source: Source, columns: Sequence[str], memory: int | str | None, 
     return Budget(n_workers, n_workers * each, max(whole - n_workers * each, whole // 2))
 
 
+def decoded_bytes(source: Source, columns: Sequence[str]) -> int:
+    """Bytes that columns of all rows take decoded: values and validity, of text the numbers of its entries."""
+    width = sum(_width(source.schema[name].dtype) for name in columns if name in source.schema)
+    return width * sum(part.n_rows for part in source.partitions)
+
+
 def _a_worker(source: Source, columns: Sequence[str]) -> int:
     """Bytes that the largest partition takes while it is worked on."""
     rows = sum(part.n_rows for part in source.partitions)
-    width = sum(_width(source.schema[name].dtype) for name in columns if name in source.schema)
     most = max((part.n_rows for part in source.partitions), default=0)
-    return int(_AT_WORK * most * (width + source.nbytes(columns) / max(rows, 1)))
+    return int(_AT_WORK * most * (decoded_bytes(source, columns) + source.nbytes(columns)) / max(rows, 1))
 
 
 def _width(dtype: DType) -> int:

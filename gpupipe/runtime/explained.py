@@ -12,6 +12,7 @@ from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.folds.dealing import Dealing
 from gpupipe.runtime.linear.components import path_from_covariances
 from gpupipe.runtime.linear.path import linear_path
+from gpupipe.runtime.prediction import predicted
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.twins import refuse_target_elsewhere
 from gpupipe.runtime.teaching import FROM_COVARIANCES, reading_on_host, training_device
@@ -37,6 +38,8 @@ def explained(
     on_host = _on_host(declared, source, plan, backend)
     there = row is not None and backend.device is not None and f"training {row.name}" not in on_host
     by = f" by {optional.load('gpupipe.models.gpu.places').trainer(row)}" if there else ""
+    rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory)
+    on_a_matrix = row if isinstance(_path(declared, plan), str) else None
     return Explanation(
         device=backend.name,
         source=repr(source).splitlines()[0],
@@ -48,12 +51,18 @@ def explained(
         plan=plan,
         model=None if row is None else f"{row.path}, trained{by} on a {row.dtype} matrix, saved as {row.form}",
         update=tuple(read_again(plan, trains=row is not None)),
-        kept=Rows(source, plan.fit_columns, needed_again=again, memory=memory).kept,
+        kept=rows.kept,
         folds=folds,
         on_rows=path if isinstance(path, str) else None,
         gpu=devices.gpu().why if device in ("auto", "gpu") else "",
         on_host=on_host,
+        predicted=None if folds else predicted(plan, rows, again, on_a_matrix),
     )
+
+
+def _path(declared: Declared, plan: Plan) -> object:
+    """How covariances of the first scan give the model, or as text why they do not."""
+    return linear_path(plan, [declared.model]) if declared.row is not None else "there is no model"
 
 
 def _on_host(declared: Declared, source: Source, plan: Plan, backend: Backend) -> dict[str, str]:
@@ -67,7 +76,7 @@ def _on_host(declared: Declared, source: Source, plan: Plan, backend: Backend) -
     found = reading_on_host(source.undecodable(plan.fit_columns))
     found |= backend.hosted([binder.bind(node) for node in known], binder.info)
     if declared.row is not None:
-        solved = not isinstance(linear_path(plan, [declared.model]), str)
+        solved = not isinstance(_path(declared, plan), str)
         why = FROM_COVARIANCES if solved else training_device(backend, declared.model)[1]
         found |= {} if why is None else {f"training {declared.row.name}": why}
     return found

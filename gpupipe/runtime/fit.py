@@ -1,5 +1,6 @@
 """One fit, from declarations and a source to everything a pipeline keeps."""
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,8 +28,9 @@ from gpupipe.runtime.execute import no_rows, run_scans, workers
 from gpupipe.runtime.fitting import examples, group_identity
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.linear.fit import LinearFit, linear_fit
+from gpupipe.runtime.prediction import predicted
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.report import Report, report_of
+from gpupipe.runtime.report import Report, held_memory, report_of, taken_since
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import keyed_by, provenance
 from gpupipe.runtime.seen.twins import refuse_target_elsewhere
@@ -151,7 +153,7 @@ def run_fit(
         PlanError: before anything is read.
         DataError, ModelError: while reading or training.
     """
-    clock = Clock()
+    clock, before = Clock(), held_memory()
     plan = planned(declared, source.schema, carried)
     refuse_target_elsewhere(plan, declared.target, source)
     if validation is None and declared.row is not None and declared.row.alone is not None:
@@ -164,21 +166,34 @@ def run_fit(
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=identity)
     with rows.closed_on_error(), workers(rows.n_workers) as pool:
         with clock.stage("statistics"):
-            kept = transform or trains
-            learned = run_scans(plan, rows, backend, pool, progress, carried, trains=kept, beside=linear.beside)
+            by: dict[str, Any] = {"trains": transform or trains, "beside": linear.beside}
+            learned = run_scans(plan, rows, backend, pool, progress, carried, **by)
             features = FittedFeatures(plan, learned, backend)
-        notes: dict[str, Any] = {"key": declared.key} if declared.key else {}
         told, row_ids = Taught(None, {}), None
         if trains:
             told, row_ids = _trained(declared, features, rows, validation, pool, progress, clock, linear)
         probe = _probe(rows)
     progress.end()
     trips = len(plan.scans) + (trains and not linear.made_no_trip)
-    where = where_computed(backend, rows, declared.model, told)
-    report = replace(report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows), **where)
+    report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
+    besides = _expected(plan, rows, again, None if linear.beside else declared.row, carried)
+    besides |= where_computed(backend, rows, declared.model, told)
+    report = replace(report, memory=taken_since(before), **besides)
     seen = _seen(declared, source, validation, plan, carried, row_ids)
-    beside = declared.target, declared.weights, declared.task, probe, notes | told.notes, declared.groups
+    beside = declared.target, declared.weights, declared.task, probe, _notes(declared) | told.notes, declared.groups
     return Outcome(Fit(features, told.model, *beside, seen), report, rows)
+
+
+def _notes(declared: Declared) -> dict[str, Any]:
+    return {"key": declared.key} if declared.key else {}
+
+
+def _expected(
+    plan: Plan, rows: Rows, again: Sequence[str], model: Row | None, carried: Carried | None
+) -> dict[str, Any]:
+    """What the fit was expected to cost; nothing is told of an update, which reads some of its rows."""
+    updates = carried is not None and carried.newest is not None
+    return {} if updates else {"predicted": predicted(plan, rows, again, model)}
 
 
 def _refuse_elsewhere(backend: Backend, declared: Declared, linear: LinearFit) -> None:

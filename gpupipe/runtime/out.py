@@ -14,7 +14,7 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
 from gpupipe.runtime.execute import over_partitions, workers
 from gpupipe.runtime.halving import in_parts, once_more
-from gpupipe.runtime.progress import Silent
+from gpupipe.runtime.progress import told
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.streaming import streamed
 from gpupipe.sources.kinds import columns_as, matrix_as, plain
@@ -82,8 +82,8 @@ def _into_known(out: Values, features: FittedFeatures, rows: Rows, _: Model | No
 
         in_parts(rows, index, frame, computed)
 
-    with workers(rows.n_workers) as pool:
-        over_partitions(rows, work, pool, Silent())
+    with workers(rows.n_workers) as pool, told("features", rows) as progress:
+        over_partitions(rows, work, pool, progress)
 
 
 def _into_next(out: Values, features: FittedFeatures, rows: Rows, model: Model | None) -> None:
@@ -124,8 +124,9 @@ def _parts(rows: Rows, compute: Any) -> Iterator[Any]:
         with rows.placed(index, frame):
             return in_parts(rows, index, frame, lambda start, stop: compute(frame.rows(start, stop)))
 
-    with workers(rows.n_workers) as pool:
+    with workers(rows.n_workers) as pool, told("features", rows) as progress:
         for parts in streamed(work, rows.n_partitions, pool, ahead=rows.n_workers):
+            progress.advance(sum(len(part) for part in parts))
             yield from parts
 
 

@@ -3,7 +3,11 @@
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
+
+from gpupipe.runtime.debugging import Debugging, debugging
 
 if TYPE_CHECKING:
     from gpupipe.runtime.rows import Rows
@@ -73,9 +77,21 @@ class Lines:
 
 
 def progress_for(progress: "bool | Progress | None") -> Progress:
-    """What `progress=` stands for: False silent, True lines, None lines in a terminal only, or one of your own."""
+    """What `progress=` stands for: False silent, True lines, None lines in a terminal only, or one of your own.
+
+    With GPUPIPE_DEBUG=1 what is silent tells what each stage took.
+    """
     if progress is None:
         progress = sys.stderr.isatty()
     if isinstance(progress, bool):
-        return Lines() if progress else Silent()
+        return Lines() if progress else Debugging() if debugging() else Silent()
     return progress
+
+
+@contextmanager
+def told(what: str, rows: "Rows") -> Iterator[Progress]:
+    """A stage that is told with GPUPIPE_DEBUG=1 alone."""
+    progress = progress_for(False)
+    progress.begin(what, rows)
+    yield progress
+    progress.end()

@@ -1,11 +1,14 @@
 """What a fit did: trips over the data, bytes, time, memory. Set by fit only."""
 
+import re
 import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from gpupipe.errors import counted
+from gpupipe.runtime.prediction import Prediction
 from gpupipe.runtime.rows import Rows
 
 
@@ -36,6 +39,9 @@ class Report:
             None: it was not, or the model is another.
         device: what computed: ``cpu``, ``reference``, or ``gpu`` with the GPU's name.
         on_host: what was done on the host while the GPU computed, and why, by expression.
+        predicted: what `explain` predicted: bytes read, memory, seconds.
+        memory: bytes taken beside what the process held when the fit began; 0 where it had held as much before, so that
+            its peak does not tell.
     """
 
     scans: int
@@ -55,6 +61,21 @@ class Report:
     trained_on_rows: str | None = None
     device: str = "cpu"
     on_host: Mapping[str, str] = field(default_factory=dict)
+    predicted: Prediction | None = None
+    memory: int = 0
+
+    @property
+    def errors(self) -> Mapping[str, float]:
+        """What was, as a multiple of what `explain` predicts: ``bytes_read``, ``memory`` and ``seconds``, training
+        apart; of what was expected to be next to nothing no multiple is told.
+        """
+        if self.predicted is None:
+            return {}
+        seconds = self.seconds.get("statistics", 0.0) + self.seconds.get("features", 0.0)
+        was = {"bytes_read": self.bytes_read, "memory": self.memory, "seconds": seconds}
+        least = {"bytes_read": 1.0, "memory": 100e6, "seconds": 1.0}
+        expected = {name: getattr(self.predicted, name) for name in was}
+        return {name: was[name] / value for name, value in expected.items() if value >= least[name] and was[name]}
 
     def at_last(self, rows: Rows) -> "Report":
         """The report after another trip over the rows, which does not count as one of the fit."""
@@ -78,6 +99,8 @@ class Report:
         lines += [f"{counted(count, 'row')} with no key (null or NaN), of {text}" for text, count in without if count]
         lines += [f"constant column, divided by 1: {name}" for name in self.constant]
         lines += [f"trained on a matrix of rows: {self.trained_on_rows}"] if self.trained_on_rows else []
+        told = ", ".join(f"{name.replace('_', ' ')} {times:.2f}" for name, times in self.errors.items())
+        lines += [f"of what was expected ({self.predicted}), as a multiple: {told}"] if told else []
         lines += [f"computed on {self.device}"] if self.device.startswith("gpu") else []
         lines += [f"on the host: {what}, since {why}" for what, why in self.on_host.items()]
         return "\n".join(lines)
@@ -103,6 +126,19 @@ def report_of(
         read_again=rows.read_again,
         trained_on_rows=on_rows,
     )
+
+
+def held_memory() -> tuple[int, int]:
+    """(bytes that the process has resident, the most it ever had); the first is 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmRSS:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) * 1024 if found else 0, peak_memory()
+
+
+def taken_since(before: tuple[int, int]) -> int:
+    """Bytes taken at most since `held_memory` gave `before`; 0 where that is not known."""
+    resident, peak = before
+    return peak_memory() - resident if resident and peak_memory() > peak else 0
 
 
 def peak_memory() -> int:

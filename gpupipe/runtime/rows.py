@@ -15,7 +15,7 @@ from gpupipe.columns import Frame, Values
 from gpupipe.errors import counted
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.memory import Room
-from gpupipe.runtime.budget import budget_of
+from gpupipe.runtime.budget import budget_of, decoded_bytes
 from gpupipe.runtime.cache import Cache, read_only
 from gpupipe.schema import Schema
 from gpupipe.sources.memory import TablePartition
@@ -134,6 +134,10 @@ class Rows:
             return None
         again = sum(times > 1 for times in self._loads.values())
         return f"{counted(again, 'partition')} of {self.n_partitions:,} read again: {self._cache.failure}"
+
+    def decoded_bytes(self, columns: Sequence[str] | None = None) -> int:
+        """Bytes that some columns of all rows take decoded; None: those that the first trip reads."""
+        return decoded_bytes(self.source, self._columns if columns is None else columns)
 
     def note_retry(self) -> None:
         """Something of these rows is tried again; from any thread."""

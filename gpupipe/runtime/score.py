@@ -16,7 +16,7 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
 from gpupipe.runtime.execute import over_partitions, workers
 from gpupipe.runtime.halving import in_parts, once_more
-from gpupipe.runtime.progress import Silent
+from gpupipe.runtime.progress import told
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
 from gpupipe.runtime.streaming import streamed
@@ -31,8 +31,8 @@ def each_partition(rows: Rows, work: Callable[[Frame], Any]) -> list[Any]:
     def tried(index: int, frame: Frame) -> list[Any]:
         return in_parts(rows, index, frame, lambda start, stop: work(frame.rows(start, stop)))
 
-    with workers(rows.n_workers) as pool:
-        return [found for parts in over_partitions(rows, tried, pool, Silent()) for found in parts]
+    with workers(rows.n_workers) as pool, told("features", rows) as progress:
+        return [found for parts in over_partitions(rows, tried, pool, progress) for found in parts]
 
 
 def passing(source: Source, features: FittedFeatures) -> Rows:
@@ -124,8 +124,8 @@ def transformed_matrix(features: FittedFeatures, rows: Rows, on_device: bool = F
 
         return in_parts(rows, index, frame, computed)
 
-    with workers(rows.n_workers) as pool:
-        return matrix.whole([part for parts in over_partitions(rows, work, pool, Silent()) for part in parts])
+    with workers(rows.n_workers) as pool, told("features", rows) as progress:
+        return matrix.whole([part for parts in over_partitions(rows, work, pool, progress) for part in parts])
 
 
 def predictions(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Iterator[pa.Table]:

@@ -68,10 +68,10 @@ class Chain(Source):
         """Whether a step of any of them drops rows."""
         return any(source.drops_rows for source in self._sources)
 
-    def nbytes(self, columns: Iterable[str] | None = None) -> int:
-        """Bytes that loading the columns decodes, as far as metadata tell."""
+    def nbytes(self, columns: Iterable[str] | None = None, *, stored: bool = False) -> int:
+        """Bytes that loading the columns decodes, or with `stored` reads, as far as metadata tell."""
         names = list(self.schema if columns is None else columns)
-        return sum(source.nbytes(names) for source in self._sources)
+        return sum(source.nbytes(names, stored=stored) for source in self._sources)
 
     def load_with_report(
         self, partition: int, columns: Iterable[str] | None = None, device: Device | None = None

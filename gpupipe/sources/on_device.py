@@ -93,7 +93,7 @@ def _of_file(
         wanted = [name for name in columns if name not in refused]
         groups, row_ids = partition.kept(metadata, where)
         found, late = decoded(device, _row_groups(partition, groups, wanted)) if groups else ({}, {})
-        stored = partition.stored_bytes(metadata, groups, list(found))
+        stored = partition.stored_of(groups, list(found))
     return found, {**refused, **late}, stored, row_ids
 
 

@@ -12,9 +12,10 @@ from gpupipe.columns import Values
 from gpupipe.errors import DuplicateNameError, FileFormatError
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.border import refused_columns, schema_of
+from gpupipe.sources.decoding import decoded_here
 from gpupipe.sources.listed import ListedFile, listed, opening
 from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
-from gpupipe.sources.place import Place
+from gpupipe.sources.place import Place, positioned
 from gpupipe.sources.statistics import rules_out
 from gpupipe.sources.together import Described, together
 
@@ -27,12 +28,13 @@ _MAGIC = b"PAR1"
 
 @dataclass(frozen=True, eq=False)
 class RowGroup:
-    """One row group: its number in the file, its rows, and the decoded bytes of each leaf column."""
+    """One row group: its number in the file, its rows, and the bytes of each leaf column, decoded and as stored."""
 
     number: int
     n_rows: int
     n_bytes: int
     column_bytes: tuple[int, ...] = field(repr=False)
+    column_stored: tuple[int, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +55,13 @@ class ParquetPartition(Partition):
         with self.file.unchanged():
             metadata = self.metadata()
             groups, row_ids = self.kept(metadata, where)
-            table = self._decode(metadata, [group.number for group in groups], columns)
-        frame = frame_of(table, columns, row_ids, self.types)
-        return Reading(frame, self.stored_bytes(metadata, groups, columns))
+            numbers = [group.number for group in groups]
+            with positioned(row_ids):
+                found = decoded_here(self.file.path, metadata, numbers, self.leaves, columns)
+            rest = [name for name in columns if name not in found]
+            table = self._decode(metadata, numbers, rest) if rest else None
+        frame = frame_of(table, columns, row_ids, self.types, found)
+        return Reading(frame, self.stored_of(groups, columns))
 
     def kept(self, metadata: pq.FileMetaData, where: Sequence[Comparison]) -> tuple[list[RowGroup], Values]:
         """The row groups that statistics do not rule out, and the identities of their rows."""
@@ -69,11 +75,13 @@ class ParquetPartition(Partition):
         self._check_unchanged(metadata)
         return metadata
 
-    def stored_bytes(self, metadata: pq.FileMetaData, groups: Iterable[RowGroup], columns: Sequence[str]) -> int:
-        """Bytes of the named columns in the file, compressed as they are."""
+    def stored_bytes(self, columns: Sequence[str]) -> int:
+        return self.stored_of(self.row_groups, columns)
+
+    def stored_of(self, groups: Iterable[RowGroup], columns: Sequence[str]) -> int:
+        """Bytes of the named columns of some row groups in the file, compressed as they are."""
         places = _places(self.leaves, columns)
-        stored = (metadata.row_group(group.number).column(at) for group in groups for at in places)
-        return sum(chunk.total_compressed_size for chunk in stored)
+        return sum(group.column_stored[at] for group in groups for at in places)
 
     def origin(self) -> tuple[ListedFile, int]:
         return self.file, self.offset
@@ -239,7 +247,8 @@ def _row_groups(path: str, metadata: pq.FileMetaData) -> Iterator[RowGroup]:
             # Arrow would end the process over the statistics of such a chunk.
             raise broken(path, "has a footer that contradicts itself", None)
         sizes = tuple(chunk.total_uncompressed_size for chunk in chunks)
-        yield RowGroup(number, group.num_rows, sum(sizes), sizes)
+        stored = tuple(chunk.total_compressed_size for chunk in chunks)
+        yield RowGroup(number, group.num_rows, sum(sizes), sizes, stored)
 
 
 def _partitions(files: Sequence[_File], schema: Schema, limit: int) -> Iterator[ParquetPartition]:

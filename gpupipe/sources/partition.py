@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.backends.conform import conform
-from gpupipe.columns import Frame, Values
+from gpupipe.columns import Column, Frame, Values
 from gpupipe.errors import DataError, ParameterError, counted
 from gpupipe.schema import DType, Field, Schema
 from gpupipe.sources.border import to_column
@@ -136,6 +136,10 @@ class Partition(ABC):
     def column_bytes(self, columns: Sequence[str]) -> int:
         """Bytes of the named columns, decoded, as far as metadata tell."""
 
+    def stored_bytes(self, columns: Sequence[str]) -> int:
+        """Bytes of the named columns as they are stored, which reading them reads; as far as metadata tell."""
+        return self.column_bytes(columns)
+
     def load(self, columns: Sequence[str]) -> Frame:
         """The named columns of all rows, in order, as a frame."""
         return self.read(columns).frame
@@ -200,17 +204,25 @@ class Listing:
 
 
 def frame_of(
-    table: pa.Table, columns: Sequence[str], row_ids: Values, types: Mapping[str, Field] | None = None
+    table: pa.Table | None,
+    columns: Sequence[str],
+    row_ids: Values,
+    types: Mapping[str, Field] | None = None,
+    ready: Mapping[str, Column] | None = None,
 ) -> Frame:
     """A frame of the named columns of an Arrow table, in the types that the source has them in (None: as they are).
 
     Errors know the position of the row that they name.
 
+    Args:
+        ready: columns that are not to be taken from the table; None: all are.
+
     >>> frame_of(pa.table({"a": [1, 2]}), ["a"], np.arange(2, dtype=np.uint64)).n_rows
     2
     """
     with positioned(row_ids):
-        found = {name: to_column(table.column(name), None, name) for name in columns}
+        found = dict(ready or {})
+        found = {name: found[name] if name in found else to_column(table.column(name), None, name) for name in columns}
         if types is not None:
             found = {name: conform(name, column, types[name].dtype, OTHERS) for name, column in found.items()}
     return Frame(found, len(row_ids), row_ids)

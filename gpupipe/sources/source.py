@@ -108,11 +108,16 @@ class Source:
         """Whether a filter, an inner join, a split or `head` stands among its steps."""
         return any(step.drops_rows for step in self._steps)
 
-    def nbytes(self, columns: Iterable[str] | None = None) -> int:
-        """Bytes that loading the columns decodes (with those that steps need), as far as metadata tell."""
+    def nbytes(self, columns: Iterable[str] | None = None, *, stored: bool = False) -> int:
+        """Bytes that loading the columns decodes (with those that steps need), as far as metadata tell.
+
+        Args:
+            stored: count what is read, compressed as it is, and nothing for what joins have in memory.
+        """
         needed = self._needed(self._known(columns))[0]
-        joined = sum(step.nbytes for step in self._steps)
-        return joined + sum(partition.column_bytes(needed) for partition in self.partitions)
+        if stored:
+            return sum(partition.stored_bytes(needed) for partition in self.partitions)
+        return sum(step.nbytes for step in self._steps) + sum(part.column_bytes(needed) for part in self.partitions)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name}: {field.dtype}" for name, field in list(self.schema.items())[:8])

@@ -1,0 +1,54 @@
+"""What a fit will read, how much memory it will take and how long it will be, told from metadata alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpupipe.compiler.plan import Plan
+from gpupipe.models.estimators import Row
+from gpupipe.runtime.rows import Rows
+
+# Nanoseconds of one thread for a value, measured on a server's core (docs/performance.md): decoding it and gathering
+# what is learned of it, by what it is; computing a feature of it.
+_NUMBER, _TEXT, _FEATURE = 25, 60, 8
+_START = 0.3  # seconds until the first partition is read: planning, kernels
+_SMALL = 2_000_000  # values up to which NumPy computes, and nothing is started
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a fit is expected to cost, training by the model's own library apart.
+
+    Attributes:
+        bytes_read: bytes of the columns read, as stored.
+        memory: bytes taken at most beside what the process holds when it begins.
+        seconds: wall seconds of statistics and features; what is at work beside it on the machine is not known.
+    """
+
+    bytes_read: int
+    memory: int
+    seconds: float
+
+    def __str__(self) -> str:
+        memory = "under 100 MB" if self.memory < 100e6 else f"about {self.memory / 1e6:,.0f} MB"
+        seconds = "under a second" if self.seconds < 1 else f"about {self.seconds:,.0f} s"
+        return f"{self.bytes_read / 1e6:,.1f} MB read, {memory} of memory beside what is held, {seconds}"
+
+
+def predicted(plan: Plan, rows: Rows, again: Sequence[str], model: Row | None = None) -> Prediction:
+    """What a fit of `plan` over `rows` is expected to cost.
+
+    Args:
+        again: the columns that are kept for further trips.
+        model: the row of the model in the table of estimators.
+    """
+    source, columns = rows.source, plan.fit_columns
+    n_rows = sum(part.n_rows for part in source.partitions)
+    texts = sum(plan.schema[name].dtype.name == "String" for name in columns if name in plan.schema)
+    # The matrix that it trains on, float32, and a copy where the library computes in float64.
+    matrix = 0 if model is None else n_rows * len(plan.features) * (12 if model.dtype == "float64" else 4)
+    kept = min(rows.decoded_bytes(again), rows.budget.kept)
+    features = len(plan.features) * (2 if matrix else 1)
+    each = _TEXT * texts + _NUMBER * (len(columns) - texts) + _FEATURE * features
+    started = 0.0 if n_rows * len(columns) < _SMALL else _START
+    seconds = started + n_rows * each / 1e9 / rows.n_workers
+    return Prediction(source.nbytes(columns, stored=True), rows.budget.at_work + kept + matrix, seconds)

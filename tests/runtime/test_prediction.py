@@ -1,0 +1,92 @@
+"""What a fit is expected to cost, beside what it did; and what GPUPIPE_DEBUG tells of each stage."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+import gpupipe as gp
+from gpupipe import col
+from gpupipe.runtime.debugging import debugging
+from gpupipe.runtime.prediction import Prediction
+
+ROWS = 20_000
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "t.parquet"
+    rng = np.random.default_rng(1)
+    table = pa.table({"x": rng.normal(size=ROWS), "s": rng.choice(["a", "b"], ROWS), "y": rng.random(ROWS) < 0.5})
+    pq.write_table(table, path, row_group_size=3000)
+    return path
+
+
+FEATURES = [col("x").fill_null("median").standardize(), col("s").codes()]
+
+
+def test_explain_and_report_tell_the_same_and_bytes_read_are_exact(file: Path) -> None:
+    pipeline = gp.Pipeline(FEATURES)
+    expected = pipeline.explain(file).predicted
+    report = pipeline.fit(file).report_
+    assert isinstance(expected, Prediction) and report.predicted == expected
+    assert report.bytes_read == expected.bytes_read > 0 and report.errors["bytes_read"] == 1.0
+    assert set(report.errors) == {"bytes_read"}  # the rest was expected to be next to nothing
+
+
+def test_explain_shows_it(file: Path) -> None:
+    shown = str(gp.Pipeline(FEATURES).explain(file))
+    said = r"^Expected   0\.\d MB read, under 100 MB of memory beside what is held, under a second$"
+    assert re.search(said, shown, re.M)
+
+
+def test_more_rows_columns_and_a_matrix_cost_more() -> None:
+    def cost(rows: int, model: object = None, features: int = 1) -> Prediction:
+        table = pa.table({f"x{at}": np.zeros(rows) for at in range(features)} | {"y": np.arange(rows) % 2})
+        pipeline = gp.Pipeline([gp.cols(*[f"x{at}" for at in range(features)]).standardize()], "y", model)
+        found = pipeline.explain(table).predicted
+        assert isinstance(found, Prediction)
+        return found
+
+    small, large, wide = cost(1000), cost(10_000), cost(1000, features=3)
+    for more in (large, wide):
+        assert more.seconds > small.seconds and more.memory > small.memory and more.bytes_read > small.bytes_read
+    assert cost(1000, LogisticRegression()).memory > cost(1000, LinearRegression()).memory  # solved from covariances
+
+
+def test_the_report_tells_how_far_off_it_was(file: Path) -> None:
+    report = gp.Pipeline(FEATURES).fit(file).report_
+    off = replace(report, predicted=Prediction(report.bytes_read // 2, 200_000_000, 4.0), memory=300_000_000)
+    off = replace(off, seconds={"statistics": 1.0, "features": 1.0, "training": 9.0, "total": 11.0})
+    assert off.errors == {"bytes_read": pytest.approx(2.0), "memory": 1.5, "seconds": 0.5}
+    assert "as a multiple: bytes read 2.00, memory 1.50, seconds 0.50" in repr(off)
+    assert replace(off, predicted=None).errors == {}
+    assert "memory" not in replace(off, memory=0).errors
+
+
+@pytest.mark.parametrize(("value", "told"), [("", False), ("0", False), ("1", True)])
+def test_debugging_is_asked_for(value: str, told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUPIPE_DEBUG", value)
+    assert debugging() == told
+
+
+def test_each_stage_tells_what_it_took(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = gp.Pipeline(FEATURES, "y", LogisticRegression())
+    pipeline.fit(file)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("GPUPIPE_DEBUG", "1")
+    pipeline.fit(file)
+    pipeline.transform(file, output="numpy")
+    pipeline.transform(file, out=np.empty((ROWS, 2), np.float32))
+    lines = capsys.readouterr().err.splitlines()
+    stages = [line.removeprefix("gpupipe: ").partition(":")[0] for line in lines]
+    assert stages == ["scan 1 of 1", "settling quantiles", "features", "features", "features"]
+    figures = r": 20,000 rows in \d+\.\d{3} s, [\d.,]+ million a second, [\d.]+ GB/s decoded, \d+% of the [\d.]+ GB/s"
+    assert all(re.search(figures, line) and "CPU s" in line for line in lines)
