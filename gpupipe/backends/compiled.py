@@ -1,6 +1,6 @@
 """When compiled kernels are worth their start. They give the bits of NumPy's forms, so that only time hangs on it.
 
-NumPy's forms take 10 to 50 ns a value more. Where machine code is kept (`gpupipe.kernels.cpu.objects`) the compiled ones
+NumPy's forms take 10 to 50 ns a value more. Where machine code is kept (`gpupipe.kernels.cpu.objects`) compiled ones
 start in some .07 s of a processor, else in up to 20 s, once for an installation. What a trip over rows will compute
 is told before it begins; what was not told is counted.
 """
