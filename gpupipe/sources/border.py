@@ -237,6 +237,38 @@ def _with_distinct_entries(array: pa.Array) -> pa.Array:
 
 
 # -- text ------------------------------------------------------------------------------------------
+def distinct_text(entries: pa.StringArray, numbers: Values, valid: Values | None, name: str) -> Column:
+    """The column of text that a reader of ours has decoded: for each row the number of its string.
+
+    Args:
+        entries: the strings, no two the same.
+        numbers: int32, of a null row that of any entry.
+        valid: a bool a row; None: no row is null.
+        name: the column's name, for messages.
+
+    Raises:
+        CastError: a string that a row uses is not UTF-8.
+
+    >>> distinct_text(pa.array(["a", "b"]), np.array([1, 0], np.int32), None, "x").values.to_pylist()
+    ['b', 'a']
+    """
+    bits = None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    indices = pa.Array.from_buffers(pa.int32(), len(numbers), [bits, pa.py_buffer(numbers)])
+    array = valid_text(pa.DictionaryArray.from_arrays(indices, entries, safe=False), name)
+    if 2 * len(array.dictionary) > len(array) or not len(array.dictionary):
+        return Column(String, array.dictionary.take(array.indices), valid)
+    return Column(String, array, valid)
+
+
+def plain_text(strings: pa.StringArray, valid: Values | None, name: str) -> Column:
+    """The same of strings a row; null where and only where `valid` says so.
+
+    >>> plain_text(pa.array(["a", None]), np.array([True, False]), "x").null_count
+    1
+    """
+    return Column(String, valid_text(strings, name), valid)
+
+
 def _text(array: pa.Array) -> Column:
     """Text as Arrow holds it; a dictionary longer than half its rows is more work than its values."""
     valid = validity(array)
