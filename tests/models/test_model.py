@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import threadpoolctl
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -16,6 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
+import gpupipe as gp
 from gpupipe.errors import (
     ColumnNotFoundError,
     GpupipeError,
@@ -27,6 +29,7 @@ from gpupipe.errors import (
     UnsafeModelError,
     WeightsError,
 )
+from gpupipe.models import model as seam
 from gpupipe.models.forms import ubj
 from gpupipe.models.model import train
 
@@ -267,3 +270,21 @@ def test_scoring_needs_neither_scikit_learn_nor_dask(tmp_path: Path) -> None:
     assert "numpy" in ran.stdout and len(documents) > 50
     for package in ("sklearn", "scipy", "xgboost", "dask", "numba", "joblib", "skops"):
         assert repr(package) not in ran.stdout, package
+
+
+def test_few_values_train_on_one_thread_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second thread would spend its time waiting; a large matrix takes what there is."""
+    seen = []
+
+    def fit(self: Any, X: Any, y: Any, **more: Any) -> Any:
+        seen.append(max(pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"))
+        return real(self, X, y, **more)
+
+    real = LogisticRegression.fit
+    monkeypatch.setattr(LogisticRegression, "fit", fit)
+    before = max(pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas")
+    rows = {"x": [1.0, 2.0, 8.0, 9.0], "y": [0, 0, 1, 1]}
+    gp.Pipeline([gp.col("x")], target="y", model=LogisticRegression()).fit(rows)
+    monkeypatch.setattr(seam, "_ONE_THREAD_TRAINS", 0)
+    gp.Pipeline([gp.col("x")], target="y", model=LogisticRegression()).fit(rows)
+    assert seen == [1, before]
