@@ -3,9 +3,14 @@
 J1: a ColumnTransformer. OrdinalEncoder has no order by frequency (its `min_frequency` pools rare values, its codes go by
 value), so a small transformer after it turns its codes into ours, as a user would write one. Text goes in as objects,
 which its encoders work on.
+
+J2: a pipeline of SimpleImputer, a small transformer that clips (scikit-learn has none), and StandardScaler.
+
+J3: a ColumnTransformer; TargetEncoder takes the folds as a splitter.
 """
 
 import importlib
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,8 +18,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import PredefinedSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from . import calls
 from .command import Task, main
@@ -110,5 +116,90 @@ def _log(values: Any) -> Any:
     return np.log1p(np.maximum(values, 0, out=values), out=values)
 
 
+class Winsorizer(TransformerMixin, BaseEstimator):
+    """Values beyond a column's own quantiles moved there."""
+
+    def __init__(self, low: float = 0.01, high: float = 0.99) -> None:
+        self.low, self.high = low, high
+
+    def fit(self, values: Any, target: Any = None) -> "Winsorizer":
+        self.bounds_ = np.array([np.quantile(column, [self.low, self.high]) for column in values.T], values.dtype)
+        return self
+
+    def transform(self, values: Any) -> Any:
+        return np.clip(values, *self.bounds_.T, out=values)
+
+
+def wide(task: Task) -> None:
+    """J2."""
+    rows = pd.read_parquet(task.data / "rows.parquet")
+    task.lap("read")
+    products = FunctionTransformer(_products)
+    crossed = ColumnTransformer([("all", "passthrough", slice(0, 200)), ("products", products, slice(0, 10))])
+    steps = make_pipeline(SimpleImputer(copy=False), Winsorizer(), StandardScaler(copy=False), crossed)
+    matrix = np.ascontiguousarray(steps.fit_transform(rows.to_numpy()), np.float32)
+    task.lap("fit_transform")
+    if task.keep:
+        np.save(task.out / "matrix.npy", matrix)
+
+
+def _products(values: Any) -> Any:
+    return np.column_stack([values[:, one] * values[:, other] for one, other in combinations(range(10), 2)])
+
+
+class GroupMean(TransformerMixin, BaseEstimator):
+    """The mean of the last column among rows that share the first two, zone and time."""
+
+    def fit(self, rows: Any, target: Any = None) -> "GroupMean":
+        self.means_ = rows.iloc[:, 2].groupby(self._groups(rows)).mean()
+        return self
+
+    def _groups(self, rows: Any) -> Any:
+        return rows.iloc[:, 0].to_numpy(np.int64) * 24 + rows.iloc[:, 1].dt.hour.to_numpy()
+
+    def transform(self, rows: Any) -> Any:
+        return self.means_.reindex(self._groups(rows)).to_numpy()[:, None]
+
+
+def trips(task: Task) -> None:
+    """J3."""
+    rows = pd.read_parquet(task.data / "rows.parquet")
+    task.lap("read")
+    texts = ["vendor", "payment", "rate"]
+    values = [sorted(rows[name].dropna().unique()) for name in texts]
+    one_hot = OneHotEncoder(categories=values, handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+    encoder = TargetEncoder(target_type="binary", smooth=20.0, cv=PredefinedSplit(rows["fold"]))
+    ends = ["pickup_lat", "pickup_lon", "dropoff_lat", "dropoff_lon"]
+    features = ColumnTransformer(
+        [
+            ("times", FunctionTransformer(_times), ["pickup_at", "dropoff_at"]),
+            ("kilometres", FunctionTransformer(_kilometres), ends),
+            ("passengers", SimpleImputer(strategy="constant", fill_value=1), ["passengers"]),
+            ("zones", "passthrough", ["pickup_zone", "dropoff_zone"]),
+            ("fare", GroupMean(), ["pickup_zone", "pickup_at", "fare"]),
+            ("target", encoder, ["driver", "pickup_zone", "dropoff_zone"]),
+            ("one_hot", one_hot, texts),
+        ]
+    )
+    matrix = np.ascontiguousarray(features.fit_transform(rows, rows["tipped"]), np.float32)
+    task.lap("fit_transform")
+    if task.keep:
+        np.save(task.out / "matrix.npy", matrix)
+
+
+def _times(rows: Any) -> Any:
+    at = rows["pickup_at"].dt
+    seconds = (rows["dropoff_at"] - rows["pickup_at"]).dt.total_seconds()
+    return np.column_stack(
+        [at.hour, at.weekday + 1, at.day, at.month, at.dayofyear, at.weekday >= 5, seconds]
+    )
+
+
+def _kilometres(rows: Any) -> Any:
+    south, west, north, east = np.radians(rows.to_numpy()).T
+    across = np.sin((north - south) / 2) ** 2 + np.cos(south) * np.cos(north) * np.sin((east - west) / 2) ** 2
+    return (2 * 6371.0 * np.arcsin(np.sqrt(across)))[:, None]
+
+
 if __name__ == "__main__":
-    main({"serving": serving, "clicks": clicks})
+    main({"wide": wide, "trips": trips, "serving": serving, "clicks": clicks})
