@@ -7,8 +7,8 @@ Columns of the matrix, row after row:
         coordinate is null);
     passengers, null as 1; the two zones as they are;
     the mean fare of all rides from that pickup zone in that hour of the day;
-    of driver, pickup zone and dropoff zone the mean of `tipped`, by five folds: (sum + 20 · mean) / (count + 20) over the
-        rides of the same value in the four folds where the ride is not, `mean` being that of these folds;
+    of driver, pickup zone and dropoff zone the mean of `tipped`, by five folds: (sum + 20 · mean) / (count + 20) over
+        the rides of the same value in the four folds where the ride is not, `mean` being that of these folds;
     vendor, payment and rate one-hot: a column for each text, in the order of their bytes, all 0 for null.
 
 The folds are gpupipe's own, by a hash of the row's number. The column `fold` tells the peers; gpupipe does not read it.

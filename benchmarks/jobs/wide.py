@@ -1,8 +1,9 @@
 """J2 "wide": 200 float32 columns, 5 % of their values null, into a float32 matrix of 245 columns, row after row.
 
-Each column: nulls become its mean; what then lies outside its own 1 % and 99 % quantiles is moved there; less the mean,
-over the deviation (that of all rows, divided by their number). The quantiles are exact, those of the filled column, and
-between two neighbours by NumPy's linear rule (Hyndman and Fan 1996, type 7). Then the product of each two of the first ten.
+Each column: nulls become its mean; what then lies outside its own 1 % and 99 % quantiles is moved there; less the
+mean, over the deviation (that of all rows, divided by their number). The quantiles are exact, those of the filled
+column, and between two neighbours by NumPy's linear rule (Hyndman and Fan 1996, type 7). Then the product of each two
+of the first ten.
 
 Variants:
     matrix: in memory. Kept as ``matrix.npy``.
@@ -37,7 +38,11 @@ def make(home: Path, rows: int) -> Path:
 
     Written without dictionaries: hardly two values are equal.
     """
-    return made(home, NAME, rows, lambda folder, count: write_groups(folder / FILE, groups(count), use_dictionary=False))
+    return made(home, NAME, rows, write)
+
+
+def write(folder: Path, rows: int) -> None:
+    write_groups(folder / FILE, groups(rows), use_dictionary=False)
 
 
 def groups(rows: int) -> Iterator[pa.Table]:

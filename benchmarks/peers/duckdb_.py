@@ -7,13 +7,13 @@ memory first (1.5 to make, .2 saved in each query); ENUM types and ``try_cast`` 
 no ORDER BY, and each batch put where its row numbers say (3.9); ``fetchnumpy`` (4.0). A join does not keep the order of
 rows, whatever ``preserve_insertion_order`` says.
 
-J2: at half a million rows. Taken: means (1.1) and quantiles (4.2) from the file, the clipped columns as a table (2.4), their
-means and deviations (1.2), then one query, a batch at a time into the matrix (2.2). Left: no such table (4.2 for the moments
-and 4.3 for the matrix, or 10 with ``greatest`` and ``least`` for CASE); the raw columns as a table first (1.7, less .7 and
-.4 of what reads it).
+J2: at half a million rows. Taken: means (1.1) and quantiles (4.2) from the file, the clipped columns as a table (2.4),
+their means and deviations (1.2), then one query, a batch at a time into the matrix (2.2). Left: no such table (2.9 for
+the moments and 4.3 for the matrix; 10 for the moments with ``greatest`` and ``least`` for CASE); the raw columns as a
+table first (1.7, which saves .7 of the means and .4 of the quantiles).
 
-J3: at a million rows. Taken: small tables of means by groups (.4), then one query that joins them, each batch put where its
-row numbers say (1.5). Joins do not keep the order of rows.
+J3: at a million rows. Taken: small tables of means by groups (.4), then one query that joins them, each batch put where
+its row numbers say (1.5).
 """
 
 from itertools import combinations

@@ -2,8 +2,7 @@
 
 J1: ``read_parquet`` gives text backed by Arrow, which ``factorize`` hashes; the rest is NumPy's.
 
-J2, J3: a column after another into the matrix; quantiles by NumPy, sums by groups by ``bincount`` over whole numbers, which
-takes a fraction of ``groupby().transform`` with three keys.
+J2, J3: a column after another into the matrix; quantiles by NumPy, sums of groups by ``bincount`` over whole numbers.
 """
 
 from itertools import combinations
@@ -83,7 +82,7 @@ def trips(task: Task) -> None:
     zone_hour = zones[0].astype(np.int64) * 24 + hour
     means = np.bincount(zone_hour, rows["fare"]) / np.maximum(np.bincount(zone_hour), 1)
     columns = [
-        *(hour, at.weekday + 1, at.day, at.month, at.dayofyear, at.weekday >= 5),
+        *(hour, at.day_of_week + 1, at.day, at.month, at.day_of_year, at.day_of_week >= 5),
         *((rows["dropoff_at"] - rows["pickup_at"]).dt.total_seconds(), _kilometres(rows)),
         *(rows["passengers"].fillna(1), *zones, means[zone_hour]),
         *(_target_mean(places, fold, tipped) for places in (pd.factorize(rows["driver"])[0], *zones)),

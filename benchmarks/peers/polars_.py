@@ -8,13 +8,14 @@ with .7 of the memory); medians inside the query of the statistics, which comput
 ``value_counts`` (1.2 for .7); ``when / then / otherwise`` about the codes (.57); ``replace_strict`` (.9); casts to
 Categorical (1.0 before any count).
 
-J2: at half a million rows. Taken: read once, eagerly (.6), then a select a step; of the 1 % of rows at either end, which
-``bottom_k`` and ``top_k`` give, the two that a quantile lies between (.5). Left, for the bounds: ``quantile`` with a list
-(3.1; ``--set quantiles=list``), twice with a number (6.3), of the sorted column (3.4); one lazy query, in memory (7.8 for
-3.0 of all steps) or by the streaming engine (10.2).
+J2: at half a million rows. Taken: read once, eagerly (.6), then a select a step; of the 1 % of rows at either end,
+which ``bottom_k`` and ``top_k`` give, the two that a quantile lies between (.5). Left, for the bounds: ``quantile``
+with a list (3.1; ``--set quantiles=list``), twice with a number (6.3), of the sorted column (3.4). Left: one lazy query
+with two quantiles, in memory (7.8 for all steps; eagerly 7.7) or by the streaming engine (10.2).
 
-J3: at a million rows. Taken: read once, eagerly (.2), then one query, in memory, with means and sums over groups as windows
-(1.1). Left: the same with joins to small tables (1.15), by the streaming engine (1.8), and that from the file (1.8).
+J3: at a million rows. Taken: read once, eagerly (.2), then one query, in memory, with means and sums over groups as
+windows (1.1). Left: the same with joins to small tables (1.15), those by the streaming engine (1.8), also from the
+file.
 """
 
 from collections.abc import Sequence

@@ -191,7 +191,7 @@ def _times(rows: Any) -> Any:
     at = rows["pickup_at"].dt
     seconds = (rows["dropoff_at"] - rows["pickup_at"]).dt.total_seconds()
     return np.column_stack(
-        [at.hour, at.weekday + 1, at.day, at.month, at.dayofyear, at.weekday >= 5, seconds]
+        [at.hour, at.day_of_week + 1, at.day, at.month, at.day_of_year, at.day_of_week >= 5, seconds]
     )
 
 
