@@ -48,6 +48,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.gpu.finite": "cupy",
     "gpupipe.kernels.gpu.trial": "cupy",
     "gpupipe.sources.pages": "numba",
+    "gpupipe.sources.page_kernels": "numba",
     "gpupipe.sources.arrow_device": "pylibcudf",
     "gpupipe.sources.device_table": "cupy",
     "gpupipe.sources.on_device": "cupy",

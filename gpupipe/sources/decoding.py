@@ -5,17 +5,19 @@ from collections.abc import Sequence
 import pyarrow.parquet as pq
 
 from gpupipe import optional
+from gpupipe.backends import compiled
 from gpupipe.columns import Column
 from gpupipe.sources.listed import opening
 
-# Kernels of ours save some 10 ns a value, and take .3 s of a processor and more to start.
-_WORTH_NUMBA = 20_000_000
+# Kernels of ours save some 10 ns a value; with machine code that is kept they start at once.
+_READY, _COLD = 500_000, compiled.COLD
 
 
 class _Tally:
     """How many values Arrow has decoded in this process. Threads may lose a count; nothing hangs on it."""
 
     values = 0
+    started = False
 
 
 def decoded_here(
@@ -40,8 +42,21 @@ def decoded_here(
 
 
 def _are_worth(n_values: int) -> bool:
-    """Whether the kernels are at work already, or would have paid by now."""
-    if _Tally.values + n_values >= _WORTH_NUMBA and optional.available("numba"):
+    """Whether the kernels are at work already, or are worth their start by now."""
+    if _Tally.started or _starts(max(compiled.Work.expected, _Tally.values + n_values)):
+        _Tally.started = True
         return True
     _Tally.values += n_values
+    return False
+
+
+def _starts(n_values: int) -> bool:
+    if n_values < min(_READY, _COLD) or not optional.available("numba"):
+        return False
+    kernels = optional.load("gpupipe.sources.page_kernels")
+    if kernels.are_ready():
+        return True
+    if n_values >= _COLD:
+        kernels.prepare()
+        return True
     return False

@@ -220,3 +220,7 @@ def _longer(array: Array, length: int, kept: int) -> Array:
     found = np.empty(length, array.dtype)
     found[:kept] = array[:kept]
     return found
+
+
+#: Those that Python calls.
+KERNELS = (_add, _copied, _refill)

@@ -74,3 +74,7 @@ def gather(words: Array, base: int, ends: Array, first: int, data: Array) -> Non
         data: uint8, room for all.
     """
     _gather(words, base, ends, first, data.ctypes.data)
+
+
+#: Those that Python calls.
+KERNELS = (_found, _gather)

@@ -222,3 +222,7 @@ def located(page: Array, optional: bool, scratch: Array) -> tuple[int, int, int]
     found = np.empty(3, np.int64)
     _located(page, optional, scratch.ctypes.data, np.array([0, 1]), found)
     return int(found[0]), int(found[1]), int(found[2])
+
+
+#: Those that Python calls.
+KERNELS = (_numbers, _booleans, _located)

@@ -196,3 +196,7 @@ def pages(address: int, size: int) -> Array | None:
         table = np.empty((found, WIDTH), np.int64)
         found = _pages(address, size, table, spare, at)
     return None if found < 0 else table[:found]
+
+
+#: Those that Python calls.
+KERNELS = (_pages,)

@@ -84,13 +84,13 @@ def how_written(chance: random.Random, n_rows: int, codecs: list[str]) -> dict[s
         "compression": chance.choice(codecs),
         "data_page_version": chance.choice(["1.0", "2.0"]),
         "data_page_size": chance.choice([1, 64, 1000, 2**20]),
-        "write_batch_size": chance.choice([1, 7, 64, 1024]),
+        "write_batch_size": chance.choice([5, 64, 1024]),
         "dictionary_pagesize_limit": chance.choice([16, 200, 2**20]),
         "use_dictionary": chance.choice([True, True, False]),
         "row_group_size": chance.choice([max(n_rows, 1), 100, 37]),
         "version": chance.choice(["1.0", "2.6"]),
         "write_statistics": chance.random() < 0.7,
-        "max_rows_per_page": chance.choice([1, 20, 20_000]),
+        "max_rows_per_page": chance.choice([9, 50, 20_000]),
     }
 
 

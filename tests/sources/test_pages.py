@@ -24,8 +24,9 @@ from parquet_tables import (
 )
 
 import gpupipe as gp
+from gpupipe.backends import compiled
 from gpupipe.errors import CastError, FileFormatError, GpupipeError
-from gpupipe.sources import decoding
+from gpupipe.sources import decoding, page_kernels
 from gpupipe.sources.partition import frame_of
 
 OURS = {*NUMBERS, "flag", "day", "at_ms", "at_us", "at_ns", "text", "large", "view", "category"}
@@ -50,7 +51,7 @@ def check(path, wanted=None):
 
 def one_random(folder, number, codecs=CODECS):
     chance = random.Random(number)
-    n_rows = chance.choice([1, 2, 8, 100, 333, 1500])
+    n_rows = chance.choice([1, 2, 8, 100, 333, 700])
     options = how_written(chance, n_rows, codecs)
     path = written(folder / "a.parquet", random_table(chance, n_rows), options)
     found = check(path)
@@ -58,7 +59,7 @@ def one_random(folder, number, codecs=CODECS):
         assert found >= (OURS - NOT_IN_VERSION_1 if options["version"] == "1.0" else OURS), (options, OURS - found)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(number=st.integers(0, 2**31))
 def test_random_files(tmp_path_factory, number):
     one_random(tmp_path_factory.mktemp("a"), number)
@@ -180,9 +181,9 @@ def test_threads_decode_at_once(folder):
 
 def test_scan_uses_it_once_it_pays_and_reads_the_same(folder, monkeypatch):
     path = written(folder / "a.parquet", random_table(random.Random(6), 500), {"row_group_size": 120})
-    monkeypatch.setattr(decoding, "_WORTH_NUMBA", 2**62)
+    monkeypatch.setattr(decoding, "_are_worth", lambda n_values: False)
     arrow, told = gp.scan(path).load_with_report(0)
-    monkeypatch.setattr(decoding, "_WORTH_NUMBA", 0)
+    monkeypatch.setattr(decoding, "_are_worth", lambda n_values: True)
     ours, said = gp.scan(path).load_with_report(0)
     assert told == said and list(ours.columns) == list(arrow.columns)
     for name in arrow.columns:
@@ -192,14 +193,35 @@ def test_scan_uses_it_once_it_pays_and_reads_the_same(folder, monkeypatch):
 def test_few_values_are_arrows_to_read(folder, monkeypatch):
     path = written(folder / "a.parquet", random_table(random.Random(7), 500), {})
     monkeypatch.setattr(decoding._Tally, "values", 0)
+    monkeypatch.setattr(decoding._Tally, "started", False)
+    monkeypatch.setattr(compiled.Work, "expected", 0)
     monkeypatch.setattr(decoding.optional, "load", lambda name: pytest.fail(f"{name} was loaded"))
     gp.scan(path).load(0)
-    assert 0 < decoding._Tally.values < decoding._WORTH_NUMBA
+    assert 0 < decoding._Tally.values < decoding._READY and not decoding._Tally.started
+
+
+def test_the_kernels_start_with_what_is_kept_or_for_many_values(folder, monkeypatch):
+    path = written(folder / "a.parquet", random_table(random.Random(7), 500), {})
+    monkeypatch.setattr(decoding._Tally, "values", 0)
+    monkeypatch.setattr(decoding._Tally, "started", False)
+    monkeypatch.setattr(decoding, "_READY", 100)
+    monkeypatch.setattr(page_kernels, "are_ready", lambda: False)
+    gp.scan(path).load(0)
+    assert not decoding._Tally.started
+    monkeypatch.setattr(decoding, "_COLD", decoding._Tally.values + 1)
+    gp.scan(path).load(0)
+    assert decoding._Tally.started
+
+
+def test_all_kernels_are_prepared_together():
+    page_kernels.prepare()
+    assert page_kernels.are_ready()
 
 
 def test_without_numba_arrow_reads(folder, monkeypatch):
     path = written(folder / "a.parquet", random_table(random.Random(7), 50), {})
-    monkeypatch.setattr(decoding, "_WORTH_NUMBA", 0)
+    monkeypatch.setattr(decoding._Tally, "started", False)
+    monkeypatch.setattr(decoding, "_READY", 0)
     monkeypatch.setattr(decoding.optional, "available", lambda name: False)
     monkeypatch.setattr(decoding.optional, "load", lambda name: pytest.fail(f"{name} was loaded"))
     assert gp.scan(path).load(0).n_rows == 50
@@ -247,21 +269,21 @@ def by_arrow_of(partition, table, name):
 
 
 def test_some_damaged_files(folder, monkeypatch):
-    monkeypatch.setattr(decoding, "_WORTH_NUMBA", 0)
+    monkeypatch.setattr(decoding, "_are_worth", lambda n_values: True)
     totals = np.sum([outcome(damaged(folder, number)) for number in range(25)], axis=0)
     assert totals[0] > 100 and totals[1] == 0
 
 
 @pytest.mark.slow
 def test_many_damaged_files(folder, monkeypatch):
-    monkeypatch.setattr(decoding, "_WORTH_NUMBA", 0)
+    monkeypatch.setattr(decoding, "_are_worth", lambda n_values: True)
     totals = np.sum([outcome(damaged(folder, 1000 + number)) for number in range(2000)], axis=0)
     print(totals)
     assert totals[0] > 10_000 and totals[1] == 0
 
 
 def test_a_file_cut_short_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(decoding, "_WORTH_NUMBA", 0)
+    monkeypatch.setattr(decoding, "_are_worth", lambda n_values: True)
     path = written(folder / "a.parquet", random_table(random.Random(9), 3000), {})
     source = gp.scan(path)
     partition = source.partitions[0]
