@@ -53,15 +53,15 @@ def learned(states: list[State]) -> list[Tables]:
     return [Tables(Fitted({0: [Learned(vocabulary(state, wanted, String)[0])]})) for state in states]
 
 
-def coded(tables: list[Tables], partitions: list[list[Column]], matrix: Any) -> None:
-    """Codes into the columns of a matrix."""
+def coded(tables: list[Tables], partitions: list[list[Column]]) -> None:
+    """The codes of every column."""
     node = make("codes", make("col", name="x"), make("table", slot=0), other_buckets=1)
     for partition in partitions:
-        for at, (table, text) in enumerate(zip(tables, partition, strict=True)):
-            matrix[: len(text), at] = codes(table, node, text).values
+        for table, text in zip(tables, partition, strict=True):
+            codes(table, node, text)
 
 
-def run(partitions: list[list[Column]], matrix: Any) -> dict[str, float]:
+def run(partitions: list[list[Column]]) -> dict[str, float]:
     """CPU seconds of each phase."""
     found: dict[str, float] = {}
 
@@ -74,7 +74,7 @@ def run(partitions: list[list[Column]], matrix: Any) -> dict[str, float]:
     states = timed("count", lambda: counted(partitions))
     together = timed("merge", lambda: merged(states))
     tables = timed("finish", lambda: learned(together))
-    timed("codes", lambda: coded(tables, partitions, matrix))
+    timed("codes", lambda: coded(tables, partitions))
     return found
 
 
@@ -86,10 +86,9 @@ def main() -> None:
     chosen = parser.parse_args()
     tables = [clicks.group(number) for number in range(chosen.partitions)]
     partitions = [[column(table[name]) for name in clicks.WORDS] for table in tables]
-    matrix = np.zeros((len(tables[0]), len(clicks.WORDS)), np.float32)
     millions = sum(map(len, tables)) / 1e6
-    run(partitions, matrix)
-    runs = [run(partitions, matrix) for _ in range(chosen.repeats)]
+    run(partitions)
+    runs = [run(partitions) for _ in range(chosen.repeats)]
     for name in runs[0]:
         print(f"{name}: {statistics.median(each[name] for each in runs) / millions:.3f}")
     print(f"all: {statistics.median(sum(each.values()) for each in runs) / millions:.3f}")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 import gpupipe as gp
 from gpupipe import optional
-from gpupipe.backends import cpu, indexes, text
+from gpupipe.backends import cpu, distinct, indexes, text
 from gpupipe.backends.exact import sums
 from gpupipe.backends.states import orders
 from gpupipe.columns import Frame
@@ -204,3 +204,4 @@ def _choose_kernels(numba: bool, patch: Any) -> None:
     patch.setattr(orders, "kernels", lambda: form("cpu.radix"))
     patch.setattr(text, "_hashing", lambda n_strings: form("cpu.hashing"))
     patch.setattr(indexes.ValueIndex, "_worth_own_table", lambda self, n_rows: form("cpu.lookup"))
+    patch.setattr(distinct, "kernels_for", lambda n_strings: form("cpu.lookup") if numba else None)

@@ -1,6 +1,5 @@
 """From values and keys of rows to where they stand in a learned list: the indexes of fitted tables."""
 
-import sys
 import threading
 from collections.abc import Sequence
 from types import ModuleType
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe import optional
+from gpupipe.backends import compiled
 from gpupipe.backends.keys import column_ranks, dense_ranks, is_nan, ordered_bits
 from gpupipe.backends.strings import of_entries
 from gpupipe.backends.text import layout
@@ -19,9 +19,9 @@ from gpupipe.kernels.reference import lookup
 from gpupipe.schema import String
 
 _FEW_ROWS = 64  # up to here a dictionary of Python values is quicker than building hash tables
+_SOME_ROWS = 1_024  # and up to here quicker than what hashing them all at once takes to begin, once there is one
 _FEW_ENTRIES = 1_024  # Arrow's table of so few is built before any other can be thought of
-_WORTH_NUMBA = 1_000_000  # entries hashed by then, once for every call, took as long as its start
-_FAST = "gpupipe.kernels.cpu.lookup"
+_A_STRING = 4  # numbers: what hashing one saves
 _DENSE = 65_536  # a table of so many places costs less than a search
 
 
@@ -70,7 +70,6 @@ class ValueIndex:
         self._at = np.flatnonzero(valid)
         self._by_value: dict[Any, int] | None = None
         self._own: _Strings | None = None
-        self._hashed = 0
         self._building = threading.Lock()
         if entries.dtype == String:
             strings = entries.values.dictionary_decode() if entries.is_dictionary else entries.values
@@ -119,7 +118,7 @@ class ValueIndex:
         return self._plain_at(column.values)
 
     def _plain_at(self, strings: Any) -> Values:
-        if len(strings) <= _FEW_ROWS:
+        if len(strings) <= (_FEW_ROWS if self._by_value is None else _SOME_ROWS):
             by_value = self.by_value
             return np.array([by_value.get(text, -1) for text in strings.to_pylist()], np.int64)
         if (kernels := self._worth_own_table(len(strings))) is None:
@@ -133,11 +132,11 @@ class ValueIndex:
         if self._own is not None:
             return self._own.kernels
         entries = len(self._strings)
-        self._hashed += entries
-        fast = _FAST in sys.modules or (self._hashed >= _WORTH_NUMBA and optional.available("numba"))
-        if entries < (n_rows // 4 if fast else 4 * n_rows) or entries < _FEW_ENTRIES:
+        if entries < _FEW_ENTRIES:
             return None
-        return optional.load("gpupipe.kernels.cpu.lookup") if fast else lookup
+        if compiled.worth(_A_STRING * (n_rows + entries)):
+            return optional.load("gpupipe.kernels.cpu.lookup")
+        return lookup if entries >= 4 * n_rows else None
 
     def _table(self, kernels: ModuleType) -> "_Strings":
         with self._building:

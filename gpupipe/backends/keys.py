@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpupipe.backends.strings import entry_ids, of_entries, rows_of_entries
+from gpupipe.backends.distinct import counted, encoded
+from gpupipe.backends.strings import entry_ids, of_entries, positions, rows_of_entries
 from gpupipe.columns import Column, Values
 from gpupipe.schema import String
 
@@ -53,16 +54,15 @@ def _ranks_by_counting(offsets: Values, span: int) -> tuple[Values, Values]:
 
 def _string_ranks(column: Column) -> tuple[Values, Column]:
     """Ranks among the distinct strings that rows use, and those strings, sorted by their UTF-8 bytes."""
-    if not column.is_dictionary:
-        column = Column(String, column.values.dictionary_encode(), column.valid)
+    column = encoded(column)
     strings, used = column.values.dictionary, np.flatnonzero(rows_of_entries(column))
     if not len(used):
         return np.zeros(len(column), np.int64), Column(String, strings[:0])
-    kept = strings if len(used) == len(strings) else strings.take(pa.array(used))
+    kept = strings if len(used) == len(strings) else strings.take(positions(used))
     order = np.asarray(pc.sort_indices(kept)).astype(np.int64)
     rank_of = np.zeros(len(strings), np.int64)
     rank_of[used[order]] = np.arange(len(used))
-    return of_entries(rank_of, column), Column(String, kept.take(pa.array(order)))
+    return of_entries(rank_of, column), Column(String, kept.take(positions(order)))
 
 
 def value_counts(column: Column, times: Values | None = None) -> tuple[Column, Values]:
@@ -89,7 +89,8 @@ def value_counts(column: Column, times: Values | None = None) -> tuple[Column, V
 
 def _string_counts(column: Column, times: Values | None) -> tuple[Column, Values]:
     if not column.is_dictionary:
-        column = Column(String, column.values.dictionary_encode(), column.valid)
+        strings, counts = counted(column, times)
+        return Column(String, strings), counts
     strings, counts = column.values.dictionary, rows_of_entries(column)
     used = counts > 0
     if times is not None:
@@ -99,7 +100,7 @@ def _string_counts(column: Column, times: Values | None) -> tuple[Column, Values
     if used.all():
         return Column(String, strings), counts
     used = np.flatnonzero(used)
-    return Column(String, strings.take(pa.array(used))), counts[used]
+    return Column(String, strings.take(positions(used))), counts[used]
 
 
 def order_of_distinct(column: Column) -> Values:

@@ -28,6 +28,12 @@ def entry_ids(column: Column) -> Values:
     return np.frombuffer(data, np.int32, len(indices), 4 * indices.offset) if len(indices) else np.zeros(0, np.int32)
 
 
+def positions(numbers: Values) -> Any:
+    """Whole numbers as an Arrow array, not copied. (``pa.array`` would import pandas, in a quarter of a second.)"""
+    numbers = np.ascontiguousarray(numbers)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)])
+
+
 def of_entries(entries: Values, column: Column) -> Values:
     """What stands in `entries`, of which there is at least one, for the entry of each row; under a null arbitrary."""
     return entries.take(entry_ids(column), mode="clip")
@@ -54,7 +60,7 @@ def distinct(column: Column) -> tuple[Strings, Values | None]:
     if used.all():
         return column.values.dictionary, np.clip(ids, 0, entries - 1).astype(np.int64)
     place = np.maximum(np.cumsum(used) - 1, 0)
-    strings = column.values.dictionary.take(pa.array(np.flatnonzero(used)))
+    strings = column.values.dictionary.take(positions(np.flatnonzero(used)))
     if len(strings) == 0:
         strings = pa.array([""], pa.string())
     return strings, place.take(ids, mode="clip")
@@ -81,7 +87,7 @@ def over_strings(column: Column, dtype: DType, function: Callable[[Strings], Any
     strings, place = distinct(column)
     result = function(strings)
     if dtype == String:
-        texts = result if place is None else result.take(pa.array(place))
+        texts = result if place is None else result.take(positions(place))
         return Column(String, texts, column.valid)
     values, valid = _numbers(result, dtype)
     if place is not None:

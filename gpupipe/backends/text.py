@@ -1,7 +1,6 @@
 """The whole-column functions of text, by the names of their rows in ``expr/columnwise.py``."""
 
 import re
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe import optional
+from gpupipe.backends import compiled
 from gpupipe.backends.parse import convert
 from gpupipe.backends.strings import over_strings
 from gpupipe.backends.times import to_date, to_datetime, to_local
@@ -100,8 +100,7 @@ def _grams(text: str, low: int, high: int) -> list[str]:
     return [" ".join(words[i : i + n]) for n in range(low, longest + 1) for i in range(len(words) - n + 1)]
 
 
-_FAST = "gpupipe.kernels.cpu.hashing"
-_WORTH_NUMBA, _TINY = 1_000_000, 512  # NumPy's form takes .3 µs a string, Numba's .03, and up to a second to start
+_A_STRING = 30  # numbers: NumPy's form takes .3 µs a string, the compiled one .01
 
 
 def hash_strings(strings: Any, seed: int) -> Values:
@@ -111,9 +110,8 @@ def hash_strings(strings: Any, seed: int) -> Values:
 
 
 def _hashing(n_strings: int) -> ModuleType:
-    """The kernels of hashes: Numba's where it has been started, or is worth it; both give the same."""
-    worth = _FAST in sys.modules or (n_strings >= _WORTH_NUMBA and optional.available("numba"))
-    return optional.load("gpupipe.kernels.cpu.hashing") if worth and n_strings >= _TINY else hashing
+    """The form of the kernels of hashes that is worth its start; both give the same."""
+    return optional.load("gpupipe.kernels.cpu.hashing") if compiled.worth(_A_STRING * n_strings) else hashing
 
 
 def layout(strings: Any) -> tuple[Values, Values]:

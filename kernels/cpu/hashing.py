@@ -6,6 +6,7 @@ import numpy as np
 
 from ..reference.hashing import PRIME_1, PRIME_2, PRIME_3, PRIME_4, PRIME_5
 from .jit import kernel, part
+from .memory import eight_bytes
 
 Array = np.ndarray[Any, Any]
 
@@ -19,10 +20,9 @@ def _rotate(x, by):
 
 
 @part
-def word(data, at, size):
-    """`size` bytes, little-endian."""
+def _four_bytes(data, at):
     word = np.uint64(0)
-    for byte in range(size):
+    for byte in range(4):
         word |= np.uint64(data[at + byte]) << np.uint64(8 * byte)
     return word
 
@@ -44,10 +44,10 @@ def hash_bytes(data, first, last, seed):
     if size >= 32:
         one, two, three, four = seed + _P1 + _P2, seed + _P2, seed, seed - _P1
         while last - at >= 32:
-            one = _round(one, word(data, at, 8))
-            two = _round(two, word(data, at + 8, 8))
-            three = _round(three, word(data, at + 16, 8))
-            four = _round(four, word(data, at + 24, 8))
+            one = _round(one, eight_bytes(data, at))
+            two = _round(two, eight_bytes(data, at + 8))
+            three = _round(three, eight_bytes(data, at + 16))
+            four = _round(four, eight_bytes(data, at + 24))
             at += 32
         state = _rotate(one, 1) + _rotate(two, 7) + _rotate(three, 12) + _rotate(four, 18)
         state = _merged(_merged(_merged(_merged(state, one), two), three), four)
@@ -55,10 +55,10 @@ def hash_bytes(data, first, last, seed):
         state = seed + _P5
     state += np.uint64(size)
     while last - at >= 8:
-        state = _rotate(state ^ _round(np.uint64(0), word(data, at, 8)), 27) * _P1 + _P4
+        state = _rotate(state ^ _round(np.uint64(0), eight_bytes(data, at)), 27) * _P1 + _P4
         at += 8
     if last - at >= 4:
-        state = _rotate(state ^ word(data, at, 4) * _P1, 23) * _P2 + _P3
+        state = _rotate(state ^ _four_bytes(data, at) * _P1, 23) * _P2 + _P3
         at += 4
     while at < last:
         state = _rotate(state ^ np.uint64(data[at]) * _P5, 11) * _P1

@@ -1,5 +1,7 @@
 """Strings looked up by hash: both forms of the kernels against a dictionary."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -39,3 +41,35 @@ def test_strings_of_one_hash_are_told_apart(monkeypatch):
 def test_hashes_are_the_same_in_both_forms(strings, seed):
     data, offsets = layout(pa.array(strings, pa.string()))
     assert (hashing.hash_strings(data, offsets, seed) == fast_hashing.hash_strings(data, offsets, seed)).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(words), st.integers(0, 2), st.data())
+def test_distinct_strings_are_counted_as_by_a_counter(strings, skipped, data):
+    """Without nulls, weighed or not, also of arrays that begin somewhere inside their buffers, and in many buckets."""
+    strings = (strings * data.draw(st.sampled_from([1, 3, 4000])))[:20_000]
+    kept = strings[skipped:]
+    known = layout(pa.array(strings, pa.string())[skipped:])
+    valid = np.array(data.draw(st.lists(st.booleans(), min_size=len(kept), max_size=len(kept)))
+                     if len(kept) < 50 else np.arange(len(kept)) % 3 > 0, bool)  # fmt: skip
+    times = np.arange(1, len(kept) + 1)
+    wanted = Counter()
+    for word, holds, often in zip(kept, valid.tolist(), times.tolist(), strict=True):
+        wanted.update({word: often} if holds else {})
+    ids = np.full(len(kept), -1, np.int32)
+    firsts, counts = fast.distinct(*known, valid, times, ids)
+    assert dict(zip([kept[row] for row in firsts], counts.tolist(), strict=True)) == dict(wanted)
+    assert [kept[firsts[at]] for at in ids[valid]] == [word for word, holds in zip(kept, valid, strict=True) if holds]
+    assert (ids[~valid] == -1).all()
+    firsts, counts = fast.distinct(*known)
+    assert dict(zip([kept[row] for row in firsts], counts.tolist(), strict=True)) == dict(Counter(kept))
+
+
+def test_strings_whose_words_look_like_shorter_ones_are_told_apart():
+    """Eight bytes that end as the mark of a shorter string does; longer strings that share their first bytes."""
+    listed = ["a\0\0\0\0\0\0\1", "a", "\0" * 8, "", "\0", "\0" * 7, "\0" * 7 + "\7", "x" * 9, "x" * 10, "x" * 17]
+    known = layout(pa.array(listed))
+    assert fast.find(fast.index(*known), *known, *known).tolist() == list(range(len(listed)))
+    twice = layout(pa.array(listed * 2))
+    firsts, counts = fast.distinct(*twice)
+    assert sorted(firsts.tolist()) == list(range(len(listed))) and (counts == 2).all()
