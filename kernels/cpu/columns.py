@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..opcodes import Op, load_of
+from ..opcodes import STORAGE, Op, load_of
 from ..reference.exact import ROWS, n_totals
-from ..reference.radix import BINS, LEAST, WIDTH
+from ..reference.radix import BINS, LEAST, WIDTH, floats_of
 from .exact import constants, squares_of
 from .jit import kernel, part
 from .memory import bits_of, f8, i8, u1
@@ -109,6 +109,38 @@ def _pass_over(
             _count(bins, counts, w)
 
 
+@part
+def _inside(x, inside, low, high, w):
+    """Bytes: 1 where a value lies in a span from low up to, without, high; NaN as an end is beyond all."""
+    x, inside = f8(x), u1(inside)
+    for i in range(w):
+        inside[i] = 0
+    for span in range(len(low)):
+        begin, end = low[span], high[span]
+        for i in range(w):
+            inside[i] |= np.uint8(x[i] >= begin) & np.uint8(not (x[i] >= end))
+
+
+@kernel
+def _rows_between(op, address, stride, ok, ok_stride, n, low, high, scratch, rows):
+    x = (scratch.ctypes.data + 63) // 64 * 64
+    inside, valid = u1(x + 8 * _APART), u1(ok)
+    size = 0
+    for first in range(0, n, ROWS):
+        w = min(ROWS, n - first)
+        load(op, x, address + first * stride, stride, w)
+        if op < Op.LOAD_F4:
+            _as_float(x, w)
+        _inside(x, x + 8 * _APART, low, high, w)
+        if ok != 0:
+            for i in range(w):
+                inside[i] &= valid[(first + i) * ok_stride]
+        for i in range(w):
+            rows[size] = first + i
+            size += inside[i]
+    return size
+
+
 @kernel
 def _take_out(counts, places, often):
     """The bins in use and their counts; the table is left at 0."""
@@ -131,6 +163,7 @@ class _Scratch(threading.local):
 
 
 _SCRATCH = _Scratch()
+_LOADS = {np.dtype(name): int(load_of(name)) for name in STORAGE}
 _NO_COUNTS = np.zeros(0, np.int32)
 
 
@@ -169,14 +202,35 @@ def totals_of(values: Array, valid: Array | None, grid: tuple[int, int] | None, 
     magic, per_unit = constants(low, max(slices, 2), True)
     totals = np.zeros(n_totals(slices, True) if slices else 0, np.int64)
     wrong, found = np.zeros(-(-len(values) // ROWS), bool), np.zeros(3, np.int64)
-    if values.strides[0] % values.itemsize:  # a field of a packed record
-        values = np.ascontiguousarray(values)
-    own = _SCRATCH
-    at, stride = values.__array_interface__["data"][0], values.strides[0]
-    ok, ok_stride = (0, 1) if valid is None else (valid.__array_interface__["data"][0], valid.strides[0])
+    own, values = _SCRATCH, _whole_steps(values)
     _pass_over(
-        int(load_of(values.dtype.name)), at, stride, ok, ok_stride, len(values), slices, magic, per_unit, totals,
-        np.empty(len(totals)), wrong, own.counts if counted else _NO_COUNTS, own.tiles, found,
+        *_stored(values, valid), slices, magic, per_unit, totals, np.empty(len(totals)), wrong,
+        own.counts if counted else _NO_COUNTS, own.tiles, found,
     )  # fmt: skip
     used = _take_out(own.counts, own.places, own.often) if counted else 0
     return Totals(*found.tolist(), totals, np.flatnonzero(wrong), own.places[:used].copy(), own.often[:used].copy())
+
+
+def rows_between(values: Array, valid: Array | None, low: Array, high: Array) -> Array:
+    """int64, ascending: the rows with a value whose ordered bits are in a span, as ``radix.rows_between`` has them.
+
+    Args:
+        values, valid: as of :func:`totals_of`, of any length.
+        low, high: int64 of shape (spans,): few, for each value is compared with all.
+    """
+    rows, values = np.empty(len(values) + 1, np.int64), _whole_steps(values)
+    bounds = floats_of(low), floats_of(high)
+    size = _rows_between(*_stored(values, valid), *bounds, _SCRATCH.tiles, rows)
+    return rows[:size].copy()
+
+
+def _whole_steps(values: Array) -> Array:
+    """The values, copied where their stride is no multiple of their size (a field of a packed record)."""
+    return np.ascontiguousarray(values) if values.strides[0] % values.itemsize else values
+
+
+def _stored(values: Array, valid: Array | None) -> tuple[int, ...]:
+    """How a column is stored: what loads it, address and stride of its values and of its validity, its length."""
+    ok, ok_stride = (0, 1) if valid is None else (valid.__array_interface__["data"][0], valid.strides[0])
+    at = values.__array_interface__["data"][0]
+    return _LOADS[values.dtype], at, values.strides[0], ok, ok_stride, len(values)

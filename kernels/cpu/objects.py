@@ -205,6 +205,6 @@ def _called(address: int, returns: str, kinds: types_of.Kind) -> Callable[..., A
 def _words(kind: types_of.Kind) -> list[Any]:
     if len(kind) == 1 and isinstance(kind[0], tuple):
         return [word for item in kind[0] for word in _words(item)]
-    if len(kind) == 1 and kind[0].startswith("float"):
-        return [ctypes.c_float if kind[0] == "float32" else ctypes.c_double]
+    if len(kind) == 1 and kind[0].kind == "f":
+        return [ctypes.c_float if kind[0].itemsize == 4 else ctypes.c_double]
     return [ctypes.c_int64] * types_of.n_words(kind)

@@ -14,35 +14,35 @@ from ... import optional
 #: Of an array its dtype, dimensions and whether it is C-contiguous; of a number its dtype; of a tuple its items' kinds.
 Kind = tuple[Any, ...]
 
-_INT, _FLOAT, _BOOL = ("int64",), ("float64",), ("bool",)
+_INT, _FLOAT, _BOOL = (np.dtype(np.int64),), (np.dtype(np.float64),), (np.dtype(np.bool_),)
 
 
 def kind_of(argument: Any) -> Kind:
     """The type of an argument."""
     if isinstance(argument, np.ndarray):
-        return argument.dtype.name, argument.ndim, argument.flags.c_contiguous
+        return argument.dtype, argument.ndim, argument.flags.c_contiguous
     if isinstance(argument, tuple):
         return (tuple([kind_of(item) for item in argument]),)
     if isinstance(argument, (bool, np.bool_)):
         return _BOOL
     if isinstance(argument, int):
         return _INT
-    return _FLOAT if isinstance(argument, float) else (argument.dtype.name,)
+    return _FLOAT if isinstance(argument, float) else (argument.dtype,)
 
 
 def numba_type(kind: Kind) -> Any:
     """The type as Numba has it."""
     types = optional.load("numba.core.types")
     if len(kind) == 3:
-        name, dimensions, contiguous = kind
-        return types.Array(_number(types, name), dimensions, "C" if contiguous else "A")
+        dtype, dimensions, contiguous = kind
+        return types.Array(_number(types, dtype), dimensions, "C" if contiguous else "A")
     if isinstance(kind[0], tuple):
         return types.Tuple([numba_type(item) for item in kind[0]])
     return _number(types, kind[0])
 
 
-def _number(types: Any, name: str) -> Any:
-    return types.boolean if name == "bool" else getattr(types, name)
+def _number(types: Any, dtype: np.dtype[Any]) -> Any:
+    return types.boolean if dtype == np.bool_ else getattr(types, dtype.name)
 
 
 def words_of(arguments: Sequence[Any]) -> list[Any]:

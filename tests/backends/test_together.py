@@ -13,6 +13,8 @@ from gpupipe.backends.states.gathering import gather
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import Column
 from gpupipe.errors import NonFiniteError
+from gpupipe.kernels.cpu import columns
+from gpupipe.kernels.reference import radix
 from gpupipe.schema import parse_dtype
 
 RNG = np.random.default_rng(3)
@@ -141,3 +143,25 @@ def test_any_floats(some: list[float], data: st.DataObject) -> None:
     for kind, state in alone(column).items() if found is not None else ():
         assert found is not None
         equal(found[kind], state)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_rows_between_of_every_width(name: str) -> None:
+    dtype = parse_dtype(name)
+    values = np.round(RNG.standard_cauchy(N) * 10).clip(-100, 100) if name != "Boolean" else RNG.random(N) < 0.5
+    if name.startswith("Float"):
+        values[::7], values[::11], values[::13] = np.inf, -np.inf, -0.0
+    if name.startswith("U"):
+        values = np.abs(values)
+    values, valid = values.astype(dtype.storage), RNG.random(N) > 0.1
+    bounds = np.array([-50.0, -3.5, -3.0, 0.0, 1.0, 2.0, 40.0])
+    for cut in (bounds[:2], bounds[:4], bounds[3:5], np.append(bounds[1:6], np.nan), np.array([-np.inf, np.inf])):
+        bits = radix.ordered_bits(cut)
+        bits[np.isnan(cut)] = radix.first_bits()[-1]
+        low, high = bits[0::2], bits[1::2]
+        expected = radix.rows_between(values.astype(np.float64), low, high)
+        found = columns.rows_between(values, valid, low, high)
+        assert found.tolist() == expected[valid[expected]].tolist()
+        strided = columns.rows_between(np.repeat(values, 2)[::2], np.repeat(valid, 3)[::3], low, high)
+        assert strided.tolist() == found.tolist()
+        assert columns.rows_between(values, None, low, high).tolist() == expected.tolist()

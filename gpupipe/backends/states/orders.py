@@ -18,6 +18,7 @@ from gpupipe.kernels.reference import radix
 from gpupipe.schema import DType, Float64, Int64
 
 _FEW_VALUES = 8_192  # up to here sorting bins is quicker than a pass over a table of all of them
+_FEW_SPANS = 16  # so many are quicker compared with than looked up
 _MANY_GROUPS = 64  # beyond, tables of all bins of every group would be larger than what they count
 
 
@@ -86,6 +87,9 @@ def _least_of_bins(dtype: DType) -> Values:
 
 def between(column: Column, low: Values, high: Values) -> tuple[Values, Values]:
     """(int64 positions, values) of the rows with a value that lies in one of some spans: see ``rows_between``."""
+    if len(low) <= _FEW_SPANS and compiled.Work.started and column.values.dtype != np.uint64:
+        rows = optional.load("gpupipe.kernels.cpu.columns").rows_between(column.values, column.valid, low, high)
+        return rows, column.values[rows]
     rows = kernels().rows_between(column.values.astype(np.float64, copy=False), low, high)
     if column.valid is not None:
         rows = rows[column.valid[rows]]
