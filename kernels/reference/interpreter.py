@@ -163,14 +163,14 @@ class Block:
     def load(self, op: int, sources: list[Buffer]) -> tuple[Array, Valid]:
         start, stop = self.start, self.stop
         kind = np.float64 if op >= Op.LOAD_F4 else np.bool_ if op == Op.LOAD_BOOL else np.int64
-        parts = [source[start:stop] for source, _ in sources]
+        size = stop - start  # a view of the whole would cost as much as copying one row does
+        parts = [source if len(source) == size else source[start:stop] for source, _ in sources]
         values: Array = np.concatenate(parts, dtype=kind, casting="unsafe").reshape(self.shape)
         valid = None
         if any(source_valid is not None for _, source_valid in sources):
-            valid = np.ones(self.shape, dtype=np.bool_)
-            for row, (_, source_valid) in zip(valid, sources, strict=True):
-                if source_valid is not None:
-                    row[:] = source_valid[start:stop]
+            ones = np.ones(size, dtype=np.bool_)
+            masks = [ones if source_valid is None else source_valid[start:stop] for _, source_valid in sources]
+            valid = np.concatenate(masks).reshape(self.shape)
             valid = None if valid.all() else valid
         if op == Op.LOAD_U8:
             self.report(values < 0, valid, INT_OVERFLOW)
