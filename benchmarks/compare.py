@@ -256,7 +256,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run what was asked; lines are written after each case. The exit code is 1 if a result differs, or ours failed."""
+    """Run what was asked; lines are written as they come. The exit code is 1 if a result differs, or ours failed."""
     chosen = arguments(words)
     path = chosen.out / f"{machine.short_name()}-jobs.csv"
     chosen.data.mkdir(parents=True, exist_ok=True)
@@ -264,11 +264,12 @@ def main(words: list[str] | None = None) -> int:
     asked = cases(chosen)
     for case in asked:
         say(f"== {case}")
-        append(path, list(comparison.lines(case)))
+        for line in comparison.lines(case):
+            append(path, [line])
     for job in dict.fromkeys(case.job for case in asked if hasattr(module_of(case.job), "FILE")):
         say(f"== limits, {job}")
         largest = max((case for case in asked if case.job == job), key=lambda case: case.rows)
-        append(path, list(comparison.limits(largest)))
+        append(path, comparison.limits(largest))
     for wrong in comparison.wrong:
         say(f"WRONG: {wrong}")
     say(f"written to {path}")
