@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import cache, exact, features, imports, machine, quality, quantiles, scoring, small, table
+from . import cache, exact, features, imports, interpreter, machine, quality, quantiles, scoring, small, table
 from .measure import Row
 
 PARTS = {
@@ -22,6 +22,7 @@ PARTS = {
     "quantiles": quantiles.measure,
     "quality": quality.measure,
     "exact": exact.measure,
+    "interpreter": interpreter.measure,
 }
 
 
