@@ -215,14 +215,16 @@ def frame_of(
     Errors know the position of the row that they name.
 
     Args:
-        ready: columns that are not to be taken from the table; None: all are.
+        ready: columns that are not to be taken from the table, which is None where these are all.
 
     >>> frame_of(pa.table({"a": [1, 2]}), ["a"], np.arange(2, dtype=np.uint64)).n_rows
     2
     """
     with positioned(row_ids):
         found = dict(ready or {})
-        found = {name: found[name] if name in found else to_column(table.column(name), None, name) for name in columns}
+        if table is not None:
+            found |= {name: to_column(table.column(name), None, name) for name in columns if name not in found}
+        found = {name: found[name] for name in columns}
         if types is not None:
             found = {name: conform(name, column, types[name].dtype, OTHERS) for name, column in found.items()}
     return Frame(found, len(row_ids), row_ids)
