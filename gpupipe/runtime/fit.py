@@ -153,8 +153,7 @@ def run_fit(
         PlanError: before anything is read.
         DataError, ModelError: while reading or training.
     """
-    clock, before = Clock(), held_memory()
-    plan = planned(declared, source.schema, carried)
+    clock, before, plan = Clock(), held_memory(), planned(declared, source.schema, carried)
     refuse_target_elsewhere(plan, declared.target, source)
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
