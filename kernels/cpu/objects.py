@@ -112,9 +112,7 @@ def any_of(function: Callable[..., Any]) -> bool:
 def kept(function: Callable[..., Any], kinds: types_of.Kind) -> Kept | None:
     """What is on disk of a kernel for arguments of these types; None: nothing that can be used."""
     file = _file_of(function, kinds)
-    if file is None or not file.exists():
-        return None
-    head, _, code = file.read_bytes().partition(b"\n")
+    head, _, code = (b"" if file is None else _own_bytes(file)).partition(b"\n")
     try:
         told = json.loads(head)
     except ValueError:
@@ -122,6 +120,17 @@ def kept(function: Callable[..., Any], kinds: types_of.Kind) -> Kept | None:
     if told.get("sha256") != hashlib.sha256(code).hexdigest():
         return None
     return Kept(told["symbol"], told["returns"], code or None)
+
+
+def _own_bytes(file: Path) -> bytes:
+    """The file; nothing where it is not there, or someone else (the system's owner apart) may have written it."""
+    try:
+        with file.open("rb") as opened:
+            status = os.fstat(opened.fileno())
+            own = status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
+            return opened.read() if own else b""
+    except OSError:
+        return b""
 
 
 def compiled(function: Callable[..., Any], kinds: types_of.Kind) -> Kept:

@@ -82,6 +82,30 @@ def test_files_are_their_owners(folder: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
 
 
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_file_that_others_may_have_written_is_not_run(folder: Path, mode: int) -> None:
+    """A shared NUMBA_CACHE_DIR: machine code that somebody else left there would run as the user."""
+    expected = scaled(fresh(_scaled))
+    (file,) = folder.iterdir()
+    kinds = tuple(types_of.kind_of(each) for each in (VALUES, 2.5, True, PAIR, np.zeros(6)))
+    file.chmod(mode)
+    assert objects.kept(_scaled._function, kinds) is None
+    assert scaled(fresh(_scaled)) == expected
+    assert objects.kept(_scaled._function, kinds) is not None  # written anew, the owner's alone
+
+
+def test_a_file_of_somebody_else_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scaled(fresh(_scaled))
+    kinds = tuple(types_of.kind_of(each) for each in (VALUES, 2.5, True, PAIR, np.zeros(6)))
+    assert objects.kept(_scaled._function, kinds) is not None
+    (file,) = folder.iterdir()
+    monkeypatch.setattr(objects.os, "geteuid", lambda: file.stat().st_uid + 1)
+    if file.stat().st_uid != 0:
+        assert objects.kept(_scaled._function, kinds) is None
+    else:  # the system's owner is trusted: it installs the package
+        assert objects.kept(_scaled._function, kinds) is not None
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "no head"])
 def test_a_damaged_file_is_not_run(folder: Path, damage: str) -> None:
     expected = scaled(fresh(_scaled))
