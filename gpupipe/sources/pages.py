@@ -4,6 +4,7 @@ Arrow's reader stays the judge: of a column that is not decoded here, because it
 nothing is given, and it is Arrow's to read or to refuse.
 """
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -58,11 +59,11 @@ def decoded(
     Raises:
         CastError: a value that is none of ours: text that is not UTF-8, a time finer than a microsecond.
     """
-    arrow = metadata.schema.to_arrow_schema()
+    arrow, size = metadata.schema.to_arrow_schema(), file.seek(0, io.SEEK_END)
     space = room(1)
     for name, at in columns.items():
         found = _described(name, arrow.field(name).type, metadata, groups, at)
-        if found is None:
+        if found is None or any(chunk.begin + chunk.stored > size for chunk in found.chunks):
             continue
         most = max(chunk.stored for chunk in found.chunks)
         space = space if most <= space.size else room(most)

@@ -147,6 +147,8 @@ def _numbers(places, optional, wide, entries, n_entries, out, valid, state, scra
         found, at, size = page_levels(page, optional, valid, state)
         if found < 0:
             return 0
+        if page[ENCODING] != PLAIN and size and byte_at(at, 0) > 32:
+            return 0
         if found and page[ENCODING] != PLAIN:
             if not _indices(at, size, page, found, entries, n_entries, wide, out, valid, row, scratch):
                 return 0

@@ -107,30 +107,36 @@ def _skip_structure(at):
 
 @part
 def _details(at, kind, row):
-    """The structure of a page of one kind into its row."""
-    number = np.int64(0)
+    """The structure of a page of one kind into its row; not well where a number that it must hold is not there."""
+    number, there = np.int64(0), 0
     second = kind == DATA_2
+    needed = 2 if kind == DICTIONARY else 6 if second else 4  # the first so many fields are numbers
     while True:
         number, sort = _field(at, number)
         if sort == _STOP:
-            return
-        if sort == _STRUCT:
+            break
+        if number <= needed:
+            found = _count(at, sort)
+            there |= 1 << number
+            if number == 1:
+                row[VALUES] = found
+            elif number == (4 if second else 2):
+                row[ENCODING] = found
+            elif number == 3 and not second:
+                row[LEVELS] = found
+            elif number == 5:
+                row[LEVEL_BYTES] = found
+            elif number == 6:
+                row[REPEATED] = found
+        elif sort == _STRUCT:
             _skip_structure(at)
-        elif number == 1:
-            row[VALUES] = _count(at, sort)
-        elif number == (4 if second else 2):
-            row[ENCODING] = _count(at, sort)
-        elif number == 3 and kind == DATA:
-            row[LEVELS] = _count(at, sort)
-        elif number == 5 and second:
-            row[LEVEL_BYTES] = _count(at, sort)
-        elif number == 6 and second:
-            row[REPEATED] = _count(at, sort)
         elif number == 7 and second:
             row[COMPRESSED] = 1 if sort == _TRUE else 0
             at[2] &= sort in (_TRUE, _FALSE)
         else:
             _skip(at, sort)
+    if there != (2 << needed) - 2:
+        at[2] = 0
 
 
 @part

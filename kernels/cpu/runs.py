@@ -67,7 +67,7 @@ def spread_levels(address, size, target, count):
         left = count - done
         if header & 1:
             run = min((header >> 1) * 8, left)
-            if (run + 7) >> 3 > end - at:
+            if header >> 1 > end - at:
                 return -1
             ones += spread_bits(at, target + done, run)
             at += header >> 1
@@ -159,7 +159,7 @@ def unpack_runs(address, size, width, target, count, limit):
         left = count - done
         if header & 1:
             run = min((header >> 1) * 8, left)
-            if (run * width + 7) >> 3 > end - at:
+            if (header >> 1) * width > end - at:
                 return False
             top = np.int64(_unpack(at, end, width, target + 4 * done, run))
             at += (header >> 1) * width
