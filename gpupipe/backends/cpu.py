@@ -5,7 +5,7 @@ start; its NumPy form gives the same bits.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -27,6 +27,13 @@ from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import interpreter
 from gpupipe.kernels.table import MatrixColumns
 from gpupipe.schema import Int32, Int64
+
+#: Number of an array among those wanted, its length and dtype -> the array, which holds anything.
+Room = Callable[[int, int, str], Values]
+
+
+def _new(number: int, size: int, storage: str) -> Values:
+    return np.empty(size, storage)
 
 
 class CpuBackend(OnHost):
@@ -77,6 +84,12 @@ class CpuProgram(Staged[Column]):
             if index not in results:
                 results[index] = self._leaving(output, made, frame.n_rows)
         return [results[index] for index in range(len(self._outputs))]
+
+    def passing(self, frame: Frame, room: Room) -> list[Column]:
+        """The same of outputs that are all made by tile programs, in arrays that `room` gives."""
+        made = self._run_stages(frame)
+        found = zip(self._outputs, *self._buffers(self._plain, made, frame, room), strict=True)
+        return [Column(output.dtype, values, valid) for output, values, valid in found]
 
     def _leaving(self, output: Output, made: Mapping[Node, Column], n_rows: int) -> Column:
         """What no tile program stores."""
@@ -130,11 +143,14 @@ class CpuProgram(Staged[Column]):
         return [Column(self._info[store.node].dtype, values, valid) for store, values, valid in found]
 
     def _buffers(
-        self, batch: Batch, made: Mapping[Node, Column], frame: Frame
+        self, batch: Batch, made: Mapping[Node, Column], frame: Frame, room: Room | None = None
     ) -> tuple[list[Values], list[Values | None]]:
-        size = frame.n_rows
-        values = [np.empty(size, store.storage) for store in batch.stores]
-        valid = [np.empty(size, bool) if self._info[store.node].nullable else None for store in batch.stores]
+        size, room = frame.n_rows, room or _new
+        values = [room(number, size, store.storage) for number, store in enumerate(batch.stores)]
+        valid = [
+            room(number, size, "bool") if self._info[store.node].nullable else None
+            for number, store in enumerate(batch.stores)
+        ]
         self._interpret(batch, made, frame, list(zip(values, valid, strict=True)))
         return values, [None if mask is None or mask.all() else mask for mask in valid]
 

@@ -30,11 +30,16 @@ class OnHost:
         return frame
 
     def states(
-        self, intakes: Sequence[Intake], columns: Sequence[AnyColumn], n_rows: int, last: Sequence[Column] = ()
+        self,
+        intakes: Sequence[Intake],
+        columns: Sequence[AnyColumn] | Mapping[int, AnyColumn],
+        n_rows: int,
+        last: Sequence[Column] = (),
     ) -> list[State]:
         """The state of each intake, over `n_rows` rows of `columns`.
 
         Args:
+            columns: by their place.
             last: further keys of every state, after its own.
 
         Raises:
@@ -68,7 +73,7 @@ class OnHost:
 class Held:
     """Columns that states take in; they may stand in a narrower type than they are gathered in."""
 
-    def __init__(self, columns: Sequence[AnyColumn]) -> None:
+    def __init__(self, columns: Sequence[AnyColumn] | Mapping[int, AnyColumn]) -> None:
         self._columns = columns
         self._wide: dict[int, Column] = {}
 

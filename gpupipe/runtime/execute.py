@@ -107,7 +107,8 @@ def run_scans(
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         watching = beside if scan.level == 1 else None
         bound = bind_scan(scan, binder) if watching is None else watching.joined(bind_scan(scan, binder), binder)
-        reading = Reading(bound.outputs, binder.info, Tables(fitted), backend, narrow=watching is None)
+        taken = {"narrow": watching is None, "intakes": bound.intakes}
+        reading = Reading(bound.outputs, binder.info, Tables(fitted), backend, **taken)
         compiled.expect((rows.source.n_rows or 0) * (len(bound.outputs) + len(bound.intakes)))
         again = further_trips(binder, fitted, rows, backend, pool, progress)
         scattered: dict[int, Scattered] = {}
@@ -146,10 +147,12 @@ def taken_in(
 
         def computed(start: int, stop: int) -> tuple[list[State], list[Column], Frame]:
             part = frame.rows(start, stop)
-            columns = reading.resident(part)
             folds = [column.rows(start, stop) for column in last]
+            if beside is None:
+                return reading.gathered(bound.intakes, part, folds), [], part
+            columns = reading.resident(part)
             states = reading.states(bound.intakes, columns, part.n_rows, folds)
-            return states, [] if beside is None else [on_host(column) for column in columns], part
+            return states, [on_host(column) for column in columns], part
 
         for states, columns, part in in_parts(rows, index, frame, computed):
             merging.add(states)
