@@ -21,7 +21,7 @@ class Numbered:
     """
 
     def __init__(self, n_rows: int, optional: bool, is_one: bool) -> None:
-        self.entries = Entries()
+        self.entries = Entries(pool_array)
         self.numbers, self._valid = pool_array(np.uint32, n_rows), pool_array(np.bool_, n_rows)
         self._optional, self._is_one, self._state = optional, is_one, np.zeros(2, np.int64)
 

@@ -1,5 +1,6 @@
 """The strings of Parquet's pages put together: each distinct one once, found by hash, in the order they first stand."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -153,13 +154,17 @@ def _refill(table, old):
 class Entries:
     """Distinct strings, numbered in the order they were first met.
 
+    Args:
+        array: gives memory for so many items of a type, whatever is in it.
+
     Attributes:
         data: uint8, the bytes of all, one after the other; more room than they need.
         ends: int32, where each begins and the last ends.
         state: int64 (2,), how many there are, and their bytes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, array: Callable[[Any, int], Array]) -> None:
+        self._array = array
         self.data = np.empty(0, np.uint8)
         self.ends = np.zeros(1, np.int32)
         self.state = np.zeros(2, np.int64)
@@ -197,29 +202,30 @@ class Entries:
         """
         if 4 * count > size or size >= 2**31:
             return False
-        self.ends, self.data = np.empty(count + 1, np.int32), np.empty(size - 4 * count, np.uint8)
-        tags = np.zeros(1 << (2 * count).bit_length(), np.uint32)
-        if _copied(address, size, count, tags, self.ends, self.data.ctypes.data) != 1:
-            self.__init__()  # type: ignore[misc]
+        ends, data = self._array(np.int32, count + 1), self._array(np.uint8, size - 4 * count)
+        tags = self._array(np.uint32, 1 << (2 * count).bit_length())
+        tags.fill(0)
+        if _copied(address, size, count, tags, ends, data.ctypes.data) != 1:
             return False
-        self.state[:] = count, self.ends[count]
+        self.ends, self.data = ends, data
+        self.state[:] = count, ends[count]
         return True
 
     def _reserve(self, count: int, n_bytes: int) -> None:
         wanted = self.count + count
         if wanted >= len(self.ends):
-            self.ends = _longer(self.ends, max(wanted, 2 * self.count) + 1, self.count + 1)
+            self.ends = self._longer(self.ends, max(wanted, 2 * self.count) + 1, self.count + 1)
         if self.n_bytes + n_bytes > len(self.data):
-            self.data = _longer(self.data, max(self.n_bytes + n_bytes, 2 * self.n_bytes), self.n_bytes)
+            self.data = self._longer(self.data, max(self.n_bytes + n_bytes, 2 * self.n_bytes), self.n_bytes)
         if 2 * wanted > len(self._table):
-            old, self._table = self._table, np.zeros((1 << (2 * wanted - 1).bit_length(), 2), np.uint64)
+            old, self._table = self._table, self._array(np.uint64, 2 << (2 * wanted - 1).bit_length()).reshape(-1, 2)
+            self._table.fill(0)
             _refill(self._table, old)
 
-
-def _longer(array: Array, length: int, kept: int) -> Array:
-    found = np.empty(length, array.dtype)
-    found[:kept] = array[:kept]
-    return found
+    def _longer(self, array: Array, length: int, kept: int) -> Array:
+        found = self._array(array.dtype, length)
+        found[:kept] = array[:kept]
+        return found
 
 
 #: Those that Python calls.

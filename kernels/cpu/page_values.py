@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .jit import kernel, part
-from .memory import where
 from .runs import all_ones, fill_byte, spread_bits, spread_levels, unpack_runs
 from .unaligned import byte_at, put_byte, put_word4, put_word8, word4_at, word8_at
 
@@ -51,7 +50,10 @@ def page_levels(page, optional, valid, state):
 
 @part
 def _lay4(out, source, row, rows, found, valid):
-    """Numbers of 4 bytes that stand side by side to their rows, 0 to the others."""
+    """Numbers of 4 bytes that stand side by side to their rows, 0 to the others.
+
+    Multiplied, not chosen: LLVM would make a choice a branch, which nulls here and there mislead.
+    """
     if found == rows:
         for i in range(rows):
             put_word4(out, 4 * (row + i), word4_at(source, 4 * i))
@@ -59,7 +61,7 @@ def _lay4(out, source, row, rows, found, valid):
     i, k = 0, 0
     while k < found:
         has = byte_at(valid, row + i)
-        put_word4(out, 4 * (row + i), where(has != 0, word4_at(source, 4 * k), np.uint32(0)))
+        put_word4(out, 4 * (row + i), np.uint32(word4_at(source, 4 * k) * has))
         k += has
         i += 1
     for rest in range(i, rows):
@@ -76,7 +78,7 @@ def _lay8(out, source, row, rows, found, valid):
     i, k = 0, 0
     while k < found:
         has = byte_at(valid, row + i)
-        put_word8(out, 8 * (row + i), where(has != 0, word8_at(source, 8 * k), np.uint64(0)))
+        put_word8(out, 8 * (row + i), word8_at(source, 8 * k) * np.uint64(has))
         k += has
         i += 1
     for rest in range(i, rows):
@@ -94,7 +96,7 @@ def _look_up4(out, indices, row, rows, found, valid, entries):
     while k < found:
         has = byte_at(valid, row + i)
         entry = word4_at(entries, 4 * np.int64(word4_at(indices, 4 * k)))
-        put_word4(out, 4 * (row + i), where(has != 0, entry, np.uint32(0)))
+        put_word4(out, 4 * (row + i), np.uint32(entry * has))
         k += has
         i += 1
     for rest in range(i, rows):
@@ -112,7 +114,7 @@ def _look_up8(out, indices, row, rows, found, valid, entries):
     while k < found:
         has = byte_at(valid, row + i)
         entry = word8_at(entries, 8 * np.int64(word4_at(indices, 4 * k)))
-        put_word8(out, 8 * (row + i), where(has != 0, entry, np.uint64(0)))
+        put_word8(out, 8 * (row + i), entry * np.uint64(has))
         k += has
         i += 1
     for rest in range(i, rows):
