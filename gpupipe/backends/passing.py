@@ -92,10 +92,11 @@ class Passing:
 
     def _room(self, number: int, size: int, storage: str) -> Values:
         """An array of this thread's, the same one for the same number."""
-        held: dict[tuple[int, str], Values] = self._rooms.__dict__
-        if len(held.get((number, storage), ())) < size:
-            held[number, storage] = np.empty(size, storage)
-        return held[number, storage][:size]
+        held: dict[str, Values] = self._rooms.__dict__
+        name = f"{number} {storage}"
+        if len(held.get(name, ())) < size:
+            held[name] = np.empty(size, storage)
+        return held[name][:size]
 
 
 def passing_of(

@@ -208,7 +208,9 @@ def totals_of(values: Array, valid: Array | None, grid: tuple[int, int] | None, 
         own.counts if counted else _NO_COUNTS, own.tiles, found,
     )  # fmt: skip
     used = _take_out(own.counts, own.places, own.often) if counted else 0
-    return Totals(*found.tolist(), totals, np.flatnonzero(wrong), own.places[:used].copy(), own.often[:used].copy())
+    n, missing, beyond = found.tolist()
+    bins, counts = own.places[:used].copy(), own.often[:used].copy()
+    return Totals(n, missing, beyond, totals, np.flatnonzero(wrong), bins, counts)
 
 
 def rows_between(values: Array, valid: Array | None, low: Array, high: Array) -> Array:
