@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gpupipe import optional
+from gpupipe import optional, pool
 from gpupipe.backends import compiled
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
@@ -33,7 +33,7 @@ Room = Callable[[int, int, str], Values]
 
 
 def _new(number: int, size: int, storage: str) -> Values:
-    return np.empty(size, storage)
+    return pool.empty(size, storage)
 
 
 class CpuBackend(OnHost):

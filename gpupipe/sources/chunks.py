@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from gpupipe import pool
 from gpupipe.columns import Values
 from gpupipe.kernels.cpu import page_values as values
 from gpupipe.kernels.cpu import pages
@@ -63,14 +64,13 @@ class Pages:
 
 
 def room(n_bytes: int) -> Any:
-    """Memory of Arrow's pool, which gives again what was freed: fresh memory costs as much as decoding."""
-    return pa.allocate_buffer(n_bytes)
+    """Memory of the pool: fresh memory costs as much as decoding."""
+    return pool.buffer(n_bytes)
 
 
 def pool_array(dtype: Any, length: int) -> Values:
     """An array in such memory, its values not set."""
-    storage = np.dtype(dtype)
-    return np.frombuffer(room(length * storage.itemsize), storage, length)
+    return pool.empty(length, dtype)
 
 
 def read_chunk(file: BinaryIO, chunk: Chunk, room: Any) -> Any:
@@ -141,7 +141,7 @@ def _body(codec: Any, stored: Any, row: Sequence[int], size: int) -> Any:
     if not _comes_to(codec.name, stored, size):
         return None
     try:
-        return codec.decompress(stored, size, asbytes=False)
+        return codec.decompress(stored, size, asbytes=False, memory_pool=pool.memory_pool())
     except (pa.ArrowException, OSError):
         return None
 
