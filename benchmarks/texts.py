@@ -1,9 +1,10 @@
-"""Text columns, decoding left out: counting, merging, codes of J1's 26 columns, in CPU seconds a million rows.
+"""Text and keys, decoding left out: counting, merging, codes of J1's 26 text columns; groups of J3's keys by fold, and
+their statistics looked up. In CPU seconds a million rows.
 
     python -m benchmarks.texts                 # three partitions of 262,144 rows
     python -m benchmarks.texts --repeats 5
 
-A partition's columns are as Parquet gives them: a dictionary where it has far fewer entries than rows, else plain strings.
+A partition's columns are as Parquet gives them: dictionaries of far fewer entries than rows, else plain strings.
 """
 
 import argparse
@@ -17,12 +18,13 @@ import pyarrow as pa
 
 from gpupipe.backends.categories import Tables, codes
 from gpupipe.backends.finish import vocabulary
+from gpupipe.backends.indexes import KeyIndex
 from gpupipe.backends.states.gathering import gather, merge
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import Column
 from gpupipe.compiler.fitted import Fitted, Learned
 from gpupipe.expr.node import make
-from gpupipe.schema import String
+from gpupipe.schema import Int16, Int32, Int64, String
 
 from .jobs import clicks
 
@@ -61,6 +63,19 @@ def coded(tables: list[Tables], partitions: list[list[Column]]) -> None:
             codes(table, node, text)
 
 
+def keys_of(rows: int) -> list[list[Column]]:
+    """Zone and hour; driver, a number, and fold; a name of 200,000, and fold."""
+    rng = np.random.default_rng(1)
+    zone, driver, name = (rng.integers(0, size, rows) for size in (263, 40_000, 200_000))
+    hour, fold = (Column(Int64, rng.integers(0, size, rows)) for size in (24, 5))
+    names = pa.array([f"name {number}" for number in range(200_000)]).take(pa.array(name))
+    return [
+        [Column(Int16, zone.astype(np.int16)), hour],
+        [Column(Int32, driver.astype(np.int32)), fold],
+        [Column(String, names), fold],
+    ]
+
+
 def run(partitions: list[list[Column]]) -> dict[str, float]:
     """CPU seconds of each phase."""
     found: dict[str, float] = {}
@@ -78,6 +93,20 @@ def run(partitions: list[list[Column]]) -> dict[str, float]:
     return found
 
 
+def run_keyed(keyed: list[list[Column]]) -> dict[str, float]:
+    """CPU seconds of each phase."""
+    found: dict[str, float] = {}
+    for name, keys in zip(("zone and hour", "driver and fold", "name and fold"), keyed, strict=True):
+        started = time.process_time()
+        groups = groups_of(keys, len(keys[0]))
+        grouped = time.process_time()
+        index = KeyIndex(groups.keys)
+        built = time.process_time()
+        index.find(keys)
+        found[f"groups of {name}"], found[f"looked up by {name}"] = grouped - started, time.process_time() - built
+    return found
+
+
 def main() -> None:
     """Print each phase's median."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -91,7 +120,12 @@ def main() -> None:
     runs = [run(partitions) for _ in range(chosen.repeats)]
     for name in runs[0]:
         print(f"{name}: {statistics.median(each[name] for each in runs) / millions:.3f}")
-    print(f"all: {statistics.median(sum(each.values()) for each in runs) / millions:.3f}")
+    print(f"all of text: {statistics.median(sum(each.values()) for each in runs) / millions:.3f}")
+    keyed = keys_of(1_000_000)
+    run_keyed(keyed)
+    again = [run_keyed(keyed) for _ in range(chosen.repeats)]
+    for name in again[0]:
+        print(f"{name}: {statistics.median(each[name] for each in again):.3f}")
 
 
 if __name__ == "__main__":

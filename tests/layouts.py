@@ -204,4 +204,4 @@ def _choose_kernels(numba: bool, patch: Any) -> None:
     patch.setattr(orders, "kernels", lambda: form("cpu.radix"))
     patch.setattr(text, "_hashing", lambda n_strings: form("cpu.hashing"))
     patch.setattr(indexes.ValueIndex, "_worth_own_table", lambda self, n_rows: form("cpu.lookup"))
-    patch.setattr(distinct, "kernels_for", lambda n_strings: form("cpu.lookup") if numba else None)
+    patch.setattr(distinct, "kernels_for", lambda strings: form("cpu.lookup") if numba else None)

@@ -8,16 +8,27 @@ import pyarrow as pa
 
 from gpupipe import optional
 from gpupipe.backends import compiled
-from gpupipe.backends.strings import positions
 from gpupipe.backends.text import layout
-from gpupipe.columns import Column, Values
+from gpupipe.columns import Column, Values, positions
 
 _A_STRING = 4  # numbers: Arrow takes 40 to 100 ns a string, ours 15 to 20
+_SHORT = 8  # bytes that need no comparison; of longer strings Arrow's table is the quicker one
 
 
-def kernels_for(n_strings: int) -> ModuleType | None:
-    """Our table, where compiled kernels are worth their start; None: Arrow's."""
-    return optional.load("gpupipe.kernels.cpu.lookup") if compiled.worth(_A_STRING * n_strings) else None
+def kernels_for(strings: Any) -> ModuleType | None:
+    """Our table, where strings are short and compiled kernels worth their start; None: Arrow's."""
+    if not is_short(strings) or not compiled.worth(_A_STRING * len(strings)):
+        return None
+    return optional.load("gpupipe.kernels.cpu.lookup")
+
+
+def is_short(strings: Any) -> bool:
+    """Whether the strings of an Arrow array have so few bytes, on average, that they are told apart by them alone."""
+    offsets = strings.buffers()[1]
+    if not len(strings) or offsets is None:
+        return False
+    ends = np.frombuffer(offsets, np.int32, len(strings) + 1, 4 * strings.offset)
+    return int(ends[-1]) - int(ends[0]) <= _SHORT * len(strings)
 
 
 def counted(column: Column, times: Values | None = None) -> tuple[Any, Values]:
@@ -27,7 +38,7 @@ def counted(column: Column, times: Values | None = None) -> tuple[Any, Values]:
         column: nulls count for nothing.
         times: int64 of shape (rows,), how often each row counts, from 1 on; None: once.
     """
-    kernels = kernels_for(len(column))
+    kernels = kernels_for(column.values)
     if kernels is None:
         return _counted_by_arrow(column, times)
     firsts, counts = kernels.distinct(*layout(column.values), column.valid, times)
@@ -55,7 +66,7 @@ def encoded(column: Column) -> Column:
     """The column as a dictionary, its entries in some order."""
     if column.is_dictionary:
         return column
-    kernels = kernels_for(len(column))
+    kernels = kernels_for(column.values)
     if kernels is None:
         return Column(column.dtype, column.values.dictionary_encode(), column.valid)
     ids = np.zeros(len(column), np.int32)

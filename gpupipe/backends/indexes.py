@@ -6,15 +6,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe import optional
 from gpupipe.backends import compiled
+from gpupipe.backends.distinct import is_short
 from gpupipe.backends.keys import column_ranks, dense_ranks, is_nan, ordered_bits
 from gpupipe.backends.strings import of_entries
 from gpupipe.backends.text import layout
-from gpupipe.columns import Column, Values
+from gpupipe.columns import Column, Values, positions
 from gpupipe.kernels.reference import lookup
 from gpupipe.schema import String
 
@@ -31,9 +31,9 @@ class Places:
     def __init__(self, numbers: Values, span: int) -> None:
         self._table: Values | None = None
         if span <= max(_DENSE, 8 * len(numbers)):
-            # One entry more, always -1, is where negative numbers and those beyond the table are sent.
-            self._table = np.full(span + 1, -1, np.int64)
-            self._table[numbers] = np.arange(len(numbers))
+            # One entry before and one after, both -1, is where numbers beyond the table are sent.
+            self._table = np.full(span + 2, -1, np.int64)
+            self._table[numbers + 1] = np.arange(len(numbers))
             return
         self._order = np.argsort(numbers, kind="stable")
         self._sorted = numbers[self._order]
@@ -41,8 +41,7 @@ class Places:
     def of(self, numbers: Values) -> Values:
         """int64 place of each number; -1 where it is not listed."""
         if self._table is not None:
-            beyond = len(self._table) - 1
-            return self._table[np.where((numbers < 0) | (numbers > beyond), beyond, numbers)]
+            return self._table.take(numbers + 1, mode="clip")  # beyond int64 it wraps to the other end, where -1 is too
         place = np.minimum(np.searchsorted(self._sorted, numbers), len(self._sorted) - 1)
         return np.where(self._sorted[place] == numbers, self._order[place], -1)
 
@@ -50,8 +49,8 @@ class Places:
         """(the numbers of the list, sorted, the place of each)."""
         if self._table is None:
             return self._sorted, self._order
-        numbers = np.flatnonzero(self._table >= 0)
-        return numbers, self._table[numbers]
+        numbers = np.flatnonzero(self._table[1:-1] >= 0)
+        return numbers, self._table[1 + numbers]
 
 
 class ValueIndex:
@@ -68,12 +67,14 @@ class ValueIndex:
         nulls = np.flatnonzero(~valid)
         self.null = int(nulls[0]) if len(nulls) else -1
         self._at = np.flatnonzero(valid)
+        self._in_place = bool((self._at == np.arange(len(self._at))).all())  # null, if there is one, is the last
         self._by_value: dict[Any, int] | None = None
         self._own: _Strings | None = None
         self._building = threading.Lock()
         if entries.dtype == String:
             strings = entries.values.dictionary_decode() if entries.is_dictionary else entries.values
-            self._strings = strings.take(pa.array(self._at)) if len(nulls) else strings
+            self._strings = strings.take(positions(self._at)) if len(nulls) else strings
+            self._short = is_short(self._strings)
         else:
             bits = ordered_bits(entries)[self._at]
             self._low = int(bits.min()) if len(bits) else 0
@@ -106,7 +107,7 @@ class ValueIndex:
         if not len(self._at):
             return np.full(len(column), -1, np.int64)
         place = self._places.of(bits - np.int64(self._low) if self._shifted else bits)
-        found = np.append(self._at, -1)[place]
+        found = place if self._in_place else np.append(self._at, -1)[place]
         nan = is_nan(column)
         return found if nan is None else np.where(nan, -1, found)
 
@@ -125,7 +126,7 @@ class ValueIndex:
             found = np.asarray(pc.index_in(strings, value_set=self._strings).fill_null(-1)).astype(np.int64)
         else:
             found = self._table(kernels).find(strings)
-        return found if self.null < 0 else np.append(self._at, -1)[found]
+        return found if self._in_place else np.append(self._at, -1)[found]
 
     def _worth_own_table(self, n_rows: int) -> ModuleType | None:
         """The kernels to look strings up with where building Arrow's table, for every call anew, would take longer."""
@@ -134,7 +135,7 @@ class ValueIndex:
         entries = len(self._strings)
         if entries < _FEW_ENTRIES:
             return None
-        if compiled.worth(_A_STRING * (n_rows + entries)):
+        if (self._short or 4 * entries >= n_rows) and compiled.worth(_A_STRING * (n_rows + entries)):
             return optional.load("gpupipe.kernels.cpu.lookup")
         return lookup if entries >= 4 * n_rows else None
 
@@ -173,6 +174,7 @@ class KeyIndex:
         self.further: list[tuple[ValueIndex, int, Places]] = []
         self._known: tuple[Sequence[Column], Values] | None = None
         self.row_of: Values | None = None
+        self._in_order = False
         if len(keys) == 1:
             self.first = ValueIndex(keys[0])
             return
@@ -184,10 +186,11 @@ class KeyIndex:
             combined = ranks * size + inner
             # Ranks stay below the number of groups, so that any number of wide keys fits int64.
             span = (int(ranks.max()) + 1) * size if len(ranks) else 0
-            ranks, at = dense_ranks(combined)
-            self.further.append((ValueIndex(distinct), size, Places(combined[at], span)))
+            ranks, both = dense_ranks(combined)
+            self.further.append((ValueIndex(distinct), size, Places(both, span)))
         self.row_of = np.full(len(ranks) + 1, -1, np.int64)  # the last, where -1 points, is -1
         self.row_of[ranks] = np.arange(len(ranks))
+        self._in_order = bool((ranks == np.arange(len(ranks))).all())
 
     def find(self, columns: Sequence[Column]) -> Values:
         """int64 position of each row's group; -1 where there is none. Not to be written to."""
@@ -204,8 +207,11 @@ class KeyIndex:
             return ranks
         for column, (index, size, places) in zip(columns[1:], self.further, strict=True):
             at = index.find(column)
-            ranks = places.of(np.where((ranks < 0) | (at < 0), -1, ranks * size + at))
-        return self.row_of[ranks]
+            both = ranks * size + at  # negative where the first is
+            if len(at) and at.min() < 0:
+                both[at < 0] = -1
+            ranks = places.of(both)
+        return ranks if self._in_order else self.row_of[ranks]
 
 
 def same_keys(some: Sequence[Column], others: Sequence[Column]) -> bool:

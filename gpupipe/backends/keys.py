@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe.backends.distinct import counted, encoded
-from gpupipe.backends.strings import entry_ids, of_entries, positions, rows_of_entries
-from gpupipe.columns import Column, Values
+from gpupipe.backends.strings import entry_ids, of_entries, rows_of_entries
+from gpupipe.columns import Column, Values, positions
 from gpupipe.schema import String
 
 _SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
@@ -33,23 +33,24 @@ def is_nan(column: Column) -> Values | None:
 
 
 def dense_ranks(bits: Values) -> tuple[Values, Values]:
-    """(rank of each value among the distinct ones, position of one occurrence of each distinct value)."""
+    """(rank of each value among the distinct ones, the distinct ones, sorted), of int64."""
     if len(bits) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     low = int(bits.min())
     span = int(bits.max()) - low + 1
     if span <= 4 * len(bits) + 1024:
-        return _ranks_by_counting(bits - low, span)
-    _, first, ranks = np.unique(bits, return_index=True, return_inverse=True)
-    return ranks.astype(np.int64), first.astype(np.int64)
+        return _ranks_by_counting(bits if low == 0 else bits - low, span, low)
+    distinct, ranks = np.unique(bits, return_inverse=True)
+    return ranks.astype(np.int64, copy=False), distinct
 
 
-def _ranks_by_counting(offsets: Values, span: int) -> tuple[Values, Values]:
-    last = np.full(span, -1, np.int64)
-    last[offsets] = np.arange(len(offsets))
-    present = last >= 0
+def _ranks_by_counting(offsets: Values, span: int, low: int) -> tuple[Values, Values]:
+    present = np.zeros(span, bool)
+    present[offsets] = True
+    if present.all():
+        return offsets, np.arange(span) + low
     ranks = np.cumsum(present) - 1
-    return ranks[offsets], last[present]
+    return ranks.take(offsets), np.flatnonzero(present) + low
 
 
 def _string_ranks(column: Column) -> tuple[Values, Column]:
@@ -160,20 +161,18 @@ def _unlike_the_one_before(column: Column) -> Values:
 
 def column_ranks(column: Column) -> tuple[Values, Column]:
     """Ranks with nulls after all values and -1 for NaN, and the distinct keys, a null last if there is one."""
-    nan = is_nan(column)
-    valid = np.ones(len(column), bool) if column.valid is None else column.valid
-    usable = valid if nan is None else valid & ~nan
-    ranks = np.full(len(column), -1, np.int64)
+    nan, valid = is_nan(column), None if column.valid is None or column.valid.all() else column.valid
     if column.dtype == String:
-        ranks[:], uniques = _string_ranks(column)
+        ranks, uniques = _string_ranks(column)
+    elif nan is None and valid is None:
+        ranks, bits = dense_ranks(ordered_bits(column))
+        uniques = Column(column.dtype, from_ordered_bits(bits, column.values.dtype))
     else:
-        chosen = np.flatnonzero(usable)
-        inner, first = dense_ranks(ordered_bits(column)[chosen])
-        ranks[chosen] = inner
-        uniques = Column(column.dtype, column.values[chosen[first]] + column.values.dtype.type(0))
-    if usable is not valid:
-        ranks[~usable] = -1
-    if not valid.all():
+        usable = ~nan if valid is None and nan is not None else valid if nan is None else valid & ~nan
+        ranks = np.full(len(column), -1, np.int64)
+        ranks[usable], bits = dense_ranks(ordered_bits(column)[usable])
+        uniques = Column(column.dtype, from_ordered_bits(bits, column.values.dtype))
+    if valid is not None:
         ranks[~valid] = len(uniques)
         uniques = with_null(uniques)
     return ranks, uniques
@@ -197,12 +196,14 @@ def factorize(columns: Sequence[Column]) -> tuple[Values, list[Column]]:
     keys = [uniques]
     for column in columns[1:]:
         inner, distinct = column_ranks(column)
-        usable = (ranks >= 0) & (inner >= 0)
-        combined = ranks * max(len(distinct), 1) + inner
-        chosen = np.flatnonzero(usable)
-        dense, first = dense_ranks(combined[chosen])
-        at = chosen[first]
-        keys = [key.take(ranks[at]) for key in keys] + [distinct.take(inner[at])]
-        ranks = np.full(len(ranks), -1, np.int64)
-        ranks[chosen] = dense
+        size = max(len(distinct), 1)
+        combined = ranks * size + inner
+        known = (ranks >= 0) & (inner >= 0) if len(ranks) and min(ranks.min(), inner.min()) < 0 else None
+        dense, both = dense_ranks(combined if known is None else combined[known])
+        keys = [key.take(both // size) for key in keys] + [distinct.take(both % size)]
+        if known is None:
+            ranks = dense
+        else:
+            ranks = np.full(len(ranks), -1, np.int64)
+            ranks[known] = dense
     return ranks, keys

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpupipe.columns import Column, Values
+from gpupipe.columns import Column, Values, positions
 from gpupipe.schema import Boolean, DType, Null, String
 
 Strings = Any  # a pa.StringArray
@@ -26,12 +26,6 @@ def entry_ids(column: Column) -> Values:
     indices = column.values.indices
     _, data = indices.buffers()
     return np.frombuffer(data, np.int32, len(indices), 4 * indices.offset) if len(indices) else np.zeros(0, np.int32)
-
-
-def positions(numbers: Values) -> Any:
-    """Whole numbers as an Arrow array, not copied. (``pa.array`` would import pandas, in a quarter of a second.)"""
-    numbers = np.ascontiguousarray(numbers)
-    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def of_entries(entries: Values, column: Column) -> Values:

@@ -28,7 +28,7 @@ def test_counts_are_those_of_a_counter(kernels, rows, by_arrow, weighed):
         column = Column(String, column.values.fill_null("?"), column.valid)
     times = np.arange(1, len(rows) + 1) if weighed else None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distinct, "kernels_for", lambda n_strings: kernels)
+        patch.setattr(distinct, "kernels_for", lambda strings: kernels)
         strings, counts = keys.value_counts(column, times)
     wanted = Counter()
     for at, row in enumerate(rows):
@@ -45,7 +45,7 @@ def test_ranks_are_those_of_sorting(kernels, dictionary, rows):
     plain = text_column(pa.array(rows, pa.string()))
     column = Column(String, plain.values.dictionary_encode() if dictionary else plain.values, plain.valid)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distinct, "kernels_for", lambda n_strings: kernels)
+        patch.setattr(distinct, "kernels_for", lambda strings: kernels)
         ranks, uniques = keys.column_ranks(column)
     words = sorted({row for row in rows if row is not None}, key=lambda word: word.encode())
     assert uniques.values.to_pylist()[: len(words)] == words

@@ -105,5 +105,5 @@ def groups_of(keys: list[Column], n_rows: int) -> Groups:
     if not keys:
         return Groups(None, [], np.array([n_rows]))
     of_row, uniques = grouping.factorize(keys)
-    known = of_row[of_row >= 0]
+    known = of_row[of_row >= 0] if len(of_row) and of_row.min() < 0 else of_row
     return Groups(of_row, uniques, np.bincount(known, minlength=len(uniques[0])).astype(np.int64))
