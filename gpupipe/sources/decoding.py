@@ -9,8 +9,9 @@ from gpupipe.backends import compiled
 from gpupipe.columns import Column
 from gpupipe.sources.listed import opening
 
-# Kernels of ours save some 10 ns a value; with machine code that is kept they start at once.
-_READY, _COLD = 500_000, compiled.COLD
+# Kernels of ours save some 10 to 20 ns a value; machine code that is kept takes .05 s of a processor to start, and
+# compiling it 7, once for an installation.
+_READY, _COLD = compiled.READY, compiled.COLD
 
 
 class _Tally:
