@@ -93,14 +93,14 @@ def _string_counts(column: Column, times: Values | None) -> tuple[Column, Values
         strings, counts = counted(column, times)
         return Column(String, strings), counts
     strings, counts = column.values.dictionary, rows_of_entries(column)
-    used = counts > 0
+    seen = counts > 0
     if times is not None:
-        seen = slice(None) if column.valid is None else column.valid
+        rows = slice(None) if column.valid is None else column.valid
         counts = np.zeros(len(strings), np.int64)
-        np.add.at(counts, entry_ids(column)[seen], times[seen])
-    if used.all():
+        np.add.at(counts, entry_ids(column)[rows], times[rows])
+    if seen.all():
         return Column(String, strings), counts
-    used = np.flatnonzero(used)
+    used = np.flatnonzero(seen)
     return Column(String, strings.take(positions(used))), counts[used]
 
 
