@@ -9,6 +9,7 @@ from math import copysign, sqrt
 import numpy as np
 
 from ..opcodes import Op
+from . import floored
 from .jit import part
 from .memory import f8, i8, u1
 
@@ -134,6 +135,7 @@ def first_bad(suspect, ok, w):
 @part
 def int_unary(op, o, x, ok, w):
     """NEG_I to DAY."""
+    to, at = o, x
     valid, o, x = u1(ok), i8(o), i8(x)
     if op <= Op.ABS_I:
         for i in range(w):
@@ -144,6 +146,8 @@ def int_unary(op, o, x, ok, w):
     elif op == Op.SIGN_I:
         for i in range(w):
             o[i] = np.int64(x[i] > 0) - np.int64(x[i] < 0)
+    elif floored.are_near(at, w):
+        floored.calendar(op, to, at, w)
     else:
         for i in range(w):
             shifted = x[i] + 719_468
@@ -208,6 +212,9 @@ def first_overflow(op, o, x, y, ok, w):
 @part
 def int_divmod(op, o, x, y, ok, w):
     """FLOORDIV_I and MOD_I where the divisor is not zero; marks the others invalid in `ok`, which must be there."""
+    if floored.divides_well(x, y, w):
+        floored.divmod_by(op, o, x, i8(y)[0], w)
+        return -1
     o, x, y, ok = i8(o), i8(x), i8(y), u1(ok)
     bad = -1
     for i in range(w):
