@@ -9,6 +9,7 @@ import numpy as np
 from gpupipe.backends.backend import Backend, Prepared, backend_for
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.reference import evaluate_all
+from gpupipe.backends.untouched import untouched
 from gpupipe.columns import AnyColumn, Column, Frame
 from gpupipe.compiler.bind import Binder, Output, bind_outputs
 from gpupipe.compiler.fitted import Fitted
@@ -86,7 +87,7 @@ class FittedFeatures:
         if self._not_numeric is not None:
             raise no_number(self._not_numeric.name, self._not_numeric.dtype, "a matrix holds")
         if out is None:
-            out = np.empty((frame.n_rows, len(self.outputs)), np.float32)
+            out = untouched((frame.n_rows, len(self.outputs)))
         self._prepared.matrix(frame, out)
         return out
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpupipe import optional
+from gpupipe.backends.untouched import untouched
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.models.scoring import refuse_nan
 
@@ -35,7 +36,7 @@ class Stacked:
     def _empty(self, rows: int) -> Any:
         if self._device is not None:
             return self._device.empty((rows, self._width), np.float32)
-        return np.empty((rows, self._width), np.float32)
+        return untouched((rows, self._width))
 
     def part(self, index: int, start: int = 0, stop: int | None = None) -> Any:
         """Where a partition's rows go, or those of them from `start` up to, without, `stop`; None: anywhere."""
