@@ -49,6 +49,8 @@ def finite(v):
     return when(v.is_finite()).then(v)
 
 
+filled_twice = finite(x.fill_null("mean").clip(0).log()).fill_null("min")
+
 # Everything that one scan gathers, with the number of scans that the levels of dependence would take.
 RULES = {
     # A statistic under a fill, and any function of one column above the fill.
@@ -113,6 +115,11 @@ RULES = {
     "winsorized float32": (x.cast("Float32").clip(None, x.cast("Float32").quantile(0.7)).mean(), 2),
     "winsorized after a fill": (filled.clip(x.quantile(0.1), x.quantile(0.9)).standardize(), 2),
     "winsorized after a group's fill": (by_group.clip(x.quantile(0.1), x.quantile(0.9)).mean(), 2),
+    "winsorized as filled": (filled.clip(filled.quantile(0.1), filled.quantile(0.9)).standardize(), 3),
+    "winsorized below as filled": (filled.clip(filled.quantile(0.6)).std(), 3),
+    "winsorized by mean as filled": (x.fill_null("mean").clip(None, x.fill_null("mean").median()).var(), 3),
+    "winsorized integers as filled": (i.fill_null("mean").clip(i.fill_null("mean").quantile(0.3)).mean(), 3),
+    "winsorized as filled twice": (filled_twice.clip(filled_twice.quantile(0.45), filled_twice.median()).std(), 4),
     "winsorized, then largest": (x.clip(x.quantile(0.05), x.quantile(0.9)).standardize().max(), 3),
     "winsorized function": (x.exp().clip(x.exp().quantile(0.05)).standardize(), 2),
     "count of z": (filled.standardize().count(), 3),

@@ -15,7 +15,7 @@ from gpupipe.backends.states.gathering import gather, regroup, with_rows, withou
 from gpupipe.backends.states.integers import total
 from gpupipe.backends.states.moments import INFINITE, TAILS
 from gpupipe.backends.states.state import State, groups_of
-from gpupipe.backends.states.tails import clipped
+from gpupipe.backends.states.tails import amid, clipped
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
@@ -94,6 +94,13 @@ class Waiting:
         if slot.late.clip is not None and slot.node.op != "sum" and state.arrays["infinite"].any():
             raise NonFiniteError(INFINITE)
         return self._rekeyed(slot, state) if any(slot.late.keys) else state
+
+    def amid(self, slot: Slot, state: State) -> Values:
+        """float64, where the rows of a slot that clips must be divided first: bounds that lie amid a run of them."""
+        clip = slot.late.clip
+        if clip is None or state.entries is not None:
+            return np.zeros(0)
+        return amid(state, lambda values: self._taken(clip, values))
 
     def _clipped(self, clip: Node, state: State) -> State:
         """The state as if all values had been clipped before."""

@@ -6,7 +6,7 @@ Which rule fires is decided by the expression alone: the folded value is the def
 from dataclasses import dataclass
 
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.late import NOT_LATE, Late, gathered_as, is_affine, is_monotone, keeps_nulls, own_clip
+from gpupipe.compiler.late import NOT_LATE, Late, is_affine, is_monotone, keeps_nulls, own_clip
 from gpupipe.compiler.rewrite import Decomposer
 from gpupipe.expr.node import Node
 
@@ -79,17 +79,19 @@ class Folding:
         found = None if node.get("folds") else self._taken.split(value, level, keys)
         if found is None or self._fits(node, found[1], keyed=bool(keys)):
             return found
-        return None if keys else self._clipped(node, *found)
+        return None if keys else self._clipped(node, *found, level)
 
-    def _clipped(self, node: Node, base: Node, late: Late) -> tuple[Node, Late] | None:
+    def _clipped(self, node: Node, base: Node, late: Late, level: int) -> tuple[Node, Late] | None:
         """The same with values that are clipped by their own quantiles: the trip that settles these sums the tails."""
-        clip = own_clip(late.suffix) if late.suffix is not None and node.op in BY_SUMS else None
-        if clip is None or late.suffix is None or not gathered_as(clip[1], base):
+        if late.suffix is None or node.op not in BY_SUMS:
             return None
-        step, of = clip
-        suffix = self._taken.after(late.suffix, step)
+        clip = own_clip(late.suffix)
+        of = None if clip is None else self._taken.own(clip[1], base, level)
+        if clip is None or of is None:
+            return None
+        suffix = self._taken.after(late.suffix, clip[0])
         affine = suffix is None or is_affine(suffix, self._info)
-        return (of, Late(late.constants, suffix, clip=step)) if affine else None
+        return (of, Late(late.constants, suffix, clip=clip[0])) if affine else None
 
     def _fits(self, node: Node, late: Late, *, keyed: bool) -> bool:
         """Whether what is left to do after the scan can be done to a state of the reduction `node`."""

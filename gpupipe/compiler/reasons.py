@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gpupipe.compiler.folding import BY_ORDER, BY_SUMS, operands
 from gpupipe.compiler.info import Info
-from gpupipe.compiler.late import gathered_as, is_affine, is_monotone, own_clip, rows_of, steps_of
+from gpupipe.compiler.late import is_affine, is_monotone, own_clip, rows_of, steps_of
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.rewrite import Decomposer
 from gpupipe.expr.node import Node, called, show
@@ -82,9 +82,8 @@ class _Reasons:
             return f"the {node.op} could be any of many values, one for each group of rows that is filled"
         if keys and node.op in BY_SUMS and is_affine(suffix, self._info):
             return "steps are taken with the sums of all rows, not with those of each group"
-        if node.op in BY_SUMS and not keys and (clip := own_clip(suffix)) is not None:
-            if found[1].constants and not gathered_as(clip[1], found[0]):
-                return "the value that is filled in may be the quantile itself: which rows lie beyond waits for it"
+        clip = own_clip(suffix) if node.op in BY_SUMS and not keys else None
+        if clip is not None and self._taken.own(clip[1], found[0], scan - 1) is not None:
             suffix = self._taken.after(suffix, clip[0]) or suffix
         step = called(_first_unfit(node.op, suffix, self._info))
         if node.op in BY_SUMS:

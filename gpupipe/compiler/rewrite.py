@@ -8,7 +8,7 @@ the scan. Steps above that which are the same for all rows (less the mean, over 
 from collections.abc import Callable
 
 from gpupipe.compiler.info import Info, may_be_null
-from gpupipe.compiler.late import Constant, Key, Late, gathered_value, rows_of
+from gpupipe.compiler.late import Constant, Key, Late, gathered_as, gathered_value, rows_of
 from gpupipe.expr.columnwise import COLUMNWISE
 from gpupipe.expr.elementwise import ELEMENTWISE
 from gpupipe.expr.node import Node, make
@@ -93,6 +93,11 @@ class Decomposer:
             return None
         leaf = self._note(gathered_value(self._info[step].dtype), Info(self._info[step].dtype, nullable=False))
         return self._remade(value, lambda node, made: leaf if node == step else made)
+
+    def own(self, of: Node, base: Node, level: int) -> Node | None:
+        """What is gathered in the scan `level` for quantiles of `of`, if its values are those of `base`; else None."""
+        found = self.split(of, level)
+        return found[0] if found and found[1].suffix is None and gathered_as(found[0], base) else None
 
     def _below(self, node: Node, level: int, keys: tuple[Node, ...]) -> Node | None:
         """The one operand that is another for every row; None where there are more, or none."""

@@ -1,33 +1,24 @@
 """Runs a plan: partitions through scans on all cores, states merged as they come."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from gpupipe.backends import compiled
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.categories import Tables
-from gpupipe.backends.indexes import same_keys
 from gpupipe.backends.late import Waiting
-from gpupipe.backends.learn import learned
-from gpupipe.backends.named import named
-from gpupipe.backends.parts import learned_from
 from gpupipe.backends.reading import Reading
 from gpupipe.backends.states.state import State
-from gpupipe.backends.steps import Steps
 from gpupipe.columns import Column, Frame, on_host
 from gpupipe.compiler.bind import Binder, Output
-from gpupipe.compiler.expand import columns_of, only_column
-from gpupipe.compiler.fitted import Fitted, Learned
+from gpupipe.compiler.expand import columns_of
+from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan, without_idle_folds
-from gpupipe.compiler.info import Info
 from gpupipe.compiler.plan import Plan
-from gpupipe.compiler.scans import Gather, Scan, Slot
-from gpupipe.errors import EmptyDataError, counted
-from gpupipe.expr.node import Node, show
 from gpupipe.runtime.carried import Carried
+from gpupipe.runtime.finishing import finish
 from gpupipe.runtime.halving import in_parts, once_more
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.progress import Progress
@@ -107,8 +98,8 @@ def run_scans(
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         watching = beside if scan.level == 1 else None
         bound = bind_scan(scan, binder) if watching is None else watching.joined(bind_scan(scan, binder), binder)
-        taken = {"narrow": watching is None, "intakes": bound.intakes}
-        reading = Reading(bound.outputs, binder.info, Tables(fitted), backend, **taken)
+        intakes, tables = bound.intakes, Tables(fitted)
+        reading = Reading(bound.outputs, binder.info, tables, backend, narrow=watching is None, intakes=intakes)
         compiled.expect((rows.source.n_rows or 0) * (len(bound.outputs) + len(bound.intakes)))
         again = further_trips(binder, fitted, rows, backend, pool, progress)
         scattered: dict[int, Scattered] = {}
@@ -119,7 +110,7 @@ def run_scans(
             states = carried.merged(bound, new.states())
         later = later_rows(plan, bound, states, fitted)
         with nullcontext() if carried is None or scan.level > 1 else carried.believed():
-            finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows, scattered)
+            finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows, again, scattered)
     return fitted
 
 
@@ -198,98 +189,3 @@ def later_rows(plan: Plan, bound: BoundScan, states: Sequence[State], fitted: Fi
     """How many rows will be added to the states of a slot, once their values are known."""
     waiting = Waiting(plan, bound, states, fitted)
     return lambda slot: [rows.times for rows in waiting.rows(slot)]
-
-
-def finish(
-    plan: Plan,
-    scan: Scan,
-    bound: BoundScan,
-    states: Sequence[State],
-    fitted: Fitted,
-    rows: Rows,
-    scattered: Mapping[int, Scattered] | None = None,
-) -> None:
-    """Put what the merged states of one scan give into `fitted`, slot by slot: later ones may wait for earlier ones.
-
-    Args:
-        scattered: by their number, states that were too large for memory; they are closed.
-    """
-    waiting, apart = Waiting(plan, bound, states, fitted), scattered or {}
-    gathers = {slot.index: (slot, planned) for planned in scan.gathers for slot in planned.slots}
-    numbers: dict[int, list[int]] = {index: [] for index in gathers}  # none of a wide value that has no columns
-    for number, intake in enumerate(bound.intakes):
-        for slot in intake.gather.slots:
-            numbers[slot.index].append(number)
-    for index, (slot, planned) in sorted(gathers.items()):
-        fitted.slots[index] = []
-        for number in numbers[index]:
-            if number in apart:
-                found = _learned_by_parts(slot, planned, apart[number], plan.info[slot.node], rows)
-                found = _sharing_keys(found, (one for known in fitted.slots.values() for one in known))
-            else:
-                found = _learned(slot, planned, states[number], waiting, plan.info, rows)
-            fitted.slots[index].append(found)
-    for state in apart.values():
-        state.close()
-
-
-def _learned(
-    slot: Slot, gather: Gather, state: State, waiting: Waiting, info: Mapping[Node, Info], rows: Rows
-) -> Learned:
-    with named(slot.node):
-        whole = waiting.applied(slot, state)
-    if not _holds_values(whole):
-        _refuse_empty(slot.node, info[slot.node].nullable, rows)
-    with named(slot.node):
-        steps = None if slot.late.suffix is None else Steps(slot, whole, waiting, info)
-        return learned(slot, gather, whole, info[slot.node].dtype, steps)
-
-
-def _learned_by_parts(slot: Slot, gather: Gather, scattered: Scattered, info: Info, rows: Rows) -> Learned:
-    held = []
-
-    def parts() -> Iterator[State]:
-        for part in scattered.parts():
-            held.append(_holds_values(part))
-            yield part
-
-    with named(slot.node):
-        found = learned_from(slot, gather, parts(), info.dtype)
-    if not any(held):
-        _refuse_empty(slot.node, info.nullable, rows)
-    return found
-
-
-def _sharing_keys(found: Learned, others: Iterable[Learned]) -> Learned:
-    """The same, its keys those of another if they are equal: long lists stand in memory once."""
-    alike = (other.keys for other in others if same_keys(other.keys, found.keys))
-    return replace(found, keys=next(alike, found.keys))
-
-
-def _holds_values(state: State) -> bool:
-    """Whether a row had a value; True where the state does not tell."""
-    if state.entries is not None:
-        return len(state.entries) > 0
-    return "n" not in state.arrays or bool(state.arrays["n"].any())
-
-
-def _refuse_empty(node: Node, nullable: bool, rows: Rows) -> None:
-    """A statistic of the whole table that no row has a value for would make every row null: say so at once."""
-    if nullable or node.op in ("count", "null_count", "sum", "n_unique", "vocabulary"):
-        return
-    if not rows.report.rows_kept:
-        raise no_rows(rows)
-    raise EmptyDataError(
-        f"{show(node)} has no value: there are nothing but nulls in the {counted(rows.report.rows_kept, 'row')} of the "
-        "fit. Leave the feature out, or fill its column with a constant first."
-    ).at(column=only_column(node))
-
-
-def no_rows(rows: Rows) -> EmptyDataError:
-    """There is nothing to learn from: what was listed, and what dropped it."""
-    listed = sum(partition.n_rows for partition in rows.source.partitions)
-    dropped = [f"{text} dropped {count:,}" for text, count in rows.report.rows_filtered.items() if count]
-    why = f", of which {', '.join(dropped)}" if dropped else ""
-    return EmptyDataError(
-        f"There are no rows to learn from: {listed:,} in {rows.source.label}{why}. Check the data and the filters."
-    )

@@ -24,7 +24,8 @@ from gpupipe.models.model import Validation
 from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.carried import Carried, with_all_values
 from gpupipe.runtime.clock import Clock
-from gpupipe.runtime.execute import no_rows, run_scans, workers
+from gpupipe.runtime.execute import run_scans, workers
+from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import examples, group_identity
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.linear.fit import LinearFit, linear_fit

@@ -9,7 +9,7 @@ from gpupipe.backends.indexes import KeyIndex
 from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Groups, State, groups_of
-from gpupipe.backends.states.tails import Tails
+from gpupipe.backends.states.tails import Division, Tails
 from gpupipe.backends.taking import widened
 from gpupipe.columns import AnyColumn, Column, Values, on_host
 from gpupipe.compiler.bind import Output
@@ -158,6 +158,27 @@ def _go(bound: BoundScan, collecting: dict[int, _Collecting], trip: Trip) -> Non
     trip([bound.outputs[place] for place in used], look)
     for each in collecting.values():
         each.settle()
+
+
+def divided(
+    bound: BoundScan, states: Sequence[State], bounds: Mapping[int, Values], trip: Trip
+) -> dict[int, State]:
+    """States of kind ``tails``, by their number, runs of their rows divided at these bounds: one trip for all."""
+    divisions = {number: Division(states[number], cuts) for number, cuts in bounds.items()}
+    used = sorted({bound.intakes[number].value for number in divisions})
+    at = {place: position for position, place in enumerate(used)}
+
+    def look(columns: Sequence[AnyColumn], last: list[Column], n_rows: int) -> Callable[[], None]:
+        found = [(each, each.found(columns[at[bound.intakes[n].value]])) for n, each in divisions.items()]
+
+        def take_in() -> None:
+            for each, part in found:
+                each.add(part)
+
+        return take_in
+
+    trip([bound.outputs[place] for place in used], look)
+    return {number: each.state() for number, each in divisions.items()}
 
 
 def _asked(intake: Intake, state: State, training: list[Collection[int]], later: Later | None) -> list[Asked]:

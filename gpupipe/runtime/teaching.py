@@ -15,7 +15,7 @@ from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation, trained
-from gpupipe.runtime.execute import no_rows
+from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import Examples, refuse_one_value
 from gpupipe.runtime.given import as_given
 from gpupipe.runtime.rows import Rows

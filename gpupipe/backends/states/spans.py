@@ -51,6 +51,11 @@ class Spans:
         """Whether any is of more than one float64."""
         return bool((self.high - self.low > 1).any())
 
+    @property
+    def greatest(self) -> Values:
+        """float64, the greatest value that can lie in each."""
+        return radix.floats_of(self.high - 1)
+
     def divided(self) -> "Spans":
         """The same, to be divided into parts."""
         bits = max(_LEAST_BITS, (_PARTS // len(self.low)).bit_length() - 1)

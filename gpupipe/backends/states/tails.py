@@ -14,7 +14,7 @@ from gpupipe.backends.states.integers import total
 from gpupipe.backends.states.moments import TAILS, negated
 from gpupipe.backends.states.settling import Settling
 from gpupipe.backends.states.spans import Spans
-from gpupipe.backends.states.state import Arrays, Groups, State
+from gpupipe.backends.states.state import Arrays, Groups, State, groups_of
 from gpupipe.columns import AnyColumn, Column, Values
 from gpupipe.errors import InternalError
 from gpupipe.kernels.reference import radix
@@ -60,7 +60,9 @@ class Tails:
         return TAILS.update(Column(Float64, values), places, parts * self._size, times)
 
     def state(self) -> State:
-        """The state with one more key, the first: the least value of a run of rows that a quantile cannot divide.
+        """The state with two more keys, the first ones: between which values a run of rows lies.
+
+        A quantile of the rows themselves divides no run.
 
         Raises:
             InternalError: these are not the rows that the state saw.
@@ -79,9 +81,10 @@ class Tails:
             rest = self._rest(TAILS.stack(parts), np.concatenate(places))
             parts.append(rest)
             places.append(of_aside[self._rows.argmax()] * size + each)
-        least = np.full(n_runs, np.inf)
+        least, greatest = np.full(n_runs, np.inf), np.full(n_runs, -np.inf)
         np.minimum.at(least, np.concatenate([runs, of_aside]), np.concatenate([values, begin]))
-        return self._keyed(TAILS.combine(TAILS.stack(parts), np.concatenate(places), n_runs * size), least)
+        np.maximum.at(greatest, np.concatenate([runs, of_aside]), np.concatenate([values, self._aside.greatest]))
+        return self._keyed(TAILS.combine(TAILS.stack(parts), np.concatenate(places), n_runs * size), least, greatest)
 
     def _at_hand(self) -> tuple[Values, Values, Values]:
         """The values of rows not aside, their groups, and how many there are: all of them are known."""
@@ -99,11 +102,67 @@ class Tails:
             raise InternalError("The rows changed between two trips over them. Please report this.")
         return rest
 
-    def _keyed(self, arrays: Arrays, least: Values) -> State:
+    def _keyed(self, arrays: Arrays, least: Values, greatest: Values) -> State:
         used = np.flatnonzero(arrays["n"])
-        keys = [Column(Float64, least[used // self._size]), *(key.take(used % self._size) for key in self._whole.keys)]
+        keys = [Column(Float64, ends[used // self._size]) for ends in (least, greatest)]
+        keys += [key.take(used % self._size) for key in self._whole.keys]
         taken = {name: array[used] for name, array in arrays.items()}
         return State(TAILS.name, keys, taken["n"], taken)
+
+
+class Division:
+    """Divides runs of rows of a state where bounds turned out to lie amid them: what fills nulls may be a quantile.
+
+    Args:
+        state: as :class:`Tails` left it, of rows that are all in one group.
+        bounds: float64, as :func:`amid` found them.
+    """
+
+    def __init__(self, state: State, bounds: Values) -> None:
+        self._state = state
+        least, greatest = _ends(state)
+        inside = (least[:, None] < bounds) & (bounds <= greatest[:, None])
+        self._divided = inside.any(axis=1)
+        low, high = [], []
+        for run in np.flatnonzero(self._divided)[np.argsort(least[self._divided])]:
+            cuts = np.unique(radix.ordered_bits(bounds[inside[run]]))
+            begin, last = radix.ordered_bits(np.array([least[run], greatest[run]]))
+            low += [begin, *cuts]
+            high += [*cuts, last + 1]
+        self._spans = Spans(np.array(low, np.int64), np.array(high, np.int64))
+        self._parts: list[Arrays] = []
+
+    def found(self, column: AnyColumn) -> Arrays:
+        """What the rows of a partition's column add to the parts of the runs."""
+        _, found = self._spans.rows_in(column, groups_of([], 0))
+        values = found.astype(np.float64)
+        return TAILS.update(Column(Float64, values), self._spans.places(radix.ordered_bits(values))[0], self._n, None)
+
+    @property
+    def _n(self) -> int:
+        return len(self._spans.low)
+
+    def add(self, part: Arrays) -> None:
+        """Take in what was found in a partition; from any thread."""
+        self._parts.append(part)
+
+    def state(self) -> State:
+        """The state, parts in the place of the runs.
+
+        Raises:
+            InternalError: these are not the rows that the state saw.
+        """
+        places = np.tile(np.arange(self._n), len(self._parts))
+        found = TAILS.combine(TAILS.stack(self._parts), places, self._n)
+        arrays, left = self._state.arrays, np.flatnonzero(~self._divided)
+        if found["n"].sum() != arrays["n"][self._divided].sum():
+            raise InternalError("The rows changed between two trips over them. Please report this.")
+        some = np.flatnonzero(found["n"])
+        kept = {name: array[left] for name, array in arrays.items()}
+        both = TAILS.stack([kept, {name: array[some] for name, array in found.items()}])
+        ends = zip(_ends(self._state), (radix.floats_of(self._spans.low), self._spans.greatest), strict=True)
+        keys = [Column(Float64, np.concatenate([old[left], new[some]])) for old, new in ends]
+        return State(TAILS.name, keys, both["n"], both)
 
 
 def clipped(state: State, clip: Callable[[Column], Column]) -> State:
@@ -112,14 +171,30 @@ def clipped(state: State, clip: Callable[[Column], Column]) -> State:
     Args:
         clip: what becomes of values, in rows that all lie on the same side of its bounds.
     """
-    least = state.keys[0]
     none = np.zeros(state.n_groups, np.int64)
     if not state.n_groups:
         return regroup(state, [], none)
-    values = clip(least)
-    moved = values.values != least.values
+    values, greatest = (clip(end) for end in state.keys[:2])
+    moved = (values.values != state.keys[0].values) | (greatest.values != state.keys[1].values)
     kept = regroup(state, [], none, ~moved)
     return with_rows(kept, values.take(np.flatnonzero(moved)), state.arrays["n"][moved], none[moved])
+
+
+def amid(state: State, clip: Callable[[Column], Column]) -> Values:
+    """float64, the bounds of `clip` that lie amid a run of the state's rows, so that these are not all on one side."""
+    if not state.n_groups:
+        return np.zeros(0)
+    ends = _ends(state)
+    least, greatest = (clip(end).values for end in state.keys[:2])
+    divided = (least != greatest) & ((least != ends[0]) | (greatest != ends[1]))
+    bounds = np.unique(clip(Column(Float64, np.array([-np.inf, np.inf]))).values)
+    inside = (ends[0][divided, None] < bounds) & (bounds <= ends[1][divided, None])
+    return bounds[inside.any(axis=0)]
+
+
+def _ends(state: State) -> tuple[Values, Values]:
+    """The least and the greatest value that each run may hold."""
+    return state.keys[0].values, state.keys[1].values
 
 
 def _rows_in(spans: Spans, settling: Settling) -> Values:

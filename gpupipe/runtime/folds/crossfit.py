@@ -11,7 +11,8 @@ from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.runtime.clock import Clock
-from gpupipe.runtime.execute import no_rows, workers
+from gpupipe.runtime.execute import workers
+from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.fitting import group_identity, target_column
 from gpupipe.runtime.folds.checks import checked_plan, together

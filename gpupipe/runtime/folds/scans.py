@@ -17,7 +17,8 @@ from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
 from gpupipe.errors import CovarianceError, DataError, ModelError
-from gpupipe.runtime.execute import finish, further_trips, later_rows, taken_in
+from gpupipe.runtime.execute import further_trips, later_rows, taken_in
+from gpupipe.runtime.finishing import finish
 from gpupipe.runtime.folds.rows import CELL, Fold, Folds, RowsOf
 from gpupipe.runtime.linear.components import CovariancePath
 from gpupipe.runtime.progress import Progress
@@ -126,5 +127,9 @@ class ScansByFold:
     def _finish(
         self, scan: Scan, bound: BoundScan, states: list[State], folds: Folds, fold: Fold, fitted: Fitted
     ) -> None:
+        rows = RowsOf(self.rows, folds, fold.trains)
+        binder = Binder(self.plan.slots, fitted, self.plan.info, training=True)
         with within(fold):
-            finish(self.plan, scan, bound, states, fitted, RowsOf(self.rows, folds, fold.trains))
+            again = further_trips(binder, fitted, rows, self.backend, self.pool, self.progress)
+            finish(self.plan, scan, bound, states, fitted, rows, again)
+        self.rows.refinements += rows.refinements

@@ -16,7 +16,8 @@ from gpupipe.compiler.gathering import BoundScan
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.models.fitted import Model
-from gpupipe.runtime.execute import Beside, no_rows, over_partitions
+from gpupipe.runtime.execute import Beside, over_partitions
+from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.linear.path import LinearPath, is_linear, linear_path
 from gpupipe.runtime.progress import Progress

@@ -58,7 +58,7 @@ def by_passes(monkeypatch: pytest.MonkeyPatch, clipped: Expr, table: pa.Table, e
     with monkeypatch.context() as patch:
         patch.setattr(folding, "FOLDS", False)
         found, report = learned(clipped, table, ends)
-    assert report is None or report.scans == 2
+    assert report is None or report.scans > 1
     return found
 
 
@@ -87,6 +87,48 @@ def test_exact_statistics_of_clipped_values(bounds, partitions):
     assert (report.scans, report.source_reads, report.refinements) == (1, 1, 1)
     assert report.bytes_read == gp.scan(table, partitions=partitions).nbytes(["x"])
     assert found == by_numpy(values[known], *bounds)
+
+
+# The value filled in is a bound of the clip, lies beyond one, between both, or where the two values of a quantile lie.
+@pytest.mark.parametrize("bounds", [(0.5, 0.5), (0.45, 0.8), (0.2, 0.55), (0.01, 0.99), (0.6, None), (None, 0.6)])
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_exact_statistics_of_clipped_values_that_were_filled(bounds, share, partitions):
+    rng = np.random.default_rng(7)
+    values, known = rng.normal(size=901) ** 3, rng.random(901) >= share
+    filled = x.fill_null("mean")
+    low, high = (None if q is None else filled.quantile(q) for q in bounds)
+    table = pa.table({"x": pa.array(values, mask=~known)})
+    found, report = learned(filled.clip(low, high), table, partitions=partitions)
+    assert (report.scans, report.source_reads) == (1, 1)
+    mean = float(sum(map(Fraction, values[known].tolist()), Fraction()) / int(known.sum()))
+    assert found == by_numpy(np.where(known, values, mean), *bounds)
+
+
+def test_only_a_fill_amid_rows_takes_a_further_trip():
+    values = np.random.default_rng(7).normal(size=3001)
+    table = pa.table({"x": pa.array(values, mask=np.arange(3001) % 5 == 0)})
+    trips = {}
+    for fill in ("mean", "median"):
+        filled = x.fill_null(fill)
+        for q in (0.02, 0.5):
+            trips[fill, q] = learned(filled.clip(filled.quantile(q)), table)[1].refinements
+    assert trips == {("mean", 0.02): 1, ("mean", 0.5): 2, ("median", 0.02): 1, ("median", 0.5): 1}
+
+
+def test_columns_that_wait_for_each_other_are_divided_one_after_the_other(monkeypatch):
+    rng = np.random.default_rng(8)
+    x, y = (pa.array(rng.normal(size=500), mask=rng.random(500) < 0.4) for _ in "xy")
+    table = pa.table({"x": x, "y": y})
+    one = col("x").fill_null("mean")
+    one = one.clip(one.median(), one.quantile(0.9))
+    two = col("y").fill_null(one.mean())
+    two = two.clip(two.quantile(0.6))
+    both = [getattr(v, end)().cast("Float64").alias(f"{n} {end}") for n, v in enumerate((one, two)) for end in ENDS]
+    fitted = gp.Pipeline(both).fit(table)
+    assert fitted.report_.scans == 1
+    monkeypatch.setattr(folding, "FOLDS", False)
+    assert gp.Pipeline(both).fit(table).transform(table).equals(fitted.transform(table))
 
 
 RNG = np.random.default_rng(2)
@@ -127,6 +169,10 @@ CLIPS = {
     "high": lambda v, a, b: v.clip(None, x.quantile(b)),
     "twice": lambda v, a, b: v.clip(x.median(), x.quantile(b)).clip(x.quantile(a)),
     "crossed": lambda v, a, b: v.clip(x.quantile(max(a, b)), x.quantile(min(a, b))),
+    "filled": lambda v, a, b: v.clip(v.quantile(a), v.quantile(b)),
+    "filled, low": lambda v, a, b: v.clip(v.quantile(a)),
+    "filled, high": lambda v, a, b: v.clip(None, v.quantile(b)),
+    "filled, crossed": lambda v, a, b: v.clip(v.quantile(max(a, b)), v.quantile(min(a, b))),
 }
 NUMBERS = st.floats(-1e3, 1e3) | st.sampled_from([0.0, -0.0, np.inf, -np.inf, 5e-324, 1e300]) | st.integers(-3, 3)
 SHARES = st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -168,6 +214,9 @@ def digest(layout: Layout, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str
     clipped = [
         v.fill_null("mean").clip(v.quantile(0.05), v.quantile(0.9)).standardize() for v in map(col, MIXED.column_names)
     ]
+    for v in map(col, MIXED.column_names):
+        filled = v.fill_null("mean")
+        clipped.append(filled.clip(filled.quantile(0.45), filled.quantile(0.9)).standardize().alias(f"{v} filled"))
     with worked_as(layout, monkeypatch):
         fitted = gp.Pipeline(clipped, memory=layout.memory).fit(source)
     assert fitted.report_.scans == 1
@@ -208,7 +257,8 @@ def by_folds(declared: Declared, source: gp.Source) -> tuple[list[str], int]:
 
 
 @pytest.mark.parametrize("name", ["normal", "close together", "few values", "many nulls", "four rows"])
-def test_each_fold_is_clipped_by_its_own_quantiles(name):
+@pytest.mark.parametrize("fill", ["none", "mean"])
+def test_each_fold_is_clipped_by_its_own_quantiles(name, fill):
     rng = np.random.default_rng(9)
     n = {"close together": 100_000, "four rows": 4}.get(name, 900)
     values = {
@@ -216,7 +266,8 @@ def test_each_fold_is_clipped_by_its_own_quantiles(name):
         "few values": lambda: rng.integers(0, 4, n).astype(np.float64),
     }.get(name, lambda: rng.standard_cauchy(n))()
     table = pa.table({"x": pa.array(values, mask=rng.random(n) < (0.97 if name == "many nulls" else 0.1))})
-    clipped = x.clip(x.quantile(0.05), x.quantile(0.9))
+    filled = FILLS[fill](x)
+    clipped = filled.clip(filled.quantile(0.05), filled.quantile(0.5 if fill == "mean" else 0.9))
     declared = Declared(flatten([*features(clipped), clipped.standardize().alias("z")]), None, None, None, None)
     source = gp.scan(table, partitions=4)
     found, trips = by_folds(declared, source)
@@ -229,13 +280,14 @@ def test_each_fold_is_clipped_by_its_own_quantiles(name):
 
 # -- rows that come later ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("keep", [True, "values"])
-def test_an_update_is_a_fit_on_all(tmp_path, keep):
+@pytest.mark.parametrize("low", [x.quantile(0.1), x.fill_null("mean").quantile(0.52)])
+def test_an_update_is_a_fit_on_all(tmp_path, keep, low):
     rng = np.random.default_rng(4)
     table = pa.table({"x": pa.array(rng.normal(size=3000), mask=rng.random(3000) < 0.1)})
     for part in range(3):
         pq.write_table(table.slice(part * 1000, 1000), tmp_path / f"{part}.parquet")
     files = [str(tmp_path / f"{part}.parquet") for part in range(3)]
-    pipeline = gp.Pipeline([x.fill_null("mean").clip(x.quantile(0.1), x.quantile(0.8)).standardize()])
+    pipeline = gp.Pipeline([x.fill_null("mean").clip(low).standardize()])
     whole = pipeline.fit(files).state_digest()
     updated = pipeline.fit(files[:2], keep_state=keep).update(files[2])
     assert updated.state_digest() == whole
