@@ -1,8 +1,8 @@
 """scikit-learn, over a table that pandas reads.
 
-J1: a ColumnTransformer. OrdinalEncoder has no order by frequency (its `min_frequency` pools rare values, its codes go by
-value), so a small transformer after it turns its codes into ours, as a user would write one. Text goes in as objects,
-which its encoders work on.
+J1: a ColumnTransformer. OrdinalEncoder has no order by frequency (its `min_frequency` pools rare values, its codes go
+by value), so a small transformer after it turns its codes into ours, as a user would write one. Text goes in as
+objects, which its encoders work on.
 
 J2: a pipeline of SimpleImputer, a small transformer that clips (scikit-learn has none), and StandardScaler.
 
