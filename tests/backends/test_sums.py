@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gpupipe import optional
+from gpupipe.backends.exact.number import combined
 from gpupipe.backends.exact.rational import deviations, means, totals, variances
 from gpupipe.backends.exact.sums import sums
 from gpupipe.backends.exact.totals import SAMPLE
@@ -218,3 +219,25 @@ def test_what_is_not_finite_is_told(kernels, odd):
             assert sums(values, groups, 7, times, squares=True, kernels=kernels) is None
             assert sums(values, groups, 7, times, kernels=kernels) is None
 
+
+@pytest.mark.parametrize("bound", [1, 40, 2**15, 2**21])
+@pytest.mark.parametrize("squares", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, bool])
+def test_small_whole_numbers_take_a_shorter_way_to_the_same_arrays(monkeypatch, bound, squares, dtype):
+    """Also past where a sum leaves one digit, where the longer way is taken."""
+    rng = np.random.default_rng(bound)
+    for n_groups in (2, 70, 900):
+        values = rng.integers(-bound, bound + 1, 1000).astype(dtype)
+        groups, into = rng.integers(0, n_groups, 1000), rng.integers(0, 2, n_groups)
+        found, merged = [], []
+        for longer in (False, True):
+            with monkeypatch.context() as patched:
+                if longer:
+                    patched.setattr("gpupipe.backends.exact.sums.of_small_wholes", lambda *_: None)
+                    patched.setattr("gpupipe.backends.exact.number._of_one_digit", lambda *_: None)
+                both = sums(values, groups, n_groups, squares=squares, kernels=plain)
+                found.append([both.total, both.squares][: 1 + squares])
+                merged.append([combined(numbers, into, 2) for numbers in found[-1]])
+        for one, other in [*zip(*found, strict=True), *zip(*merged, strict=True)]:
+            assert one.digits.dtype == other.digits.dtype and one.digits.tolist() == other.digits.tolist()
+            assert one.scale.tolist() == other.scale.tolist()

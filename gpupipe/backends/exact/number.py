@@ -15,6 +15,7 @@ from gpupipe.columns import Values
 
 _BITS, _MASK = 32, 0xFFFF_FFFF
 _PLACES_AT_ONCE = 2**25  # int64 places of one addition: 256 MiB
+_EXACT_ADDITIONS = 2**22  # of numbers of one digit: below 2^53
 _FEW = 64  # up to here Python's whole numbers are quicker than arrays
 
 
@@ -203,6 +204,8 @@ def combined(numbers: Exact, groups: Values, n_groups: int) -> Exact:
 
 
 def _added(numbers: Exact, groups: Values, n_groups: int) -> Exact:
+    if (small := _of_one_digit(numbers, groups, n_groups)) is not None:
+        return small
     length, base = numbers.digits.shape[1], int(numbers.scale.min())
     places = np.zeros((int(numbers.scale.max()) - base + length, n_groups), np.int64)
     scales = np.unique(numbers.scale).tolist()
@@ -217,6 +220,16 @@ def _added(numbers: Exact, groups: Values, n_groups: int) -> Exact:
             else:
                 np.add.at(places[scale - base + number], of, column)
     return from_places(places, base)
+
+
+def _of_one_digit(numbers: Exact, groups: Values, n_groups: int) -> Exact | None:
+    """The sums where numbers and sums are whole numbers of one digit, which float64 adds exactly; else None."""
+    if numbers.digits.shape[1] > 1 or numbers.scale.any() or len(numbers) > _EXACT_ADDITIONS:
+        return None
+    found = np.bincount(groups, numbers.digits[:, 0].view(np.int32), n_groups)
+    if len(found) and max(-found.min(), found.max()) >= 2**31:
+        return None
+    return Exact(found.astype(np.int32).view(np.uint32).reshape(-1, 1), np.zeros(n_groups, np.int64))
 
 
 def negated(numbers: Exact) -> Exact:

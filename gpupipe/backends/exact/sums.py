@@ -14,6 +14,7 @@ from gpupipe import optional
 from gpupipe.backends import compiled
 from gpupipe.backends.exact.digits import Digits
 from gpupipe.backends.exact.number import stacked
+from gpupipe.backends.exact.small import of_small_wholes
 from gpupipe.backends.exact.totals import UNIT, Sums, add_totals, grid_of, joined, of_all_rows, placed
 from gpupipe.columns import Values
 from gpupipe.kernels.reference import exact as reference
@@ -65,6 +66,8 @@ def sums(
         values = values.astype(np.float64)
     if groups is None or n_groups == 1:
         return of_all(run, values, squares)
+    if (small := of_small_wholes(values, groups, n_groups, squares)) is not None:
+        return small
     few = 0 < n_groups <= _FEW_GROUPS and len(values) >= n_groups * reference.ROWS
     return (_one_by_one if few else _by_group)(run, values, groups, n_groups, squares)
 
