@@ -11,6 +11,7 @@ import pytest
 from gpupipe import optional
 from gpupipe.backends.exact.number import combined
 from gpupipe.backends.exact.rational import deviations, means, totals, variances
+from gpupipe.backends.exact.small import of_small_wholes
 from gpupipe.backends.exact.sums import sums
 from gpupipe.backends.exact.totals import SAMPLE
 from gpupipe.kernels.cpu import exact as fast
@@ -230,6 +231,7 @@ def test_small_whole_numbers_take_a_shorter_way_to_the_same_arrays(monkeypatch, 
         values = rng.integers(-bound, bound + 1, 1000).astype(dtype)
         groups, into = rng.integers(0, n_groups, 1000), rng.integers(0, 2, n_groups)
         found, merged = [], []
+        assert bound > 1 or of_small_wholes(values, groups, n_groups, squares) is not None
         for longer in (False, True):
             with monkeypatch.context() as patched:
                 if longer:

@@ -34,7 +34,7 @@ def _are_small(values: Values, squares: bool) -> bool:
     if squares:
         most = most**0.5
     largest, finest = ends_of(values)  # of some of them: most columns are told at once
-    if largest >= most or finest < 1.0:
+    if largest >= most or finest < 0.5:  # what it says of 1
         return False
     return bool(values.min() > -most and values.max() < most and (np.rint(values) == values).all())
 
