@@ -8,6 +8,7 @@ values lie in two spans. The chains are those of clicks: fill, clip at 0, (log1p
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,10 @@ def learned() -> dict[str, float]:
     for name, values in {"float32": column("float32"), "float64 logarithms": np.log1p(column("float64"))}.items():
         grid = grid_of(values, (2, 4), squares=True)
         jobs: dict[str, Callable[[], object]] = {
-            "sums and squares": lambda v=values, g=grid: kernels.totals_of(v, valid, g, counted=False),
-            "histogram": lambda v=values: kernels.totals_of(v, valid, None, counted=True),
-            "both": lambda v=values, g=grid: kernels.totals_of(v, valid, g, counted=True),
-            "rows of two spans": lambda v=values: kernels.rows_between(v, valid, low, high),
+            "sums and squares": partial(kernels.totals_of, values, valid, grid, counted=False),
+            "histogram": partial(kernels.totals_of, values, valid, None, counted=True),
+            "both": partial(kernels.totals_of, values, valid, grid, counted=True),
+            "rows of two spans": partial(kernels.rows_between, values, valid, low, high),
         }
         found |= {f"{what} of {name}": taken(work, ROWS) for what, work in jobs.items()}
     return found

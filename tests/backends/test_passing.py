@@ -1,5 +1,7 @@
 """Columns that pass: the states are those of columns held all at once, and errors are the same."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -49,7 +51,7 @@ def test_states_are_those_of_columns_held(partitions: int, monkeypatch: pytest.M
     served = []
     passing_of = reading.passing_of
 
-    def noted(*given: object) -> object:
+    def noted(*given: Any) -> object:
         found = passing_of(*given)
         served.append(found)
         return found

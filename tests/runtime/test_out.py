@@ -4,6 +4,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -93,7 +94,7 @@ def test_components_are_written_too(where: str, tmp_path: Path) -> None:
         (np.broadcast_to(np.float32(0), (ROWS, 2)), errors.ParameterError, "float32, read-only"),
     ],
 )
-def test_what_out_does_not_take(out: object, kind: type[Exception], says: str) -> None:
+def test_what_out_does_not_take(out: Any, kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=re.escape(says)):
         pipeline().fit(table()).transform(table(), out=out)
 
@@ -121,5 +122,5 @@ def test_few_results_wait_and_none_is_begun_once_nobody_takes_them() -> None:
     with ThreadPoolExecutor(1) as pool:
         results = streamed(lambda index: begun.append(index) or index, 100, pool, ahead=3)
         assert [next(results), next(results)] == [0, 1]
-        results.close()
+        results.close()  # type: ignore[attr-defined]
     assert len(begun) <= 6

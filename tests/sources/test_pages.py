@@ -142,7 +142,7 @@ def test_wide_indices(folder):
 def test_files_of_polars_and_duckdb(folder, compression, version):
     duckdb = pytest.importorskip("duckdb")
     rows = table = random_table(random.Random(3), 3000).drop_columns(["view", "category", "half", "amount"])
-    frame = pl.from_arrow(table)
+    frame = pl.DataFrame(table)
     frame.write_parquet(folder / "p.parquet", compression=compression, row_group_size=700, data_page_size=2000)
     check(folder / "p.parquet", {"f64", "text", "i64", "u8"})
     duckdb.from_arrow(rows).query(
@@ -290,7 +290,7 @@ def test_a_file_cut_short_is_refused(folder, monkeypatch):
     with open(path, "r+b") as file:
         file.truncate(2000)
     with open(path, "rb", buffering=0) as file:
-        places = {name: partition.leaves.index(name) for name in OURS}
+        places = {name: partition.leaves.index(name) for name in OURS}  # type: ignore[attr-defined]
         assert len(dict(decoding.optional.load("gpupipe.sources.pages").decoded(
             file, pq.read_metadata(written(folder / "b.parquet", random_table(random.Random(9), 3000), {})), [0], places
         ))) < len(OURS)  # fmt: skip
