@@ -14,6 +14,7 @@ from gpupipe.errors import DeviceError
 # Import name -> (name on the package registry, what it brings).
 BRINGS: dict[str, tuple[str, str]] = {
     "numba": ("numba", "compiled kernels on all cores; without it the same bits from NumPy, slower"),
+    "llvmlite": ("llvmlite", "comes with numba; loads kernels that were compiled before"),
     "sklearn": ("scikit-learn", "training of every estimator but XGBoost's; not needed for scoring"),
     "scipy": ("scipy", "comes with scikit-learn"),
     "threadpoolctl": ("threadpoolctl", "comes with scikit-learn; threads that share the cores instead of fighting"),
