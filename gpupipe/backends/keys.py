@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe.backends.distinct import counted, encoded
+from gpupipe.backends.order import order_of_strings
 from gpupipe.backends.strings import entry_ids, of_entries, rows_of_entries
 from gpupipe.columns import Column, Values, positions
 from gpupipe.schema import String
@@ -60,7 +61,7 @@ def _string_ranks(column: Column) -> tuple[Values, Column]:
     if not len(used):
         return np.zeros(len(column), np.int64), Column(String, strings[:0])
     kept = strings if len(used) == len(strings) else strings.take(positions(used))
-    order = np.asarray(pc.sort_indices(kept)).astype(np.int64)
+    order = order_of_strings(kept)
     rank_of = np.zeros(len(strings), np.int64)
     rank_of[used[order]] = np.arange(len(used))
     return of_entries(rank_of, column), Column(String, kept.take(positions(order)))
@@ -107,7 +108,7 @@ def _string_counts(column: Column, times: Values | None) -> tuple[Column, Values
 def order_of_distinct(column: Column) -> Values:
     """int64 positions that sort values without nulls and NaN; equal ones stay as they are."""
     if column.dtype == String:
-        return np.asarray(pc.sort_indices(column.values)).view(np.int64)
+        return order_of_strings(column.values)
     return np.argsort(ordered_bits(column), kind="stable")
 
 
