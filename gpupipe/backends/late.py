@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, gathered_type
-from gpupipe.compiler.late import Constant, Key, rows_of
+from gpupipe.compiler.late import Constant, Key, Late, rows_of
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Slot
 from gpupipe.errors import DataError, NonFiniteError
@@ -68,6 +68,8 @@ class Waiting:
             for gather, state in zip(gathers, states, strict=True)
             if gather.tells_nulls
         }
+        #: The last state that rows were added to, what for, and what came of it: a mean and a deviation share it.
+        self._last: tuple[State, Late, State] | None = None
 
     def rows(self, slot: Slot) -> list[Rows]:
         """The rows of each constant of a slot."""
@@ -85,14 +87,21 @@ class Waiting:
         Raises:
             NonFiniteError: what nulls are filled with is NaN, or infinite where the state takes no infinity.
         """
+        late = replace(slot.late, suffix=None)
+        if self._last is None or self._last[0] is not state or self._last[1] != late:
+            self._last = state, late, self._with_all(slot, state)
+        whole = self._last[2]
+        if late.clip is not None and slot.node.op != "sum" and whole.arrays["infinite"].any():
+            raise NonFiniteError(INFINITE)
+        return whole
+
+    def _with_all(self, slot: Slot, state: State) -> State:
         if slot.late.clip is not None:
             state = self._clipped(slot.late.clip, state)
         for constant, rows in zip(slot.late.constants, self.rows(slot), strict=True):
             some = rows.times > 0
             if some.any():
                 state = self._with(slot, constant, state, Rows([key.take(some) for key in rows.keys], rows.times[some]))
-        if slot.late.clip is not None and slot.node.op != "sum" and state.arrays["infinite"].any():
-            raise NonFiniteError(INFINITE)
         return self._rekeyed(slot, state) if any(slot.late.keys) else state
 
     def amid(self, slot: Slot, state: State) -> Values:

@@ -13,7 +13,7 @@ import numpy as np
 from gpupipe import optional
 from gpupipe.backends import compiled
 from gpupipe.backends.exact.digits import Digits
-from gpupipe.backends.exact.number import stacked
+from gpupipe.backends.exact.number import from_integers, stacked
 from gpupipe.backends.exact.small import of_small_wholes
 from gpupipe.backends.exact.totals import UNIT, Sums, add_totals, grid_of, joined, of_all_rows, placed
 from gpupipe.columns import Values
@@ -55,10 +55,12 @@ def sums(
     >>> sums(np.array([1e16, 1.0, -1e16])).total.fractions()
     [Fraction(1, 1)]
     """
-    run = kernels_for(len(values)) if kernels is None else kernels
     values = np.ascontiguousarray(values)
     if groups is None:
         n_groups = 1
+    if kernels is None and len(values) <= _FEW and n_groups <= _FEW:
+        return _of_few(values, groups, n_groups, times, squares)
+    run = kernels_for(len(values)) if kernels is None else kernels
     if times is not None or not _is_float(values):
         spread = np.zeros(len(values), np.int64) if groups is None else groups
         return Digits(run, n_groups, squares).of(values, spread, times)
@@ -107,6 +109,21 @@ def _add_each(values: Values, squares: bool, found: list[int]) -> Values:
         found[0] += whole
         found[1] += whole * whole if squares else 0
     return values[:0]
+
+
+def _of_few(values: Values, groups: Values | None, n_groups: int, times: Values | None, squares: bool) -> Sums | None:
+    """The sums of a few values of any size; None where one is NaN or infinite."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        return None
+    total, of_squares = [0] * n_groups, [0] * n_groups
+    of_row = [0] * len(values) if groups is None else groups.tolist()
+    counts = [1] * len(of_row) if times is None else times.tolist()
+    for value, group, often in zip(values.tolist(), of_row, counts, strict=True):
+        whole, unit = value.as_integer_ratio()
+        whole <<= UNIT + 1 - unit.bit_length()
+        total[group] += whole * often
+        of_squares[group] += whole * whole * often if squares else 0
+    return Sums(from_integers(total, -UNIT), from_integers(of_squares, -2 * UNIT) if squares else None)
 
 
 def _tiles(run: ModuleType, values: Values, low: int, slices: int, squares: bool, found: list[int]) -> Values:

@@ -72,7 +72,7 @@ class Tails:
         begin = radix.floats_of(self._aside.low)
         runs, of_aside, n_runs = _run(values, exact), _run(begin, exact), 2 * len(exact) + 1
         each = np.arange(size)
-        parts = [self._update(values, runs * size + groups, n_runs, counts)]
+        parts = [self._update(values, runs * size + groups, n_runs, None if (counts == 1).all() else counts)]
         places = [np.arange(n_runs * size)]
         for part in self._parts:
             parts.append(part)
