@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe.columns import Values
-from gpupipe.errors import DuplicateNameError, FileFormatError
+from gpupipe.errors import CastError, DuplicateNameError, FileFormatError
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.border import refused_columns, schema_of
 from gpupipe.sources.decoding import decoded_here
 from gpupipe.sources.listed import ListedFile, listed, opening
 from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes
-from gpupipe.sources.place import Place, positioned
+from gpupipe.sources.place import Place
 from gpupipe.sources.statistics import rules_out
 from gpupipe.sources.together import Described, together
 
@@ -56,8 +56,10 @@ class ParquetPartition(Partition):
             metadata = self.metadata()
             groups, row_ids = self.kept(metadata, where)
             numbers = [group.number for group in groups]
-            with positioned(row_ids):
+            try:
                 found = decoded_here(self.file.path, metadata, numbers, self.leaves, columns)
+            except CastError:
+                found = {}  # by Arrow, of several wrong columns the first is told, whoever decodes which
             rest = [name for name in columns if name not in found]
             table = self._decode(metadata, numbers, rest) if rest else None
         frame = frame_of(table, columns, row_ids, self.types, found)

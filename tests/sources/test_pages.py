@@ -173,6 +173,20 @@ def test_a_time_finer_than_a_microsecond(folder):
     assert caught.value.row == 1
 
 
+def test_of_two_wrong_columns_the_first_is_told_whoever_decodes_it(folder, monkeypatch):
+    """Times of the day are Arrow's to decode, timestamps are decoded here."""
+    finer = [1500, None]
+    table = pa.table({"clock": pa.array(finer, pa.time64("ns")), "when": pa.array(finer, pa.timestamp("ns"))})
+    pq.write_table(table, folder / "a.parquet")
+    told = []
+    for worth in (False, True):
+        monkeypatch.setattr(decoding, "_are_worth", lambda n_values, worth=worth: worth)
+        with pytest.raises(CastError, match="'clock'") as caught:
+            gp.scan(folder / "a.parquet").load(0)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+
+
 def test_threads_decode_at_once(folder):
     path = written(folder / "a.parquet", random_table(random.Random(5), 2000), {"row_group_size": 300})
     with ThreadPoolExecutor(4) as pool:
