@@ -103,12 +103,14 @@ class _Collecting:
     def __init__(self, settling: Settling, spans: Spans | None, tails: Tails | None) -> None:
         self._settling, self._spans, self._tails = settling, spans, tails
         self._groups = KeyIndex(settling.keys) if settling.keys else None
+        self._both = tails.near(spans) if tails is not None and spans is not None else None
         self._parts: list[Found] = []
         self._lock = threading.Lock()
 
     def look(self, column: AnyColumn, by: Groups) -> Callable[[], None]:
         """Look at a partition's column; gives what takes it in. From any thread."""
         group_of = np.zeros(1, np.int64) if self._groups is None else self._groups.find(by.keys)
+        column, by = (column, by) if self._both is None else self._both.part_of(column, by)
         aside = None if self._tails is None else self._tails.found(column, by, group_of)
         part = None if self._spans is None else self._spans.found(column, by, group_of)
 

@@ -56,6 +56,13 @@ class Spans:
         """float64, the greatest value that can lie in each."""
         return radix.floats_of(self.high - 1)
 
+    def beside(self, others: "Spans") -> "Spans":
+        """Where these and others, apart from them, lie together; none twice, and those that touch as one."""
+        order = np.argsort(low := np.concatenate([self.low, others.low]))
+        low, high = low[order], np.concatenate([self.high, others.high])[order]
+        touches = low[1:] == high[:-1]
+        return Spans(low[np.append(True, ~touches)], high[np.append(~touches, True)])
+
     def divided(self) -> "Spans":
         """The same, to be divided into parts."""
         bits = max(_LEAST_BITS, (_PARTS // len(self.low)).bit_length() - 1)
@@ -95,6 +102,12 @@ class Spans:
             return rows, values
         kept = by.of_row[rows] >= 0
         return rows[kept], values[kept]
+
+    def part_of(self, column: AnyColumn, by: Groups) -> tuple[Column, Groups]:
+        """A partition's column and its groups, of the rows whose values lie in the spans alone."""
+        rows, values = self.rows_in(column, by)
+        groups = Groups(None if by.of_row is None else by.of_row[rows], by.keys, by.rows)
+        return Column(column.dtype, values), groups
 
     def found(self, column: AnyColumn, by: Groups, group_of: Values) -> Found:
         """What a partition's column holds in the spans.

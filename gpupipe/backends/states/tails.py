@@ -5,6 +5,7 @@ on the same side of it, and are clipped or not together. The trip that settles t
 their bins, but for where most rows lie, which is what is left of all rows' sum.
 """
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,9 @@ from gpupipe.columns import AnyColumn, Column, Values
 from gpupipe.errors import InternalError
 from gpupipe.kernels.reference import radix
 from gpupipe.schema import Float64
+
+Aside = tuple[Values, Values]  # values, and the span and group of each as one number
+_AT_ONCE = 2**14  # so many are summed together
 
 
 class Tails:
@@ -35,26 +39,41 @@ class Tails:
         self._rows = _rows_in(self._aside, settling)
         self._others = np.delete(np.arange(len(self._rows)), self._rows.argmax()) if len(self._rows) else self._rows
         self._summed = Spans(self._aside.low[self._others], self._aside.high[self._others])
+        self._waiting: list[Aside] = []
         self._parts: list[Arrays] = []
+        self._lock = threading.Lock()
 
     @property
     def needs_rows(self) -> bool:
         """Whether rows must be summed."""
         return len(self._others) > 0
 
-    def found(self, column: AnyColumn, by: Groups, group_of: Values) -> Arrays | None:
-        """What a partition's column adds, as :meth:`Spans.found` has it; None for nothing."""
+    def near(self, spans: Spans) -> Spans | None:
+        """Where rows are to be summed, and where these spans lie; None: nowhere else."""
+        return spans.beside(self._summed) if self.needs_rows else None
+
+    def found(self, column: AnyColumn, by: Groups, group_of: Values) -> Aside | None:
+        """What a partition's column holds aside, as :meth:`Spans.found` has it; None for nothing."""
         if not self.needs_rows:
             return None
-        rows, found = self._summed.rows_in(column, by)
-        groups = np.zeros(len(rows), np.int64) if by.of_row is None else group_of[by.of_row[rows]]
-        values = found.astype(np.float64)
-        at, _ = self._summed.places(radix.ordered_bits(values))
-        return self._update(values, at * self._size + groups, len(self._others), None)
+        rows, values = self._summed.rows_in(column, by)
+        places = self._summed.places(radix.ordered_bits(values.astype(np.float64)))[0]
+        if by.of_row is not None:
+            return values, places * self._size + group_of[by.of_row[rows]]
+        return values, (places * self._size).astype(np.min_scalar_type(len(self._others) * self._size))
 
-    def add(self, part: Arrays) -> None:
+    def add(self, part: Aside) -> None:
         """Take in what was found in a partition; from any thread."""
-        self._parts.append(part)
+        with self._lock:
+            self._waiting.append(part)
+            if sum(len(values) for values, _ in self._waiting) < _AT_ONCE:
+                return
+            taken, self._waiting = self._waiting, []
+        self._parts.append(self._sums(taken))
+
+    def _sums(self, parts: list[Aside]) -> Arrays:
+        values, places = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return self._update(values.astype(np.float64), places.astype(np.int64), len(self._others), None)
 
     def _update(self, values: Values, places: Values, parts: int, times: Values | None) -> Arrays:
         return TAILS.update(Column(Float64, values), places, parts * self._size, times)
@@ -67,6 +86,8 @@ class Tails:
         Raises:
             InternalError: these are not the rows that the state saw.
         """
+        if self._waiting:
+            self._parts.append(self._sums(self._waiting))
         exact, size = np.unique(self._settling.exact.astype(np.float64)), self._size
         values, groups, counts = self._at_hand()
         begin = radix.floats_of(self._aside.low)
