@@ -120,7 +120,7 @@ def _add(address, size, count, table, base, ends, data, state, numbers, begins, 
 @kernel
 def _copied(address, size, count, tags, ends, data):
     """Strings one after the other; 0: damaged, 1: no two the same, 2: perhaps two."""
-    at, end, filled, repeats = address, address + size, np.int64(0), False
+    at, end, filled, repeats, probes = address, address + size, np.int64(0), False, 0
     mask = np.uint64(len(tags) - 1)
     ends[0] = 0
     for number in range(count):
@@ -132,6 +132,8 @@ def _copied(address, size, count, tags, ends, data):
         while tags[slot] != 0 and not repeats:
             repeats = tags[slot] == tag
             slot = (slot + np.uint64(1)) & mask
+            probes += 1
+        repeats |= probes > _MOST_PROBES * (number + 64)
         tags[slot] = tag
         _copy(at + 4, data + filled, length)
         filled += length

@@ -1,6 +1,7 @@
 """Parquet decoded by kernels of ours, against Arrow's reader of the same file."""
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,6 +27,7 @@ from parquet_tables import (
 import gpupipe as gp
 from gpupipe.backends import compiled
 from gpupipe.errors import CastError, FileFormatError, GpupipeError
+from gpupipe.kernels.cpu.page_entries import Entries
 from gpupipe.sources import decoding, page_kernels
 from gpupipe.sources.partition import frame_of
 
@@ -239,6 +241,25 @@ def test_without_numba_arrow_reads(folder, monkeypatch):
     monkeypatch.setattr(decoding.optional, "available", lambda name: False)
     monkeypatch.setattr(decoding.optional, "load", lambda name: pytest.fail(f"{name} was loaded"))
     assert gp.scan(path).load(0).n_rows == 50
+
+
+# -- hostile ---------------------------------------------------------------------------------------------------
+def test_strings_made_to_collide_are_given_up_soon():
+    """All of one slot of the table, and of different hashes: taken in, they would cost the square of their number."""
+    entries = Entries(lambda dtype, length: np.empty(length, dtype))
+    inverse, size = [pow(0x9E3779B97F4A7C15, -1, 2**64), 0xD6E8FEB86659FD93], 300_000
+
+    def of_hash(wanted):  # the hash of 8 bytes, backwards
+        state = ((wanted ^ wanted >> 32) * inverse[0] % 2**64) ^ inverse[1]
+        return ((state ^ state >> 32) * inverse[0] % 2**64) ^ inverse[1] * 9 % 2**64
+
+    page = np.zeros((size, 12), np.uint8)
+    page[:, 0] = 8
+    page[:, 4:] = np.array([of_hash(number + 1 << 32) for number in range(size)], np.uint64)[:, None].view(np.uint8)
+    started = time.perf_counter()
+    assert not entries.copy(page.ctypes.data, page.nbytes, size)
+    assert not entries.add(page.ctypes.data, page.nbytes, size, np.empty(size, np.uint32))
+    assert time.perf_counter() - started < 5  # their square is 9e10
 
 
 # -- damage ---------------------------------------------------------------------------------------------------
