@@ -53,7 +53,7 @@ class Pipeline(FittedPipeline):
             all.
         memory: how much a fit may take beside what the process holds: text such as ``"4GiB"``, or bytes. So many
             partitions are worked on at a time as half of it holds (at least one); columns that further trips over the
-            rows need are kept in the rest, and beyond it in temporary files (see TMPDIR). Results that are given back,
+            rows need are kept in a quarter or more, and beyond it in temporary files (see TMPDIR). Results that are given back,
             and a model's training matrix, come on top. None: half of what is free.
 
     Attributes (after the fit):

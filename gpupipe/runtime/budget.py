@@ -18,7 +18,8 @@ class Budget:
     """Attributes:
     n_workers: the threads whose partitions fit into half of the memory; at least one.
     at_work: bytes that their partitions take, as far as metadata tell.
-    kept: bytes that columns may wait in: what is left, half of the memory at least.
+    kept: bytes that columns may wait in: what is left, a quarter of the memory at least. A quarter is for what is
+        learned, and for what the system has not been given back yet.
     """
 
     n_workers: int
@@ -31,12 +32,12 @@ def budget_of(source: Source, columns: Sequence[str], memory: int | str | None, 
 
     >>> import gpupipe as gp
     >>> budget_of(gp.scan({"x": [1.0, 2.0]}), ["x"], "1GiB", 8)
-    Budget(n_workers=8, at_work=680, kept=1073741144)
+    Budget(n_workers=8, at_work=680, kept=805305688)
     """
     whole = memory_bytes(memory)
     each = _a_worker(source, columns)
     n_workers = min(max(max(whole // 2, _LEAST) // max(each, 1), 1), most_workers)
-    return Budget(n_workers, n_workers * each, max(whole - n_workers * each, whole // 2))
+    return Budget(n_workers, n_workers * each, max(whole - whole // 4 - n_workers * each, whole // 4))
 
 
 def decoded_bytes(source: Source, columns: Sequence[str]) -> int:

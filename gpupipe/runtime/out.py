@@ -125,7 +125,7 @@ def _parts(rows: Rows, compute: Any) -> Iterator[Any]:
             return in_parts(rows, index, frame, lambda start, stop: compute(frame.rows(start, stop)))
 
     with workers(rows.n_workers) as pool, told("features", rows) as progress:
-        for parts in streamed(work, rows.n_partitions, pool, ahead=rows.n_workers):
+        for parts in streamed(work, rows.n_partitions, pool, ahead=max(rows.n_workers - 1, 1)):
             progress.advance(sum(len(part) for part in parts))
             yield from parts
 

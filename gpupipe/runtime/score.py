@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe import optional
+from gpupipe.arrow_arrays import array_of
 from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.conform import as_planned
 from gpupipe.backends.features import FittedFeatures
@@ -158,7 +159,7 @@ def _tables(fit: Fit, rows: Rows, kept: list[str]) -> Iterator[pa.Table]:
             return pa.concat_tables(in_parts(rows, index, frame, computed))
 
     with workers(rows.n_workers) as pool:
-        yield from streamed(work, rows.n_partitions, pool, ahead=rows.n_workers)
+        yield from streamed(work, rows.n_partitions, pool, ahead=max(rows.n_workers - 1, 1))
 
 
 def _beside(frame: Frame, kept: list[str], results: pa.Table) -> pa.Table:
@@ -189,5 +190,5 @@ def _table(fit: Fit, frame: Frame) -> pa.Table:
         return table
     shares = [share for found in model.proba_each(matrix) for share in found.T]
     for name, share in zip(probability_names(model), shares, strict=True):
-        table = table.append_column(name, pa.array(np.ascontiguousarray(share)))
+        table = table.append_column(name, array_of(share))
     return table

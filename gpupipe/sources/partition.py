@@ -18,16 +18,16 @@ from gpupipe.sources.border import to_column
 from gpupipe.sources.place import Place, learn_position, positioned, put
 from gpupipe.sources.together import OTHERS
 
-_LEAST, _MOST, _PIECES = 16 * 2**20, 64 * 2**20, 32
+_LEAST, _MOST, _PIECES = 16 * 2**20, 32 * 2**20, 32
 
 
 def piece_bytes(total: int, partitions: int | None, partition_bytes: int | None) -> int:
-    """How large a partition should be, of `total` bytes: as asked, else about a thirty-second, 16 to 64 MiB.
+    """How large a partition should be, of `total` bytes: as asked, else about a thirty-second, 16 to 32 MiB.
 
     By the data alone, never by the machine, so that partitions are the same everywhere.
 
     >>> piece_bytes(1000, 10, None), piece_bytes(10**12, None, None) // 2**20
-    (100, 64)
+    (100, 32)
     """
     if partitions:
         return max(-(-total // partitions), 1)

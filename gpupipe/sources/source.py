@@ -37,7 +37,7 @@ def scan(
             structured one; or a Source, given back as it is.
         schema: types by name, such as ``{"zip": "String"}``. CSV is read as these types; of typed data it is checked.
         partitions: into how many pieces: exact in memory, about so many for files.
-        partition_bytes: or how large pieces are, decoded; if neither is given, a thirty-second of all, 16 to 64 MiB.
+        partition_bytes: or how large pieces are, decoded; if neither is given, a thirty-second of all, 16 to 32 MiB.
 
     Raises:
         SourceNotFoundError: no such file.

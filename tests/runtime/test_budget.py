@@ -18,7 +18,7 @@ def test_half_of_the_memory_holds_the_partitions_at_work() -> None:
     for workers in (1, 2, 3):
         memory = 2 * workers * each
         if memory // 2 >= 64 * 2**20:
-            assert budget_of(source(4_000_000), ["x", "s"], memory, 8) == Budget(workers, workers * each, memory // 2)
+            assert budget_of(source(4_000_000), ["x", "s"], memory, 8) == Budget(workers, workers * each, memory // 4)
 
 
 @pytest.mark.parametrize("memory", [0, 1, "1MB"])
