@@ -57,7 +57,7 @@ class OnHost:
         }
         states = []
         for intake in intakes:
-            kind, found = intake.gather.state, together.get(intake.value, {}) if intake in alone else {}
+            kind, found = intake.gather.state, {} if last or intake.keys else together.get(intake.value, {})
             if kind in found:
                 states.append(found[kind])
                 continue
