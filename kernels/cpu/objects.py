@@ -3,9 +3,11 @@
 An object file is named by a digest of the sources that may be compiled into it, the types of the kernel's arguments,
 the processor and the versions; it is written by its owner alone and checked by its own digest. It lies where
 NUMBA_CACHE_DIR says, else in this folder's __pycache__, else (an installation that cannot be written to) in the user's
-cache folder; where nothing can be written, kernels are compiled anew in each process.
+cache folder; where nothing can be written, kernels are compiled anew in each process. So they are where a source is
+younger than this process: it may have been imported before it was changed (an upgrade of the package beneath it).
 """
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -13,6 +15,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +35,12 @@ _RETURNS: dict[str, Any] = {
     "float64": ctypes.c_double,
     "bool": ctypes.c_bool,
 }
+_STARTED = time.time()
+#: What a word of compiled code is passed as: a pointer is an address.
+_WORDS: dict[str, Any] = {
+    "ptr": ctypes.c_size_t, "float": ctypes.c_float, "double": ctypes.c_double,
+    "i8": ctypes.c_int8, "i16": ctypes.c_int16, "i32": ctypes.c_int32, "i64": ctypes.c_int64,
+}  # fmt: skip
 #: What code of Numba's mentions and never calls, since arrays are not counted here.
 _NEVER_CALLED = ("NRT_MemInfo_call_dtor", "NRT_Free", "NRT_incref", "NRT_decref", "numba_unpickle")
 
@@ -53,16 +62,23 @@ class Kept:
 
 @cache
 def _folder() -> Path | None:
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpupipe"
-    for folder in [Path(named)] if named else [_HERE / "__pycache__", users]:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError:
-            continue
-        return folder
-    return None
+    return next(filter(_can_be_written_to, _places()), None)
+
+
+def _places() -> list[Path]:
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        return [Path(named)]
+    users = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "gpupipe"
+    return [_HERE / "__pycache__", *([users] if users.is_absolute() else [])]  # not all users have a home
+
+
+def _can_be_written_to(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 @cache
@@ -88,8 +104,21 @@ def _digest_of(path: Path) -> str:
     for file in sorted(_sources(path)):
         whole.update(file.read_bytes())
     versions = [metadata.version(package) for package in ("numba", "llvmlite", "numpy")]
-    whole.update(json.dumps([versions, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]).encode())
+    chosen = {name: os.environ[name] for name in sorted(os.environ) if _is_choice(name)}
+    processor = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
+    whole.update(json.dumps([versions, chosen, *processor]).encode())
     return whole.hexdigest()[:16]
+
+
+def _is_choice(name: str) -> bool:
+    """Whether a variable may change what Numba compiles."""
+    return name.startswith("NUMBA_") and name not in ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS")
+
+
+@cache
+def _are_as_imported(path: Path) -> bool:
+    """Whether no source was changed since: what is compiled of it is not what the file says."""
+    return all(file.stat().st_ctime <= _STARTED for file in _sources(path))
 
 
 def _stem(function: Callable[..., Any]) -> str:
@@ -99,8 +128,10 @@ def _stem(function: Callable[..., Any]) -> str:
 
 def _file_of(function: Callable[..., Any], kinds: types_of.Kind) -> Path | None:
     folder = _folder()
+    if folder is None or not _are_as_imported(Path(function.__code__.co_filename)):
+        return None
     types = hashlib.sha256(repr(kinds).encode()).hexdigest()[:16]
-    return None if folder is None else folder / f"{_stem(function)}-{types}.kernel"
+    return folder / f"{_stem(function)}-{types}.kernel"
 
 
 def any_of(function: Callable[..., Any]) -> bool:
@@ -141,11 +172,19 @@ def compiled(function: Callable[..., Any], kinds: types_of.Kind) -> Kept:
     (made,) = dispatcher.overloads.values()
     returns = str(made.signature.return_type)
     needed = {each.name for each in made.library._final_module.functions if each.is_declaration}
-    alone = returns in _RETURNS and not any(map(_of_numba, needed))
+    alone = returns in _RETURNS and not any(map(_of_numba, needed)) and _takes_words(made, kinds)
     code = made.library._get_compiled_object() if alone and _loads() else None
     result = Kept(made.fndesc.llvm_func_name, returns, code)
     _keep(_file_of(function, kinds), result)
     return result
+
+
+def _takes_words(made: Any, kinds: types_of.Kind) -> bool:
+    """Whether the code takes, after its result and its error, the words that it is called with."""
+    entry = made.library._final_module.get_function(made.fndesc.llvm_func_name)
+    types = [str(argument.type) for argument in entry.arguments]
+    found = ["ptr" if name.endswith("*") else name for name in types]
+    return found[:2] == ["ptr", "ptr"] and found[2:] == [word for kind in kinds for word in types_of.llvm_words(kind)]
 
 
 def _of_numba(name: str) -> bool:
@@ -162,10 +201,15 @@ def _keep(file: Path | None, made: Kept) -> None:
         return
     code = made.code or b""
     told = {"symbol": made.symbol, "returns": made.returns, "sha256": hashlib.sha256(code).hexdigest()}
-    handle, part = tempfile.mkstemp(dir=file.parent)  # readable by its owner alone
-    with os.fdopen(handle, "wb") as out:
-        out.write(json.dumps(told).encode() + b"\n" + code)
-    os.replace(part, file)
+    with contextlib.suppress(OSError):  # a full disk keeps nothing, and the kernel runs all the same
+        handle, part = tempfile.mkstemp(dir=file.parent)  # readable by its owner alone
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(json.dumps(told).encode() + b"\n" + code)
+            os.replace(part, file)
+        except BaseException:
+            os.unlink(part)
+            raise
 
 
 _ENGINES: list[Any] = []  # code lives as long as these
@@ -198,7 +242,7 @@ def _loaded(code: bytes, symbol: str) -> int:
 
 
 def _called(address: int, returns: str, kinds: types_of.Kind) -> Callable[..., Any]:
-    words = [word for kind in kinds for word in _words(kind)]
+    words = [_WORDS[word] for kind in kinds for word in types_of.llvm_words(kind)]
     compiled_code = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *words)(address)
     result_type = _RETURNS[returns]
 
@@ -209,11 +253,3 @@ def _called(address: int, returns: str, kinds: types_of.Kind) -> Callable[..., A
         return None if returns == "none" else result.value
 
     return run
-
-
-def _words(kind: types_of.Kind) -> list[Any]:
-    if len(kind) == 1 and isinstance(kind[0], tuple):
-        return [word for item in kind[0] for word in _words(item)]
-    if len(kind) == 1 and kind[0].kind == "f":
-        return [ctypes.c_float if kind[0].itemsize == 4 else ctypes.c_double]
-    return [ctypes.c_int64] * types_of.n_words(kind)

@@ -55,12 +55,15 @@ def words_of(arguments: Sequence[Any]) -> list[Any]:
         elif isinstance(argument, tuple):
             words += words_of(argument)
         else:
-            words.append(argument if isinstance(argument, float) else int(argument))
+            words.append(float(argument) if isinstance(argument, float | np.floating) else int(argument))
     return words
 
 
-def n_words(kind: Kind) -> int:
-    """How many these are."""
+def llvm_words(kind: Kind) -> list[str]:
+    """The types of these, as LLVM names them."""
     if len(kind) == 3:
-        return 5 + 2 * int(kind[1])
-    return sum(map(n_words, kind[0])) if isinstance(kind[0], tuple) else 1
+        return ["ptr", "ptr", "i64", "i64", "ptr", *["i64"] * (2 * int(kind[1]))]
+    if isinstance(kind[0], tuple):
+        return [word for item in kind[0] for word in llvm_words(item)]
+    letter, bits = kind[0].kind, 8 * kind[0].itemsize
+    return [{32: "float", 64: "double"}[bits] if letter == "f" else f"i{bits}"]

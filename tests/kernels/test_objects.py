@@ -126,6 +126,59 @@ def test_a_damaged_file_is_not_run(folder: Path, damage: str) -> None:
     assert file.read_bytes() == whole or json.loads(file.read_bytes().partition(b"\n")[0])["sha256"]
 
 
+def test_a_source_that_may_have_changed_since_it_was_imported_keeps_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade beneath a running process: the code of the old would be kept under the digest of the new."""
+    objects._are_as_imported.cache_clear()
+    monkeypatch.setattr(objects, "_STARTED", 1.0)
+    try:
+        assert scaled(fresh(_scaled)) == (VALUES * 2 * 2.5 + 100).tolist()
+        assert not list(folder.iterdir())
+    finally:
+        objects._are_as_imported.cache_clear()
+
+
+def test_a_full_disk_keeps_nothing_and_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(objects.os, "replace", full)
+    assert scaled(fresh(_scaled)) == (VALUES * 2 * 2.5 + 100).tolist()
+    assert not list(folder.iterdir())
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(objects.os.path, "expanduser", lambda path: path)
+    assert [place.name for place in objects._places()] == ["__pycache__"]
+
+
+def test_code_that_takes_other_words_is_not_called_by_its_address(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another Numba may pass arrays in another way: that is seen when the code is made, and Numba calls it."""
+    words = types_of.llvm_words
+    monkeypatch.setattr(types_of, "llvm_words", lambda kind: [*words(kind), "i64"] if len(kind) == 3 else words(kind))
+    assert scaled(fresh(_scaled)) == (VALUES * 2 * 2.5 + 100).tolist()
+    (file,) = folder.glob("*.kernel")
+    assert file.read_bytes().endswith(b"\n")  # no code of its own
+
+
+@kernel
+def _listed(a, b, c, d, e, f, g, h, out):
+    out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = a, b, c, d, e, f, g, h
+
+
+def test_numbers_of_every_width(folder: Path) -> None:
+    out = np.zeros(8)
+    numbers = (True, np.int8(-3), np.uint8(200), np.int32(-7), np.uint32(4_000_000_000), np.float32(1.5), 2.25, -9)
+    for _ in range(2):
+        fresh(_listed)(*numbers, out)
+        assert out.tolist() == [float(number) for number in numbers]
+
+
 def test_sources_are_those_that_may_be_compiled_in() -> None:
     here = Path(objects.__file__).parent
     found = {file.relative_to(here.parent).as_posix() for file in objects._sources(here / "radix.py")}
