@@ -42,6 +42,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.hashing": "numba",
     "gpupipe.kernels.cpu.interpreter": "numba",
     "gpupipe.kernels.cpu.lookup": "numba",
+    "gpupipe.kernels.cpu.places": "numba",
     "gpupipe.kernels.cpu.radix": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
     "gpupipe.kernels.gpu.cuda": "cupy",

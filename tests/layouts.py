@@ -17,15 +17,15 @@ import pyarrow.parquet as pq
 
 import gpupipe as gp
 from gpupipe import optional
-from gpupipe.backends import cpu, distinct, indexes, text
+from gpupipe.backends import categories, cpu, distinct, indexes, registers, text
 from gpupipe.backends.exact import sums
 from gpupipe.backends.states import orders
 from gpupipe.columns import Frame
-from gpupipe.kernels.reference import exact, hashing, interpreter, lookup, radix
+from gpupipe.kernels.reference import exact, hashing, interpreter, lookup, places, radix
 from gpupipe.runtime import execute, fit, scattered, score
 
 FORMS = {"cpu.interpreter": interpreter, "cpu.exact": exact, "cpu.radix": radix, "cpu.hashing": hashing,
-         "cpu.lookup": lookup}  # fmt: skip
+         "cpu.lookup": lookup, "cpu.places": places}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -204,4 +204,7 @@ def _choose_kernels(numba: bool, patch: Any) -> None:
     patch.setattr(orders, "kernels", lambda: form("cpu.radix"))
     patch.setattr(text, "_hashing", lambda n_strings: form("cpu.hashing"))
     patch.setattr(indexes.ValueIndex, "_worth_own_table", lambda self, n_rows: form("cpu.lookup"))
+    patch.setattr(registers, "_hashing", lambda n_values: form("cpu.hashing"))
+    patch.setattr(indexes, "kernels_for", lambda n_values: form("cpu.places"))
+    patch.setattr(categories, "kernels_for", lambda n_values: form("cpu.places"))
     patch.setattr(distinct, "kernels_for", lambda strings: form("cpu.lookup") if numba else None)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gpupipe.backends.indexes import KeyIndex, ValueIndex, same_keys
+from gpupipe.backends.indexes import KeyIndex, ValueIndex, kernels_for, same_keys
 from gpupipe.backends.registers import height, spread
 from gpupipe.backends.strings import of_entries, over_strings
 from gpupipe.backends.text import hash_strings
@@ -17,6 +17,7 @@ from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import hashing
 from gpupipe.schema import Boolean, Int32, Int64, Null, String, parse_dtype
 
+_IN_ONE_PASS = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
 # What null hashes to, whatever the seed: "null" as ASCII, twice.
 NULL_HASH = np.uint64(0x6E756C6C_6E756C6C)
 
@@ -93,18 +94,23 @@ def lookup(tables: Tables, node: Node, *keys: Column) -> Column:
     """The learned value of each row's group; null where the group was not seen."""
     size = height(keys)
     entry = tables.learned(node)
-    value, at = entry.value, np.zeros(size, np.int64)
-    plain = keys[:-1] if node["by_fold"] else keys
-    if plain:
-        at = tables.groups(node).find([spread(key, size) for key in plain])
+    value, plain = entry.value, keys[:-1] if node["by_fold"] else keys
+    at = tables.groups(node).find([spread(key, size) for key in plain]) if plain else np.zeros(size, np.int64)
+    folds, height_of_fold = None, len(value)
     if node["by_fold"]:
         if entry.by_fold is None:
             raise InternalError("Out-of-fold values exist only while fitting.")
-        at = np.where(at < 0, at, at + spread(keys[-1], size).values * len(value))
-        value = entry.by_fold
-    seen = at >= 0
+        folds, value = spread(keys[-1], size).values, entry.by_fold
     if len(value) == 0:
         return _all_null(value, size)
+    if value.valid is None and isinstance(value.values, np.ndarray) and value.values.dtype in _IN_ONE_PASS:
+        found, seen = kernels_for(size).taken(value.values, at, folds, height_of_fold)
+        return Column(value.dtype, found, seen)
+    return _taken(value, at if folds is None else np.where(at < 0, at, at + folds * height_of_fold))
+
+
+def _taken(value: Column, at: Values) -> Column:
+    seen = at >= 0
     found = value.take(at if seen.all() else np.where(seen, at, 0))
     valid = seen if found.valid is None else seen & found.valid
     return Column(found.dtype, found.values, None if valid.all() else valid)

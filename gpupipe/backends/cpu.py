@@ -134,7 +134,9 @@ class CpuProgram(Staged[Column]):
     def _column(self, node: Node, made: Mapping[Node, Column], frame: Frame) -> Column:
         if node.op == "pick":
             return self._value(node, made)
-        args = [loaded(self._value(arg, made), "") for arg in node.args if arg.op != "table"]
+        args = [self._value(arg, made) for arg in node.args if arg.op != "table"]
+        if node.op != "lookup":  # which takes keys of any width
+            args = [loaded(arg, "") for arg in args]
         with np.errstate(all="ignore"):
             return spread(as_made(node, args, self._tables), frame.n_rows)
 

@@ -16,6 +16,7 @@ from gpupipe.backends.strings import of_entries
 from gpupipe.backends.text import layout
 from gpupipe.columns import Column, Values, positions
 from gpupipe.kernels.reference import lookup
+from gpupipe.kernels.reference import places as reference
 from gpupipe.schema import String
 
 _FEW_ROWS = 64  # up to here a dictionary of Python values is quicker than building hash tables
@@ -23,6 +24,11 @@ _SOME_ROWS = 1_024  # and up to here quicker than what hashing them all at once 
 _FEW_ENTRIES = 1_024  # Arrow's table of so few is built before any other can be thought of
 _A_STRING = 4  # numbers: what hashing one saves
 _DENSE = 65_536  # a table of so many places costs less than a search
+
+
+def kernels_for(n_values: int) -> ModuleType:
+    """The form of the kernels of places that is worth its start for so many values; both give the same."""
+    return optional.load("gpupipe.kernels.cpu.places") if compiled.worth(n_values) else reference
 
 
 class Places:
@@ -38,12 +44,22 @@ class Places:
         self._order = np.argsort(numbers, kind="stable")
         self._sorted = numbers[self._order]
 
-    def of(self, numbers: Values) -> Values:
-        """int64 place of each number; -1 where it is not listed."""
+    def of(self, numbers: Values, low: int = 0) -> Values:
+        """int64 place of each number, less `low`; -1 where it is not listed."""
         if self._table is not None:
-            return self._table.take(numbers + 1, mode="clip")  # beyond int64 it wraps to the other end, where -1 is too
+            return np.asarray(kernels_for(len(numbers)).find(self._table, numbers, low))
+        numbers = numbers - np.int64(low)
         place = np.minimum(np.searchsorted(self._sorted, numbers), len(self._sorted) - 1)
         return np.where(self._sorted[place] == numbers, self._order[place], -1)
+
+    def of_both(self, first: Values, second: Values, size: int) -> Values:
+        """The same of first * size + second; -1 where one of them is."""
+        if self._table is not None:
+            return np.asarray(kernels_for(len(first)).find_both(self._table, first, second, size))
+        both = first * size + second  # negative where the first is
+        if len(second) and second.min() < 0:
+            both[second < 0] = -1
+        return self.of(both)
 
     def listed(self) -> tuple[Values, Values]:
         """(the numbers of the list, sorted, the place of each)."""
@@ -103,10 +119,10 @@ class ValueIndex:
         return self._by_value
 
     def _numbers_at(self, column: Column) -> Values:
-        bits = ordered_bits(column)
         if not len(self._at):
             return np.full(len(column), -1, np.int64)
-        place = self._places.of(bits - np.int64(self._low) if self._shifted else bits)
+        bits = column.values if _is_narrow(column.values) else ordered_bits(column)
+        place = self._places.of(bits, self._low if self._shifted else 0)
         found = place if self._in_place else np.append(self._at, -1)[place]
         nan = is_nan(column)
         return found if nan is None else np.where(nan, -1, found)
@@ -206,12 +222,13 @@ class KeyIndex:
         if self.row_of is None:
             return ranks
         for column, (index, size, places) in zip(columns[1:], self.further, strict=True):
-            at = index.find(column)
-            both = ranks * size + at  # negative where the first is
-            if len(at) and at.min() < 0:
-                both[at < 0] = -1
-            ranks = places.of(both)
+            ranks = places.of_both(ranks, index.find(column), size)
         return ranks if self._in_order else self.row_of[ranks]
+
+
+def _is_narrow(values: Values) -> bool:
+    """Whether they are whole numbers that int64 holds: those are their own ordered bits."""
+    return values.dtype.kind == "i" or (values.dtype.kind == "u" and values.dtype.itemsize < 8)
 
 
 def same_keys(some: Sequence[Column], others: Sequence[Column]) -> bool:

@@ -1,11 +1,14 @@
 """Between columns as stored and columns as computed: float64, int64 and bool inside, one rounding on leaving."""
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from gpupipe import optional
+from gpupipe.backends import compiled
 from gpupipe.backends.strings import as_length
 from gpupipe.columns import Column, Values
 from gpupipe.errors import CastError, IntegerOverflowError
@@ -99,4 +102,8 @@ def _refuse_outside(column: Column, storage: np.dtype[Any]) -> None:
 
 def fold_numbers(row_ids: Values, folds: int) -> Values:
     """int64 fold of each row, from its identity alone."""
-    return np.asarray(hashing.counter_uniform(0, FOLDS, row_ids) % np.uint64(folds)).astype(np.int64)
+    return np.asarray(_hashing(4 * len(row_ids)).folds_of(FOLDS, row_ids, folds))
+
+
+def _hashing(n_values: int) -> ModuleType:
+    return optional.load("gpupipe.kernels.cpu.hashing") if compiled.worth(n_values) else hashing

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ..reference.hashing import PRIME_1, PRIME_2, PRIME_3, PRIME_4, PRIME_5
+from ... import pool
+from ..reference.hashing import PRIME_1, PRIME_2, PRIME_3, PRIME_4, PRIME_5, after_purpose
 from .jit import kernel, part
 from .memory import eight_bytes
 
@@ -79,4 +80,20 @@ def _hash_strings(data, offsets, seed):
 def hash_strings(data: Array, offsets: Array, seed: int = 0) -> Array:
     """XXH64 of each string of an Arrow layout: uint8 bytes, int64 offsets (n + 1,); uint64 (n,)."""
     found: Array = _hash_strings(data, offsets, np.uint64(seed & _MASK))
+    return found
+
+
+@kernel
+def _folds(ids, state, folds, found):
+    for row in range(len(ids)):
+        hashed = _rotate(state ^ _round(np.uint64(0), ids[row]), 27) * _P1 + _P4
+        hashed = (hashed ^ (hashed >> np.uint64(33))) * _P2
+        hashed = (hashed ^ (hashed >> np.uint64(29))) * _P3
+        found[row] = np.int64((hashed ^ (hashed >> np.uint64(32))) % folds)
+
+
+def folds_of(purpose: int, ids: Array, folds: int) -> Array:
+    """`counter_uniform` of seed 0 modulo `folds`: int64 of shape (n,)."""
+    found = pool.empty(len(ids), np.int64)
+    _folds(np.ascontiguousarray(ids, np.uint64), after_purpose(0, purpose), np.uint64(folds), found)
     return found

@@ -93,6 +93,21 @@ def counter_uniform(seed: int, purpose: int, ids: Array) -> Array:
     return _two_lanes(seed, np.full(ids.shape, purpose & _MASK, dtype=np.uint64), ids)
 
 
+def after_purpose(seed: int, purpose: int) -> np.uint64:
+    """The state of `counter_uniform` before it takes in the id."""
+    with np.errstate(over="ignore"):
+        return np.uint64(_take_eight(_u8(seed + PRIME_5 + 16), np.array([purpose & _MASK], np.uint64))[0])
+
+
+def folds_of(purpose: int, ids: Array, folds: int) -> Array:
+    """`counter_uniform` of seed 0 modulo `folds`: int64 of the same shape.
+
+    >>> folds_of(1, np.arange(4, dtype="u8"), 5).dtype
+    dtype('int64')
+    """
+    return (counter_uniform(0, purpose, ids) % np.uint64(folds)).astype(np.int64)
+
+
 def hash_strings(data: Array, offsets: Array, seed: int = 0) -> Array:
     """XXH64 of each string of an Arrow layout.
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpupipe.kernels.cpu import hashing as fast
 from gpupipe.kernels.reference import hashing
 
 BYTES = bytes((i * 131 + i // 7 * 17 + 5) % 256 for i in range(101))
@@ -69,3 +70,13 @@ def test_random_numbers_are_uniform_and_independent_of_each_other() -> None:
         assert abs(a.mean() - 0.5) < 0.005 and abs(a.var() - 1 / 12) < 0.002
         assert abs(np.corrcoef(a[1:], a[:-1])[0, 1]) < 0.015
     assert np.abs(np.array(np.corrcoef(unit))[np.triu_indices(3, 1)]).max() < 0.015
+
+
+@settings(max_examples=60, deadline=None)
+@given(ids=st.lists(st.integers(0, 2**64 - 1), max_size=40), folds=st.integers(1, 2**40), purpose=st.integers(0, 2**63))
+def test_folds_are_the_same_in_both_forms(ids: Any, folds: int, purpose: int) -> None:
+    numbers = np.array(ids, np.uint64)
+    wanted = [int(hashed) % folds for hashed in hashing.counter_uniform(0, purpose, numbers)]
+    for form in (hashing, fast):
+        found = form.folds_of(purpose, numbers, folds)
+        assert found.dtype == np.int64 and found.tolist() == wanted
