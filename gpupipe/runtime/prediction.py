@@ -9,7 +9,7 @@ from gpupipe.runtime.rows import Rows
 
 # Nanoseconds of one thread for a value, measured on a server's core (docs/performance.md): decoding it and gathering
 # what is learned of it, by what it is; computing a feature of it.
-_NUMBER, _TEXT, _FEATURE = 25, 60, 8
+_NUMBER, _TEXT, _FEATURE = 15, 30, 5
 _START = 0.3  # seconds until the first partition is read: planning, kernels
 _SMALL = 2_000_000  # values up to which NumPy computes, and nothing is started
 
@@ -47,7 +47,7 @@ def predicted(plan: Plan, rows: Rows, again: Sequence[str], model: Row | None = 
     # The matrix that it trains on, float32, and a copy where the library computes in float64.
     matrix = 0 if model is None else n_rows * len(plan.features) * (12 if model.dtype == "float64" else 4)
     kept = min(rows.decoded_bytes(again), rows.budget.kept)
-    features = len(plan.features) * (2 if matrix else 1)
+    features = len(plan.features) if matrix else 0
     each = _TEXT * texts + _NUMBER * (len(columns) - texts) + _FEATURE * features
     started = 0.0 if n_rows * len(columns) < _SMALL else _START
     seconds = started + n_rows * each / 1e9 / rows.n_workers
