@@ -243,3 +243,20 @@ def test_small_whole_numbers_take_a_shorter_way_to_the_same_arrays(monkeypatch, 
         for one, other in [*zip(*found, strict=True), *zip(*merged, strict=True)]:
             assert one.digits.dtype == other.digits.dtype and one.digits.tolist() == other.digits.tolist()
             assert one.scale.tolist() == other.scale.tolist()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_few_values_are_summed_without_arrays_to_the_same_arrays(seed):
+    rng = np.random.default_rng(seed)
+    n, n_groups = int(rng.integers(0, 40)), int(rng.integers(1, 5))
+    values = rng.normal(size=n) * 2.0 ** rng.integers(-600, 400, n)
+    values = [values, values.clip(-1e38, 1e38).astype("f4"), rng.integers(-(2**62), 2**62, n), rng.random(n) < 0.5][seed % 4]
+    groups = rng.integers(0, n_groups, n)
+    times = None if seed % 3 == 0 else rng.integers(0, 2**40, n)
+    for squares in (False, True):
+        few, many = (sums(values, groups, n_groups, times, squares=squares, kernels=each) for each in (None, plain))
+        for a, b in ((few.total, many.total), *(((few.squares, many.squares),) if squares else ())):
+            a, b = (combined(each, np.arange(n_groups), n_groups) for each in (a, b))
+            assert (a.digits.tolist(), a.scale.tolist()) == (b.digits.tolist(), b.scale.tolist())
+    for odd in (np.nan, np.inf, -np.inf):
+        assert sums(np.append(values.astype(np.float64), odd), np.append(groups, 0), n_groups) is None
