@@ -250,7 +250,8 @@ def test_a_few_values_are_summed_without_arrays_to_the_same_arrays(seed):
     rng = np.random.default_rng(seed)
     n, n_groups = int(rng.integers(0, 40)), int(rng.integers(1, 5))
     values = rng.normal(size=n) * 2.0 ** rng.integers(-600, 400, n)
-    values = [values, values.clip(-1e38, 1e38).astype("f4"), rng.integers(-(2**62), 2**62, n), rng.random(n) < 0.5][seed % 4]
+    single, wholes = values.clip(-1e38, 1e38).astype(np.float32), rng.integers(-(2**62), 2**62, n)
+    values = [values, single, wholes, rng.random(n) < 0.5][seed % 4]
     groups = rng.integers(0, n_groups, n)
     times = None if seed % 3 == 0 else rng.integers(0, 2**40, n)
     for squares in (False, True):
