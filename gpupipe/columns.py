@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.arrow_arrays import array_of
 from gpupipe.errors import ColumnNotFoundError, DataError, nearest
 from gpupipe.schema import DType, String
 
@@ -57,7 +58,7 @@ class Column:
                 return Column(self.dtype, self.values.take(rows), valid)
             return Column(self.dtype, self.values[..., rows], valid)
         chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        return Column(self.dtype, self.values.take(positions(chosen)), valid)
+        return Column(self.dtype, self.values.take(array_of(chosen)), valid)
 
     def rows(self, start: int, stop: int) -> "Column":
         """The rows from `start` up to, without, `stop`; not copied."""
@@ -192,12 +193,6 @@ def taken_from(rows: Values | None) -> Iterator[None]:
         if rows is not None and error.row is not None and not error.is_placed:
             error.row = int(rows[error.row])
         raise
-
-
-def positions(numbers: Values) -> Any:
-    """Whole numbers as an Arrow array, not copied. (``pa.array`` would import pandas, in a quarter of a second.)"""
-    numbers = np.ascontiguousarray(numbers)
-    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def concat(columns: Sequence[Column]) -> Column:

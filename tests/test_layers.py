@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: list[set[str]] = [
     {"gpupipe.hints"},
     {"gpupipe.errors"},
-    {"gpupipe.config", "gpupipe.optional", "gpupipe.storage", "gpupipe.arguments", "gpupipe.memory", "gpupipe.pool"},
+    {
+        "gpupipe.config", "gpupipe.optional", "gpupipe.storage", "gpupipe.arguments", "gpupipe.memory", "gpupipe.pool",
+        "gpupipe.arrow_arrays",
+    },
     {"gpupipe.kernels"},
     {"gpupipe.schema"},
     {"gpupipe.columns"},

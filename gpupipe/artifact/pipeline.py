@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of, values_of
 from gpupipe.artifact import format as artifact
 from gpupipe.artifact.manifest import plain
 from gpupipe.artifact.seen import NOTHING_SEEN, Provenance, load_seen
@@ -99,7 +100,7 @@ class Fit:
 
     def _probe_table(self, probe: Frame) -> pa.Table:
         inputs = {f"in.{name}": _of_its_rows(to_arrow(probe[name])) for name in self.features.plan.columns}
-        outputs = {f"out.{name}": pa.array(v) for name, v in _probe_output(self.features, self.model, probe).items()}
+        outputs = {f"out.{name}": array_of(v) for name, v in _probe_output(self.features, self.model, probe).items()}
         return pa.table({**inputs, **outputs})
 
 
@@ -229,7 +230,7 @@ def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _check(fit: Fit, probe: Frame, table: pa.Table) -> None:
     for name, values in _probe_output(fit.features, fit.model, probe).items():
-        stored = table.column(f"out.{name}").to_numpy()
+        stored = values_of(table.column(f"out.{name}"))
         rounded = name == "model" and fit.model is not None and fit.model.form == "skops"  # by a matrix product
         if rounded and np.allclose(stored, values, rtol=1e-6, atol=1e-9):
             continue

@@ -8,6 +8,7 @@ import pyarrow as pa
 import safetensors
 from safetensors.numpy import save
 
+from gpupipe.arrow_arrays import filled, values_of
 from gpupipe.errors import ArtifactCorruptError, ParameterError, UnsafeModelError
 
 Numbers = np.ndarray[Any, Any]
@@ -106,11 +107,10 @@ def _string_parts(name: str, array: pa.Array) -> dict[str, Numbers]:
             "or store it in a table."
         )
     # what lies under a null must not reach the digest
-    filled = array.fill_null("") if array.null_count else array
-    offsets, utf8 = _offsets(filled)
+    offsets, utf8 = _offsets(filled(array))
     parts = {f"{name}.utf8": utf8, f"{name}.offsets": offsets}
     if array.null_count:
-        parts[f"{name}.valid"] = array.is_valid().to_numpy(zero_copy_only=False)
+        parts[f"{name}.valid"] = values_of(array.is_valid())
     return parts
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.arrow_arrays import array_from, filled, values_of
 from gpupipe.columns import Column
 from gpupipe.errors import SchemaMismatchError
 from gpupipe.schema import (
@@ -38,7 +39,7 @@ def same_type(values: Any, dtype: DType) -> Column | None:
     if values.type != _ARROW.get(dtype):
         return None
     whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    valid = None if whole.null_count == 0 else np.asarray(whole.is_valid())
+    valid = None if whole.null_count == 0 else values_of(whole.is_valid())
     if dtype == String:
         try:
             whole.validate(full=True)
@@ -47,8 +48,7 @@ def same_type(values: Any, dtype: DType) -> Column | None:
                 next(row for row, text in enumerate(whole) if not _is_text(text.as_buffer()))
             ) from None
         return Column(String, whole, valid)
-    plain = whole if valid is None else whole.fill_null(False if dtype == Boolean else 0)
-    return Column(dtype, plain.to_numpy(zero_copy_only=False), valid)
+    return Column(dtype, values_of(filled(whole)), valid)
 
 
 def _is_text(data: Any) -> bool:
@@ -66,10 +66,10 @@ def alike(values: Any, dtype: DType) -> Column | None:
     if kinds == {float} and dtype.is_float:
         return Column(Float64, np.array(values, np.float64))  # None is NaN, which is a null like it
     kind = {str: pa.string(), int: pa.int64()}.get(kinds.pop()) if len(kinds) == 1 else None
-    if kind is None or (dtype == String) != (kind == pa.string()):
+    if kind is None or dtype.is_temporal or (dtype == String) != (kind == pa.string()):
         return None
     try:
-        array = pa.array(values, kind)
+        array = array_from(values)
     except (pa.ArrowException, UnicodeError, OverflowError):
         return None
     return same_type(array, String if kind == pa.string() else Int64)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from gpupipe.arrow_arrays import texts_of
 from gpupipe.backends.indexes import KeyIndex, ValueIndex, kernels_for, same_keys
 from gpupipe.backends.registers import height, spread
 from gpupipe.backends.strings import of_entries, over_strings
@@ -62,7 +62,7 @@ def _literals(values: tuple[Any, ...], dtype: str) -> Column:
     """The values as planning wrote them: in the column's type, None where no row can have such a value."""
     kind = parse_dtype(dtype)
     if kind == String:
-        return Column(String, pa.array(values, pa.string()))
+        return Column(String, texts_of(values))
     valid = np.array([value is not None for value in values], bool)
     return Column(kind, np.array([0 if value is None else value for value in values], kind.storage), valid)
 
@@ -119,7 +119,7 @@ def _taken(value: Column, at: Values) -> Column:
 def _all_null(value: Column, size: int) -> Column:
     valid = np.zeros(size, bool)
     if value.dtype == String:
-        return Column(String, pa.array([""] * size, pa.string()), valid)
+        return Column(String, texts_of([""] * size), valid)
     return Column(value.dtype, np.zeros(size, value.values.dtype), valid)
 
 

@@ -1,8 +1,8 @@
 """Columns in the type asked of them: a file of whole numbers may come where another, or the fit, saw fractions."""
 
 import numpy as np
-import pyarrow as pa
 
+from gpupipe.arrow_arrays import texts_of
 from gpupipe.columns import Column, Frame, Values, on_host
 from gpupipe.errors import SchemaMismatchError
 from gpupipe.schema import Boolean, DType, Schema, String
@@ -93,5 +93,5 @@ def inexact(whole: Values, wanted: DType) -> Values | None:
 def _nulls(size: int, dtype: DType) -> Column:
     valid = np.zeros(size, bool)
     if dtype == String:
-        return Column(String, pa.array([""] * size, pa.string()), valid)
+        return Column(String, texts_of([""] * size), valid)
     return Column(dtype, np.zeros(size, dtype.storage), valid)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
+from gpupipe.arrow_arrays import array_of, filled
 from gpupipe.backends.exact import rational
 from gpupipe.backends.exact.number import Exact
 from gpupipe.backends.states.integers import total as total_of
@@ -188,7 +188,7 @@ def mode(state: State, node: Node, dtype: DType) -> Column:
     chosen[groups[winners[::-1]]] = winners[::-1]  # the first, and so the least, of those that tie
     valid = chosen >= 0
     if entries.dtype == String:
-        strings = entries.values.take(pa.array(chosen, mask=~valid)).fill_null("")
+        strings = filled(entries.values.take(array_of(chosen, valid)))
         return Column(String, strings, None if valid.all() else valid)
     padded = np.append(entries.values, entries.values.dtype.type(0))
     return _column(dtype, padded[chosen], valid)

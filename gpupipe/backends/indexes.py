@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow.compute as pc
 
 from gpupipe import optional
+from gpupipe.arrow_arrays import array_of, values_of
 from gpupipe.backends import compiled
 from gpupipe.backends.distinct import is_short
 from gpupipe.backends.keys import column_ranks, dense_ranks, is_nan, ordered_bits
 from gpupipe.backends.strings import of_entries
 from gpupipe.backends.text import layout
-from gpupipe.columns import Column, Values, positions
+from gpupipe.columns import Column, Values
 from gpupipe.kernels.reference import lookup
 from gpupipe.kernels.reference import places as reference
 from gpupipe.schema import String
@@ -89,7 +90,7 @@ class ValueIndex:
         self._building = threading.Lock()
         if entries.dtype == String:
             strings = entries.values.dictionary_decode() if entries.is_dictionary else entries.values
-            self._strings = strings.take(positions(self._at)) if len(nulls) else strings
+            self._strings = strings.take(array_of(self._at)) if len(nulls) else strings
             self._short = is_short(self._strings)
         else:
             bits = ordered_bits(entries)[self._at]
@@ -139,7 +140,10 @@ class ValueIndex:
             by_value = self.by_value
             return np.array([by_value.get(text, -1) for text in strings.to_pylist()], np.int64)
         if (kernels := self._worth_own_table(len(strings))) is None:
-            found = np.asarray(pc.index_in(strings, value_set=self._strings).fill_null(-1)).astype(np.int64)
+            at = pc.index_in(strings, value_set=self._strings)
+            found = values_of(at).astype(np.int64)
+            if at.null_count:
+                found[~values_of(at.is_valid())] = -1
         else:
             found = self._table(kernels).find(strings)
         return found if self._in_place else np.append(self._at, -1)[found]

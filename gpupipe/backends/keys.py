@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of, filled, text_of, values_of
 from gpupipe.backends.distinct import counted, encoded
 from gpupipe.backends.order import order_of_strings
 from gpupipe.backends.strings import entry_ids, of_entries, rows_of_entries
-from gpupipe.columns import Column, Values, positions
+from gpupipe.columns import Column, Values
 from gpupipe.schema import String
 
 _SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
@@ -60,11 +61,11 @@ def _string_ranks(column: Column) -> tuple[Values, Column]:
     strings, used = column.values.dictionary, np.flatnonzero(rows_of_entries(column))
     if not len(used):
         return np.zeros(len(column), np.int64), Column(String, strings[:0])
-    kept = strings if len(used) == len(strings) else strings.take(positions(used))
+    kept = strings if len(used) == len(strings) else strings.take(array_of(used))
     order = order_of_strings(kept)
     rank_of = np.zeros(len(strings), np.int64)
     rank_of[used[order]] = np.arange(len(used))
-    return of_entries(rank_of, column), Column(String, kept.take(positions(order)))
+    return of_entries(rank_of, column), Column(String, kept.take(array_of(order)))
 
 
 def value_counts(column: Column, times: Values | None = None) -> tuple[Column, Values]:
@@ -102,7 +103,7 @@ def _string_counts(column: Column, times: Values | None) -> tuple[Column, Values
     if seen.all():
         return Column(String, strings), counts
     used = np.flatnonzero(seen)
-    return Column(String, strings.take(positions(used))), counts[used]
+    return Column(String, strings.take(array_of(used))), counts[used]
 
 
 def order_of_distinct(column: Column) -> Values:
@@ -150,8 +151,8 @@ def sorted_groups(keys: Sequence[Column]) -> tuple[Values, list[Column]]:
 def _unlike_the_one_before(column: Column) -> Values:
     if column.dtype == String:
         strings = column.values.dictionary_decode() if column.is_dictionary else column.values
-        strings = strings.fill_null("") if strings.null_count else strings
-        changed = np.asarray(pc.not_equal(strings[1:], strings[:-1]).to_numpy(zero_copy_only=False), bool)
+        strings = filled(strings)
+        changed = values_of(pc.not_equal(strings[1:], strings[:-1]))
     else:
         changed = column.values[1:] != column.values[:-1]
     if column.valid is None:
@@ -183,7 +184,7 @@ def with_null(column: Column) -> Column:
     """The column with a null row after its last."""
     valid = np.append(np.ones(len(column), bool) if column.valid is None else column.valid, False)
     if column.dtype == String:
-        return Column(String, pa.concat_arrays([column.values, pa.array([""], pa.string())]), valid)
+        return Column(String, pa.concat_arrays([column.values, text_of("")]), valid)
     return Column(column.dtype, np.append(column.values, column.values.dtype.type(0)), valid)
 
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from gpupipe.arrow_arrays import text_of
 from gpupipe.backends.categories import Tables
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.info import Info
@@ -61,7 +61,7 @@ class OneRow(Mapping[str, Column]):
         if name in self.buffers:
             return Column(self._dtypes[name], *self.buffers[name])
         text = self.texts[name]
-        return Column(String, pa.array([text or ""], pa.string()), _ABSENT if text is None else None)
+        return Column(String, text_of(text or ""), _ABSENT if text is None else None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._dtypes)

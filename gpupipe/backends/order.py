@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import values_of
 from gpupipe.backends.text import layout
 from gpupipe.columns import Values
 
@@ -28,7 +29,7 @@ def order_of_strings(strings: Any) -> Values:
         found = words[order]
         if not (found[1:] == found[:-1]).any():
             return order
-    return np.asarray(pc.sort_indices(strings)).astype(np.int64)
+    return values_of(pc.sort_indices(strings)).astype(np.int64)
 
 
 def _first_words(data: Values, ends: Values) -> Values:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of, null_of
 from gpupipe.backends.strings import decoded, over_strings, text_column
 from gpupipe.columns import Column
 from gpupipe.errors import CastError
@@ -35,11 +35,7 @@ def convert(node: Node, x: Column) -> Column:
 
 
 def _arrow_of(x: Column) -> Any:
-    mask = None if x.valid is None else ~x.valid
-    if x.dtype.name == "Date":
-        return pa.array(x.values.astype(np.int32), mask=mask).cast(pa.date32())
-    array = pa.array(x.values, mask=mask)
-    return array.cast(_arrow_type(x.dtype)) if x.dtype.is_temporal else array
+    return array_of(x.values, x.valid, _arrow_type(x.dtype) if x.dtype.is_temporal else None)
 
 
 def _arrow_type(dtype: DType) -> pa.DataType:
@@ -60,7 +56,7 @@ def refuse(node: Node, strings: Any, failed: Any, x: Column, why: str) -> None:
         return
     failed = pc.and_(failed, pc.is_valid(strings))
     if x.valid is not None and not x.is_dictionary:
-        failed = pc.and_(failed, pa.array(x.valid))
+        failed = pc.and_(failed, array_of(x.valid))
     if pc.any(failed).as_py():
         every = decoded(x)
         row = pc.index(pc.is_in(every, value_set=strings.filter(failed)), True).as_py()
@@ -75,7 +71,7 @@ def cast_each(strings: Any, wanted: pa.DataType) -> Any:
         encoded = strings.dictionary_encode()
         entries = encoded.dictionary
         likely = pc.match_substring_regex(entries, _likely(wanted))
-        return _halves(pc.if_else(likely, entries, pa.scalar(None, pa.string())), wanted).take(encoded.indices)
+        return _halves(pc.if_else(likely, entries, null_of(pa.string())), wanted).take(encoded.indices)
 
 
 def _likely(wanted: pa.DataType) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of, null_of, values_of
 from gpupipe.backends.learn import learned
 from gpupipe.backends.states.state import Entries, State
 from gpupipe.backends.states.values import frequent
@@ -102,10 +103,10 @@ def _order(keys: Sequence[Column]) -> Values:
     """Positions that sort by keys, nulls last; equal ones stay as they are."""
     columns = {str(at): _as_arrow(key) for at, key in enumerate(keys)}
     sort_keys = [(name, "ascending") for name in columns]
-    return np.asarray(pc.sort_indices(pa.table(columns), sort_keys=sort_keys)).astype(np.int64)  # nulls last
+    return values_of(pc.sort_indices(pa.table(columns), sort_keys=sort_keys)).astype(np.int64)  # nulls last
 
 
 def _as_arrow(key: Column) -> pa.Array:
-    mask = None if key.valid is None else pa.array(key.valid)
-    values = key.values if key.dtype == String else pa.array(key.values)
-    return values if mask is None else pc.if_else(mask, values, pa.scalar(None, values.type))
+    if key.dtype != String:
+        return array_of(key.values, key.valid)
+    return key.values if key.valid is None else pc.if_else(array_of(key.valid), key.values, null_of(key.values.type))

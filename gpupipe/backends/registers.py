@@ -5,9 +5,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from gpupipe import optional
+from gpupipe.arrow_arrays import text_of
 from gpupipe.backends import compiled
 from gpupipe.backends.strings import as_length
 from gpupipe.columns import Column, Values
@@ -46,7 +46,7 @@ def literal_column(value: Any, dtype: DType) -> Column:
     """A constant as a column of one row."""
     valid = np.zeros(1, bool) if value is None else None
     if dtype == String:
-        return Column(String, pa.array(["" if value is None else value], pa.string()), valid)
+        return Column(String, text_of("" if value is None else value), valid)
     kind = {"f": np.float64, "b": np.bool_}.get(dtype.storage.kind, np.int64)
     return Column(dtype, np.array([0 if value is None else value], kind), valid)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.arrow_arrays import filled, values_of
 from gpupipe.backends.alike import alike, same_type
 from gpupipe.backends.conform import conform
 from gpupipe.columns import Column, Frame
@@ -159,8 +160,8 @@ def _times(values: Any, dtype: DType) -> Column | None:
         raise ValueError(f"it has {'no' if zone is None else 'a'} time zone here.")
     unit = {"Date": pa.date32(), "Datetime": pa.timestamp("us", zone), "Duration": pa.duration("us")}[dtype.name]
     whole = values.cast(unit).cast(pa.int32() if dtype.name == "Date" else pa.int64())
-    valid = None if whole.null_count == 0 else np.asarray(whole.is_valid())
-    return Column(dtype, np.asarray(whole.fill_null(0)), valid)
+    valid = None if whole.null_count == 0 else values_of(whole.is_valid())
+    return Column(dtype, values_of(filled(whole)), valid)
 
 
 def _listed(values: Any) -> Any:

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpupipe.columns import Column, Values, positions
+from gpupipe.arrow_arrays import array_of, filled, null_of, text_of, values_of
+from gpupipe.columns import Column, Values
 from gpupipe.schema import Boolean, DType, Null, String
 
 Strings = Any  # a pa.StringArray
@@ -18,7 +19,7 @@ def decoded(column: Column) -> Strings:
     strings = column.values.dictionary_decode() if column.is_dictionary else column.values
     if column.valid is None or strings.null_count == column.null_count:
         return strings
-    return pc.if_else(pa.array(column.valid), strings, pa.scalar(None, pa.string()))
+    return pc.if_else(array_of(column.valid), strings, null_of(pa.string()))
 
 
 def entry_ids(column: Column) -> Values:
@@ -36,7 +37,7 @@ def of_entries(entries: Values, column: Column) -> Values:
 def text_column(strings: Strings) -> Column:
     """The column of an Arrow array of strings."""
     plain = strings.combine_chunks() if isinstance(strings, pa.ChunkedArray) else strings
-    valid = np.asarray(plain.is_valid()) if plain.null_count else None
+    valid = values_of(plain.is_valid()) if plain.null_count else None
     return Column(String, plain, valid)
 
 
@@ -49,14 +50,14 @@ def distinct(column: Column) -> tuple[Strings, Values | None]:
         return column.values, None
     ids, entries = entry_ids(column), len(column.values.dictionary)
     if entries == 0:
-        return pa.array([""], pa.string()), np.zeros(len(ids), np.int64)
+        return text_of(""), np.zeros(len(ids), np.int64)
     used = rows_of_entries(column) > 0
     if used.all():
         return column.values.dictionary, np.clip(ids, 0, entries - 1).astype(np.int64)
     place = np.maximum(np.cumsum(used) - 1, 0)
-    strings = column.values.dictionary.take(positions(np.flatnonzero(used)))
+    strings = column.values.dictionary.take(array_of(np.flatnonzero(used)))
     if len(strings) == 0:
-        strings = pa.array([""], pa.string())
+        strings = text_of("")
     return strings, place.take(ids, mode="clip")
 
 
@@ -81,7 +82,7 @@ def over_strings(column: Column, dtype: DType, function: Callable[[Strings], Any
     strings, place = distinct(column)
     result = function(strings)
     if dtype == String:
-        texts = result if place is None else result.take(positions(place))
+        texts = result if place is None else result.take(array_of(place))
         return Column(String, texts, column.valid)
     values, valid = _numbers(result, dtype)
     if place is not None:
@@ -94,12 +95,10 @@ def _numbers(result: Any, dtype: DType) -> tuple[Values, Values | None]:
     if isinstance(result, np.ndarray):
         return result, None
     array = result.combine_chunks() if isinstance(result, pa.ChunkedArray) else result
-    valid = np.asarray(array.is_valid()) if array.null_count else None
-    if array.null_count:
-        array = array.fill_null(False if dtype == Boolean else 0)
+    valid = values_of(array.is_valid()) if array.null_count else None
     if dtype.is_temporal:
         array = array.cast(pa.int32() if dtype.name == "Date" else pa.int64())
-    return np.asarray(array).astype(dtype.storage, copy=False), valid
+    return values_of(filled(array)).astype(dtype.storage, copy=False), valid
 
 
 def _both(a: Values | None, b: Values | None) -> Values | None:
@@ -145,7 +144,7 @@ def select(condition: Column, then: Column, otherwise: Column) -> Column:
     if len(holds) == 1:
         chosen = then if holds[0] else otherwise
         return text_column(decoded(chosen))
-    return text_column(pc.if_else(pa.array(holds), *texts))
+    return text_column(pc.if_else(array_of(holds), *texts))
 
 
 def coalesce(first: Column, second: Column) -> Column:
@@ -159,6 +158,6 @@ def as_length(column: Column, size: int) -> Column:
     """A one-row text column repeated to `size` rows."""
     if len(column) == size:
         return column
-    indices = pa.array(np.zeros(size, np.int32))
+    indices = array_of(np.zeros(size, np.int32))
     valid = None if column.valid is None else np.broadcast_to(column.valid, size)
-    return Column(String, pa.DictionaryArray.from_arrays(indices, decoded(column).fill_null("")), valid)
+    return Column(String, pa.DictionaryArray.from_arrays(indices, filled(decoded(column))), valid)

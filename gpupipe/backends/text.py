@@ -6,10 +6,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpupipe import optional
+from gpupipe.arrow_arrays import filled, texts_of
 from gpupipe.backends import compiled
 from gpupipe.backends.parse import convert
 from gpupipe.backends.strings import over_strings
@@ -81,7 +81,7 @@ def word_ngrams(node: Node, x: Column) -> Column:
 
     def count(strings: Any) -> Values:
         grams = [_grams(text or "", node["low"], node["high"]) for text in strings.to_pylist()]
-        flat = pa.array([gram for row in grams for gram in row], pa.string())
+        flat = texts_of([gram for row in grams for gram in row])
         buckets = (hash_strings(flat, node["seed"]) % np.uint64(node["n_features"])).astype(np.int64)
         rows = np.repeat(np.arange(len(grams)), [len(row) for row in grams])
         counts = np.zeros((node["n_features"], len(grams)))
@@ -105,7 +105,7 @@ _A_STRING = 30  # numbers: NumPy's form takes .3 µs a string, the compiled one 
 
 def hash_strings(strings: Any, seed: int) -> Values:
     """uint64 XXH64 of each string's UTF-8 bytes (that of a null is arbitrary)."""
-    data, offsets = layout(strings.fill_null("") if strings.null_count else strings)
+    data, offsets = layout(filled(strings))
     return np.asarray(_hashing(len(strings)).hash_strings(data, offsets, seed))
 
 

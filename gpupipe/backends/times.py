@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of, null_of, text_of, texts_of, values_of
 from gpupipe.backends.parse import cast_each, refuse
 from gpupipe.backends.strings import over_strings
 from gpupipe.columns import Column, Values
@@ -54,7 +55,7 @@ def _read(strings: Any, format: str | None, zone: str | None) -> tuple[Any, Any]
 def _placed(local: Any, zone: str) -> Any:
     """The instants of local times; null where clocks skip a time or show it twice."""
     first, last = (pc.assume_timezone(local, zone, ambiguous=side, nonexistent=side) for side in ("earliest", "latest"))
-    return pc.if_else(pc.equal(first, last), first, pa.scalar(None, first.type))
+    return pc.if_else(pc.equal(first, last), first, null_of(first.type))
 
 
 def to_date(node: Node, x: Column) -> Column:
@@ -74,8 +75,8 @@ def to_date(node: Node, x: Column) -> Column:
 
 def to_local(node: Node, x: Column) -> Column:
     """Microseconds of local time, from those of UTC."""
-    stamps = pa.array(x.values).cast(pa.timestamp("us", node["zone"]))
-    return Column(Datetime(), np.asarray(pc.local_timestamp(stamps).cast(pa.int64())), x.valid)
+    stamps = array_of(x.values, None, pa.timestamp("us", node["zone"]))
+    return Column(Datetime(), values_of(pc.local_timestamp(stamps).cast(pa.int64())), x.valid)
 
 
 def by_format(strings: Any, format: str) -> Any:
@@ -97,7 +98,7 @@ def by_format(strings: Any, format: str) -> Any:
         days, real = _days(fields)
         ticks[at] = days * _DAY + _time_of_day(fields)
         unread[at] = ~real
-    return pa.array(ticks, mask=unread).cast(_LOCAL)
+    return array_of(ticks, ~unread, _LOCAL)
 
 
 def _few(strings: Any, format: Format) -> tuple[Values, dict[str, Values]]:
@@ -140,8 +141,8 @@ def _meant(number: Any, directive: str) -> Any:
 
 def _many(strings: Any, format: Format) -> tuple[Values, dict[str, Values]]:
     parts = pc.extract_regex(strings, rf"\A(?:{format.pattern})\z")
-    at = np.flatnonzero(np.asarray(parts.is_valid()))
-    matched = parts if len(at) == len(parts) else parts.take(pa.array(at))
+    at = np.flatnonzero(values_of(parts.is_valid()))
+    matched = parts if len(at) == len(parts) else parts.take(array_of(at))
     return at, {name: _numbers(matched.field(name), name, directive) for name, directive in format.fields.items()}
 
 
@@ -150,23 +151,23 @@ def _numbers(texts: Any, name: str, directive: str) -> Values:
     if name == "fraction":
         texts = pc.utf8_rpad(texts, 6, "0")
     elif name == "half":
-        return np.where(np.asarray(pc.equal(pc.utf8_lower(texts), "pm")), 12, 0)
+        return np.where(values_of(pc.equal(pc.utf8_lower(texts), text_of("pm")[0])), 12, 0)
     elif directive in _NAMES:
-        return np.asarray(pc.index_in(pc.utf8_lower(texts), pa.array(_NAMES[directive]))).astype(np.int64) + 1
+        return values_of(pc.index_in(pc.utf8_lower(texts), texts_of(_NAMES[directive]))).astype(np.int64) + 1
     elif name == "offset":
         return _offsets(texts)
     if directive == "%e":
         texts = pc.utf8_trim_whitespace(texts)
-    return np.asarray(_meant(np.asarray(pc.cast(texts, pa.int64())), directive))
+    return np.asarray(_meant(values_of(pc.cast(texts, pa.int64())), directive))
 
 
 def _offsets(texts: Any) -> Values:
     """Microseconds before UTC."""
     digits = pc.replace_substring(pc.if_else(pc.equal(texts, "Z"), "+0000", texts), ":", "")
     hours, minutes = (
-        np.asarray(pc.cast(pc.utf8_slice_codeunits(digits, start, start + 2), pa.int64())) for start in (1, 3)
+        values_of(pc.cast(pc.utf8_slice_codeunits(digits, start, start + 2), pa.int64())) for start in (1, 3)
     )
-    return np.where(np.asarray(pc.starts_with(digits, "-")), -1, 1) * (hours * 60 + minutes) * _MINUTE
+    return np.where(values_of(pc.starts_with(digits, "-")), -1, 1) * (hours * 60 + minutes) * _MINUTE
 
 
 def _days(fields: dict[str, Values]) -> tuple[Values, Values]:

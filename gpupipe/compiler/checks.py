@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of
 from gpupipe.errors import ParameterError
 from gpupipe.expr.node import Node
 from gpupipe.expr.re2 import why_unreadable
@@ -21,7 +23,7 @@ def check_zone(zone: str) -> None:
     gpupipe.errors.ParameterError: There is no time zone 'Europe/Rom'. Names are like 'Europe/Rome', 'UTC', '+02:00'.
     """
     try:
-        pc.local_timestamp(pa.array([0], pa.timestamp("us", zone)))
+        pc.local_timestamp(array_of(np.zeros(1, np.int64), None, pa.timestamp("us", zone)))
     except pa.ArrowInvalid:
         raise ParameterError(
             f"There is no time zone {zone!r}. Names are like 'Europe/Rome', 'UTC', '+02:00'."

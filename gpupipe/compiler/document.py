@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.arrow_arrays import filled
 from gpupipe.columns import Column, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.expand import columns_of
@@ -106,7 +107,7 @@ def put_column(arrays: Arrays, name: str, column: Column) -> None:
     """Add a column to named arrays, as :func:`get_column` reads it."""
     if column.dtype == String:
         plain = column.values.dictionary_decode() if column.is_dictionary else column.values
-        arrays[name] = plain.fill_null("") if plain.null_count else plain
+        arrays[name] = filled(plain)
     else:
         arrays[name] = np.ascontiguousarray(column.values, column.dtype.storage)
     if column.valid is not None:

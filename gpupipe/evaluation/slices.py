@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gpupipe.arrow_arrays import values_of
 from gpupipe.errors import ParameterError
 from gpupipe.evaluation.target import to_arrow
 
@@ -37,7 +38,7 @@ def split(name: str, labels: Any, n_rows: int) -> Iterator[tuple[Any, Values]]:
             f"{name!r} has {len(names):,} distinct values, and slices are limited to {MAX_SLICES:,}. "
             "Put them into buckets first."
         )
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    codes = values_of(encoded.indices)
     by_code = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[by_code], np.arange(len(names) + 1))
     for code in sorted(range(len(names)), key=lambda code: (names[code] is None, names[code])):

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_from, values_of, with_nan
 from gpupipe.errors import TargetError, counted
 
 Values = np.ndarray[Any, Any]
@@ -25,7 +26,7 @@ def encode_labels(labels: Any, classes: Sequence[Any]) -> Values:
     >>> encode_labels(np.array(["no", "yes", "no"]), ["no", "yes"])
     array([0, 1, 0])
     """
-    array, known = to_arrow(labels), pa.array(list(classes))
+    array, known = to_arrow(labels), array_from(list(classes))
     if array.null_count:
         raise TargetError(
             f"The target is null in {array.null_count:,} of {len(array):,} rows. Filter those rows out first."
@@ -33,7 +34,7 @@ def encode_labels(labels: Any, classes: Sequence[Any]) -> Values:
     positions = pc.index_in(*_of_one_type(array, known))
     if positions.null_count:
         _refuse_unknown(array.filter(positions.is_null()), classes)
-    return positions.to_numpy().astype(np.int64)
+    return values_of(positions).astype(np.int64)
 
 
 def encode_numbers(target: Any) -> Values:
@@ -50,7 +51,7 @@ def encode_numbers(target: Any) -> Values:
         raise TargetError(
             f"A regression needs a numeric target; this one is {array.type}. Cast it, or classify."
         )
-    values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    values = with_nan(array.cast(pa.float64()))
     if lost := len(values) - int(np.count_nonzero(np.isfinite(values))):
         raise TargetError(
             f"The target is null, NaN or infinite in {lost:,} of {len(values):,} rows. Filter those rows "
@@ -68,7 +69,7 @@ def to_arrow(values: Any) -> pa.Array:
     """
     if not isinstance(values, pa.Array | pa.ChunkedArray):
         try:
-            values = pa.array(values, from_pandas=True)
+            values = array_from(values)
         except (pa.ArrowException, TypeError) as error:
             raise TargetError(
                 f"These values cannot be compared, as they are of several kinds: {error}."

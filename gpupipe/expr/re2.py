@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import text_of
 from gpupipe.errors import ParameterError
 from gpupipe.expr.patterns import replacement
 
@@ -13,7 +14,7 @@ def why_unreadable(pattern: str, value: str | None = None) -> str | None:
     >>> why_unreadable("a(b)", "$1"), why_unreadable("a(")
     (None, 'Invalid regular expression: missing ): a(')
     """
-    nothing = pa.array([""])
+    nothing = text_of("")
     try:
         pc.match_substring_regex(nothing, pattern)
         if value is not None:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe import optional
+from gpupipe.arrow_arrays import array_from, with_nan
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.info import Info
@@ -202,7 +203,7 @@ def _one_column(values: Any, *, of_target: bool) -> Any:
     if isinstance(values, np.ndarray) and values.dtype.kind == "c":
         raise ParameterError("Complex data not supported: y and weights are real numbers, or labels. Give .real.")
     try:
-        found = pa.array(plain, from_pandas=True)
+        found = array_from(plain)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError) as error:
         raise TargetError(f"y and weights are values of one type, such as numbers or text: {error}.") from error
     if pa.types.is_nested(found.type):
@@ -215,7 +216,7 @@ def _one_column(values: Any, *, of_target: bool) -> Any:
 def _check_weights(weights: pa.Array | pa.ChunkedArray) -> None:
     if not any(test(weights.type) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)):
         raise ParameterError(f"Sample weights are numbers, and these are {weights.type}.")
-    numbers = weights.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    numbers = with_nan(weights.cast(pa.float64()))
     bad = int((~np.isfinite(numbers) | (numbers < 0)).sum())
     if bad:
         raise ParameterError(

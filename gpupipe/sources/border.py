@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of, null_of
 from gpupipe.columns import Column, Values
 from gpupipe.errors import CastError, DuplicateNameError, ParameterError, TypeMismatchError
 from gpupipe.schema import (
@@ -169,18 +170,17 @@ def to_arrow(column: Column) -> pa.Array:
     """
     if column.dtype == Null:
         return pa.nulls(len(column))
-    mask = None if column.valid is None else ~column.valid
     if column.dtype == String:
-        return _text_to_arrow(column, mask)
+        return _text_to_arrow(column)
     if column.values.ndim != 1:
         raise ParameterError(f"A column of shape {column.values.shape} is wide; take its components one by one.")
-    return pa.array(np.ascontiguousarray(column.values), type=arrow_type(column.dtype), mask=mask)
+    return array_of(column.values, column.valid, arrow_type(column.dtype))
 
 
-def _text_to_arrow(column: Column, mask: Values | None) -> pa.Array:
-    if mask is None or column.values.null_count == np.count_nonzero(mask):
+def _text_to_arrow(column: Column) -> pa.Array:
+    if column.valid is None or column.values.null_count == column.null_count:
         return column.values
-    return pc.if_else(pa.array(~mask), column.values, pa.scalar(None, column.values.type))
+    return pc.if_else(array_of(column.valid), column.values, null_of(column.values.type))
 
 
 # -- one array of a plain type ---------------------------------------------------------------------
@@ -284,5 +284,5 @@ def _in_range(array: pa.DictionaryArray, valid: Values) -> pa.DictionaryArray:
     indices = view(array.indices, np.int32)
     if not ((indices < 0) | (indices >= len(array.dictionary))).any():
         return array
-    kept = pa.array(np.where(valid, indices, 0).astype(np.int32), mask=~valid)
+    kept = array_of(np.where(valid, indices, 0).astype(np.int32), valid)
     return pa.DictionaryArray.from_arrays(kept, array.dictionary)

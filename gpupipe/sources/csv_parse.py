@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from gpupipe.arrow_arrays import array_of, filled, values_of
 from gpupipe.errors import CastError, DataError, FileFormatError, counted
 from gpupipe.schema import DType
 from gpupipe.sources.border import normalise_type
@@ -58,13 +59,13 @@ def parse(text: Text, types: Mapping[str, pa.DataType]) -> pa.Table:
 def _refuse_changed(text: Text, name: str, values: pa.ChunkedArray) -> None:
     """Raise CastError for a whole number that the float it was read as is not, or a number beyond the largest float."""
     exact = _EXACT[str(values.type)]
-    large = pc.greater_equal(pc.abs(values), pa.scalar(exact, values.type))
+    large = pc.greater_equal(pc.abs(values), array_of(np.array([exact]), None, values.type)[0])
     if not pc.any(large).as_py():
         return
     written = pc.utf8_trim_whitespace(_read(text, {name: pa.string()}).column(name))
     beyond = pc.and_(pc.is_inf(values), pc.match_substring_regex(written, _DIGIT))
     whole = pc.and_(large, pc.match_substring_regex(written, _WHOLE))
-    for row in np.flatnonzero(np.asarray(pc.or_(beyond, whole).fill_null(False))).tolist():
+    for row in np.flatnonzero(values_of(filled(pc.or_(beyond, whole)))).tolist():
         if (why := _changed(written[row].as_py(), values[row].as_py(), normalise_type(values.type), name)) is not None:
             line = line_of(text.path, text.block, row)
             raise CastError(why).of(text.path, line=line, row=text.offset + row, column=name)

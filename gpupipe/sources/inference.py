@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of, filled, null_of, texts_of, values_of
 from gpupipe.backends.conform import inexact
 from gpupipe.backends.parse import cast_each
 from gpupipe.schema import Boolean, Date, Datetime, DType, Float64, Int64, Null, String
@@ -52,7 +53,7 @@ def infer(texts: pa.Array) -> Guess:
     values = texts.drop_null()
     if not len(values):
         return Guess()
-    if pc.all(pc.is_in(values, value_set=pa.array(_TRUTHS))).as_py():
+    if pc.all(pc.is_in(values, value_set=texts_of(_TRUTHS))).as_py():
         return Guess(Boolean)
     number = next((dtype for dtype, arrow in _NUMBERS if _casts(values, arrow)), None)
     if number is not None:
@@ -145,13 +146,13 @@ def odd_one(texts: pa.Array, before: Guess) -> tuple[int, DType] | None:
 
 def _identifiers(texts: pa.Array) -> pa.Array:
     """Where a number is none to count with: leading zeros, or whole and beyond what is exact."""
-    filled = texts.fill_null("")
-    is_whole = pc.match_substring_regex(filled, _WHOLE)
-    whole = cast_each(pc.if_else(is_whole, filled, pa.scalar(None, pa.string())), pa.int64())
+    known = filled(texts)
+    is_whole = pc.match_substring_regex(known, _WHOLE)
+    whole = cast_each(pc.if_else(is_whole, known, null_of(pa.string())), pa.int64())
     beyond = pc.and_(is_whole, pc.is_null(whole))
-    lost = inexact(np.asarray(whole.fill_null(0)), Float64)
-    padded = pc.match_substring_regex(filled, _PADDED)
-    return pc.or_(padded, beyond if lost is None else pc.or_(beyond, pa.array(lost)))
+    lost = inexact(values_of(filled(whole)), Float64)
+    padded = pc.match_substring_regex(known, _PADDED)
+    return pc.or_(padded, beyond if lost is None else pc.or_(beyond, array_of(lost)))
 
 
 def _usual(values: pa.Array) -> DType | None:

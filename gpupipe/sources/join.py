@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_of, filled, texts_of, values_of
 from gpupipe.backends.indexes import KeyIndex
 from gpupipe.backends.keys import is_nan
 from gpupipe.columns import Column, Frame, Values, concat
@@ -222,15 +223,15 @@ def _at_rows(column: Column, rows: Values) -> Column:
     valid = found if column.valid is None else found & column.valid[place]
     if column.dtype == String:
         texts = column.values
-        indices = pc.take(texts.indices, pa.array(place)).fill_null(0).to_numpy()
-        taken = pa.DictionaryArray.from_arrays(pa.array(indices, mask=~valid), texts.dictionary)
+        indices = values_of(filled(pc.take(texts.indices, array_of(place))))
+        taken = pa.DictionaryArray.from_arrays(array_of(indices, valid), texts.dictionary)
         return to_column(taken)
     return Column(column.dtype, column.values[place], None if valid.all() else valid)
 
 
 def _one_null(dtype: DType) -> Column:
     if dtype == String:
-        return Column(String, pa.array([None], pa.string()).dictionary_encode(), np.zeros(1, np.bool_))
+        return Column(String, texts_of([None]).dictionary_encode(), np.zeros(1, np.bool_))
     return Column(dtype, np.zeros(1, dtype.storage), np.zeros(1, np.bool_))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe import optional
+from gpupipe.arrow_arrays import array_of, texts_of
 from gpupipe.columns import Column, Values
 from gpupipe.errors import ParameterError, nearest
 from gpupipe.sources.border import to_arrow
@@ -125,7 +126,7 @@ def array_as(kind: str, name: str, values: Values, index: Any = None) -> Any:
         polars = optional.load("polars")
         texts = values.dtype == object  # labels; of no row, too
         return polars.Series(name, values.tolist() if texts else values, dtype=polars.String if texts else None)
-    array = pa.array(values.tolist(), pa.string()) if values.dtype == object else pa.array(values)
+    array = texts_of(values.tolist()) if values.dtype == object else array_of(values)
     return pa.table({name: array}) if kind == "arrow" else _series_of(name, array, index)
 
 

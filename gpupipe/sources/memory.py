@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe.arrow_arrays import array_from
 from gpupipe.errors import (
     DuplicateNameError,
     ParameterError,
@@ -247,7 +248,7 @@ def _arrow_array(values: Any) -> pa.Array | pa.ChunkedArray:
         return values
     if _is_from(values, "polars"):
         return pa.chunked_array(values)
-    array = _from_numpy(values) if isinstance(values, np.ndarray) else pa.array(values, from_pandas=True)
+    array = _from_numpy(values) if isinstance(values, np.ndarray) else array_from(values)
     _refuse_changed_times(values, array.type)
     return _nan_to_null(array) if _is_from(values, "pandas") else array
 
@@ -283,7 +284,7 @@ def _from_numpy(values: np.ndarray[Any, Any]) -> pa.Array | pa.ChunkedArray:
         values = values.astype(f"{values.dtype.kind}8[s]")
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
-    return pa.array(values, from_pandas=True)
+    return array_from(values)
 
 
 def _nan_to_null(array: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

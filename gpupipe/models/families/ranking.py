@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gpupipe.arrow_arrays import array_from, values_of
 from gpupipe.errors import GroupsError, ParameterError, TargetError
 from gpupipe.models.families.rows import Lesson, Row
 
@@ -37,7 +38,7 @@ def group_codes(groups: Any) -> NDArray[np.int64]:
     [0, 1, 0]
     """
     try:
-        values = groups if isinstance(groups, pa.Array | pa.ChunkedArray) else pa.array(groups, from_pandas=True)
+        values = groups if isinstance(groups, pa.Array | pa.ChunkedArray) else array_from(groups)
     except (pa.ArrowException, TypeError) as error:
         raise GroupsError(f"Groups are values of one type, such as numbers or text: {error}.") from error
     if isinstance(values, pa.ChunkedArray):
@@ -48,7 +49,7 @@ def group_codes(groups: Any) -> NDArray[np.int64]:
         )
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    codes: NDArray[Any] = values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    codes: NDArray[Any] = values_of(values.dictionary_encode().indices)
     return codes.astype(np.int64)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gpupipe.arrow_arrays import array_from, values_of, with_nan
 from gpupipe.errors import TargetError
 
 Label = bool | int | float | str
@@ -72,7 +73,7 @@ def numbers(y: Any) -> NDArray[np.float64]:
             f"The target of a regression must be numbers, and these are {values.type}. Cast it, or use a classifier."
         )
     _refuse_nulls(values)
-    found = values.to_numpy(zero_copy_only=False).astype(np.float64)
+    found = values_of(values).astype(np.float64)
     bad = int((~np.isfinite(found)).sum())
     if bad:
         raise TargetError(f"The target is infinite in {bad} of {len(found)} rows. Filter these rows out.")
@@ -96,13 +97,13 @@ def _arrow(y: Any) -> pa.Array:
         y = y.combine_chunks()
     if not isinstance(y, pa.Array):
         try:
-            y = pa.array(y, from_pandas=True)
+            y = array_from(y)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             raise TargetError(f"The target mixes types, or holds none of ours: {error}") from error
     if pa.types.is_dictionary(y.type):
         y = y.cast(y.type.value_type)
     if pa.types.is_floating(y.type):  # NaN counts as missing in a target, whatever it was in the source
-        y = pa.array(y.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0, from_pandas=True)
+        y = array_from(with_nan(y).astype(np.float64) + 0.0)
     return y
 
 
@@ -124,7 +125,7 @@ def _distinct(y: Any) -> tuple[NDArray[np.int64], list[Label]]:
     labels = encoded.dictionary.to_pylist()
     if not all(isinstance(label, Label) for label in labels):
         raise TargetError(f"Labels of type {values.type} cannot be classes. {_PLAIN}")
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), labels
+    return values_of(encoded.indices).astype(np.int64), labels
 
 
 _PLAIN = "Use booleans, integers, whole floats or strings; cast others to strings first."
