@@ -117,3 +117,9 @@ def test_errors_name_column_and_value() -> None:
     assert (caught.value.row, caught.value.column) == (0, "n1")
     with pytest.raises(SchemaMismatchError):
         scorer.predict_proba({**row, "c1": 5})
+
+
+def test_whole_numbers_for_a_date_are_refused_by_their_row() -> None:
+    """In rows as in one row; as a column of numbers they would be refused without it."""
+    with pytest.raises(SchemaMismatchError, match="Row 1, column 'day': it was Date in the fit; it was given 5"):
+        frame_of_rows([{**PLAIN, "day": None}, {**PLAIN, "day": 5}, {**PLAIN, "day": 6}], SCHEMA, list(TYPES))
