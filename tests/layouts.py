@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 import gpupipe as gp
 from gpupipe import optional
-from gpupipe.backends import categories, cpu, distinct, indexes, registers, text
+from gpupipe.backends import categories, cpu, distinct, indexes, keys, registers, text
 from gpupipe.backends.exact import sums
 from gpupipe.backends.states import orders
 from gpupipe.columns import Frame
@@ -205,6 +205,6 @@ def _choose_kernels(numba: bool, patch: Any) -> None:
     patch.setattr(text, "_hashing", lambda n_strings: form("cpu.hashing"))
     patch.setattr(indexes.ValueIndex, "_worth_own_table", lambda self, n_rows: form("cpu.lookup"))
     patch.setattr(registers, "_hashing", lambda n_values: form("cpu.hashing"))
-    patch.setattr(indexes, "kernels_for", lambda n_values: form("cpu.places"))
-    patch.setattr(categories, "kernels_for", lambda n_values: form("cpu.places"))
+    for module in (keys, indexes, categories):
+        patch.setattr(module, "kernels_for", lambda n_values: form("cpu.places"))
     patch.setattr(distinct, "kernels_for", lambda strings: form("cpu.lookup") if numba else None)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from gpupipe.arrow_arrays import texts_of
-from gpupipe.backends.indexes import KeyIndex, ValueIndex, kernels_for, same_keys
+from gpupipe.backends.indexes import KeyIndex, ValueIndex, same_keys
+from gpupipe.backends.keys import kernels_for
 from gpupipe.backends.registers import height, spread
 from gpupipe.backends.strings import of_entries, over_strings
 from gpupipe.backends.text import hash_strings

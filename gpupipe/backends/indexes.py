@@ -12,12 +12,11 @@ from gpupipe import optional
 from gpupipe.arrow_arrays import array_of, values_of
 from gpupipe.backends import compiled
 from gpupipe.backends.distinct import is_short
-from gpupipe.backends.keys import column_ranks, dense_ranks, is_nan, ordered_bits
+from gpupipe.backends.keys import column_ranks, dense_ranks, is_nan, kernels_for, ordered_bits
 from gpupipe.backends.strings import of_entries
 from gpupipe.backends.text import layout
 from gpupipe.columns import Column, Values
 from gpupipe.kernels.reference import lookup
-from gpupipe.kernels.reference import places as reference
 from gpupipe.schema import String
 
 _FEW_ROWS = 64  # up to here a dictionary of Python values is quicker than building hash tables
@@ -25,11 +24,6 @@ _SOME_ROWS = 1_024  # and up to here quicker than what hashing them all at once 
 _FEW_ENTRIES = 1_024  # Arrow's table of so few is built before any other can be thought of
 _A_STRING = 4  # numbers: what hashing one saves
 _DENSE = 65_536  # a table of so many places costs less than a search
-
-
-def kernels_for(n_values: int) -> ModuleType:
-    """The form of the kernels of places that is worth its start for so many values; both give the same."""
-    return optional.load("gpupipe.kernels.cpu.places") if compiled.worth(n_values) else reference
 
 
 class Places:

@@ -1,17 +1,21 @@
 """Keys: rows into groups. -0.0 equals 0.0, null is a key of its own, NaN is none."""
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe import optional
 from gpupipe.arrow_arrays import array_of, filled, text_of, values_of
+from gpupipe.backends import compiled
 from gpupipe.backends.distinct import counted, encoded
 from gpupipe.backends.order import order_of_strings
 from gpupipe.backends.strings import entry_ids, of_entries, rows_of_entries
 from gpupipe.columns import Column, Values
+from gpupipe.kernels.reference import places
 from gpupipe.schema import String
 
 _SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
@@ -40,19 +44,21 @@ def dense_ranks(bits: Values) -> tuple[Values, Values]:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     low = int(bits.min())
     span = int(bits.max()) - low + 1
-    if span <= 4 * len(bits) + 1024:
-        return _ranks_by_counting(bits if low == 0 else bits - low, span, low)
+    if _is_dense(span, len(bits)):
+        found: tuple[Values, Values] = kernels_for(len(bits)).ranks(bits, low, span)
+        return found
     distinct, ranks = np.unique(bits, return_inverse=True)
     return ranks.astype(np.int64, copy=False), distinct
 
 
-def _ranks_by_counting(offsets: Values, span: int, low: int) -> tuple[Values, Values]:
-    present = np.zeros(span, bool)
-    present[offsets] = True
-    if present.all():
-        return offsets, np.arange(span) + low
-    ranks = np.cumsum(present) - 1
-    return ranks.take(offsets), np.flatnonzero(present) + low
+def _is_dense(span: int, n_rows: int) -> bool:
+    """Whether a table of so many places costs less than sorting so many rows."""
+    return span <= 4 * n_rows + 1024
+
+
+def kernels_for(n_values: int) -> ModuleType:
+    """The form of the kernels of places that is worth its start for so many values; both give the same."""
+    return optional.load("gpupipe.kernels.cpu.places") if compiled.worth(n_values) else places
 
 
 def _string_ranks(column: Column) -> tuple[Values, Column]:
@@ -167,7 +173,7 @@ def column_ranks(column: Column) -> tuple[Values, Column]:
     if column.dtype == String:
         ranks, uniques = _string_ranks(column)
     elif nan is None and valid is None:
-        ranks, bits = dense_ranks(ordered_bits(column))
+        ranks, bits = dense_ranks(column.values if column.values.dtype == np.int64 else ordered_bits(column))
         uniques = Column(column.dtype, from_ordered_bits(bits, column.values.dtype))
     else:
         usable = ~nan if valid is None and nan is not None else valid if nan is None else valid & ~nan
@@ -199,13 +205,20 @@ def factorize(columns: Sequence[Column]) -> tuple[Values, list[Column]]:
     for column in columns[1:]:
         inner, distinct = column_ranks(column)
         size = max(len(distinct), 1)
-        combined = ranks * size + inner
-        known = (ranks >= 0) & (inner >= 0) if len(ranks) and min(ranks.min(), inner.min()) < 0 else None
-        dense, both = dense_ranks(combined if known is None else combined[known])
+        ranks, both = _ranks_of_pairs(ranks, inner, size, len(keys[0]) * size)
         keys = [key.take(both // size) for key in keys] + [distinct.take(both % size)]
-        if known is None:
-            ranks = dense
-        else:
-            ranks = np.full(len(ranks), -1, np.int64)
-            ranks[known] = dense
     return ranks, keys
+
+
+def _ranks_of_pairs(first: Values, second: Values, size: int, span: int) -> tuple[Values, Values]:
+    """(the rank of each first * size + second, -1 where one of them is; the distinct ones, sorted)."""
+    if _is_dense(span, len(first)):
+        found: tuple[Values, Values] = kernels_for(len(first)).ranks_of_pairs(first, second, size, span)
+        return found
+    combined = first * size + second
+    if not len(first) or min(first.min(), second.min()) >= 0:
+        return dense_ranks(combined)
+    known = (first >= 0) & (second >= 0)
+    ranks = np.full(len(first), -1, np.int64)
+    ranks[known], both = dense_ranks(combined[known])
+    return ranks, both

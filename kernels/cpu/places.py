@@ -44,6 +44,29 @@ def _taken(values, places, parts, height, found, seen):
     return missing
 
 
+@kernel
+def _mark(numbers, low, present):
+    for row in range(len(numbers)):
+        present[numbers[row] - low] = True
+
+
+@kernel
+def _mark_pairs(first, second, size, present, both):
+    for row in range(len(first)):
+        if (first[row] >= 0) & (second[row] >= 0):
+            both[row] = first[row] * size + second[row]
+            present[both[row]] = True
+        else:
+            both[row] = -1
+
+
+@kernel
+def _ranked(numbers, low, rank_of, found):
+    for row in range(len(numbers)):
+        number = numbers[row] - low
+        found[row] = rank_of[number] if number >= 0 else -1
+
+
 def find(table: Array, numbers: Array, low: int) -> Array:
     """As of the reference."""
     found = pool.empty(len(numbers), np.int64)
@@ -69,3 +92,23 @@ def taken(values: Array, places: Array, parts: Array | None, height: int) -> tup
     parts = _NO_PARTS if parts is None else np.ascontiguousarray(parts)
     missing = _taken(of, np.ascontiguousarray(places), parts, int(height), to, seen)
     return found, seen if missing else None
+
+
+def ranks(numbers: Array, low: int, span: int) -> tuple[Array, Array]:
+    """As of the reference."""
+    numbers, present = np.ascontiguousarray(numbers), np.zeros(span, np.bool_)
+    _mark(numbers, int(low), present)
+    return _ranks_among(numbers, low, present)
+
+
+def ranks_of_pairs(first: Array, second: Array, size: int, span: int) -> tuple[Array, Array]:
+    """As of the reference."""
+    both, present = pool.empty(len(first), np.int64), np.zeros(span, np.bool_)
+    _mark_pairs(np.ascontiguousarray(first), np.ascontiguousarray(second), int(size), present, both)
+    return _ranks_among(both, 0, present)
+
+
+def _ranks_among(numbers: Array, low: int, present: Array) -> tuple[Array, Array]:
+    found = pool.empty(len(numbers), np.int64)
+    _ranked(numbers, int(low), np.cumsum(present) - 1, found)
+    return found, np.flatnonzero(present) + low

@@ -49,3 +49,38 @@ def taken(values: Array, places: Array, parts: Array | None, height: int) -> tup
     if seen.all():
         return values.take(places), None
     return values.take(np.where(seen, places, 0)), seen
+
+
+def ranks(numbers: Array, low: int, span: int) -> tuple[Array, Array]:
+    """(the rank of each number among the distinct ones, the distinct ones, sorted), int64.
+
+    Args:
+        numbers: int64 of shape (n,), from `low` up to, without, low + span.
+
+    >>> ranks(np.array([7, 5, 7]), 5, 3)
+    (array([1, 0, 1]), array([5, 7]))
+    """
+    offsets = numbers - np.int64(low)
+    present = np.zeros(span, np.bool_)
+    present[offsets] = True
+    if present.all():
+        return offsets, np.arange(span) + low
+    return (np.cumsum(present) - 1).take(offsets), np.flatnonzero(present) + low
+
+
+def ranks_of_pairs(first: Array, second: Array, size: int, span: int) -> tuple[Array, Array]:
+    """The same of first * size + second; -1 where one of them is -1.
+
+    Args:
+        first, second: int64 of shape (n,), not below -1; `second` below `size`, all pairs below `span`.
+
+    >>> ranks_of_pairs(np.array([1, -1, 0]), np.array([0, 0, 1]), 2, 4)
+    (array([ 1, -1,  0]), array([1, 2]))
+    """
+    both = first * size + second
+    if not len(both) or min(first.min(), second.min()) >= 0:
+        return ranks(both, 0, span)
+    known = (first >= 0) & (second >= 0)
+    found = np.full(len(both), -1, np.int64)
+    found[known], distinct = ranks(both[known], 0, span)
+    return found, distinct

@@ -59,3 +59,25 @@ def test_what_stands_at_places(form, dtype, least, by_part):
     at = np.where(there, places + (0 if parts is None else 20 * parts), 0)
     assert found.dtype == dtype and found.tolist() == values[at].tolist()
     assert (seen is None) == (least == 0) and (seen is None or seen.tolist() == there.tolist())
+
+
+@FORMS
+@settings(max_examples=100, deadline=None)
+@given(numbers=st.lists(st.integers(0, 40), max_size=60), low=st.integers(-(2**62), 2**62), more=st.integers(1, 30))
+def test_ranks_are_those_among_the_sorted_distinct_ones(form, numbers, low, more):
+    ranks, distinct = form.ranks(np.array(numbers, np.int64) + low, low, max(numbers, default=0) + more)
+    wanted = sorted({low + number for number in numbers})
+    assert distinct.tolist() == wanted and ranks.dtype == distinct.dtype == np.int64
+    assert [wanted[rank] for rank in ranks.tolist()] == [low + number for number in numbers]
+
+
+@FORMS
+@settings(max_examples=100, deadline=None)
+@given(pairs=st.lists(st.tuples(st.integers(-1, 9), st.integers(-1, 6)), max_size=60))
+def test_ranks_of_pairs_leave_out_those_without_one(form, pairs):
+    first, second = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
+    ranks, distinct = form.ranks_of_pairs(first, second, 7, 70)
+    wanted = sorted({pair for pair in pairs if min(pair) >= 0})
+    assert [divmod(both, 7) for both in distinct.tolist()] == wanted
+    places = {pair: at for at, pair in enumerate(wanted)}
+    assert ranks.tolist() == [places.get(pair, -1) for pair in pairs]
