@@ -256,7 +256,9 @@ def test_a_few_values_are_summed_without_arrays_to_the_same_arrays(seed):
     times = None if seed % 3 == 0 else rng.integers(0, 2**40, n)
     for squares in (False, True):
         few, many = (sums(values, groups, n_groups, times, squares=squares, kernels=each) for each in (None, plain))
-        for a, b in ((few.total, many.total), *(((few.squares, many.squares),) if squares else ())):
+        assert few is not None and many is not None
+        assert (few.squares is None, many.squares is None) == (not squares, not squares)
+        for a, b in ((few.total, many.total), (few.squares or few.total, many.squares or many.total)):
             a, b = (combined(each, np.arange(n_groups), n_groups) for each in (a, b))
             assert (a.digits.tolist(), a.scale.tolist()) == (b.digits.tolist(), b.scale.tolist())
     for odd in (np.nan, np.inf, -np.inf):
