@@ -83,10 +83,9 @@ def filled(array: Any) -> Any:
 
 
 def _zero(kind: pa.DataType) -> Any:
-    if pa.types.is_string(kind):
-        return text_of("")[0]
-    zeros = pa.py_buffer(bytes(8 if kind == pa.bool_() else kind.bit_width // 8))
-    return pa.Array.from_buffers(kind, 1, [None, zeros])[0]
+    zeros = pa.py_buffer(bytes(16))  # of two offsets, or of one number
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return pa.Array.from_buffers(kind, 1, [None, zeros, *([pa.py_buffer(b"")] if is_text else [])])[0]
 
 
 def values_of(array: Any) -> _Values:

@@ -73,6 +73,14 @@ def test_times_and_casts_are_pyarrows() -> None:
         arrow_arrays.array_of(np.array([300]), None, pa.int8())
 
 
+def test_what_stands_in_the_place_of_null() -> None:
+    for kind in (pa.string(), pa.large_string()):
+        assert arrow_arrays.filled(pa.array(["a", None], kind)).equals(pa.array(["a", ""], kind))
+    for kind in (pa.bool_(), pa.int8(), pa.float64(), pa.timestamp("us", "UTC"), pa.date32(), pa.duration("us")):
+        zero = pa.array([0], pa.int64()).cast(pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+        assert arrow_arrays.filled(pa.array([None], kind)).equals(zero)
+
+
 def test_half_of_a_surrogate_pair_is_refused() -> None:
     for texts in (["\ud800"], ["a", "\ud800"]):
         with pytest.raises(UnicodeEncodeError):
