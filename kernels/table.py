@@ -193,9 +193,7 @@ class MatrixColumns(Sequence[Buffer]):
         return int(self.matrix.shape[1])
 
     def __getitem__(self, index: Any) -> Any:
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self.matrix[:, index], None
+        return self.matrix[:, index], None  # beyond the last NumPy's IndexError, which ends an iteration
 
 
 @dataclass(frozen=True)

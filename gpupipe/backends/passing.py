@@ -94,7 +94,7 @@ class Passing:
         """An array of this thread's, the same one for the same number."""
         held: dict[str, Values] = self._rooms.__dict__
         name = f"{number} {storage}"
-        if len(held.get(name, ())) < size:
+        if name not in held or len(held[name]) < size:
             held[name] = np.empty(size, storage)
         return held[name][:size]
 

@@ -74,3 +74,11 @@ def test_of_several_errors_the_first_is_told(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(NonFiniteError) as held:
         pipeline().fit(source)
     assert str(passed.value) == str(held.value)
+
+
+def test_a_partition_without_rows_comes_first() -> None:
+    rows = pa.table({"x": np.arange(4000.0), "n": np.arange(4000)})
+    source = gp.scan(rows, partitions=4).filter(col("n") >= 1000)
+    features = [col("x").clip(0).log1p().standardize(), (col("x") * 2).sqrt().mean().alias("root")]
+    kept = rows.slice(1000)
+    assert gp.Pipeline(features).fit(source).transform(kept) == gp.Pipeline(features).fit(kept).transform(kept)
