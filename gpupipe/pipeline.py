@@ -53,8 +53,8 @@ class Pipeline(FittedPipeline):
             all.
         memory: how much a fit may take beside what the process holds: text such as ``"4GiB"``, or bytes. So many
             partitions are worked on at a time as half of it holds (at least one); columns that further trips over the
-            rows need are kept in a quarter or more, and beyond it in temporary files (see TMPDIR). Results that are given back,
-            and a model's training matrix, come on top. None: half of what is free.
+            rows need are kept in a quarter or more, and beyond it in temporary files (see TMPDIR). Results given back
+            and a model's training matrix come on top. None: half of what is free.
 
     Attributes (after the fit):
         features_: the fitted features as a pipeline without the model: it transforms, saves, and can be shared.
