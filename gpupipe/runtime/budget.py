@@ -27,14 +27,20 @@ class Budget:
     kept: int
 
 
-def budget_of(source: Source, columns: Sequence[str], memory: int | str | None, most_workers: int) -> Budget:
+def budget_of(
+    source: Source, columns: Sequence[str], memory: int | str | None, most_workers: int, *, keeps: bool = True
+) -> Budget:
     """The shares of `memory`, as `Pipeline` takes it.
+
+    Args:
+        keeps: whether columns are kept. Where none are, and one thread works, nothing is to be shared: what is free on
+            the machine, half a millisecond of reading, is not asked for.
 
     >>> import gpupipe as gp
     >>> budget_of(gp.scan({"x": [1.0, 2.0]}), ["x"], "1GiB", 8)
     Budget(n_workers=8, at_work=680, kept=805305688)
     """
-    whole = memory_bytes(memory)
+    whole = memory_bytes(memory) if keeps or most_workers > 1 or memory is not None else 0
     each = _a_worker(source, columns)
     n_workers = min(max(max(whole // 2, _LEAST) // max(each, 1), 1), most_workers)
     return Budget(n_workers, n_workers * each, max(whole - whole // 4 - n_workers * each, whole // 4))

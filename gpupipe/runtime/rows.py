@@ -86,7 +86,7 @@ class Rows:
         self._begins = first
         #: One thread for what is done in a second: more would spend as much again on waiting for each other.
         most = 1 if source.nbytes(columns) < _WORTH_THREADS else os.cpu_count() or 1
-        self.budget = budget_of(source, columns, memory, most)
+        self.budget = budget_of(source, columns, memory, most, keeps=bool(self._again))
         self.n_workers = self.budget.n_workers if device is None else 1 if most == 1 else _ON_DEVICE
         self._memory = self.budget.kept if self._again else 0
         room = Room(device.free_bytes // 2 if device is not None and self._again else 0)

@@ -41,3 +41,14 @@ def test_a_fit_in_little_memory_uses_one_thread_and_gives_the_same() -> None:
     pipeline = {memory: gp.Pipeline([gp.col("x").standardize()], memory=memory) for memory in ("1kB", "4GiB")}
     digests = {memory: each.fit(source(4_000_000)).state_digest() for memory, each in pipeline.items()}
     assert digests["1kB"] == digests["4GiB"]
+
+
+def test_what_is_free_is_not_asked_for_where_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it takes longer than scoring a row."""
+    fitted = gp.Pipeline([gp.col("x").standardize()]).fit(source(100, 1))
+    asked: list[None] = []
+    monkeypatch.setattr("gpupipe.memory.memory_free", lambda: asked.append(None) or 2**30)
+    fitted.transform(source(100, 1), output="numpy")
+    assert not asked
+    fitted.fit(source(100, 1))
+    assert asked  # columns may be kept
