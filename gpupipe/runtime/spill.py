@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.arrow_arrays import array_of
 from gpupipe.columns import Column, Values
 from gpupipe.schema import DType
 from gpupipe.sources.values import fixed_width
@@ -227,22 +228,14 @@ def _batch(column: Column) -> pa.RecordBatch:
     """A column as Arrow's: values under a null too, so validity stands beside them, as bits."""
     values = column.values
     if isinstance(values, np.ndarray):
-        arrays = [_array(part) for part in (values if values.ndim == 2 else values[np.newaxis])]
+        arrays = [array_of(part) for part in (values if values.ndim == 2 else values[np.newaxis])]
     else:
         arrays = [values]
     names = [str(number) for number in range(len(arrays))]
     if column.valid is not None:
-        arrays.append(_array(column.valid))
+        arrays.append(array_of(column.valid))
         names.append(_VALID)
     return pa.RecordBatch.from_arrays(arrays, names)
-
-
-def _array(values: Values) -> pa.Array:
-    if values.dtype == np.bool_:
-        bits = pa.py_buffer(np.packbits(values, bitorder="little"))
-        return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
-    whole = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, whole])
 
 
 def _values(spilled: Spilled, arrays: list[pa.Array]) -> Any:

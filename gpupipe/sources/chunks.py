@@ -63,16 +63,6 @@ class Pages:
         return int(self.places[:, values.ROWS].max(initial=0))
 
 
-def room(n_bytes: int) -> Any:
-    """Memory of the pool: fresh memory costs as much as decoding."""
-    return pool.buffer(n_bytes)
-
-
-def pool_array(dtype: Any, length: int) -> Values:
-    """An array in such memory, its values not set."""
-    return pool.empty(length, dtype)
-
-
 def read_chunk(file: BinaryIO, chunk: Chunk, room: Any) -> Any:
     """The bytes of a chunk in the front of the buffer `room`; None where the file ends before."""
     view = memoryview(room)[: chunk.stored]

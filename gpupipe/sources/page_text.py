@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gpupipe import pool
 from gpupipe.columns import Values
 from gpupipe.kernels.cpu import page_strings as strings
 from gpupipe.kernels.cpu import page_values as values
 from gpupipe.kernels.cpu.page_entries import Entries
-from gpupipe.sources.chunks import Pages, pool_array
+from gpupipe.sources.chunks import Pages
 
 
 class Numbered:
@@ -21,8 +22,8 @@ class Numbered:
     """
 
     def __init__(self, n_rows: int, optional: bool, is_one: bool) -> None:
-        self.entries = Entries(pool_array)
-        self.numbers, self._valid = pool_array(np.uint32, n_rows), pool_array(np.bool_, n_rows)
+        self.entries = Entries(pool.empty)
+        self.numbers, self._valid = pool.empty(n_rows, np.uint32), pool.empty(n_rows, np.bool_)
         self._optional, self._is_one, self._state = optional, is_one, np.zeros(2, np.int64)
 
     def take(self, found: Pages) -> bool:
@@ -35,7 +36,7 @@ class Numbered:
             numbers = np.empty(min(count, held.size), np.uint32)
             if not self.entries.add(held.address, held.size, count, numbers):
                 return False
-        scratch = pool_array(np.uint32, found.most_rows)
+        scratch = pool.empty(found.most_rows, np.uint32)
         return values.numbers(
             found.places, self._optional, numbers, self.numbers, self._valid, self._state, scratch
         )  # fmt: skip
@@ -57,12 +58,12 @@ def is_numbered(found: Pages) -> bool:
 
 def plain_strings(found: Pages, n_rows: int, optional: bool) -> tuple[pa.StringArray, Values | None] | None:
     """The strings of a chunk of so many rows, and which rows have one (None: all); None where they are damaged."""
-    words, valid = pool_array(np.uint64, n_rows), pool_array(np.bool_, n_rows)
+    words, valid = pool.empty(n_rows, np.uint64), pool.empty(n_rows, np.bool_)
     state = np.zeros(2, np.int64)
     bases = list(_words(found, optional, words, valid, state))
     if state[values.ROW] != n_rows or (n_bytes := strings.lengths(words)) >= 2**31:
         return None
-    ends, data = pool_array(np.int32, n_rows + 1), pool_array(np.uint8, n_bytes)
+    ends, data = pool.empty(n_rows + 1, np.int32), pool.empty(n_bytes, np.uint8)
     ends[0] = 0
     for begin, end, base in bases:
         strings.gather(words[begin:end], base, ends, begin, data)
@@ -72,7 +73,7 @@ def plain_strings(found: Pages, n_rows: int, optional: bool) -> tuple[pa.StringA
 
 def _words(found: Pages, optional: bool, words: Values, valid: Values, state: Values) -> Iterator[tuple[int, int, int]]:
     """(first row, the row after the last, where its strings stand) of each page, up to the first that is damaged."""
-    scratch = pool_array(np.uint32, found.most_rows)
+    scratch = pool.empty(found.most_rows, np.uint32)
     held, count = found.entries or (pa.py_buffer(b""), 0)
     entries = strings.found(held.address, held.size, count)
     if entries is None:

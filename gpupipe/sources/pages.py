@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gpupipe import pool
 from gpupipe.columns import Column, Values
 from gpupipe.kernels.cpu import page_values as values
 from gpupipe.schema import DType
 from gpupipe.sources.border import distinct_text, normalise_type, plain_text
-from gpupipe.sources.chunks import OF_DICTIONARY, Chunk, Pages, decompressed, pool_array, read_chunk, room
+from gpupipe.sources.chunks import OF_DICTIONARY, Chunk, Pages, decompressed, read_chunk
 from gpupipe.sources.page_text import Numbered, is_numbered, plain_strings
 from gpupipe.sources.values import fixed_width
 
@@ -60,13 +61,13 @@ def decoded(
         CastError: a value that is none of ours: text that is not UTF-8, a time finer than a microsecond.
     """
     arrow, size = metadata.schema.to_arrow_schema(), file.seek(0, io.SEEK_END)
-    space = room(1)
+    space = pool.buffer(1)
     for name, at in columns.items():
         found = _described(name, arrow.field(name).type, metadata, groups, at)
         if found is None or any(chunk.begin + chunk.stored > size for chunk in found.chunks):
             continue
         most = max(chunk.stored for chunk in found.chunks)
-        space = space if most <= space.size else room(most)
+        space = space if most <= space.size else pool.buffer(most)
         column = _text(file, found, space) if found.physical == "BYTE_ARRAY" else _numbers(file, found, space)
         if column is not None:
             yield name, column
@@ -95,15 +96,16 @@ def _is_ours(leaf: Any, arrow: pa.DataType) -> bool:
         plain = arrow.value_type if pa.types.is_dictionary(arrow) else arrow
         return logical.type == "STRING" and plain in (pa.string(), pa.large_string(), pa.string_view())
     if pa.types.is_timestamp(arrow):
-        unit = _UNITS.get(arrow.unit, "")
-        return leaf.physical_type == "INT64" and logical.type == "TIMESTAMP" and unit in logical.to_json()
+        unit = _UNITS.get(arrow.unit)
+        stored = leaf.physical_type == "INT64" and logical.type == "TIMESTAMP"
+        return stored and unit is not None and unit in logical.to_json()
     return arrow in _NUMBERS.get(leaf.physical_type, ())
 
 
 # -- numbers --------------------------------------------------------------------------------------------------
 def _numbers(file: BinaryIO, column: _Described, space: Any) -> Column | None:
     is_bool = column.physical == "BOOLEAN"
-    out, valid = pool_array(_STORED[column.physical], column.n_rows), pool_array(np.bool_, column.n_rows)
+    out, valid = pool.empty(column.n_rows, _STORED[column.physical]), pool.empty(column.n_rows, np.bool_)
     state = np.zeros(2, np.int64)
     encodings = (values.PLAIN, values.RLE) if is_bool else (values.PLAIN, *OF_DICTIONARY)
     for chunk in column.chunks:
@@ -116,7 +118,7 @@ def _numbers(file: BinaryIO, column: _Described, space: Any) -> Column | None:
 
 
 def _decode(found: Pages, optional: bool, is_bool: bool, out: Values, valid: Values, state: Values) -> bool:
-    scratch = pool_array(np.uint32, found.most_rows)
+    scratch = pool.empty(found.most_rows, np.uint32)
     if is_bool:
         return values.booleans(found.places, optional, out, valid, state, scratch)
     entries: Values | int = 0

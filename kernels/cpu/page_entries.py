@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .jit import kernel, part
-from .unaligned import byte_at, fetch_soon, put_byte, put_word4, put_word8, word4_at, word8_at
+from .unaligned import byte_at, copy_bytes, fetch_soon, put_word4, word4_at, word8_at
 
 Array = np.ndarray[Any, Any]
 
@@ -58,17 +58,6 @@ def _same(left, right, size):
 
 
 @part
-def _copy(source, target, size):
-    while size >= 8:
-        put_word8(target, 0, word8_at(source, 0))
-        source += 8
-        target += 8
-        size -= 8
-    for k in range(size):
-        put_byte(target, k, byte_at(source, k))
-
-
-@part
 def _identity(at, size, found, table, ends, data, state):
     """(the number of a string, new or not; the places of the table looked at).
 
@@ -87,7 +76,7 @@ def _identity(at, size, found, table, ends, data, state):
     if table[slot, 1] != 0:
         return np.int64(-1), probes
     number, begin = state[COUNT], state[BYTES]
-    _copy(at, data + begin, size)
+    copy_bytes(at, data + begin, size)
     state[COUNT], state[BYTES] = number + 1, begin + size
     ends[number + 1] = begin + size
     table[slot, 0], table[slot, 1] = found, named | np.uint64(number + 1)
@@ -135,7 +124,7 @@ def _copied(address, size, count, tags, ends, data):
             probes += 1
         repeats |= probes > _MOST_PROBES * (number + 64)
         tags[slot] = tag
-        _copy(at + 4, data + filled, length)
+        copy_bytes(at + 4, data + filled, length)
         filled += length
         ends[number + 1] = filled
         at += 4 + length
@@ -157,7 +146,7 @@ class Entries:
     """Distinct strings, numbered in the order they were first met.
 
     Args:
-        array: gives memory for so many items of a type, whatever is in it.
+        empty: (length, dtype) -> an array that holds anything, as `numpy.empty`.
 
     Attributes:
         data: uint8, the bytes of all, one after the other; more room than they need.
@@ -165,8 +154,8 @@ class Entries:
         state: int64 (2,), how many there are, and their bytes.
     """
 
-    def __init__(self, array: Callable[[Any, int], Array]) -> None:
-        self._array = array
+    def __init__(self, empty: Callable[[int, Any], Array]) -> None:
+        self._empty = empty
         self.data = np.empty(0, np.uint8)
         self.ends = np.zeros(1, np.int32)
         self.state = np.zeros(2, np.int64)
@@ -204,8 +193,8 @@ class Entries:
         """
         if 4 * count > size or size >= 2**31:
             return False
-        ends, data = self._array(np.int32, count + 1), self._array(np.uint8, size - 4 * count)
-        tags = self._array(np.uint32, 1 << (2 * count).bit_length())
+        ends, data = self._empty(count + 1, np.int32), self._empty(size - 4 * count, np.uint8)
+        tags = self._empty(1 << (2 * count).bit_length(), np.uint32)
         tags.fill(0)
         if _copied(address, size, count, tags, ends, data.ctypes.data) != 1:
             return False
@@ -220,12 +209,12 @@ class Entries:
         if self.n_bytes + n_bytes > len(self.data):
             self.data = self._longer(self.data, max(self.n_bytes + n_bytes, 2 * self.n_bytes), self.n_bytes)
         if 2 * wanted > len(self._table):
-            old, self._table = self._table, self._array(np.uint64, 2 << (2 * wanted - 1).bit_length()).reshape(-1, 2)
+            old, self._table = self._table, self._empty(2 << (2 * wanted - 1).bit_length(), np.uint64).reshape(-1, 2)
             self._table.fill(0)
             _refill(self._table, old)
 
     def _longer(self, array: Array, length: int, kept: int) -> Array:
-        found = self._array(array.dtype, length)
+        found = self._empty(length, array.dtype)
         found[:kept] = array[:kept]
         return found
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .jit import kernel, part
-from .unaligned import byte_at, put_byte, put_word4, put_word8, word4_at, word8_at
+from .jit import kernel
+from .unaligned import copy_bytes, word4_at
 
 Array = np.ndarray[Any, Any]
 
@@ -27,27 +27,12 @@ def _found(address, size, count, words):
     return 1
 
 
-@part
-def _copy(source, target, size):
-    while size >= 8:
-        put_word8(target, 0, word8_at(source, 0))
-        source += 8
-        target += 8
-        size -= 8
-    if size >= 4:
-        put_word4(target, 0, word4_at(source, 0))
-        put_word4(target, size - 4, word4_at(source, size - 4))
-    else:
-        for k in range(size):
-            put_byte(target, k, byte_at(source, k))
-
-
 @kernel
 def _gather(words, base, ends, first, data):
     filled = np.int64(ends[first])
     for row in range(len(words)):
         length = np.int64(words[row] & _LOW)
-        _copy(base + np.int64(words[row] >> _HALF), data + filled, length)
+        copy_bytes(base + np.int64(words[row] >> _HALF), data + filled, length)
         filled += length
         ends[first + row + 1] = filled
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ... import optional
-from .jit import intrinsic
+from .jit import intrinsic, part
 
 
 def _types() -> Any:
@@ -61,3 +61,19 @@ def fetch_soon(typing_context, address):
 #: The byte, or the word of 4 or 8 bytes, that stands some bytes beyond an address; and the same put there.
 byte_at, word4_at, word8_at = (_reader(name) for name in ("uint8", "uint32", "uint64"))
 put_byte, put_word4, put_word8 = (_writer(name) for name in ("uint8", "uint32", "uint64"))
+
+
+@part
+def copy_bytes(source, target, size):
+    """Copy what stands at one address to another; the two do not overlap."""
+    while size >= 8:
+        put_word8(target, 0, word8_at(source, 0))
+        source += 8
+        target += 8
+        size -= 8
+    if size >= 4:
+        put_word4(target, 0, word4_at(source, 0))
+        put_word4(target, size - 4, word4_at(source, size - 4))
+    else:
+        for k in range(size):
+            put_byte(target, k, byte_at(source, k))

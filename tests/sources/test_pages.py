@@ -246,7 +246,7 @@ def test_without_numba_arrow_reads(folder, monkeypatch):
 # -- hostile ---------------------------------------------------------------------------------------------------
 def test_strings_made_to_collide_are_given_up_soon():
     """All of one slot of the table, and of different hashes: taken in, they would cost the square of their number."""
-    entries = Entries(lambda dtype, length: np.empty(length, dtype))
+    entries = Entries(np.empty)
     inverse, size = [pow(0x9E3779B97F4A7C15, -1, 2**64), 0xD6E8FEB86659FD93], 300_000
 
     def of_hash(wanted):  # the hash of 8 bytes, backwards
