@@ -46,6 +46,14 @@
     │   ├── DeviceMemoryError         (MemoryError)      the GPU has not so much memory
     │   └── DeviceLostError           a failure after which this process cannot use the GPU any more
     ├── HostMemoryError               (MemoryError)      rows that do not fit into the machine's memory
+    ├── ClusterError                  (RuntimeError)     a cluster that cannot be used as asked, or that failed
+    │   ├── WorkerLostError           workers were lost, and none came back in time
+    │   ├── ClusterTimeoutError       (TimeoutError)     something took longer than its deadline
+    │   └── PoisonPartitionError      a partition that ended each worker it was given to
+    ├── RunError                      a journal of a run that cannot be gone on with
+    │   ├── RunChangedError           (ValueError)       the pipeline or the files are not those that it began with
+    │   ├── RunBusyError              (OSError)          another process is at work on the same run
+    │   └── RunCorruptError           (ValueError)       a journal, or what it lists, was altered
     ├── NotFittedError                (ValueError, AttributeError)
     ├── MissingDependencyError        (ImportError)      an optional package that is not installed
     ├── InternalError                 (RuntimeError)     a bug of gpupipe's own, to be reported
@@ -53,16 +61,23 @@
     └── UsageError                    (ValueError)       a command line that makes no sense
 """
 
+from gpupipe.faults import ClusterError as ClusterError
+from gpupipe.faults import ClusterTimeoutError as ClusterTimeoutError
+from gpupipe.faults import DeviceError as DeviceError
+from gpupipe.faults import DeviceLostError as DeviceLostError
+from gpupipe.faults import DeviceMemoryError as DeviceMemoryError
+from gpupipe.faults import GpupipeError as GpupipeError
+from gpupipe.faults import HostMemoryError as HostMemoryError
+from gpupipe.faults import PoisonPartitionError as PoisonPartitionError
+from gpupipe.faults import RunBusyError as RunBusyError
+from gpupipe.faults import RunChangedError as RunChangedError
+from gpupipe.faults import RunCorruptError as RunCorruptError
+from gpupipe.faults import RunError as RunError
+from gpupipe.faults import StorageError as StorageError
+from gpupipe.faults import WorkerLostError as WorkerLostError
 from gpupipe.hints import Placed
 from gpupipe.hints import counted as counted  # here too: nearly every message needs one of them
 from gpupipe.hints import nearest as nearest
-
-
-class GpupipeError(Exception):
-    """The root: catch this to catch everything gpupipe raises on purpose."""
-
-    def __str__(self) -> str:  # KeyError would print the repr of its argument
-        return " ".join(str(part) for part in self.args)
 
 
 class PlanError(GpupipeError):
@@ -227,54 +242,6 @@ class ArtifactBusyError(ArtifactError, OSError):
 
 class ArtifactVersionError(ArtifactError, ValueError):
     """Written by a newer gpupipe."""
-
-
-class StorageError(GpupipeError, OSError):
-    """The disk is full, read-only, over quota, or failing; or the place is no place to write to.
-
-    `errno` and `filename` are the system's, as of any OSError.
-
-    >>> StorageError("The disk is full.", 28, "churn.gpp").errno
-    28
-    """
-
-    def __init__(self, message: str, errno: int | None = None, filename: str | None = None) -> None:
-        super().__init__(message)
-        self.errno, self.filename = errno, filename
-
-    def __reduce__(self) -> tuple[type, tuple[str, int | None, str | None]]:  # OSError's own would lose the two
-        return type(self), (str(self), self.errno, self.filename)
-
-
-class DeviceError(GpupipeError, RuntimeError):
-    """The GPU was asked for and cannot be used here, or what was run on it failed."""
-
-
-class DeviceMemoryError(DeviceError, MemoryError):
-    """The GPU has not so much memory.
-
-    Attributes (None where it is not known):
-        asked: the bytes asked for.
-        device: the GPU's name.
-
-    >>> DeviceMemoryError("The GPU is full.", 4096, "NVIDIA H100").asked
-    4096
-    """
-
-    def __init__(self, message: str, asked: int | None = None, device: str | None = None) -> None:
-        super().__init__(message)
-        self.asked, self.device = asked, device
-
-    def __reduce__(self) -> tuple[type, tuple[str, int | None, str | None]]:
-        return type(self), (str(self), self.asked, self.device)
-
-
-class DeviceLostError(DeviceError):
-    """A failure of the GPU after which every further call fails: the process has to be started again."""
-
-
-class HostMemoryError(GpupipeError, MemoryError):
-    """Rows that do not fit into the machine's memory."""
 
 
 class NotFittedError(GpupipeError, ValueError, AttributeError):

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lowest first. A module may import from rows above its own and from its own package, never from a sibling.
 LAYERS: list[set[str]] = [
     {"gpupipe.hints"},
+    {"gpupipe.faults"},
     {"gpupipe.errors"},
     {
         "gpupipe.config", "gpupipe.optional", "gpupipe.storage", "gpupipe.arguments", "gpupipe.memory", "gpupipe.pool",
@@ -35,6 +36,7 @@ LAYERS: list[set[str]] = [
     {"gpupipe.models"},
     {"gpupipe.artifact"},
     {"gpupipe.runtime"},
+    {"gpupipe.cluster"},
     {"gpupipe.evaluation", "gpupipe.validation"},
     {"gpupipe.fitted"},
     {"gpupipe.pipeline"},
@@ -51,7 +53,7 @@ LAYERS: list[set[str]] = [
 # Scoring stays small: what the scorer may import, whatever its layer would allow.
 SCORER = {
     "gpupipe.artifact", "gpupipe.models", "gpupipe.compiler", "gpupipe.backends", "gpupipe.kernels",
-    "gpupipe.schema", "gpupipe.columns", "gpupipe.errors", "gpupipe.arguments", "gpupipe.serve",
+    "gpupipe.schema", "gpupipe.columns", "gpupipe.errors", "gpupipe.faults", "gpupipe.arguments", "gpupipe.serve",
 }  # fmt: skip
 
 # Which module (or package) may ask gpupipe.optional for which package; "*": whatever its own table names.
