@@ -36,7 +36,7 @@ LAYERS: list[set[str]] = [
     {"gpupipe.models"},
     {"gpupipe.artifact"},
     {"gpupipe.runtime"},
-    {"gpupipe.cluster"},
+    {"gpupipe.clusters"},  # a package `cluster` would hide gp.cluster, which is a function
     {"gpupipe.evaluation", "gpupipe.validation"},
     {"gpupipe.fitted"},
     {"gpupipe.pipeline"},
