@@ -15,7 +15,7 @@ from gpupipe.storage import Storage, disk
 
 CALLS = tuple(name for name, method in vars(Storage).items() if isinstance(method, staticmethod))
 #: Those that need space, and those that change anything at all.
-GROWING = ("open", "write", "pwrite", "fallocate", "fsync", "mkdir", "rename", "renameat2")
+GROWING = ("open", "write", "pwrite", "fallocate", "fsync", "mkdir", "rename", "renameat2", "link")
 CHANGING = (*GROWING, "unlink", "rmdir", "fchmod")
 #: The errors that are tried at every call.
 ERRNOS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EMFILE, errno.EINTR)

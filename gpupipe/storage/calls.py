@@ -50,6 +50,7 @@ class Storage:
     rmdir = staticmethod(os.rmdir)
     unlink = staticmethod(os.unlink)
     rename = staticmethod(os.rename)
+    link = staticmethod(os.link)
 
     @staticmethod
     def listdir(path: str | os.PathLike[str] | int) -> list[str]:

@@ -24,6 +24,20 @@ def rename_absent(source: Path, target: Path) -> bool:
     return True
 
 
+def publish_absent(source: Path, target: Path) -> bool:
+    """Give the file `source` the name `target` if nothing stands there; whether it did. `source` may keep its name.
+
+    Raises:
+        OSError: the file system has neither this rename nor second names of a file.
+    """
+    try:
+        if not disk.renameat2(source, target, _NOREPLACE):
+            disk.link(source, target)
+    except FileExistsError:
+        return False
+    return True
+
+
 def exchange(one: Path, other: Path) -> bool:
     """Let two paths change places in one step; False where the file system cannot.
 
