@@ -138,6 +138,13 @@ def target_column(plan: Plan, backend: Backend) -> Callable[[Frame], Column]:
     return column
 
 
+def beside_rows(plan: Plan, backend: Backend) -> Callable[[Frame], tuple[Any, Values | None, Values | None]]:
+    """A frame to its target (of several a list of them), weights and groups, as :class:`Examples` has them."""
+    extras = [*plan.targets, *(node for node in (plan.weights, plan.groups) if node is not None)]
+    prepared = _unfitted(plan, extras, backend)
+    return lambda frame: _beside(plan, [prepared.columns(frame)] if extras else [])
+
+
 def _unfitted(plan: Plan, nodes: list[Node], backend: Backend) -> Any:
     """Target, weights and groups, which no scan precedes, ready to run."""
     binder = Binder((), Fitted(), plan.info)
