@@ -24,10 +24,25 @@ def encode(y: Any) -> tuple[NDArray[np.int64], list[Label]]:
     >>> codes.tolist(), classes
     ([0, 1, 0], ['no', 'yes'])
     """
-    positions, values = _distinct(y)
+    positions, values = distinct(y)
+    order = order_of_classes(values, len(positions))
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[order] = np.arange(len(values))
+    return rank[positions], [values[index] for index in order]
+
+
+def order_of_classes(values: Sequence[Label], n_rows: int) -> list[int]:
+    """The labels of `n_rows` rows, each once, sorted: their positions.
+
+    Raises:
+        TargetError: fewer than two, or fractional numbers.
+
+    >>> order_of_classes(["no", "maybe"], 5)
+    [1, 0]
+    """
     if len(values) < 2:
         raise TargetError(
-            f"The target has one class, {values[0]!r}, in all {len(positions)} rows; a classifier needs two. "
+            f"The target has one class, {values[0]!r}, in all {n_rows} rows; a classifier needs two. "
             "Check the target's expression and the filters."
             if values
             else "The target has no rows, so there is no class to learn. Check the source and its filters."
@@ -38,10 +53,7 @@ def encode(y: Any) -> tuple[NDArray[np.int64], list[Label]]:
             f"The target holds fractional numbers, such as {fractional[0]!r}, so it is continuous; "
             "a classifier needs labels. Use a regressor, or cut the target into classes."
         )
-    order = sorted(range(len(values)), key=lambda index: values[index])
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[order] = np.arange(len(values))
-    return rank[positions], [values[index] for index in order]
+    return sorted(range(len(values)), key=lambda index: values[index])
 
 
 def codes_of(y: Any, classes: Sequence[Label]) -> NDArray[np.int64]:
@@ -50,7 +62,7 @@ def codes_of(y: Any, classes: Sequence[Label]) -> NDArray[np.int64]:
     Raises:
         TargetError: a null, or a label that the training rows did not have.
     """
-    positions, values = _distinct(y)
+    positions, values = distinct(y)
     code = {label: index for index, label in enumerate(classes)}
     unknown = [value for value in values if value not in code]
     if unknown:
@@ -115,7 +127,12 @@ def _refuse_nulls(values: pa.Array) -> None:
         )
 
 
-def _distinct(y: Any) -> tuple[NDArray[np.int64], list[Label]]:
+def distinct(y: Any) -> tuple[NDArray[np.int64], list[Label]]:
+    """Labels, each once, and for each row the position of its own.
+
+    Raises:
+        TargetError: a null or NaN label, or labels of mixed or unsupported types.
+    """
     values = _arrow(y)
     _refuse_nulls(values)
     try:
