@@ -10,9 +10,9 @@ import pyarrow.ipc
 from gpupipe.errors import FileFormatError
 from gpupipe.schema import Field, Schema
 from gpupipe.sources.border import refused_columns
+from gpupipe.sources.footers import broken, schema_in
 from gpupipe.sources.listed import ListedFile, listed, opening
 from gpupipe.sources.memory import has_nulls
-from gpupipe.sources.parquet import broken, schema_in
 from gpupipe.sources.partition import Comparison, Listing, Partition, Reading, frame_of, piece_bytes, slice_bounds
 from gpupipe.sources.place import Place
 from gpupipe.sources.together import Described, together

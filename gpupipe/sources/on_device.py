@@ -19,8 +19,9 @@ from gpupipe.sources.arrow_device import Shown
 from gpupipe.sources.border import normalise_type
 from gpupipe.sources.csv import CsvPartition
 from gpupipe.sources.device_table import DevicePartition
+from gpupipe.sources.footers import RowGroup
 from gpupipe.sources.from_device import is_cudf
-from gpupipe.sources.parquet import ParquetPartition, RowGroup
+from gpupipe.sources.parquet import ParquetPartition
 from gpupipe.sources.partition import Comparison, Partition, Reading
 
 _CSV = "CSV is parsed on the host, where every value is checked and an error names its row"
@@ -84,9 +85,7 @@ def _decoded(partition: Partition, columns: Sequence[str], device: Device, where
 
 
 # -- Parquet --------------------------------------------------------------------------------------------------
-def _of_file(
-    partition: ParquetPartition, columns: Sequence[str], device: Device, where: Sequence[Comparison]
-) -> Read:
+def _of_file(partition: ParquetPartition, columns: Sequence[str], device: Device, where: Sequence[Comparison]) -> Read:
     with partition.file.unchanged():
         metadata = partition.metadata()
         refused = _refused(partition, metadata, columns)
