@@ -2,17 +2,40 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe.errors import EmptyDataError, ParameterError, SchemaMismatchError
-from gpupipe.storage import ONE_FILE, Output, disk, failing, place, sweep, sync_folder, temporary
+from gpupipe.storage import (
+    ONE_FILE,
+    Output,
+    disk,
+    failing,
+    place,
+    publish_absent,
+    sweep,
+    sync_folder,
+    temporary,
+    write_all,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """What was written: its rows, its bytes, and their SHA-256."""
+
+    rows: int
+    nbytes: int
+    sha256: str
 
 
 def write_parquet(
@@ -51,13 +74,68 @@ def write_parquet(
             _check_place(target)
             sweep(target.parent, ONE_FILE)
             part, descriptor = stack.enter_context(temporary(target, ONE_FILE))
-        rows = _write(tables, Output(descriptor, lambda: failing(failure, target)), schema, target, encodings or {})
+        output = Output(descriptor, lambda: failing(failure, target))
+        rows = _write(tables, output, schema, target, encodings or {}, {})
         with failing(failure, target):
             disk.fsync(descriptor)
             disk.rename(part, target)
         with failing(f"The table is written, whole, to {target}, but may be lost if the power fails", target):
             sync_folder(target.parent)
     return rows
+
+
+def write_part(
+    table: pa.Table, target: Path, notes: Mapping[str, str], encodings: Mapping[str, str]
+) -> WrittenFile | None:
+    """Write one file of a folder of Parquet files, mode 0600; None: a file stands there, which is left alone.
+
+    It is forced to the disk before it has its name. That the folder has the name, and what writers that died left in
+    it, is for whoever writes the folder.
+
+    Args:
+        notes: text by name, kept in the file's metadata.
+        encodings: as for :func:`write_parquet`.
+
+    Raises:
+        StorageError: it cannot be written; nothing is left.
+    """
+    failure = f"The table was not written to {target}"
+    with contextlib.ExitStack() as stack:
+        with failing(failure, target):
+            part, descriptor = stack.enter_context(temporary(target, ONE_FILE))
+        output = _Hashing(descriptor, lambda: failing(failure, target))
+        rows = _write([table], output, None, target, encodings, notes)
+        with failing(failure, target):
+            disk.fsync(descriptor)
+            published = publish_absent(part, target)
+    return WrittenFile(rows, output.nbytes, output.sha256.hexdigest()) if published else None
+
+
+def write_bytes(data: bytes, target: Path, what: str) -> None:
+    """Make `data` stand at `target` as a file, mode 0600, in one step; what stood there is replaced.
+
+    Raises:
+        StorageError: it cannot be written; the message begins with `what`.
+    """
+    with failing(f"{what} was not written to {target}", target), temporary(target, ONE_FILE) as (part, descriptor):
+        write_all(descriptor, data)
+        disk.fsync(descriptor)
+        disk.rename(part, target)
+
+
+class _Hashing(Output):
+    """An output that knows how many bytes it was given, and their hash."""
+
+    def __init__(self, descriptor: int, guard: Callable[[], Any]) -> None:
+        super().__init__(descriptor, guard)
+        self.sha256, self.nbytes = hashlib.sha256(), 0
+
+    def write(self, data: Any) -> int:
+        """Take bytes to be written; gives how many."""
+        size = super().write(data)
+        self.sha256.update(data)
+        self.nbytes += size
+        return size
 
 
 def _check_place(target: Path) -> None:
@@ -73,7 +151,12 @@ def _check_place(target: Path) -> None:
 
 
 def _write(
-    tables: Iterable[pa.Table], file: Output, schema: pa.Schema | None, target: Path, encodings: Mapping[str, str]
+    tables: Iterable[pa.Table],
+    file: Output,
+    schema: pa.Schema | None,
+    target: Path,
+    encodings: Mapping[str, str],
+    notes: Mapping[str, str],
 ) -> int:
     pending = iter(tables)
     first = next(pending, None)
@@ -88,6 +171,8 @@ def _write(
             _check_alike(table.schema, shape, target)
             writer.write_table(table)
             rows += table.num_rows
+        if notes:
+            writer.add_key_value_metadata(notes)
     except BaseException:
         file.abandon()  # the writer ends a file that nobody wants
         raise
