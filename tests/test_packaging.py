@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Where a package's name on the registry differs from the name it is imported by.
 DISTRIBUTIONS = {
     "sklearn": "scikit-learn", "xgboost": "xgboost-cpu", "cupy": "cupy-cuda13x", "rmm": "rmm-cu13", "cudf": "cudf-cu13",
-    "pylibcudf": "pylibcudf-cu13", "cuml": "cuml-cu13", "nvforest": "nvforest-cu13",
+    "pylibcudf": "pylibcudf-cu13", "cuml": "cuml-cu13", "nvforest": "nvforest-cu13", "dask_cuda": "dask-cuda",
 }  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def test_the_extra_that_an_error_names_brings_the_package(package: str) -> None:
 
 def test_what_the_user_extras_bring_is_known_to_optional() -> None:
     known = {DISTRIBUTIONS.get(package, package) for package in EXTRAS}
-    for extra in ("cpu", "xgboost", "lightgbm", "catboost", "skops", "frames", "examples"):
+    for extra in ("cpu", "xgboost", "lightgbm", "catboost", "skops", "frames", "cluster", "examples"):
         assert set(extras()[extra]) <= known
 
 
