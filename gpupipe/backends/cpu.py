@@ -22,6 +22,7 @@ from gpupipe.backends.states.state import State
 from gpupipe.backends.taking import OnHost
 from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.compiler.bind import Output
+from gpupipe.compiler.groups import Store
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
 from gpupipe.kernels.reference import interpreter
@@ -69,7 +70,10 @@ class CpuProgram(Staged[Column]):
         super().__init__(outputs, info, tables)
         self._numba = numba
         nodes = [output.node for output in outputs]
-        self._coding = Coding(self._stages, self._as_matrix.leaves, nodes, info, tables)
+        self._coding = Coding(self._stages, nodes, info, tables)
+        self._beside = [place for place in range(len(nodes)) if place not in set(self._coding.outputs)]
+        self._beside_codes = self._batch([Store(nodes[place], "float32") for place in self._beside])
+        self._coding.beside(self._beside_codes.leaves)
         uses = Counter(nodes)
         #: Whose arrays leave as they are: those of several outputs would be shared.
         self._as_made = frozenset(node for stage in self._stages for node in stage.columns if uses[node] == 1)
@@ -104,8 +108,11 @@ class CpuProgram(Staged[Column]):
 
     def matrix(self, frame: Frame, out: Values) -> None:
         """The outputs as the columns of `out` (float32, shape (rows, outputs)); null as NaN."""
-        if isinstance(frame.columns, OneRow) and (inputs := self._coding.inputs(frame.columns)) is not None:
-            self._run(self._as_matrix, inputs, frame, MatrixColumns(out))
+        if isinstance(frame.columns, OneRow) and (found := self._coding.inputs(frame.columns)) is not None:
+            codes, inputs = found
+            numbers = np.empty((1, len(self._beside)), np.float32)
+            self._run(self._beside_codes, inputs, frame, MatrixColumns(numbers))
+            out[0, self._coding.outputs], out[0, self._beside] = codes, numbers[0]
             return
         made = self._run_stages(frame)
         self._interpret(self._as_matrix, made, frame, MatrixColumns(out))

@@ -156,39 +156,44 @@ class Coding:
 
     Args:
         stages: what is computed before the matrix.
-        leaves: what the matrix is computed from.
         roots: all that is computed.
 
     Attributes:
         done: names of columns that nothing but these codes is made of.
+        outputs: places among the roots of those that are such codes, and nothing more.
     """
 
     def __init__(
-        self,
-        stages: Sequence[Stage],
-        leaves: Sequence[Node],
-        roots: Sequence[Node],
-        info: Mapping[Node, Info],
-        tables: Tables,
+        self, stages: Sequence[Stage], roots: Sequence[Node], info: Mapping[Node, Info], tables: Tables
     ) -> None:
-        self._tables = tables
+        self._tables, self._info = tables, info
         first = stages[0].columns if stages else ()
         self._nodes = [node for node in first if _codes_text(node, info)]
-        coded = {node: at for at, node in enumerate(self._nodes)}
-        taken = {arg for node in walk(*roots) if node not in coded for arg in node.args} | set(roots)
+        self._coded = {node: at for at, node in enumerate(self._nodes)}
+        taken = {arg for node in walk(*roots) if node not in self._coded for arg in node.args} | set(roots)
         self.done = frozenset(str(node.args[0]["name"]) for node in self._nodes if node.args[0] not in taken)
-        plain = all(node in coded or (node.op == "col" and info[node].dtype != UInt64) for node in leaves)
-        nothing_else = not any(stage.stores or len(stage.columns) > len(coded) for stage in stages) and len(stages) < 2
+        self.outputs = [place for place, node in enumerate(roots) if node in self._coded]
+        self._stored = [self._coded[roots[place]] for place in self.outputs]
+        more = any(stage.stores or len(stage.columns) > len(self._coded) for stage in stages)
+        self._is_all = not more and len(stages) < 2
         self._leaves: list[int | str] | None = None
-        if plain and nothing_else:
-            self._leaves = [coded[node] if node in coded else str(node["name"]) for node in leaves]
 
-    def inputs(self, row: OneRow) -> list[Buffer] | None:
-        """What the matrix is computed from, where that is nothing but numbers and codes of text; else None."""
+    def beside(self, leaves: Sequence[Node]) -> None:
+        """Hear what all other outputs are computed from."""
+        if self._is_all and all(self._is_plain(leaf) for leaf in leaves):
+            self._leaves = [self._coded[leaf] if leaf in self._coded else str(leaf["name"]) for leaf in leaves]
+
+    def _is_plain(self, leaf: Node) -> bool:
+        return leaf in self._coded or (leaf.op == "col" and self._info[leaf].dtype != UInt64)
+
+    def inputs(self, row: OneRow) -> tuple[Values, list[Buffer]] | None:
+        """(what :attr:`outputs` are; what the others are computed from), where that is nothing but numbers and codes of
+        text; else None."""
         if self._leaves is None:
             return None
         codes, buffers = self._codes(row.texts), row.buffers
-        return [(codes[leaf : leaf + 1], None) if isinstance(leaf, int) else buffers[leaf] for leaf in self._leaves]
+        others = [(codes[leaf : leaf + 1], None) if isinstance(leaf, int) else buffers[leaf] for leaf in self._leaves]
+        return codes[self._stored], others
 
     def of(self, texts: Mapping[str, str | None]) -> dict[Node, Column]:
         """The column of each node over the row of these texts."""

@@ -43,6 +43,7 @@ def scorer(*further: Any) -> Scorer:
 PIPELINES = {
     "numbers and codes": scorer(),
     "a text in two ways": scorer(col("c0").one_hot(), col("c1").str.len_chars().fill_null(0).alias("letters")),
+    "the same codes twice": scorer(col("c1").codes(min_count=2).alias("again")),
     "codes in a formula": scorer((col("c0").codes().cast("Float64") * col("n1").fill_null(0)).alias("both")),
 }
 number = st.none() | st.integers(-(2**20), 2**20) | st.floats(-(2.0**99), 2.0**99, width=32)
