@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 import gpupipe as gp
 from gpupipe.columns import Frame
-from gpupipe.runtime.execute import over_partitions, workers
+from gpupipe.runtime.crew import threads
+from gpupipe.runtime.orders import Local
 from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 
@@ -60,7 +61,7 @@ def measure(repeats: int) -> Iterator[Row]:
                         yield from rows_of("cache", job, side, repeat, found) if repeat >= 0 else ()
 
 
-def added(index: int, frame: Frame) -> float:
+def added(rows: Rows, index: int, frame: Frame) -> float:
     """The sum of every column: each byte is looked at."""
     return sum(
         float(column.values.sum()) if isinstance(column.values, np.ndarray) else len(column.values)
@@ -73,9 +74,9 @@ def trips(source: gp.Source, memory: str, clock: Clock) -> dict[str, float]:
     sums = set()
     keep = memory != NOTHING
     with Rows(source, list(source.schema), keep=keep, memory=memory if keep else None) as rows:
-        with workers(rows.n_workers) as pool:
+        with threads(rows.n_workers) as crew:
             for number in range(1, 4):
-                sums.add(sum(over_partitions(rows, added, pool, Silent())))
+                sums.add(sum(crew.listed(rows, Local("sums", added), Silent())))
                 clock.lap(f"trip {number}")
         (same,) = sums
         return {"kept_mib": rows.kept_bytes / 2**20, "spilled_mib": rows.spilled_bytes / 2**20, "found": same}

@@ -1,7 +1,7 @@
 """What a fitted pipeline can do: score, transform, be judged, and be saved."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from gpupipe.runtime.score import (
     prediction_names,
     predictions,
     probability_names,
+    scores,
     scores_each,
     transformed_as,
 )
@@ -160,9 +161,9 @@ class FittedPipeline(SklearnContract):
         """
         kind, model = self._kind(X, output, of="predict"), self._model()
         if model.targets is None or kind in kinds.ARRAYS:
-            whole = self._scores(X, lambda model, matrix: model.predict(matrix))
+            whole = self._scores(X, "predict")
             return kinds.array_as(kind, "prediction", whole, kinds.index_of(X))
-        found = self._scores_each(X, lambda model, matrix: model.each(matrix))
+        found = self._scores_each(X, "each")
         return kinds.arrays_as(kind, prediction_names(model), found, kinds.index_of(X))
 
     @if_the_model_does
@@ -173,7 +174,7 @@ class FittedPipeline(SklearnContract):
         For pandas and Polars a NumPy array, as scikit-learn's scorers expect, and for cuDF one of CuPy, unless `output`
         says otherwise. With several targets a list of arrays, or a table with columns `probability_TARGET_LABEL`.
         """
-        found = self._scores_each(X, lambda model, matrix: model.proba_each(matrix))
+        found = self._scores_each(X, "proba_each")
         kind, model = self._kind(X, output, of="predict_proba"), self._model()
         kind = kinds.kind_of_probabilities(kind) if output is None else kind
         if model.targets is None:
@@ -191,7 +192,7 @@ class FittedPipeline(SklearnContract):
     @named_arguments
     def decision_function(self, X: Any) -> Values:
         """A classifier's raw scores, as NumPy."""
-        return self._scores(X, lambda model, matrix: model.decision_function(matrix))
+        return self._scores(X, "decision_function")
 
     @if_the_model_does
     @named_arguments
@@ -250,12 +251,13 @@ class FittedPipeline(SklearnContract):
             raise UnavailableError("This pipeline was fitted without a model. Fit it again with the model set.")
         return model
 
-    def _scores(self, X: Any, score: Callable[[Model, Values], Values]) -> Values:
-        return self._scores_each(X, lambda model, matrix: [score(model, matrix)])[0]
+    def _scores(self, X: Any, method: str) -> Values:
+        features = self._fitted().features
+        return scores(features, self._model(), passing(self.scan(X), features), method)
 
-    def _scores_each(self, X: Any, score: Callable[[Model, Values], list[Values]]) -> list[Values]:
-        model, features = self._model(), self._fitted().features
-        return scores_each(features, model, passing(self.scan(X), features), score)
+    def _scores_each(self, X: Any, method: str) -> list[Values]:
+        features = self._fitted().features
+        return scores_each(features, self._model(), passing(self.scan(X), features), method)
 
     def _kind(self, X: Any, output: str | None, of: str = "transform") -> str:
         everywhere = configured_output() if of == "transform" else None

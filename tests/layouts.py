@@ -3,7 +3,6 @@ stays as it was."""
 
 import contextlib
 import random
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from gpupipe.backends.exact import sums
 from gpupipe.backends.states import orders
 from gpupipe.columns import Frame
 from gpupipe.kernels.reference import exact, hashing, interpreter, lookup, places, radix
-from gpupipe.runtime import execute, fit, scattered, score
+from gpupipe.runtime import crew, scattered
 
 FORMS = {"cpu.interpreter": interpreter, "cpu.exact": exact, "cpu.radix": radix, "cpu.hashing": hashing,
          "cpu.lookup": lookup, "cpu.places": places}  # fmt: skip
@@ -130,67 +129,50 @@ def worked_as(layout: Layout, monkeypatch: Any) -> Iterator[None]:
     """Inside, fits and transforms run as the layout says."""
 
     @contextlib.contextmanager
-    def workers(count: int) -> Iterator[Any]:
+    def threads(count: int) -> Iterator[Any]:
         with ThreadPoolExecutor(layout.threads) as pool:
-            yield _Pool(layout, pool)
+            yield _Crew(layout, _Pool(layout, pool))
 
     with monkeypatch.context() as patch:
-        for module in (fit, score):
-            patch.setattr(module, "workers", workers)
-        patch.setattr(execute, "over_partitions", _over_partitions(layout, execute.over_partitions))
-        patch.setattr(execute, "Merging", _merging(layout, execute.Merging))
+        patch.setattr(crew, "threads", threads)
         patch.setattr(scattered, "BUCKETS", 3)
         _choose_kernels(layout.numba, patch)
         yield
 
 
-def _over_partitions(layout: Layout, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Some partitions are taken in as two, some are gathered once more, their first states lost."""
+class _Crew(crew.Threads):
+    def __init__(self, layout: Layout, pool: Any) -> None:
+        super().__init__(pool, layout.threads)
+        self._layout = layout
 
-    def over(rows: Any, work: Callable[..., Any], pool: Any, *others: Any, **options: Any) -> Any:
-        gathers = "taken_in" in work.__qualname__
-
-        def one(index: int, frame: Frame) -> None:
-            chance = random.Random(f"{layout.seed} {index}")
-            if gathers and chance.random() < layout.retries:
-                with _lost():
-                    work(index, frame)
-            if chance.random() < layout.splits and frame.n_rows > 1:
-                at = chance.randint(1, frame.n_rows - 1)
-                halves = [frame.take(np.arange(at)), frame.take(np.arange(at, frame.n_rows))]
-                for half in chance.sample(halves, 2):
-                    work(index, half)
-            else:
-                work(index, frame)
-
-        return original(rows, one, pool, *others, **options)
-
-    return over
+    def take_in(self, rows: Any, order: Any, take: Any, progress: Any, first: int = 0) -> None:
+        """Some partitions are taken in as two, some are done once more, the first of it lost."""
+        super().take_in(rows, _Odd(self._layout, order), take, progress, first)
 
 
-_losing: set[int] = set()
+@dataclass
+class _Odd:
+    layout: Layout
+    order: Any
 
+    @property
+    def columns(self) -> Any:
+        return self.order.columns
 
-@contextlib.contextmanager
-def _lost() -> Iterator[None]:
-    """Inside, this thread's states come to nothing, as those of a worker that dies before it has told of them."""
-    me = threading.get_ident()
-    _losing.add(me)
-    try:
-        yield
-    finally:
-        _losing.discard(me)
+    def ready(self) -> Callable[..., Any]:
+        work = self.order.ready()
 
+        def odd(rows: Any, index: int, frame: Frame) -> Any:
+            chance = random.Random(f"{self.layout.seed} {index}")
+            if chance.random() < self.layout.retries:
+                work(rows, index, frame)
+            if chance.random() >= self.layout.splits or frame.n_rows < 2:
+                return work(rows, index, frame)
+            at = chance.randint(1, frame.n_rows - 1)
+            halves = [frame.take(np.arange(at)), frame.take(np.arange(at, frame.n_rows))]
+            return [part for half in chance.sample(halves, 2) for part in work(rows, index, half)]
 
-def _merging(layout: Layout, original: type) -> type:
-    """States of an attempt that failed are dropped."""
-
-    class Merging(original):
-        def add(self, states: Sequence[Any]) -> None:
-            if threading.get_ident() not in _losing:
-                super().add(states)
-
-    return Merging
+        return odd
 
 
 def _choose_kernels(numba: bool, patch: Any) -> None:

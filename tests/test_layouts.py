@@ -198,10 +198,10 @@ def in_processes(rows: pa.Table, layout: Layout, count: int, folder: Path, monke
     assert [process.wait() for process in running] == [0] * len(running)
     taken_in = execute.taken_in
 
-    def from_files(bound: Any, prepared: Any, read: Any, *others: Any, **options: Any) -> Any:
+    def from_files(order: Any, read: Any, *others: Any, **options: Any) -> Any:
         if not names:
-            return taken_in(bound, prepared, read, *others, **options)
-        merging = Merging(bound.intakes, read.memory)
+            return taken_in(order, read, *others, **options)
+        merging = Merging(order.bound.intakes, read.memory)
         while names:
             merging.add(kept.read(folder / names.pop(), "none").states)
         return merging

@@ -14,7 +14,7 @@ from gpupipe.evaluation.said import Said, said_by
 from gpupipe.evaluation.several import SeveralEvaluations
 from gpupipe.evaluation.target import encode_labels
 from gpupipe.models.scoring import refuse_nan, takes_nan
-from gpupipe.runtime.execute import workers
+from gpupipe.runtime.crew import crew_for
 from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.progress import Silent
@@ -47,8 +47,8 @@ def judged(
     known = None if overlap is None else rows_seen(fit.seen, source, allowed=overlap)
     if overlap is False:
         refuse_statistics(source)
-    with workers(rows.n_workers) as pool:
-        found = examples(features, rows, pool, Silent(), by=by)
+    with crew_for(rows) as crew:
+        found = examples(features, rows, crew, Silent(), by=by)
     if overlap is False:
         refuse_keys(fit.seen, source, found.row_ids)
     if not takes_nan(fit.model):

@@ -1,63 +1,28 @@
 """Runs a plan: partitions through scans on all cores, states merged as they come."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from gpupipe.backends import compiled
 from gpupipe.backends.backend import Backend
-from gpupipe.backends.categories import Tables
 from gpupipe.backends.late import Waiting
-from gpupipe.backends.reading import Reading
 from gpupipe.backends.states.state import State
-from gpupipe.columns import Column, Frame, on_host
+from gpupipe.columns import Column, Frame
 from gpupipe.compiler.bind import Binder, Output
-from gpupipe.compiler.expand import columns_of
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan, without_idle_folds
 from gpupipe.compiler.plan import Plan
 from gpupipe.runtime.carried import Carried
+from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.finishing import finish
-from gpupipe.runtime.halving import in_parts, once_more
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.refine import Later, Look, Trip, refined
+from gpupipe.runtime.refine import Later, Look, Seen, Trip, refined
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.scanning import BesideOrder, FoldOf, Gathered, Gathering, Looking
 from gpupipe.runtime.scattered import Scattered
-
-Result = TypeVar("Result")
-
-
-@contextmanager
-def workers(count: int) -> Iterator[Executor]:
-    """A pool of `count` threads."""
-    with ThreadPoolExecutor(count, thread_name_prefix="gpupipe") as pool:
-        yield pool
-
-
-def over_partitions(
-    rows: Rows,
-    work: Callable[[int, Frame], Result],
-    pool: Executor,
-    progress: Progress,
-    first: int = 0,
-    columns: Sequence[str] | None = None,
-) -> list[Result]:
-    """`work` on the frame of every partition from the `first` on, on all cores; results in the order of partitions.
-
-    Args:
-        columns: those that it needs; None: all.
-    """
-
-    def one(index: int) -> Result:
-        frame = once_more(rows, index, lambda: rows.frame(index, columns))
-        with rows.placed(index, frame):
-            result = work(index, frame)
-        progress.advance(frame.n_rows)
-        return result
-
-    return list(pool.map(one, range(first, rows.n_partitions)))
 
 
 class Beside(Protocol):
@@ -69,12 +34,31 @@ class Beside(Protocol):
     def update(self, columns: Sequence[Column], frame: Frame) -> None:
         """Take in a partition's rows, computed as the joined scan says."""
 
+    def order(self) -> BesideOrder:
+        """The same as data, for other processes."""
+
+    def add(self, part: Any) -> None:
+        """Take in what came of such an order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _AtOnce:
+    """Rows are taken in where they are computed: what is told of them besides is nothing."""
+
+    update: Callable[[Sequence[Column], Frame], None]
+
+    def ready(self) -> Callable[[Sequence[Column], Frame], Callable[[], None]]:
+        return lambda columns, frame: lambda: self.update(columns, frame)
+
+    def merged(self, _: Sequence[Any]) -> None:
+        return None
+
 
 def run_scans(
     plan: Plan,
     rows: Rows,
     backend: Backend,
-    pool: Executor,
+    crew: Crew,
     progress: Progress,
     carried: Carried | None = None,
     *,
@@ -98,15 +82,15 @@ def run_scans(
         binder = Binder(plan.slots, fitted, plan.info, training=True)
         watching = beside if scan.level == 1 else None
         bound = bind_scan(scan, binder) if watching is None else watching.joined(bind_scan(scan, binder), binder)
-        intakes, tables = bound.intakes, Tables(fitted)
-        reading = Reading(bound.outputs, binder.info, tables, backend, narrow=watching is None, intakes=intakes)
+        how: dict[str, Any] = {"narrow": watching is None, "beside": watching}
+        order = gathering(f"scan {scan.level}", bound, binder, fitted, backend, crew, **how)
         compiled.expect((rows.source.n_rows or 0) * (len(bound.outputs) + len(bound.intakes)))
-        again = further_trips(binder, fitted, rows, backend, pool, progress)
+        again = further_trips(binder, fitted, rows, backend, crew, progress)
         scattered: dict[int, Scattered] = {}
         if carried is None or scan.level > 1:
-            states, scattered = taken_in(bound, reading, rows, pool, progress, beside=watching).merged()
+            states, scattered = taken_in(order, rows, crew, progress, beside=watching).merged()
         else:
-            new = taken_in(bound, reading, rows, pool, progress, first=carried.first)
+            new = taken_in(order, rows, crew, progress, first=carried.first)
             states = carried.merged(bound, new.states())
         later = later_rows(plan, bound, states, fitted)
         with nullcontext() if carried is None or scan.level > 1 else carried.believed():
@@ -114,43 +98,46 @@ def run_scans(
     return fitted
 
 
-def taken_in(
+def gathering(
+    stage: str,
     bound: BoundScan,
-    reading: Reading,
-    rows: Rows,
-    pool: Executor,
-    progress: Progress,
-    fold_of: Callable[[int, Frame], Column] | None = None,
-    first: int = 0,
+    binder: Binder,
+    fitted: Fitted,
+    backend: Backend,
+    crew: Crew,
+    *,
+    narrow: bool = False,
     beside: Beside | None = None,
+    fold_of: FoldOf | None = None,
+) -> Gathering:
+    """The order that gathers a scan's states.
+
+    Args:
+        fold_of: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
+        beside: takes in the same columns.
+    """
+    order = None if beside is None else beside.order() if not crew.is_here else _AtOnce(beside.update)
+    return Gathering(stage, bound, binder.info, fitted, backend, narrow, order, fold_of)
+
+
+def taken_in(
+    order: Gathering, rows: Rows, crew: Crew, progress: Progress, first: int = 0, beside: Beside | None = None
 ) -> Merging:
     """The states of one trip over all rows, in the order of the scan's intakes, not yet put together.
 
     Args:
-        fold_of: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
         first: the first partition to take in.
         beside: takes in the same columns.
     """
-    merging = Merging(bound.intakes, rows.memory)
+    merging = Merging(order.bound.intakes, rows.memory)
 
-    def work(index: int, frame: Frame) -> None:
-        last = [] if fold_of is None else [fold_of(index, frame)]
+    def take(parts: list[Gathered]) -> None:
+        for part in parts:
+            merging.add(part.states)
+            if beside is not None and part.beside is not None:
+                beside.add(part.beside)
 
-        def computed(start: int, stop: int) -> tuple[list[State], list[Column], Frame]:
-            part = frame.rows(start, stop)
-            folds = [column.rows(start, stop) for column in last]
-            if beside is None:
-                return reading.gathered(bound.intakes, part, folds), [], part
-            columns = reading.resident(part)
-            states = reading.states(bound.intakes, columns, part.n_rows, folds)
-            return states, [on_host(column) for column in columns], part
-
-        for states, columns, part in in_parts(rows, index, frame, computed):
-            merging.add(states)
-            if beside is not None:
-                beside.update(columns, part)
-
-    over_partitions(rows, work, pool, progress, first)
+    crew.take_in(rows, order, take, progress, first)
     return merging
 
 
@@ -159,28 +146,23 @@ def further_trips(
     fitted: Fitted,
     rows: Rows,
     backend: Backend,
-    pool: Executor,
+    crew: Crew,
     progress: Progress,
-    fold_of: Callable[[int, Frame], Column] | None = None,
+    fold_of: FoldOf | None = None,
 ) -> Trip:
     """Trips over the rows of a scan that take in some of its columns again, grouped as :func:`gathered` had them."""
 
-    def trip(outputs: Sequence[Output], look: Look) -> None:
+    def trip(outputs: Sequence[Output], look: Look, take: Callable[[Seen], None]) -> None:
         rows.refinements += 1
         progress.begin("settling quantiles", rows)
-        reading = Reading(outputs, binder.info, Tables(fitted), backend, narrow=True)
+        stage = f"settling quantiles {rows.refinements}"
+        order = Looking(stage, outputs, look, binder.info, fitted, backend, fold_of)
 
-        def one(index: int, frame: Frame) -> None:
-            last = [] if fold_of is None else [fold_of(index, frame)]
+        def take_all(parts: list[Seen]) -> None:
+            for seen in parts:
+                take(seen)
 
-            def seen(start: int, stop: int) -> Callable[[], None]:
-                columns = reading.resident(frame.rows(start, stop))
-                return look(columns, [fold.rows(start, stop) for fold in last], stop - start)
-
-            for take_in in in_parts(rows, index, frame, seen):
-                take_in()
-
-        over_partitions(rows, one, pool, progress, columns=columns_of([output.node for output in outputs]))
+        crew.take_in(rows, order, take_all, progress)
 
     return trip
 

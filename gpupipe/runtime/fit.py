@@ -1,7 +1,6 @@
 """One fit, from declarations and a source to everything a pipeline keeps."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +23,8 @@ from gpupipe.models.model import Validation
 from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.carried import Carried, with_all_values
 from gpupipe.runtime.clock import Clock
-from gpupipe.runtime.execute import run_scans, workers
+from gpupipe.runtime.crew import Crew, crew_for
+from gpupipe.runtime.execute import run_scans
 from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import examples, group_identity
 from gpupipe.runtime.given import for_given
@@ -164,14 +164,14 @@ def run_fit(
     again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
     identity = None if declared.key else group_identity(plan, backend)
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=identity)
-    with rows.closed_on_error(), workers(rows.n_workers) as pool:
+    with rows.closed_on_error(), crew_for(rows) as crew:
         with clock.stage("statistics"):
             by: dict[str, Any] = {"trains": transform or trains, "beside": linear.beside}
-            learned = run_scans(plan, rows, backend, pool, progress, carried, **by)
+            learned = run_scans(plan, rows, backend, crew, progress, carried, **by)
             features = FittedFeatures(plan, learned, backend)
         told, row_ids = Taught(None, {}), None
         if trains:
-            told, row_ids = _trained(declared, features, rows, validation, pool, progress, clock, linear)
+            told, row_ids = _trained(declared, features, rows, validation, crew, progress, clock, linear)
         probe = _probe(rows)
     progress.end()
     trips = len(plan.scans) + (trains and not linear.made_no_trip)
@@ -236,7 +236,7 @@ def _trained(
     features: FittedFeatures,
     rows: Rows,
     validation: Source | None,
-    pool: Executor,
+    crew: Crew,
     progress: Progress,
     clock: Clock,
     linear: LinearFit,
@@ -244,13 +244,13 @@ def _trained(
     row = describe(declared.model)
     if linear.refused is None:
         with clock.stage("training"):
-            solved = linear.trained(features, rows, pool, progress)
+            solved = linear.trained(features, rows, crew, progress)
         if solved is not None:
             model, notes, row_ids = solved
             return Taught(model, notes, why=FROM_COVARIANCES), row_ids
     device, _ = training_device(features.backend, declared.model)
     with clock.stage("features"):
-        found = examples(features.for_training(), rows, pool, progress, device=device)
+        found = examples(features.for_training(), rows, crew, progress, device=device)
         with rows.all_placed(found.positions):
             checked_rows(found, rows, row, features)
         held: Validation | None = None
@@ -258,7 +258,7 @@ def _trained(
             given = for_given(features, declared.target, validation)
             there: dict[str, Any] = {"schema": given.plan.schema, "device": features.backend.device}
             with Rows(validation, given.plan.fit_columns, keep=False, **there) as other:
-                unseen = examples(given, other, pool, progress, what="validation", device=device)
+                unseen = examples(given, other, crew, progress, what="validation", device=device)
                 with other.all_placed(unseen.positions):
                     checked_rows(unseen, other, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)

@@ -1,8 +1,8 @@
 """From a plan and rows to fitted features, and from those to the matrix, labels and weights a model trains on."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from gpupipe.columns import Column, Frame, Values, concat
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.expand import only_column
 from gpupipe.compiler.fitted import Fitted, plain_values
-from gpupipe.compiler.plan import TASKS, Plan
+from gpupipe.compiler.plan import Plan
 from gpupipe.errors import DeviceMemoryError, GroupsError, TargetError, WeightsError
 from gpupipe.expr.node import Node, show
 from gpupipe.kernels.gpu.device import Device
-from gpupipe.runtime.execute import over_partitions
+from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT
 from gpupipe.runtime.halving import in_parts
+from gpupipe.runtime.orders import Order, Work
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
@@ -53,7 +54,7 @@ class Examples:
 def examples(
     features: FittedFeatures,
     rows: Rows,
-    pool: Executor,
+    crew: Crew,
     progress: Progress,
     *,
     by: Sequence[str] = (),
@@ -71,20 +72,10 @@ def examples(
     """
     plan = features.plan
     extras = [*plan.targets, *(node for node in (plan.weights, plan.groups) if node is not None)]
-    prepared = _unfitted(plan, extras, features.backend)
     progress.begin(what, rows)
-    stacked = _stacked(rows, len(features.outputs), device)
-
-    def work(index: int, frame: Frame) -> tuple[list[tuple[Any, list[Column], Values, list[Values]]], Values]:
-        def computed(start: int, stop: int) -> tuple[Any, list[Column], Values, list[Values]]:
-            part = frame.rows(start, stop)
-            extra = prepared.columns(part) if extras else []
-            matrix = features.matrix(part, stacked.part(index, start, stop))
-            return matrix, extra, part.row_ids, [labels_of(part[name]) for name in by]
-
-        return in_parts(rows, index, frame, computed), frame.positions
-
-    each_partition = over_partitions(rows, work, pool, progress)
+    stacked = _stacked(rows, len(features.outputs), device, here=crew.is_here)
+    order = MakingExamples(what, features, tuple(extras), tuple(by), stacked if crew.is_here else None)
+    each_partition = all_in_place(crew, rows, order, stacked, progress)
     parts, positions = [part for whole, _ in each_partition for part in whole], [place for _, place in each_partition]
     with rows.all_placed(positions):
         target, weights, groups = _beside(plan, [part[1] for part in parts])
@@ -99,8 +90,62 @@ def examples(
     )
 
 
-def _stacked(rows: Rows, width: int, device: Device | None) -> Stacked:
+Part = tuple[Any, list[Column], Values, list[Values]]  # the matrix, columns beside it, identities, slices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MakingExamples:
+    """What a model trains on, of each partition: a list of parts of its rows, and the rows' positions.
+
+    Attributes:
+        stage, columns: as of any order.
+        features: whose matrix.
+        extras: target, weights and groups.
+        by: columns to slice by.
+        into: where matrices are written, by this process alone; None: they are told.
+    """
+
+    stage: str
+    features: FittedFeatures
+    extras: tuple[Node, ...] = ()
+    by: tuple[str, ...] = ()
+    into: Stacked | None = None
+    columns: Sequence[str] | None = None
+
+    def ready(self) -> Work[tuple[list[Part], Values]]:
+        """Computes those of a partition."""
+        features, into = self.features, self.into
+        prepared = _unfitted(features.plan, list(self.extras), features.backend)
+
+        def work(rows: Any, index: int, frame: Frame) -> tuple[list[Part], Values]:
+            def computed(start: int, stop: int) -> Part:
+                part = frame.rows(start, stop)
+                extra = prepared.columns(part) if self.extras else []
+                matrix = features.matrix(part, None if into is None else into.part(index, start, stop))
+                return matrix, extra, part.row_ids, [labels_of(part[name]) for name in self.by]
+
+            return in_parts(rows, index, frame, computed), frame.positions
+
+        return work
+
+
+def all_in_place(
+    crew: Crew, rows: Rows, order: Order[tuple[list[Any], Any]], stacked: Stacked, progress: Progress
+) -> list[tuple[list[Any], Any]]:
+    """The results of all partitions; the matrices of those from other processes, which come first, in their place."""
+    if crew.is_here:
+        return crew.listed(rows, order, progress)
+    found: dict[int, tuple[list[Any], Any]] = {}
+    for index, (parts, more) in crew.results(rows, order, progress):
+        matrices = stacked.put(index, [part[0] for part in parts])
+        found[index] = [(matrix, *part[1:]) for matrix, part in zip(matrices, parts, strict=True)], more
+    return [found[index] for index in sorted(found)]
+
+
+def _stacked(rows: Rows, width: int, device: Device | None, *, here: bool) -> Stacked:
     """Room for the matrix, which columns that are kept on the device make for it."""
+    if device is not None and not here:
+        return Stacked(None, width, device)  # it comes in parts, and is put on the device whole
     try:
         return Stacked(rows.heights, width, device)
     except DeviceMemoryError:
@@ -117,12 +162,28 @@ def _beside(plan: Plan, parts: list[list[Column]]) -> tuple[Any, Values | None, 
     return each if plan.target_names is not None else each[0] if each else None, weights, groups
 
 
-def group_identity(plan: Plan, backend: Backend) -> Callable[[Frame], Values] | None:
-    """Rows of one group are one: they share folds. None where there are no groups."""
-    if plan.groups is None:
-        return None
-    prepared = _unfitted(plan, [plan.groups], backend)
-    return lambda frame: key_hash(prepared.columns(frame)[0])
+@dataclass(eq=False)
+class GroupIdentity:
+    """Rows of one group are one: they share folds. Data alone, and bound at its first use."""
+
+    plan: Plan
+    node: Node
+    backend: Backend
+
+    @cached_property
+    def _prepared(self) -> Any:
+        return _unfitted(self.plan, [self.node], self.backend)
+
+    def __call__(self, frame: Frame) -> Values:
+        return key_hash(self._prepared.columns(frame)[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_prepared"}
+
+
+def group_identity(plan: Plan, backend: Backend) -> GroupIdentity | None:
+    """The identity of rows of groups; None where there are no groups."""
+    return None if plan.groups is None else GroupIdentity(plan, plan.groups, backend)
 
 
 def target_column(plan: Plan, backend: Backend) -> Callable[[Frame], Column]:
@@ -226,20 +287,3 @@ def _weights(column: Column, node: Node) -> Values:
             "none of them null, NaN or infinite. Fill or filter them."
         ).at(row, _column(node))
     return weights
-
-
-def refuse_one_value(target: Node | None, task: str | None, found: Examples, rows: Rows) -> None:
-    """A comparison that holds for every row or for none: told by what the column holds, which the labels do not say."""
-    told = found.target
-    column = None if target is None or target.op not in _COMPARISONS else only_column(target)
-    if column is None or task != TASKS[0] or not isinstance(told, np.ndarray) or (told != told[0]).any():
-        return
-    held = sorted({repr(value) for value in labels_of(rows.frame(0, [column])[column]).tolist()})
-    shown = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
-    raise TargetError(
-        f"The target {target} is {bool(told[0])} in all {len(told):,} rows, and a classifier needs two classes. The "
-        f"column {column!r} holds: {shown}. Compare it with one of its values."
-    )
-
-
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "is_in")

@@ -13,7 +13,7 @@ from typing import TypeVar
 from gpupipe.backends.devices import in_use
 from gpupipe.columns import Frame
 from gpupipe.errors import DataError, DeviceError, DeviceMemoryError, HostMemoryError, counted
-from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.orders import PartitionRows
 
 Result = TypeVar("Result")
 
@@ -88,7 +88,7 @@ class _Room:
 _ROOM = _Room()
 
 
-def in_parts(rows: Rows, index: int, frame: Frame, compute: Callable[[int, int], Result]) -> list[Result]:
+def in_parts(rows: PartitionRows, index: int, frame: Frame, compute: Callable[[int, int], Result]) -> list[Result]:
     """`compute(0, n_rows)`; for want of memory once more, then of both halves, and so on; in the order of rows.
 
     Args:
@@ -110,7 +110,7 @@ def in_parts(rows: Rows, index: int, frame: Frame, compute: Callable[[int, int],
 
 
 def _tried_again(
-    rows: Rows, index: int, compute: Callable[[int, int], Result], start: int, stop: int
+    rows: PartitionRows, index: int, compute: Callable[[int, int], Result], start: int, stop: int
 ) -> Iterator[Result]:
     done, error = _attempt(compute, start, stop)
     if error is not None:
@@ -122,7 +122,7 @@ def _tried_again(
     yield from done
 
 
-def once_more(rows: Rows, index: int, read: Callable[[], Result]) -> Result:
+def once_more(rows: PartitionRows, index: int, read: Callable[[], Result]) -> Result:
     """`read()`, whose rows cannot be halved before they are there; for want of memory once more.
 
     Raises:
@@ -173,7 +173,7 @@ def _halves(start: int, stop: int) -> list[tuple[int, int]]:
     return [(start, middle), (middle, stop)]
 
 
-def _make_room(rows: Rows) -> None:
+def _make_room(rows: PartitionRows) -> None:
     """Before another try: columns kept on the device leave it, and what it keeps for later arrays goes back."""
     rows.note_retry()
     rows.leave_device()
@@ -183,7 +183,7 @@ def _make_room(rows: Rows) -> None:
             device.release()
 
 
-def _refused(error: MemoryError, rows: Rows, index: int, count: int) -> DeviceMemoryError | HostMemoryError:
+def _refused(error: MemoryError, rows: PartitionRows, index: int, count: int) -> DeviceMemoryError | HostMemoryError:
     """The same, saying where it was and what to try."""
     partition = rows.source.partitions[index]
     place = partition.place(None)

@@ -34,16 +34,11 @@ class Merging:
 
     def __init__(self, intakes: Sequence[Intake], memory: int | str | None = None) -> None:
         self._intakes = intakes
-        counted = {pair for intake in intakes for slot in intake.gather.slots for pair in slot.counted}
-        alike: dict[tuple[tuple[int, ...], bool, int], list[int]] = {}
-        for number, intake in enumerate(intakes):
-            free = _by_buckets(intake) and (intake.gather.value, intake.gather.keys) not in counted
-            alike.setdefault((intake.keys, free, number if _listed(intake) else -1), []).append(number)
         most = memory_bytes(memory) // _SHARE
         spill = Spill()  # of all states, which may be more than the files a process may have open
         self._families = [
-            _Family(numbers, [intakes[number] for number in numbers], spill if kind[1] else None)
-            for kind, numbers in alike.items()
+            _Family(numbers, [intakes[number] for number in numbers], spill if free else None)
+            for free, numbers in _families(intakes)
         ]
         self._most, self._each = most, most // max(len(self._families), 1)
 
@@ -73,6 +68,41 @@ class Merging:
             found |= zip(family.numbers, family.merged(), strict=False)
         empty = [State(intake.gather.state, [], np.zeros(1, np.int64), {}) for intake in self._intakes]
         return [found.get(number, state) for number, state in enumerate(empty)], scattered
+
+
+def together(intakes: Sequence[Intake], parts: Sequence[Sequence[State]]) -> list[State]:
+    """The states of several parts of the rows as those of one.
+
+    Args:
+        intakes: what the states are of, in order.
+    """
+    found: dict[int, State] = {}
+    for _, numbers in _families(intakes):
+        each = [[part[number] for number in numbers] for part in parts]
+        found |= zip(numbers, _merged([intakes[number] for number in numbers], each), strict=True)
+    return [found[number] for number in range(len(intakes))]
+
+
+def _families(intakes: Sequence[Intake]) -> list[tuple[bool, list[int]]]:
+    """Numbers of states over the same keys, and whether they can be finished bucket by bucket."""
+    counted = {pair for intake in intakes for slot in intake.gather.slots for pair in slot.counted}
+    alike: dict[tuple[tuple[int, ...], bool, int], list[int]] = {}
+    for number, intake in enumerate(intakes):
+        free = _by_buckets(intake) and (intake.gather.value, intake.gather.keys) not in counted
+        alike.setdefault((intake.keys, free, number if _listed(intake) else -1), []).append(number)
+    return [(kind[1], numbers) for kind, numbers in alike.items()]
+
+
+def _merged(intakes: Sequence[Intake], parts: list[list[State]]) -> list[State]:
+    """States over the same keys, put together; their groups are found once."""
+    if len(parts) == 1:
+        return parts[0]
+    merged, keys = [], parts[0][0].keys
+    groups = factorize([concat([part[0].keys[at] for part in parts]) for at in range(len(keys))]) if keys else None
+    for number, intake in enumerate(intakes):
+        with named(intake.gather.node):
+            merged.append(merge([part[number] for part in parts], groups))
+    return merged
 
 
 def _listed(intake: Intake) -> bool:
@@ -113,7 +143,7 @@ class _Family:
         while taken:
             before = sum(map(_size, taken))
             if self._worth_merging:
-                taken = [self._together(taken)]
+                taken = [_merged(self._intakes, taken)]
                 self._worth_merging = not large or _size(taken[0]) < _MOSTLY_SHARED * before
             if self._is_scattered(large):
                 self._scatter(taken)
@@ -162,17 +192,7 @@ class _Family:
 
     def merged(self) -> list[State]:
         """All that was taken in, if it is not."""
-        return [] if self._scattered else self._together(self._all())
-
-    def _together(self, parts: list[list[State]]) -> list[State]:
-        if len(parts) == 1:
-            return parts[0]
-        merged, keys = [], parts[0][0].keys
-        groups = factorize([concat([part[0].keys[at] for part in parts]) for at in range(len(keys))]) if keys else None
-        for number, intake in enumerate(self._intakes):
-            with named(intake.gather.node):
-                merged.append(merge([part[number] for part in parts], groups))
-        return merged
+        return [] if self._scattered else _merged(self._intakes, self._all())
 
 
 def _size(states: Sequence[State]) -> int:

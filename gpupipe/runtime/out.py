@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,41 @@ from gpupipe.columns import Frame, Values
 from gpupipe.errors import ParameterError, ShapeError, TypeMismatchError, counted
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
-from gpupipe.runtime.execute import over_partitions, workers
-from gpupipe.runtime.halving import in_parts, once_more
+from gpupipe.runtime.crew import crew_for
+from gpupipe.runtime.dataset import write_folder
+from gpupipe.runtime.halving import in_parts
+from gpupipe.runtime.orders import Work
 from gpupipe.runtime.progress import told
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.streaming import streamed
+from gpupipe.runtime.score import Computing, matrices, passing
+from gpupipe.runtime.stacked import Stacked
+from gpupipe.runtime.standing import About
 from gpupipe.sources.kinds import columns_as, matrix_as, plain
+from gpupipe.sources.snapshot import snapshot
 from gpupipe.sources.write import write_parquet
 
 Out = np.ndarray[Any, Any] | str | os.PathLike[str]
 
 
-def written(out: Any, features: FittedFeatures, rows: Rows, names: Sequence[str], model: Model | None = None) -> Any:
+def written(
+    out: Any,
+    features: FittedFeatures,
+    rows: Rows,
+    names: Sequence[str],
+    model: Model | None = None,
+    *,
+    pipeline: str = "",
+    overwrite: bool = False,
+) -> Any:
     """The features of all rows, or with a `model` what it makes of them, written to `out`; no more than some partitions
     of them are in memory at a time.
 
     Args:
         out: a float32 array of shape (rows, columns), which `numpy.memmap` makes too; or the path of a Parquet file,
-            which stands there once it is whole.
+            which stands there once it is whole; or a folder of them (:func:`is_folder`), a file a partition.
         names: of the columns.
+        pipeline: the digest of what was learned.
+        overwrite: results of something else that stand in the folder go.
 
     Returns:
         `out` itself where it is an array, else the number of rows written.
@@ -40,12 +57,29 @@ def written(out: Any, features: FittedFeatures, rows: Rows, names: Sequence[str]
         ShapeError: an array of another shape.
         TypeMismatchError: a feature that float32 does not hold exactly, for an array.
         StorageError: the file cannot be written.
+        RunChangedError, RunBusyError: as for `write_folder`.
     """
+    if is_folder(out):
+        tables, encodings = Tabling(features, tuple(names), model), _encodings(features, model, names)
+        what = "features of the training rows" if features.training else "features"
+        columns = features.plan.fit_columns if features.training else features.plan.columns
+        about = About(what, pipeline, (), snapshot(rows.source, columns))
+        cut = None if features.training else lambda source: passing(source, features)
+        return write_folder(out, about, rows, tables, encodings, cut=cut, overwrite=overwrite).rows
     if isinstance(out, (str, os.PathLike)):
         return write_parquet(_tables(features, rows, names, model), out, encodings=_encodings(features, model, names))
     _check_array(out, features, len(names), model)
     (_into_known if model is None and rows.heights is not None else _into_next)(out, features, rows, model)
     return out
+
+
+def is_folder(out: Any) -> bool:
+    """Whether a path stands for a folder of files: it ends in a slash, or a folder stands there.
+
+    >>> is_folder("features/"), is_folder("features.parquet"), is_folder("/")
+    (True, False, True)
+    """
+    return isinstance(out, (str, os.PathLike)) and (os.fspath(out).endswith(os.sep) or os.path.isdir(out))
 
 
 def refuse_both(output: str | None, out: Any) -> None:
@@ -73,32 +107,20 @@ def _check_array(out: Any, features: FittedFeatures, width: int, model: Model | 
 
 def _into_known(out: Values, features: FittedFeatures, rows: Rows, _: Model | None) -> None:
     """Every partition in its place, whichever comes first."""
-    edges = np.cumsum([0, *(rows.heights or ())])
-    _check_height(out, int(edges[-1]))
-
-    def work(index: int, frame: Frame) -> None:
-        def computed(start: int, stop: int) -> None:
-            features.matrix(frame.rows(start, stop), out[edges[index] + start : edges[index] + stop])
-
-        in_parts(rows, index, frame, computed)
-
-    with workers(rows.n_workers) as pool, told("features", rows) as progress:
-        over_partitions(rows, work, pool, progress)
+    _check_height(out, sum(rows.heights or ()))
+    into = Stacked(rows.heights, out.shape[1], into=out)
+    with crew_for(rows) as crew, told("features", rows) as progress:
+        matrices(crew, rows, Computing(features, "matrix", into=into if crew.is_here else None), into, progress)
 
 
 def _into_next(out: Values, features: FittedFeatures, rows: Rows, model: Model | None) -> None:
     """Each partition after the one before it: how many rows it has is known when it is there."""
     first = 0
-    for part in _parts(rows, lambda frame: _matrix(features, frame, model)):
+    for part in _parts(rows, Computing(features, "matrix" if model is None else "transform", model)):
         if first + len(part) <= len(out):
             out[first : first + len(part)] = part
         first += len(part)
     _check_height(out, first)
-
-
-def _matrix(features: FittedFeatures, frame: Frame, model: Model | None) -> Values:
-    found: Values = features.matrix(frame) if model is None else model.transform(feature_matrix(features, model, frame))
-    return found
 
 
 def _check_height(out: Values, found: int) -> None:
@@ -106,27 +128,45 @@ def _check_height(out: Values, found: int) -> None:
         raise ShapeError(f"out has {counted(len(out), 'row')}, and there are {found:,} to write.")
 
 
-def _tables(features: FittedFeatures, rows: Rows, names: Sequence[str], model: Model | None) -> Iterator[pa.Table]:
-    def table(frame: Frame) -> pa.Table:
-        if model is not None:
-            return matrix_as("arrow", names, _matrix(features, frame, model))
-        found = columns_as("arrow", names, features.columns(frame))
+@dataclass(frozen=True, slots=True, eq=False)
+class Tabling:
+    """Tables of features, or of what a model makes of them, of each partition's parts.
+
+    Attributes:
+        names: of the columns.
+        features, model, stage, columns: as of :class:`Computing`.
+    """
+
+    features: FittedFeatures
+    names: tuple[str, ...]
+    model: Model | None = None
+    stage: str = "features"
+    columns: Sequence[str] | None = None
+
+    def ready(self) -> Work[list[pa.Table]]:
+        """Makes the tables of a partition."""
+
+        def work(rows: Any, index: int, frame: Frame) -> list[pa.Table]:
+            return in_parts(rows, index, frame, lambda start, stop: self._table(frame.rows(start, stop)))
+
+        return work
+
+    def _table(self, frame: Frame) -> pa.Table:
+        if self.model is not None:
+            matrix = self.model.transform(feature_matrix(self.features, self.model, frame))
+            return matrix_as("arrow", self.names, matrix)
+        found = columns_as("arrow", self.names, self.features.columns(frame))
         return pa.table([plain(column) for column in found.columns], names=found.column_names)
 
-    return _parts(rows, table)
+
+def _tables(features: FittedFeatures, rows: Rows, names: Sequence[str], model: Model | None) -> Iterator[pa.Table]:
+    return _parts(rows, Tabling(features, tuple(names), model))
 
 
-def _parts(rows: Rows, compute: Any) -> Iterator[Any]:
-    """`compute` of the frame of every partition, or of stretches of it, in the order of rows."""
-
-    def work(index: int) -> list[Any]:
-        frame = once_more(rows, index, lambda: rows.frame(index))
-        with rows.placed(index, frame):
-            return in_parts(rows, index, frame, lambda start, stop: compute(frame.rows(start, stop)))
-
-    with workers(rows.n_workers) as pool, told("features", rows) as progress:
-        for parts in streamed(work, rows.n_partitions, pool, ahead=max(rows.n_workers - 1, 1)):
-            progress.advance(sum(len(part) for part in parts))
+def _parts(rows: Rows, order: Computing | Tabling) -> Iterator[Any]:
+    """What comes of every partition, or of stretches of it, in the order of rows."""
+    with crew_for(rows) as crew, told("features", rows) as progress:
+        for _, parts in crew.results(rows, order, progress, in_order=True):
             yield from parts
 
 

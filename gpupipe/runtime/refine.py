@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from gpupipe.backends.indexes import KeyIndex
 from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Groups, State, groups_of
-from gpupipe.backends.states.tails import Division, Tails
+from gpupipe.backends.states.tails import Division, Sought, Tails
 from gpupipe.backends.taking import widened
 from gpupipe.columns import AnyColumn, Column, Values, on_host
 from gpupipe.compiler.bind import Output
@@ -18,11 +20,9 @@ from gpupipe.compiler.late import needs_ends
 from gpupipe.compiler.scans import REFINED, TAILS, Slot
 from gpupipe.errors import InternalError
 
-#: Looks at a partition: the columns of some outputs, the last key if states have one besides their own, and how many
-#: rows there are. Gives what takes in what it saw; before that is called nothing has changed.
-Look = Callable[[Sequence[AnyColumn], list[Column], int], Callable[[], None]]
-#: Runs such a function over all partitions.
-Trip = Callable[[Sequence[Output], Look], None]
+Seen = list[tuple[Any, Found | None]]  # by one look at some rows, a pair for each column looked at
+#: Looks at the columns of these outputs in all partitions, and gives what was seen to the function, from any thread.
+Trip = Callable[[Sequence[Output], "Look", Callable[[Seen], None]], None]
 #: How many rows, of each group of a slot's state, each of its late constants stands for.
 Later = Callable[[Slot], Sequence[Values]]
 
@@ -97,30 +97,89 @@ def _next(
     return collecting
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LookAt:
+    """What is sought in one column, as data.
+
+    Attributes:
+        value, keys: the places of the column and its keys among those that the trip computes.
+        groups: the keys of the groups that are known, whose numbers are told of; none: all rows are in one.
+        both: where anything is sought; None: `spans` alone say.
+        spans, aside: where values are told, and where rows are told for their sums.
+    """
+
+    value: int
+    keys: tuple[int, ...]
+    groups: list[Column]
+    both: Spans | None
+    spans: Spans | None
+    aside: Sought | None
+
+    def ready(self) -> Callable[[Sequence[AnyColumn], Groups], tuple[Any, Found | None]]:
+        """(the columns, the groups of their rows) -> what was found."""
+        index = KeyIndex(self.groups) if self.groups else None
+
+        def found(columns: Sequence[AnyColumn], by: Groups) -> tuple[Any, Found | None]:
+            group_of = np.zeros(1, np.int64) if index is None else index.find(by.keys)
+            column = columns[self.value]
+            column, by = (column, by) if self.both is None else self.both.part_of(column, by)
+            aside = None if self.aside is None else self.aside.found(column, by, group_of)
+            return aside, None if self.spans is None else self.spans.found(column, by, group_of)
+
+        return found
+
+    def merged(self, parts: Sequence[tuple[Any, Found | None]]) -> tuple[Any, Found | None]:
+        """What was found in several parts of the rows."""
+        asides = [aside for aside, _ in parts if aside is not None]
+        found = [part for _, part in parts if part is not None]
+        aside = None if not asides or self.aside is None else self.aside.merged(asides)
+        return aside, None if not found or self.spans is None else self.spans.merged(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a trip looks for, as data: in another process it is the same."""
+
+    each: tuple[LookAt, ...]
+
+    def ready(self) -> Callable[[Sequence[AnyColumn], list[Column], int], Seen]:
+        """(the columns, the last key if states have one besides their own, how many rows) -> what was seen."""
+        ready = [one.ready() for one in self.each]
+
+        def look(columns: Sequence[AnyColumn], last: list[Column], n_rows: int) -> Seen:
+            groups = {
+                keys: groups_of([widened(on_host(columns[place])) for place in keys] + last, n_rows)
+                for keys in dict.fromkeys(one.keys for one in self.each)
+            }
+            return [found(columns, groups[one.keys]) for one, found in zip(self.each, ready, strict=True)]
+
+        return look
+
+    def merged(self, seen: Sequence[Seen]) -> Seen:
+        """What was seen in several parts of the rows."""
+        return [one.merged(parts) for one, parts in zip(self.each, zip(*seen, strict=True), strict=True)]
+
+
 class _Collecting:
     """What one column holds in its spans, of the partitions so far; and aside from them, where that is wanted."""
 
     def __init__(self, settling: Settling, spans: Spans | None, tails: Tails | None) -> None:
         self._settling, self._spans, self._tails = settling, spans, tails
-        self._groups = KeyIndex(settling.keys) if settling.keys else None
-        self._both = tails.near(spans) if tails is not None and spans is not None else None
         self._parts: list[Found] = []
         self._lock = threading.Lock()
 
-    def look(self, column: AnyColumn, by: Groups) -> Callable[[], None]:
-        """Look at a partition's column; gives what takes it in. From any thread."""
-        group_of = np.zeros(1, np.int64) if self._groups is None else self._groups.find(by.keys)
-        column, by = (column, by) if self._both is None else self._both.part_of(column, by)
-        aside = None if self._tails is None else self._tails.found(column, by, group_of)
-        part = None if self._spans is None else self._spans.found(column, by, group_of)
+    def sought(self, value: int, keys: tuple[int, ...]) -> LookAt:
+        """What is sought in the column at that place, with keys at others."""
+        both = self._tails.near(self._spans) if self._tails is not None and self._spans is not None else None
+        aside = None if self._tails is None else self._tails.sought
+        return LookAt(value, keys, self._settling.keys, both, self._spans, aside)
 
-        def take_in() -> None:
-            if self._tails is not None and aside is not None:
-                self._tails.add(aside)
-            if self._spans is not None and part is not None:
-                self._put(self._spans, part)
-
-        return take_in
+    def take_in(self, aside: Any, part: Found | None) -> None:
+        """Take in what was found in some rows; from any thread."""
+        if self._tails is not None and aside is not None:
+            self._tails.add(aside)
+        if self._spans is not None and part is not None:
+            self._put(self._spans, part)
 
     def _put(self, spans: Spans, part: Found) -> None:
         with self._lock:
@@ -144,20 +203,14 @@ def _go(bound: BoundScan, collecting: dict[int, _Collecting], trip: Trip) -> Non
     used = sorted({place for intake in intakes.values() for place in (intake.value, *intake.keys)})
     at = {place: position for position, place in enumerate(used)}
 
-    def look(columns: Sequence[AnyColumn], last: list[Column], n_rows: int) -> Callable[[], None]:
-        groups = {
-            keys: groups_of([widened(on_host(columns[at[place]])) for place in keys] + last, n_rows)
-            for keys in dict.fromkeys(intake.keys for intake in intakes.values())
-        }
-        seen = [collecting[n].look(columns[at[intake.value]], groups[intake.keys]) for n, intake in intakes.items()]
+    places = {n: (at[intake.value], tuple(at[key] for key in intake.keys)) for n, intake in intakes.items()}
+    look = Look(tuple(collecting[n].sought(*where) for n, where in places.items()))
 
-        def take_in() -> None:
-            for each in seen:
-                each()
+    def take_in(seen: Seen) -> None:
+        for each, found in zip(collecting.values(), seen, strict=True):
+            each.take_in(*found)
 
-        return take_in
-
-    trip([bound.outputs[place] for place in used], look)
+    trip([bound.outputs[place] for place in used], look, take_in)
     for each in collecting.values():
         each.settle()
 
@@ -170,16 +223,16 @@ def divided(
     used = sorted({bound.intakes[number].value for number in divisions})
     at = {place: position for position, place in enumerate(used)}
 
-    def look(columns: Sequence[AnyColumn], last: list[Column], n_rows: int) -> Callable[[], None]:
-        found = [(each, each.found(columns[at[bound.intakes[n].value]])) for n, each in divisions.items()]
+    places = [at[bound.intakes[number].value] for number in divisions]
+    aside = [each.sought for each in divisions.values()]
+    look = Look(tuple(LookAt(value, (), [], None, None, sought) for value, sought in zip(places, aside, strict=True)))
 
-        def take_in() -> None:
-            for each, part in found:
-                each.add(part)
+    def take_in(seen: Seen) -> None:
+        for each, (aside, _) in zip(divisions.values(), seen, strict=True):
+            if aside is not None:
+                each.add(aside)
 
-        return take_in
-
-    trip([bound.outputs[place] for place in used], look)
+    trip([bound.outputs[place] for place in used], look, take_in)
     return {number: each.state() for number, each in divisions.items()}
 
 

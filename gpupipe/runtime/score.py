@@ -1,6 +1,7 @@
 """Fitted features and models over all partitions of a source."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,25 +16,69 @@ from gpupipe.columns import Column, Frame, Values, concat
 from gpupipe.errors import DuplicateNameError
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
-from gpupipe.runtime.execute import over_partitions, workers
-from gpupipe.runtime.halving import in_parts, once_more
-from gpupipe.runtime.progress import told
+from gpupipe.runtime.crew import Crew, crew_for
+from gpupipe.runtime.halving import in_parts
+from gpupipe.runtime.orders import Work
+from gpupipe.runtime.progress import Progress, Silent, told
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
-from gpupipe.runtime.streaming import streamed
 from gpupipe.sources.border import to_arrow
 from gpupipe.sources.kinds import ARRAYS, array_in, arrays_as, columns_as, matrix_as
 from gpupipe.sources.source import Source
 
 
-def each_partition(rows: Rows, work: Callable[[Frame], Any]) -> list[Any]:
-    """`work` on the frame of every partition, or of stretches of it, on all cores, in their order."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Computing:
+    """What features, or a model over them, make of each partition: a list of what comes of its parts.
 
-    def tried(index: int, frame: Frame) -> list[Any]:
-        return in_parts(rows, index, frame, lambda start, stop: work(frame.rows(start, stop)))
+    Attributes:
+        features: the features.
+        how: ``columns``, ``resident`` or ``matrix`` of the features; with a model its method.
+        model: what their matrix goes through; None: nothing.
+        into: where matrices are written, by this process alone; None: they are told.
+        stage, columns: as of any order.
+    """
 
-    with workers(rows.n_workers) as pool, told("features", rows) as progress:
-        return [found for parts in over_partitions(rows, tried, pool, progress) for found in parts]
+    features: FittedFeatures
+    how: str
+    model: Model | None = None
+    into: Stacked | None = None
+    stage: str = "features"
+    columns: Sequence[str] | None = None
+
+    def ready(self) -> Work[list[Any]]:
+        """Computes it of a partition."""
+        features, into = self.features, self.into
+
+        def work(rows: Any, index: int, frame: Frame) -> list[Any]:
+            def computed(start: int, stop: int) -> Any:
+                part = frame.rows(start, stop)
+                if into is not None:
+                    return features.matrix(part, into.part(index, start, stop))
+                return self._of(part)
+
+            return in_parts(rows, index, frame, computed)
+
+        return work
+
+    def _of(self, frame: Frame) -> Any:
+        if self.model is None:
+            return getattr(self.features, self.how)(frame)
+        return getattr(self.model, self.how)(feature_matrix(self.features, self.model, frame))
+
+
+def matrices(crew: Crew, rows: Rows, order: Computing, into: Stacked, progress: Progress) -> list[Any]:
+    """The matrices of all partitions, or of parts of them, in their order: where they go, whoever computed them."""
+    if crew.is_here:
+        return [part for parts in crew.listed(rows, order, progress) for part in parts]
+    found = {index: into.put(index, parts) for index, parts in crew.results(rows, order, progress)}
+    return [part for index in sorted(found) for part in found[index]]
+
+
+def _each_partition(rows: Rows, order: Computing) -> list[Any]:
+    """What comes of every partition, or of parts of it, in their order."""
+    with crew_for(rows) as crew, told("features", rows) as progress:
+        return [found for parts in crew.listed(rows, order, progress) for found in parts]
 
 
 def passing(source: Source, features: FittedFeatures) -> Rows:
@@ -42,24 +87,15 @@ def passing(source: Source, features: FittedFeatures) -> Rows:
     return Rows(source, features.plan.columns, keep=False, schema=features.plan.schema, device=device)
 
 
-def scores(features: FittedFeatures, model: Any, rows: Rows, score: Callable[[Model, Values], Values]) -> Values:
-    """`score` of the model and each partition's matrix, one below the other."""
-
-    def work(frame: Frame) -> Values:
-        return score(model, feature_matrix(features, model, frame))
-
-    return np.concatenate(each_partition(rows, work))
+def scores(features: FittedFeatures, model: Model, rows: Rows, method: str) -> Values:
+    """A method of the model, of each partition's matrix: an array, one below the other."""
+    return np.concatenate(_each_partition(rows, Computing(features, method, model)))
 
 
-def scores_each(
-    features: FittedFeatures, model: Any, rows: Rows, score: Callable[[Model, Values], list[Values]]
-) -> list[Values]:
-    """`score` of the model and each partition's matrix, which gives an array a target: each one below the other."""
-
-    def work(frame: Frame) -> list[Values]:
-        return score(model, feature_matrix(features, model, frame))
-
-    return [np.concatenate(parts) for parts in zip(*each_partition(rows, work), strict=True)]
+def scores_each(features: FittedFeatures, model: Model, rows: Rows, method: str) -> list[Values]:
+    """A method of the model that gives an array a target: each one below the other."""
+    parts = _each_partition(rows, Computing(features, method, model))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 def prediction_names(model: Model) -> list[str]:
@@ -84,7 +120,7 @@ def probability_names(model: Model) -> list[str]:
 
 def transformed(features: FittedFeatures, rows: Rows) -> list[Column]:
     """Every feature over all rows, each in its type."""
-    parts = each_partition(rows, features.columns)
+    parts = _each_partition(rows, Computing(features, "columns"))
     return [concat([part[at] for part in parts]) for at in range(len(features.names))]
 
 
@@ -101,13 +137,13 @@ def transformed_as(
     With a `model` what it makes of them: columns of these `names`.
     """
     if model is not None:
-        values = scores(features, model, rows, lambda model, matrix: model.transform(matrix))
+        values = scores(features, model, rows, "transform")
         return matrix_as(kind, names, values, index)
     if kind in ARRAYS and features.fits_float32:
         return array_in(kind, transformed_matrix(features, rows, kind == "cupy"))
     if kind == "cudf" and features.backend.device is not None:
         frames = optional.load("gpupipe.sources.cudf_frames")
-        return frames.frame_of(features.names, each_partition(rows, features.resident), index)
+        return frames.frame_of(features.names, _each_partition(rows, Computing(features, "resident")), index)
     return columns_as(kind, features.names, transformed(features, rows), index)
 
 
@@ -116,17 +152,11 @@ def transformed_matrix(features: FittedFeatures, rows: Rows, on_device: bool = F
 
     With `on_device` it stays in the memory of the device that computes, if one does.
     """
-    matrix = Stacked(rows.heights, len(features.outputs), features.backend.device if on_device else None)
-
-    def work(index: int, frame: Frame) -> list[Any]:
-        def computed(start: int, stop: int) -> Any:
-            found: Any = features.matrix(frame.rows(start, stop), matrix.part(index, start, stop))
-            return found
-
-        return in_parts(rows, index, frame, computed)
-
-    with workers(rows.n_workers) as pool, told("features", rows) as progress:
-        return matrix.whole([part for parts in over_partitions(rows, work, pool, progress) for part in parts])
+    device = features.backend.device if on_device else None
+    with crew_for(rows) as crew, told("features", rows) as progress:
+        matrix = Stacked(rows.heights if crew.is_here or device is None else None, len(features.outputs), device)
+        order = Computing(features, "matrix", into=matrix if crew.is_here else None)
+        return matrix.whole(matrices(crew, rows, order, matrix, progress))
 
 
 def predictions(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
@@ -146,20 +176,38 @@ def predictions(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Iterator[
 
 
 def _tables(fit: Fit, rows: Rows, kept: list[str]) -> Iterator[pa.Table]:
-    plan = fit.features.plan
+    with crew_for(rows) as crew:
+        for _, table in crew.results(rows, Predicting(fit, tuple(kept)), Silent(), in_order=True):
+            yield table
 
-    def work(index: int) -> pa.Table:
-        frame = once_more(rows, index, lambda: rows.frame(index))
 
-        def computed(start: int, stop: int) -> pa.Table:
-            part = frame.rows(start, stop)
-            return _beside(part, kept, _table(fit, as_planned(part.select(plan.columns), plan.schema)))
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicting:
+    """A table of what :func:`predictions` tells of each partition.
 
-        with rows.placed(index, frame):
+    Attributes:
+        fit: what predicts.
+        kept: columns of the data that stand beside.
+        stage, columns: as of any order.
+    """
+
+    fit: Fit
+    kept: tuple[str, ...] = ()
+    stage: str = "predictions"
+    columns: Sequence[str] | None = None
+
+    def ready(self) -> Work[pa.Table]:
+        """Makes the table of a partition."""
+        plan, kept = self.fit.features.plan, list(self.kept)
+
+        def work(rows: Any, index: int, frame: Frame) -> pa.Table:
+            def computed(start: int, stop: int) -> pa.Table:
+                part = frame.rows(start, stop)
+                return _beside(part, kept, _table(self.fit, as_planned(part.select(plan.columns), plan.schema)))
+
             return pa.concat_tables(in_parts(rows, index, frame, computed))
 
-    with workers(rows.n_workers) as pool:
-        yield from streamed(work, rows.n_partitions, pool, ahead=max(rows.n_workers - 1, 1))
+        return work
 
 
 def _beside(frame: Frame, kept: list[str], results: pa.Table) -> pa.Table:

@@ -1,13 +1,14 @@
 """A matrix of all rows out of one for each partition, on the host or in a device's memory."""
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from gpupipe import optional
 from gpupipe.backends.untouched import untouched
+from gpupipe.columns import Values
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.models.scoring import refuse_nan
 
@@ -20,6 +21,7 @@ class Stacked:
         width: the number of columns.
         device: in whose memory it is wanted; None: on the host. Where the heights are not known, it is put together on
             the host and copied there.
+        into: an array that has room for it; None: a new one.
 
     >>> stacked = Stacked([1, 2], 1)
     >>> for index, value in enumerate([5, 6]):
@@ -28,10 +30,12 @@ class Stacked:
     [[5.0], [6.0], [6.0]]
     """
 
-    def __init__(self, heights: Sequence[int] | None, width: int, device: Device | None = None) -> None:
+    def __init__(
+        self, heights: Sequence[int] | None, width: int, device: Device | None = None, into: Values | None = None
+    ) -> None:
         self._width, self._device = width, device
         self._edges = list(accumulate(heights or (), initial=0))
-        self._whole = None if heights is None else self._empty(self._edges[-1])
+        self._whole = into if heights is None or into is not None else self._empty(self._edges[-1])
 
     def _empty(self, rows: int) -> Any:
         if self._device is not None:
@@ -45,6 +49,19 @@ class Stacked:
         first = self._edges[index] + start
         last = self._edges[index + 1] if stop is None else self._edges[index] + stop
         return self._whole.rows(first, last) if isinstance(self._whole, DeviceArray) else self._whole[first:last]
+
+    def put(self, index: int, parts: Sequence[Any]) -> Sequence[Any]:
+        """Write a partition's rows, matrices one below the other, where they go; what stands there then.
+
+        Where the heights are not known the matrices themselves are kept, and given to :meth:`whole`. Not on a device.
+        """
+        if self._whole is None:
+            return parts
+        edges = list(accumulate((len(part) for part in parts), initial=0))
+        places = [self.part(index, start, stop) for start, stop in pairwise(edges)]
+        for place, part in zip(places, parts, strict=True):
+            place[:] = part
+        return places
 
     def whole(self, parts: Sequence[Any]) -> Any:
         """All rows: those written in place, else `parts` one below the other."""

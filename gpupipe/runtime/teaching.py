@@ -11,12 +11,16 @@ from gpupipe.backends import devices
 from gpupipe.backends.backend import Backend
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
+from gpupipe.compiler.expand import only_column
+from gpupipe.compiler.plan import TASKS
+from gpupipe.errors import TargetError
+from gpupipe.expr.node import Node
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation, trained
 from gpupipe.runtime.finishing import no_rows
-from gpupipe.runtime.fitting import Examples, refuse_one_value
+from gpupipe.runtime.fitting import Examples, labels_of
 from gpupipe.runtime.given import as_given
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import refuse_unfinite
@@ -118,3 +122,20 @@ def checked_rows(found: Examples, rows: Rows, row: Row, features: FittedFeatures
         raise no_rows(rows)
     if not row.accepts_nan:
         refuse_unfinite(found.matrix, features.names, row.name)
+
+
+def refuse_one_value(target: Node | None, task: str | None, found: Examples, rows: Rows) -> None:
+    """A comparison that holds for every row or for none: told by what the column holds, which the labels do not say."""
+    told = found.target
+    column = None if target is None or target.op not in _COMPARISONS else only_column(target)
+    if column is None or task != TASKS[0] or not isinstance(told, np.ndarray) or (told != told[0]).any():
+        return
+    held = sorted({repr(value) for value in labels_of(rows.frame(0, [column])[column]).tolist()})
+    shown = ", ".join(held[:8]) + (", …" if len(held) > 8 else "")
+    raise TargetError(
+        f"The target {target} is {bool(told[0])} in all {len(told):,} rows, and a classifier needs two classes. The "
+        f"column {column!r} holds: {shown}. Compare it with one of its values."
+    )
+
+
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "is_in")

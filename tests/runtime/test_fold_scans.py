@@ -24,7 +24,7 @@ from gpupipe.compiler.expand import flatten
 from gpupipe.errors import GpupipeError
 from gpupipe.expr.expr import as_column
 from gpupipe.kernels.reference.hashing import counter_uniform
-from gpupipe.runtime.execute import workers
+from gpupipe.runtime.crew import threads
 from gpupipe.runtime.fit import Declared, run_fit
 from gpupipe.runtime.folds.dealing import Dealing, deal
 from gpupipe.runtime.folds.rows import DEALT
@@ -42,9 +42,9 @@ outcomes: Counter[str] = Counter()
 def digests(declared: Declared, source: gp.Source) -> list[str]:
     """The digest of what each of three folds learns from a scan by folds."""
     plan = declared.plan(source.schema)
-    with Rows(source, plan.fit_columns) as rows, workers(1) as pool:
-        folds = deal(Dealing(FOLDS), rows, None, "", pool, Silent())
-        fitted, _ = ScansByFold(plan, rows, CPU, pool, Silent()).learned(folds)
+    with Rows(source, plan.fit_columns) as rows, threads(1) as crew:
+        folds = deal(Dealing(FOLDS), rows, None, "", crew, Silent())
+        fitted, _ = ScansByFold(plan, rows, CPU, crew, Silent()).learned(folds)
     each = [FittedFeatures(plan, one, CPU) for one in fitted]
     assert all(one.outputs for one in each)  # features whose names turn out to be equal are refused here
     return [Fit(one, None, declared.target, None, declared.task, None, {}).digest() for one in each]

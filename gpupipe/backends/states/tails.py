@@ -6,7 +6,9 @@ their bins, but for where most rows lie, which is what is left of all rows' sum.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,6 +25,54 @@ from gpupipe.schema import Float64
 
 Aside = tuple[Values, Values]  # values, and the span and group of each as one number
 _AT_ONCE = 2**14  # so many are summed together
+
+
+class Sought(Protocol):
+    """Finds rows of a column by where they lie, for their sums; data alone."""
+
+    def found(self, column: AnyColumn, by: Groups, group_of: Values) -> Any:
+        """What a partition's column holds there."""
+
+    def merged(self, parts: Sequence[Any]) -> Any:
+        """What several partitions hold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsAside:
+    """The rows in some spans, of any of `size` groups."""
+
+    spans: Spans
+    size: int
+
+    def found(self, column: AnyColumn, by: Groups, group_of: Values) -> Aside:
+        """The values, and span and group of each as one number, as narrow as they are."""
+        rows, values = self.spans.rows_in(column, by)
+        places = self.spans.places(radix.ordered_bits(values.astype(np.float64)))[0]
+        if by.of_row is not None:
+            return values, places * self.size + group_of[by.of_row[rows]]
+        return values, (places * self.size).astype(np.min_scalar_type(len(self.spans.low) * self.size))
+
+    def merged(self, parts: Sequence[Aside]) -> Aside:
+        """What several partitions hold."""
+        return np.concatenate([values for values, _ in parts]), np.concatenate([places for _, places in parts])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsDivided:
+    """The sums of the rows in each of some spans, all of one group."""
+
+    spans: Spans
+
+    def found(self, column: AnyColumn, _: Groups, group_of: Values) -> Arrays:
+        """The sums of each span."""
+        values = self.spans.rows_in(column, groups_of([], 0))[1].astype(np.float64)
+        places = self.spans.places(radix.ordered_bits(values))[0]
+        return TAILS.update(Column(Float64, values), places, len(self.spans.low), None)
+
+    def merged(self, parts: Sequence[Arrays]) -> Arrays:
+        """The sums of several partitions."""
+        n = len(self.spans.low)
+        return TAILS.combine(TAILS.stack(parts), np.tile(np.arange(n), len(parts)), n)
 
 
 class Tails:
@@ -52,15 +102,10 @@ class Tails:
         """Where rows are to be summed, and where these spans lie; None: nowhere else."""
         return spans.beside(self._summed) if self.needs_rows else None
 
-    def found(self, column: AnyColumn, by: Groups, group_of: Values) -> Aside | None:
-        """What a partition's column holds aside, as :meth:`Spans.found` has it; None for nothing."""
-        if not self.needs_rows:
-            return None
-        rows, values = self._summed.rows_in(column, by)
-        places = self._summed.places(radix.ordered_bits(values.astype(np.float64)))[0]
-        if by.of_row is not None:
-            return values, places * self._size + group_of[by.of_row[rows]]
-        return values, (places * self._size).astype(np.min_scalar_type(len(self._others) * self._size))
+    @property
+    def sought(self) -> RowsAside | None:
+        """What is to be found of each partition; None for nothing."""
+        return RowsAside(self._summed, self._size) if self.needs_rows else None
 
     def add(self, part: Aside) -> None:
         """Take in what was found in a partition; from any thread."""
@@ -153,15 +198,10 @@ class Division:
         self._spans = Spans(np.array(low, np.int64), np.array(high, np.int64))
         self._parts: list[Arrays] = []
 
-    def found(self, column: AnyColumn) -> Arrays:
-        """What the rows of a partition's column add to the parts of the runs."""
-        _, found = self._spans.rows_in(column, groups_of([], 0))
-        values = found.astype(np.float64)
-        return TAILS.update(Column(Float64, values), self._spans.places(radix.ordered_bits(values))[0], self._n, None)
-
     @property
-    def _n(self) -> int:
-        return len(self._spans.low)
+    def sought(self) -> RowsDivided:
+        """What is to be found of each partition."""
+        return RowsDivided(self._spans)
 
     def add(self, part: Arrays) -> None:
         """Take in what was found in a partition; from any thread."""
@@ -173,8 +213,7 @@ class Division:
         Raises:
             InternalError: these are not the rows that the state saw.
         """
-        places = np.tile(np.arange(self._n), len(self._parts))
-        found = TAILS.combine(TAILS.stack(self._parts), places, self._n)
+        found = self.sought.merged(self._parts)
         arrays, left = self._state.arrays, np.flatnonzero(~self._divided)
         if found["n"].sum() != arrays["n"][self._divided].sum():
             raise InternalError("The rows changed between two trips over them. Please report this.")

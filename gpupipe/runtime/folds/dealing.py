@@ -1,7 +1,6 @@
 """How rows are dealt to folds: by a hash, in equal shares of classes, by a column, or as a chain in time."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,9 @@ from gpupipe.columns import Column, Frame, Values, concat
 from gpupipe.compiler.fitted import plain_values
 from gpupipe.errors import FoldsError, ParameterError, counted
 from gpupipe.kernels.reference.hashing import counter_uniform
-from gpupipe.runtime.execute import over_partitions
+from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.folds.rows import DEALT, Fold, Folds, chained_folds, plain_folds, with_stopping
+from gpupipe.runtime.orders import Local
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 from gpupipe.schema import Schema
@@ -124,7 +124,7 @@ def deal(
     rows: Rows,
     labels: Callable[[Frame], Column] | None,
     together: str,
-    pool: Executor,
+    crew: Crew,
     progress: Progress,
 ) -> Folds:
     """The folds of `rows`: one look at them first where their shares or order must be known.
@@ -140,7 +140,7 @@ def deal(
         count = int(asked.folds)
         found = Folds(plain_folds(range(count)), lambda _, frame: _hashed(asked.seed, frame.row_ids) % np.uint64(count))
     else:
-        found = _looked_at(asked, rows, labels, together, pool, progress)
+        found = _looked_at(asked, rows, labels, together, crew, progress)
     return found if asked.validation is None else with_stopping(found, asked.validation, asked.seed)
 
 
@@ -153,19 +153,19 @@ def _looked_at(
     rows: Rows,
     labels: Callable[[Frame], Column] | None,
     together: str,
-    pool: Executor,
+    crew: Crew,
     progress: Progress,
 ) -> Folds:
     name, what = asked.columns[0] if asked.columns else "", "folds" if isinstance(asked.folds, str) else "time"
     progress.begin("folds", rows)
 
-    def look(_: int, frame: Frame) -> tuple[Column, Values]:
+    def look(_: Rows, index: int, frame: Frame) -> tuple[Column, Values]:
         if labels is not None:
             return labels(frame), frame.row_ids
         refuse_unknown(frame[name], name, what)
         return frame[name], frame.row_ids
 
-    found = over_partitions(rows, look, pool, progress)
+    found = crew.listed(rows, Local("folds", look), progress)
     column, identities = concat([part[0] for part in found]), np.concatenate([part[1] for part in found])
     ends = np.cumsum([0, *(len(part[1]) for part in found)])
     cells, folds = _dealt(asked, column, identities, together, name)

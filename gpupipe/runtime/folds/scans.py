@@ -1,13 +1,10 @@
 """The scans of a cross-validation: the first keeps its states by cell of folds, and so is one trip for all folds."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gpupipe.backends.backend import Backend
-from gpupipe.backends.categories import Tables
-from gpupipe.backends.reading import Reading
 from gpupipe.backends.states.folds import ByFold
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Frame
@@ -16,11 +13,13 @@ from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import BoundScan, bind_scan
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Scan
-from gpupipe.errors import CovarianceError, DataError, ModelError
-from gpupipe.runtime.execute import further_trips, later_rows, taken_in
+from gpupipe.errors import CovarianceError, DataError, InternalError, ModelError
+from gpupipe.runtime.crew import Crew
+from gpupipe.runtime.execute import further_trips, gathering, later_rows, taken_in
 from gpupipe.runtime.finishing import finish
 from gpupipe.runtime.folds.rows import CELL, Fold, Folds, RowsOf
 from gpupipe.runtime.linear.components import CovariancePath
+from gpupipe.runtime.linear.sums import SumsOf, SumsOrder
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.refine import refined
 from gpupipe.runtime.rows import Rows
@@ -55,6 +54,13 @@ class Joint:
             except CovarianceError as error:  # told in the result: then models are trained on rows
                 self.refused = str(error)
 
+    def order(self) -> SumsOrder:
+        """None of it is for other processes: cells are of this one."""
+        raise InternalError("Folds were to be gathered in another process. Please report this.")
+
+    def add(self, part: SumsOf) -> None:
+        """Nothing comes of an order."""
+
 
 @dataclass(eq=False)
 class ScansByFold:
@@ -63,7 +69,7 @@ class ScansByFold:
     plan: Plan
     rows: Rows
     backend: Backend
-    pool: Executor
+    crew: Crew
     progress: Progress
     trips: int = 0
 
@@ -115,10 +121,11 @@ class ScansByFold:
         if joint is not None:
             bound = joint.joined(bound, binder)
         fold_of = None if by is None else rows.column
-        reading = Reading(bound.outputs, binder.info, Tables(fitted), self.backend)
+        stage = f"scan {scan.level} by folds {self.trips}"
+        order = gathering(stage, bound, binder, fitted, self.backend, self.crew, beside=joint, fold_of=fold_of)
         seen = rows if joint is None else rows.celled()
-        states = taken_in(bound, reading, seen, self.pool, self.progress, fold_of, beside=joint).states()
-        again = further_trips(binder, fitted, rows, self.backend, self.pool, self.progress, fold_of)
+        states = taken_in(order, seen, self.crew, self.progress, beside=joint).states()
+        again = further_trips(binder, fitted, rows, self.backend, self.crew, self.progress, fold_of)
         training = () if by is None else [fold.trains for fold in by.folds]
         settled = refined(bound, states, again, training, later_rows(self.plan, bound, states, fitted))
         self.rows.refinements += rows.refinements
@@ -130,6 +137,6 @@ class ScansByFold:
         rows = RowsOf(self.rows, folds, fold.trains)
         binder = Binder(self.plan.slots, fitted, self.plan.info, training=True)
         with within(fold):
-            again = further_trips(binder, fitted, rows, self.backend, self.pool, self.progress)
+            again = further_trips(binder, fitted, rows, self.backend, self.crew, self.progress)
             finish(self.plan, scan, bound, states, fitted, rows, again)
         self.rows.refinements += rows.refinements

@@ -1,7 +1,6 @@
 """The models of one fold: trained on the rows of others, or solved from covariances, and asked about its own rows."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -18,6 +17,7 @@ from gpupipe.models.fitted import Model
 from gpupipe.models.model import Validation
 from gpupipe.models.scoring import refuse_nan, takes_nan
 from gpupipe.runtime.clock import Clock
+from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.fitting import Examples, examples
 from gpupipe.runtime.folds.rows import Fold, Folds, RowsOf
@@ -62,7 +62,7 @@ class Training:
     plan: Plan
     rows: Rows
     backend: Backend
-    pool: Executor
+    crew: Crew
     progress: Progress
     clock: Clock
     trips: int = 0
@@ -116,7 +116,7 @@ class Training:
     def _examples(self, features: FittedFeatures, rows: Rows, *, checked: bool = True) -> Examples:
         self.trips += 1
         device = training_device(features.backend, self.declared.model)[0] if checked else None
-        found = examples(features, rows, self.pool, self.progress, device=device)
+        found = examples(features, rows, self.crew, self.progress, device=device)
         if checked:
             with rows.all_placed(found.positions):
                 checked_rows(found, rows, describe(self.declared.model), features)

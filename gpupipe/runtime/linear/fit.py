@@ -1,14 +1,11 @@
 """A fit of linear regression or ridge from covariances: gathered beside statistics, with no matrix of features."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 
-from gpupipe.backends.categories import Tables
 from gpupipe.backends.features import FittedFeatures
-from gpupipe.backends.reading import Reading
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
@@ -16,10 +13,11 @@ from gpupipe.compiler.gathering import BoundScan
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.models.fitted import Model
-from gpupipe.runtime.execute import Beside, over_partitions
+from gpupipe.runtime.crew import Crew
+from gpupipe.runtime.execute import Beside, gathering, taken_in
 from gpupipe.runtime.finishing import no_rows
-from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.linear.path import LinearPath, is_linear, linear_path
+from gpupipe.runtime.linear.sums import SumsOf, SumsOrder
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
 
@@ -68,8 +66,18 @@ class LinearFit(Beside):
             except CovarianceError as error:
                 self.refused = str(error)
 
+    def order(self) -> SumsOrder:
+        assert isinstance(self._path, LinearPath)
+        return self._path.order()
+
+    def add(self, part: SumsOf) -> None:
+        self._row_ids.append(part.row_ids)
+        self.refused = self.refused or part.refused
+        if isinstance(self._path, LinearPath):
+            self._path.add(part.states)
+
     def trained(
-        self, features: FittedFeatures, rows: Rows, pool: Executor, progress: Progress
+        self, features: FittedFeatures, rows: Rows, crew: Crew, progress: Progress
     ) -> tuple[Model, dict[str, Any], Values] | None:
         """The model, what is noted of it, and the identities of its rows in any order; None if it was refused.
 
@@ -78,7 +86,7 @@ class LinearFit(Beside):
         """
         assert isinstance(self._path, LinearPath)
         if not self._joins:
-            self._trip(features, rows, pool, progress)
+            self._trip(features, rows, crew, progress)
         if not rows.report.rows_kept:
             raise no_rows(rows)
         if self.refused is None:
@@ -90,21 +98,13 @@ class LinearFit(Beside):
             return None
         return found.models[0], found.notes, np.concatenate(self._row_ids)
 
-    def _trip(self, features: FittedFeatures, rows: Rows, pool: Executor, progress: Progress) -> None:
-        binder = Binder(features.plan.slots, Fitted(), features.plan.info)
+    def _trip(self, features: FittedFeatures, rows: Rows, crew: Crew, progress: Progress) -> None:
+        fitted = Fitted()
+        binder = Binder(features.plan.slots, fitted, features.plan.info)
         bound = self.joined(BoundScan((), ()), binder)
-        reading = Reading(bound.outputs, binder.info, Tables(Fitted()), features.backend)
         progress.begin("covariances", rows)
-
-        def work(index: int, frame: Frame) -> None:
-            def computed(start: int, stop: int) -> tuple[list[Column], Frame]:
-                part = frame.rows(start, stop)
-                return reading.columns(part), part
-
-            for columns, part in in_parts(rows, index, frame, computed):
-                self.update(columns, part)
-
-        over_partitions(rows, work, pool, progress)
+        order = gathering("covariances", bound, binder, fitted, features.backend, crew, beside=self)
+        taken_in(order, rows, crew, progress, beside=self)
 
 
 def linear_fit(plan: Plan, model: Any, *, stops_early: bool, joins: bool) -> LinearFit:

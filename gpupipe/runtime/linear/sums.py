@@ -4,10 +4,12 @@ What the rows give is independent of every statistic; a fold's fills, means and 
 models are those of features in float64, before they are rounded to leave as float32.
 """
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,10 +25,78 @@ from gpupipe.compiler.fitted import Fitted, plain_values
 from gpupipe.compiler.gathering import BoundScan, gathered_type
 from gpupipe.compiler.late import steps_of
 from gpupipe.compiler.plan import Plan
+from gpupipe.errors import CovarianceError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.fitting import refuse_null_target
 
 MOST_COLUMNS = 256  # sums of their digits take 20 MB a thread and fold, and 16 times the products of float64
+
+
+class SumsOf(NamedTuple):
+    """Of some rows: the sums by cell, or why rows must be trained on; their identities where those are no places."""
+
+    states: dict[int, Gram]
+    refused: str | None
+    row_ids: Values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SumsOrder:
+    """Sums of some rows, as data: what is gathered, and where its columns stand among those of the scan."""
+
+    found: Covariances
+    places: tuple[int, ...]
+
+    def ready(self) -> Callable[[Sequence[Column], Frame], Callable[[], SumsOf]]:
+        """Gathers the rows of one cell."""
+
+        def gathered(columns: Sequence[Column], frame: Frame) -> Callable[[], SumsOf]:
+            found = self._gathered(columns, frame)
+            return lambda: found
+
+        return gathered
+
+    def _gathered(self, columns: Sequence[Column], frame: Frame) -> SumsOf:
+        gatherer = gatherer_of(self.found)
+        row_ids = frame.row_ids[:0] if frame.places is None else np.unique(frame.row_ids)
+        try:
+            gathered(gatherer, self.found, [columns[place] for place in self.places], np.zeros(frame.n_rows, np.int8))
+        except CovarianceError as error:
+            return SumsOf({}, str(error), row_ids)
+        return SumsOf(gatherer.states(), None, row_ids)
+
+    def merged(self, parts: Sequence[SumsOf]) -> SumsOf:
+        """The sums of several parts of the rows."""
+        states: dict[int, Gram] = {}
+        for part in parts:
+            states = added(states, part.states)
+        refused = next((part.refused for part in parts if part.refused is not None), None)
+        return SumsOf(states, refused, np.unique(np.concatenate([part.row_ids for part in parts])))
+
+
+def gatherer_of(found: Covariances) -> Gatherer:
+    """What sums are gathered in."""
+    shown = [show(node) for node in found.columns]
+    return Gatherer([found.info[node].nullable for node in found.columns], len(found.keys), shown)
+
+
+def gathered(gatherer: Gatherer, found: Covariances, chosen: Sequence[Column], cells: Values) -> None:
+    """Take in the columns and keys of some rows.
+
+    Raises:
+        CovarianceError: they are to be trained on as rows.
+        TargetError: a null target.
+    """
+    split = len(found.columns)
+    if found.target is not None:
+        refuse_null_target(chosen[split - 1], found.target)
+    numbers = [_as_float32(c) if how else c for c, how in zip(chosen, found.rounded, strict=False)]
+    gatherer.update(numbers, chosen[split:], cells)
+
+
+def added(one: dict[int, Gram], other: dict[int, Gram]) -> dict[int, Gram]:
+    """The sums of both."""
+    return one | {cell: one[cell] + gram if cell in one else gram for cell, gram in other.items()}
 
 
 class GatheredSums:
@@ -39,9 +109,10 @@ class GatheredSums:
 
     def __init__(self, plan: Plan, found: Covariances) -> None:
         self._plan, self._found = plan, found
-        shown = [show(node) for node in found.columns]
-        self._gatherer = Gatherer([found.info[node].nullable for node in found.columns], len(found.keys), shown)
+        self._gatherer = gatherer_of(found)
         self._places: list[int] = []
+        self._told: dict[int, Gram] = {}
+        self._lock = threading.Lock()
 
     def joined(self, bound: BoundScan, binder: Binder) -> BoundScan:
         """The scan, which computes what is gathered here too."""
@@ -64,16 +135,20 @@ class GatheredSums:
             CovarianceError: they are to be trained on as rows.
             TargetError: a null target.
         """
-        chosen = [columns[place] for place in self._places]
-        split = len(self._found.columns)
-        if self._found.target is not None:
-            refuse_null_target(chosen[split - 1], self._found.target)
-        numbers = [_as_float32(c) if how else c for c, how in zip(chosen, self._found.rounded, strict=False)]
-        self._gatherer.update(numbers, chosen[split:], cells)
+        gathered(self._gatherer, self._found, [columns[place] for place in self._places], cells)
+
+    def order(self) -> SumsOrder:
+        """The same as data, once the scan was joined."""
+        return SumsOrder(self._found, tuple(self._places))
+
+    def add(self, states: dict[int, Gram]) -> None:
+        """Take in what came of such an order; from any thread."""
+        with self._lock:
+            self._told = added(self._told, states)
 
     @cached_property
     def _states(self) -> dict[int, Gram]:
-        return self._gatherer.states()
+        return added(self._gatherer.states(), self._told)
 
     def _among(self, cells: Iterable[int]) -> Gram:
         return reduce(add, (self._states[cell] for cell in sorted(cells) if cell in self._states))

@@ -24,7 +24,7 @@ from gpupipe.compiler.expand import flatten
 from gpupipe.errors import DataError
 from gpupipe.expr.expr import Expr
 from gpupipe.kernels.reference.hashing import counter_uniform
-from gpupipe.runtime.execute import workers
+from gpupipe.runtime.crew import threads
 from gpupipe.runtime.fit import Declared, run_fit
 from gpupipe.runtime.folds.dealing import Dealing, deal
 from gpupipe.runtime.folds.rows import DEALT
@@ -248,9 +248,9 @@ FOLDS = 3
 def by_folds(declared: Declared, source: gp.Source) -> tuple[list[str], int]:
     """(the digest of what each fold learns, how many trips over all rows that took)."""
     plan = declared.plan(source.schema)
-    with Rows(source, plan.fit_columns) as rows, workers(2) as pool:
-        folds = deal(Dealing(FOLDS), rows, None, "", pool, Silent())
-        scans = ScansByFold(plan, rows, CPU, pool, Silent())
+    with Rows(source, plan.fit_columns) as rows, threads(2) as crew:
+        folds = deal(Dealing(FOLDS), rows, None, "", crew, Silent())
+        scans = ScansByFold(plan, rows, CPU, crew, Silent())
         fitted, _ = scans.learned(folds)
     each = [FittedFeatures(plan, one, CPU) for one in fitted]
     return [Fit(one, None, None, None, None, None, {}).digest() for one in each], scans.trips
