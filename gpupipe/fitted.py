@@ -161,8 +161,7 @@ class FittedPipeline(SklearnContract):
         """
         kind, model = self._kind(X, output, of="predict"), self._model()
         if model.targets is None or kind in kinds.ARRAYS:
-            whole = self._scores(X, "predict")
-            return kinds.array_as(kind, "prediction", whole, kinds.index_of(X))
+            return kinds.array_as(kind, "prediction", self._scores(X, "predict"), kinds.index_of(X))
         found = self._scores_each(X, "each")
         return kinds.arrays_as(kind, prediction_names(model), found, kinds.index_of(X))
 
