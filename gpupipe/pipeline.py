@@ -1,4 +1,4 @@
-"""`Pipeline`: declared once, fitted, judged, saved, and scored with. What it does once fitted stands in `fitted.py`."""
+"""`Pipeline`: declared once (`declared.py`), fitted, judged, saved, and scored with (`fitted.py`)."""
 
 from dataclasses import replace
 from typing import Any, Self
@@ -8,24 +8,11 @@ import numpy as np
 from gpupipe.arguments import named_arguments
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.backend import backend_for
-from gpupipe.compiler.expand import flatten
-from gpupipe.compiler.explain import Explanation
+from gpupipe.declared import DeclaredPipeline
 from gpupipe.errors import ParameterError
-from gpupipe.fitted import FittedPipeline
 from gpupipe.models.contract import weighed_if_the_model_is
-from gpupipe.runtime.explained import explained
-from gpupipe.runtime.fit import Declared, run_fit
-from gpupipe.runtime.given import (
-    GIVEN_GROUPS,
-    GIVEN_TARGET,
-    GIVEN_WEIGHT,
-    name_of,
-    one_of,
-    own_columns,
-    scan_as,
-    source_of,
-    validation_of,
-)
+from gpupipe.runtime.fit import run_fit
+from gpupipe.runtime.given import own_columns, scan_as, source_of, validation_of
 from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
 from gpupipe.runtime.out import Out
 from gpupipe.runtime.progress import Progress, progress_for
@@ -35,7 +22,7 @@ from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
 from gpupipe.sources.kinds import labels_array
 
 
-class Pipeline(FittedPipeline):
+class Pipeline(DeclaredPipeline):
     """Features, a target and a model, declared once.
 
     Args:
@@ -70,29 +57,6 @@ class Pipeline(FittedPipeline):
     [-1.2247449159622192, 0.0, 1.2247449159622192]
     """
 
-    @named_arguments
-    def __init__(
-        self,
-        features: Any,
-        target: Any = None,
-        model: Any = None,
-        *,
-        weights: Any = None,
-        groups: Any = None,
-        key: str | None = None,
-        device: str = "auto",
-        memory: int | str | None = None,
-    ) -> None:
-        self.features = features
-        self.target = target
-        self.model = model
-        self.weights = weights
-        self.groups = groups
-        self.key = key
-        self.device = device
-        self.memory = memory
-
-    _loaded_model: str | None = None
     report_: Report
 
     # -- fitting ------------------------------------------------------------------------------------------------
@@ -190,13 +154,6 @@ class Pipeline(FittedPipeline):
         self.report_ = outcome.report
         return self
 
-    def _refuse_no_estimator(self) -> None:
-        if self._loaded_model is not None and self.model is None:
-            raise ParameterError(
-                f"This pipeline was loaded: it holds what its {self._loaded_model.rpartition('.')[2]} learned, and no "
-                "estimator to train. To fit it again, declare it again with model=."
-            )
-
     def _run(
         self,
         X: Any,
@@ -238,10 +195,12 @@ class Pipeline(FittedPipeline):
         groups: Any = None,
         output: str | None = None,
         out: Out | None = None,
+        overwrite: bool = False,
     ) -> Any:
         """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds.
 
-        `output` and `out` are those of `transform`; the rows are decoded once for both, where memory and disk allow.
+        `output`, `out` and `overwrite` are those of `transform`; the rows are decoded once for both, where memory and
+        disk allow.
 
         >>> import gpupipe as gp
         >>> gp.Pipeline([gp.col("x").fill_null("mean")]).fit_transform({"x": [1.0, None, 3.0]}, output="numpy").tolist()
@@ -249,7 +208,7 @@ class Pipeline(FittedPipeline):
         """
         with self._run(X, y, sample_weight, groups, None, False, transform=True) as rows:
             rows.last_trip()
-            found = self._given_back(self._fitted().features.for_training(), rows, X, output, out)
+            found = self._given_back(self._fitted().features.for_training(), rows, X, output, out, overwrite)
             self.report_ = self.report_.at_last(rows)
             return found
 
@@ -271,28 +230,3 @@ class Pipeline(FittedPipeline):
         self.n_features_in_ = inputs.count
         if inputs.named:
             self.feature_names_in_ = np.array(inputs.usable(), dtype=object)
-
-    def _declared(self, y: Any, sample_weight: Any, groups: Any) -> Declared:
-        target = one_of("target", self.target, y, GIVEN_TARGET)
-        weights = one_of("weights", self.weights, sample_weight, GIVEN_WEIGHT)
-        grouped = one_of("groups", self.groups, groups, GIVEN_GROUPS)
-        return Declared(flatten(self.features), target, weights, self.model, self.key, name_of(y), grouped)
-
-    # -- planning -----------------------------------------------------------------------------------------------
-    @named_arguments
-    def explain(self, data: Any, *, folds: int = 0) -> Explanation:
-        """What a fit on `data` would do: scans, columns, bytes, groups, device. Only metadata are read.
-
-        Args:
-            folds: of how many folds `gpupipe.cross_validate` is to be explained too; 0: of none.
-
-        Raises:
-            PlanError: what was declared does not fit the schema.
-
-        >>> import gpupipe as gp
-        >>> print(gp.Pipeline([gp.col("x").fill_null("mean")]).explain({"x": [1.0, None]}).stage("scans"))
-        scan 1: 1 state
-          mean of x
-        """
-        source = source_of(data, None, None, self.key)
-        return explained(self._declared(None, None, None), source, self.device, self.memory, folds)

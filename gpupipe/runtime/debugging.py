@@ -1,17 +1,12 @@
 """``GPUPIPE_DEBUG=1``: what each stage of a run took, beside what the machine could do, as lines on stderr."""
 
 import os
-import sys
-import time
-from functools import cache
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-import numpy as np
-
-if TYPE_CHECKING:
-    from gpupipe.runtime.rows import Rows
-
-_COPIED = 2**26  # bytes: far more than caches hold
+from gpupipe.runtime.machine import copy_bandwidth
+from gpupipe.runtime.progress_display import Quiet
+from gpupipe.runtime.progress_words import of_bandwidth
+from gpupipe.runtime.stages import Running, Stage
 
 
 def debugging() -> bool:
@@ -20,51 +15,39 @@ def debugging() -> bool:
 
 
 class Debugging:
-    """A progress that tells at each stage's end: seconds, rows a second, decoded bytes a second and their share of what
-    one thread copies in memory.
+    """Tells at each stage's end: seconds, of processors and of reading too, rows a second, decoded bytes a second and
+    their share of what memory gives.
+
+    Args:
+        stream: None: stderr.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._what: str | None = None
-        self._rows: Rows | None = None
-        self._done, self._started, self._read_before, self._cpu = 0, 0.0, 0.0, 0.0
+        self._stream = Quiet(stream)
 
-    def begin(self, what: str, rows: "Rows") -> None:
-        self.end()
-        self._what, self._rows, self._done = what, rows, 0
-        self._started, self._read_before, self._cpu = time.perf_counter(), rows.seconds_reading, time.process_time()
+    def open(self) -> None: ...
 
-    def advance(self, n_rows: int) -> None:
-        self._done += n_rows
+    def begin(self, running: Running) -> None:
+        """As :class:`Display` says."""
+        if running.over is not None:
+            copy_bandwidth(running.threads)  # now, while nothing is at work beside it
 
-    def end(self) -> None:
-        if self._what is None or self._rows is None:
-            return
-        line = _line(self._what, self._rows, self._done, time.perf_counter() - self._started)
-        reading = self._rows.seconds_reading - self._read_before
-        threads = f"; {time.process_time() - self._cpu:.2f} CPU s, {reading:.2f} s of threads reading"
-        print(f"gpupipe: {line}{threads}", file=self._stream, flush=True)
-        self._what = self._rows = None
+    def advance(self, n_rows: int) -> None: ...
 
+    def end(self, running: Running, stage: Stage) -> None:
+        """As :class:`Display` says."""
+        speed = f", {_speed(running, stage)}" if running.over is not None else ""
+        rows = f"{stage.rows:,} rows in " if running.over is not None else ""
+        reading = f", {stage.reading_seconds:.2f} s of threads reading" if running.over is not None else ""
+        stopped = "" if stage.finished else "stopped: "
+        self._stream.write(
+            f"gpupipe: {stage.name}: {stopped}{rows}{stage.seconds:.3f} s{speed}; {stage.cpu_seconds:.2f} CPU "
+            f"s{reading}\n"
+        )
 
-def _line(what: str, rows: "Rows", n_rows: int, seconds: float) -> str:
-    every = max(sum(part.n_rows for part in rows.source.partitions), 1)
-    rate = n_rows / max(seconds, 1e-9)
-    decoded = rows.decoded_bytes() / every * rate
-    return (
-        f"{what}: {n_rows:,} rows in {seconds:.3f} s, {rate / 1e6:,.2f} million a second, {decoded / 1e9:.2f} GB/s "
-        f"decoded, {decoded / copy_bandwidth():.0%} of the {copy_bandwidth() / 1e9:.1f} GB/s that one thread copies"
-    )
+    def close(self) -> None: ...
 
 
-@cache
-def copy_bandwidth() -> float:
-    """Bytes a second that one thread copies in memory: the best of three tries, counted once (read and written)."""
-    source, target = np.ones(_COPIED, np.uint8), np.zeros(_COPIED, np.uint8)
-    best = 0.0
-    for _ in range(3):
-        started = time.perf_counter()
-        np.copyto(target, source)
-        best = max(best, _COPIED / (time.perf_counter() - started))
-    return best
+def _speed(running: Running, stage: Stage) -> str:
+    rate = f"{stage.rows_a_second / 1e6:,.2f} million a second"
+    return f"{rate}, {stage.decoded_a_second / 1e9:.2f} GB/s decoded, {of_bandwidth(running, stage)}"

@@ -1,29 +1,33 @@
-"""Progress: nothing, plain lines for batch logs, or a bar in a terminal."""
+"""Progress: who hears of the stages of a run, and what is kept of them for its report."""
 
-import sys
-import threading
-import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from gpupipe.errors import ParameterError
 from gpupipe.runtime.debugging import Debugging, debugging
+from gpupipe.runtime.progress_display import Display, Nothing
+from gpupipe.runtime.progress_shown import shown
+from gpupipe.runtime.stages import Running, Stage
 
 if TYPE_CHECKING:
     from gpupipe.runtime.rows import Rows
 
+SHOWN = ("lines",)
+
 
 class Progress(Protocol):
-    """Hears of each stage, and of each partition done."""
+    """Hears of each stage, and of each partition done. Write one of your own to show it your way."""
 
     def begin(self, what: str, rows: "Rows") -> None:
         """A trip over `rows` begins."""
 
     def advance(self, n_rows: int) -> None:
-        """A partition of so many rows is done."""
+        """A partition of so many rows is done; from any thread."""
 
     def end(self) -> None:
-        """All is done."""
+        """All is done, or failed."""
 
 
 class Silent:
@@ -36,62 +40,153 @@ class Silent:
     def end(self) -> None: ...
 
 
-class Lines:
-    """A line a stage on `stream`, rewritten in a terminal, written once at the stage's end in a log."""
+class Heard:
+    """A progress that keeps what each stage did, and tells it on. Use it in a ``with``: what it shows ends with that,
+    whatever happens inside.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._live = self._stream.isatty()
-        self._lock = threading.Lock()
-        self._what: str | None = None
-        self._rows = self._done = self._total = 0
-        self._started = 0.0
+    Args:
+        display: to whom it is told.
+
+    Attributes:
+        stages: what was done, stage by stage, those that failed too.
+    """
+
+    def __init__(self, display: Display | None = None) -> None:
+        self._display: Display = display or Nothing()
+        self._running: Running | None = None
+        self._depth = 0
+        self.stages: list[Stage] = []
 
     def begin(self, what: str, rows: "Rows") -> None:
-        self.end()
-        self._what, self._rows, self._done, self._total = what, 0, 0, rows.n_partitions
-        self._started = time.perf_counter()
+        """A trip over `rows` begins; what went on before is done."""
+        self._begin(Running(what, rows))
+
+    def expect(self, n_partitions: int) -> None:
+        """The trip goes over so many partitions, not all."""
+        if self._running is not None:
+            self._running.expect(n_partitions)
 
     def advance(self, n_rows: int) -> None:
-        with self._lock:
-            self._rows += n_rows
-            self._done += 1
-            if self._live:
-                self._stream.write("\r" + self._line())
-                self._stream.flush()
+        """A partition of so many rows is done; from any thread."""
+        if self._running is not None:
+            self._running.advance(n_rows)
+            self._display.advance(n_rows)
+
+    @contextmanager
+    def during(self, what: str) -> Iterator[None]:
+        """A stage that goes over no rows."""
+        self._begin(Running(what))
+        yield
+        self.end()
 
     def end(self) -> None:
-        if self._what is not None:
-            self._stream.write(("\r" if self._live else "") + self._line() + "\n")
-            self._stream.flush()
-            self._what = None
+        """What went on is done."""
+        self._end(finished=True)
 
-    def _line(self) -> str:
-        seconds = time.perf_counter() - self._started
-        filled = 20 * self._done // max(self._total, 1)
-        bar = "#" * filled + "." * (20 - filled)
-        rate = self._rows / max(seconds, 1e-9)
-        return (
-            f"{self._what:<14} [{bar}] {self._done}/{self._total} partitions  {self._rows:,} rows  {rate:,.0f} rows/s"
-        )
+    def _begin(self, running: Running) -> None:
+        self.end()
+        self._running = running
+        self._display.begin(running)
+
+    def _end(self, finished: bool) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            self.stages.append(stage := running.now(finished))
+            self._display.end(running, stage)
+
+    def __enter__(self) -> Self:
+        self._depth += 1
+        if self._depth == 1:
+            self._display.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._depth -= 1
+        try:
+            self._end(finished=kind is None)
+        finally:
+            if not self._depth:
+                self._display.close()
 
 
-def progress_for(progress: "bool | Progress | None") -> Progress:
-    """What `progress=` stands for: False silent, True lines, None lines in a terminal only, or one of your own.
+class Own:
+    """A progress of the user's, which may fail: that is told in a warning, and the run goes on without it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress: Progress | None = progress
+
+    def open(self) -> None: ...
+
+    def begin(self, running: Running) -> None:
+        if running.over is not None:
+            self._tell("begin", running.name, running.over)
+
+    def advance(self, n_rows: int) -> None:
+        self._tell("advance", n_rows)
+
+    def end(self, running: Running, stage: Stage) -> None: ...
+
+    def close(self) -> None:
+        self._tell("end")
+
+    def _tell(self, what: str, *arguments: Any) -> None:
+        progress = self._progress
+        try:
+            if progress is not None:
+                getattr(progress, what)(*arguments)
+        except Exception as error:  # of the user's: hours of work do not end for it
+            self._progress = None
+            name = type(progress).__name__
+            warnings.warn(
+                f"{name}.{what} of progress= raised {type(error).__name__}: {error}. It is told nothing more; the run "
+                "goes on.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+
+def progress_for(progress: "bool | str | Progress | None") -> Heard:
+    """What `progress=` stands for: False nothing; True a bar in a terminal or a notebook, and lines elsewhere; "lines"
+    lines everywhere; None a bar in a terminal or a notebook, else nothing; or an object that is a :class:`Progress`.
 
     With GPUPIPE_DEBUG=1 what is silent tells what each stage took.
+
+    Raises:
+        ParameterError: it is none of these.
     """
-    if progress is None:
-        progress = sys.stderr.isatty()
-    if isinstance(progress, bool):
-        return Lines() if progress else Debugging() if debugging() else Silent()
-    return progress
+    if isinstance(progress, Heard):
+        return progress
+    if progress is None or isinstance(progress, bool) or (isinstance(progress, str) and progress in SHOWN):
+        return Heard(shown(progress) or (Debugging() if debugging() else None))
+    if all(callable(getattr(progress, name, None)) for name in ("begin", "advance", "end")):
+        return Heard(Own(progress))
+    raise ParameterError(
+        f"progress={progress!r} says nothing. Give True, False, None (in a terminal or a notebook alone), 'lines', or "
+        "an object with the methods begin(what, rows), advance(n_rows) and end()."
+    )
 
 
 @contextmanager
 def told(what: str, rows: "Rows") -> Iterator[Progress]:
-    """A stage that is told with GPUPIPE_DEBUG=1 alone."""
-    progress = progress_for(False)
-    progress.begin(what, rows)
-    yield progress
-    progress.end()
+    """A stage of whoever hears of these rows; where nobody does it is told with GPUPIPE_DEBUG=1 alone."""
+    heard: Heard | None = rows.heard
+    with progress_for(False) if heard is None else nullcontext(heard) as progress:
+        progress.begin(what, rows)
+        yield progress
+        progress.end()
+
+
+def during(progress: Progress, what: str) -> Any:
+    """A stage that goes over no rows, where `progress` hears of such."""
+    return progress.during(what) if isinstance(progress, Heard) else nullcontext()
+
+
+def expecting(progress: Progress, n_partitions: int) -> None:
+    """The trip that began goes over so many partitions, not all."""
+    if isinstance(progress, Heard):
+        progress.expect(n_partitions)
+
+
+def stages_of(progress: Progress) -> tuple[Stage, ...]:
+    """What `progress` heard so far."""
+    return tuple(progress.stages) if isinstance(progress, Heard) else ()

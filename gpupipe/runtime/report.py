@@ -1,15 +1,14 @@
 """What a fit did: trips over the data, bytes, time, memory. Set by fit only."""
 
-import re
-import resource
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from gpupipe.errors import counted
 from gpupipe.runtime.prediction import Prediction
+from gpupipe.runtime.resident import held_memory, peak_memory, taken_since
 from gpupipe.runtime.rows import Rows
+
+__all__ = ["Report", "held_memory", "report_of", "taken_since"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Report:
     constant: tuple[str, ...] = ()
     refinements: int = 0
     retries: int = 0
-    peak_bytes: int = field(default_factory=lambda: peak_memory())
+    peak_bytes: int = field(default_factory=peak_memory)
     kept_bytes: int = 0
     spilled_bytes: int = 0
     read_again: str | None = None
@@ -126,22 +125,3 @@ def report_of(
         read_again=rows.read_again,
         trained_on_rows=on_rows,
     )
-
-
-def held_memory() -> tuple[int, int]:
-    """(bytes that the process has resident, the most it ever had); the first is 0 where the system does not tell."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmRSS:\s*(\d+) kB", status.read_text()) if status.exists() else None
-    return int(found[1]) * 1024 if found else 0, peak_memory()
-
-
-def taken_since(before: tuple[int, int]) -> int:
-    """Bytes taken at most since `held_memory` gave `before`; 0 where that is not known."""
-    resident, peak = before
-    return peak_memory() - resident if resident and peak_memory() > peak else 0
-
-
-def peak_memory() -> int:
-    """The process's peak resident memory in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak) if sys.platform == "darwin" else int(peak) * 1024

@@ -54,6 +54,8 @@ class Rows:
         refinements: how many further trips have settled quantiles.
         retries: how many times something was tried again for want of memory.
         seconds_reading: summed over threads.
+        asked: the columns that the last frame was asked for; None: no frame was.
+        heard: who hears of trips over them that are told to nobody else, a `progress.Heard`; None: nobody.
         n_workers: how many threads are worth starting for so many bytes, and have the memory.
 
     >>> import gpupipe as gp
@@ -62,6 +64,9 @@ class Rows:
     >>> again["x"].values, rows.source_reads
     (array([1, 2]), 1)
     """
+
+    asked: Sequence[str] | None = None
+    heard: Any = None
 
     def __init__(
         self,
@@ -213,6 +218,7 @@ class Rows:
         with self._reading[index]:  # whoever comes second finds what the first one kept
             later = (index in self._loads or index < self._begins) and bool(self._again)
             wanted = list(columns) if columns is not None else self._again if later else self._columns
+            self.asked = wanted
             kept = self._cache.frame(index, wanted) if later else None
             frame = read_only(kept) if kept is not None else self._read(index, wanted)
             return frame if self._copies is None else self._copies.known(index, frame, self._again)
