@@ -1,27 +1,37 @@
 """Exact cross products, compiled: the functions of ``reference/gram.py``, with the same bits."""
 
+from typing import Any
+
 import numpy as np
 
 from ..reference.gram import DIGIT
 from .jit import kernel
+
+Array = np.ndarray[Any, Any]
 
 _NEXT = 2.0**DIGIT
 _AT_ONCE = 16  # rows: all their digits stay in a 32 KiB cache
 _HALFWAY = 1.5 * 2.0**52  # adding and taking it off again rounds what is below 2**51 to a whole number, ties to even
 
 
-@kernel
-def tile(x, valid, rows, order, scale, counts, out, under):
+def tile(
+    x: Array, valid: Array, rows: Array, order: Array, scale: Array, counts: Array, out: Array, under: Array
+) -> None:
     """Ones, presence and digits of some rows, side by side: column by column, a few rows at a time, then turned.
 
     `under` is raised by a sum of magnitudes: 0 where the reference has 0.
     """
-    starts = np.zeros(counts.max() + 1 if len(counts) else 1, np.int64)
-    starts[0] = 1 + valid.shape[0]
+    starts = np.zeros(counts.max(initial=0) + 1, np.int64)
+    starts[0] = 1 + len(valid)
     for place in range(len(starts) - 1):
         starts[place + 1] = starts[place] + np.count_nonzero(counts > place)
-    turned, rest = np.empty((out.shape[1], _AT_ONCE)), np.empty(_AT_ONCE)
+    turned = np.empty((out.shape[1], _AT_ONCE))
     turned[0] = 1.0
+    _tile(x, valid, rows, order, scale, counts, out, under, starts, turned, np.empty(_AT_ONCE))
+
+
+@kernel
+def _tile(x, valid, rows, order, scale, counts, out, under, starts, turned, rest):
     for first in range(0, len(rows), _AT_ONCE):
         w = min(_AT_ONCE, len(rows) - first)
         mine = rows[first : first + w]

@@ -70,16 +70,15 @@ def hash_bytes(data, first, last, seed):
 
 
 @kernel
-def _hash_strings(data, offsets, seed):
-    hashes = np.empty(len(offsets) - 1, np.uint64)
+def _hash_strings(data, offsets, seed, hashes):
     for row in range(len(hashes)):
         hashes[row] = hash_bytes(data, offsets[row], offsets[row + 1], seed)
-    return hashes
 
 
 def hash_strings(data: Array, offsets: Array, seed: int = 0) -> Array:
     """XXH64 of each string of an Arrow layout: uint8 bytes, int64 offsets (n + 1,); uint64 (n,)."""
-    found: Array = _hash_strings(data, offsets, np.uint64(seed & _MASK))
+    found = np.empty(len(offsets) - 1, np.uint64)
+    _hash_strings(data, offsets, np.uint64(seed & _MASK), found)
     return found
 
 

@@ -75,7 +75,7 @@ def intrinsic(function: Callable[..., Any]) -> Any:
 class Kernel:
     """A function that Python calls: arrays, tuples of arrays, numbers in; nothing, or a number, out.
 
-    A kernel that makes arrays or gives any runs as well, but only once Numba is imported: give it what it writes to.
+    A kernel that makes arrays or gives any runs as well, but is compiled in each process: give it what it writes to.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

@@ -218,10 +218,8 @@ _ENGINES: list[Any] = []  # code lives as long as these
 def runs(made: Kept, function: Callable[..., Any], kinds: types_of.Kind) -> Callable[..., Any]:
     """What takes the arguments of a kernel and runs it."""
     if made.code is None:
-        function.__qualname__ = f"{function.__name__}_{_digest_of(Path(function.__code__.co_filename))}"
-        numba, options = optional.load("numba"), {"nogil": True, "error_model": "numpy"}
-        run: Callable[..., Any] = numba.njit(cache=_folder() is not None, **options)(function)
-        return run
+        run: Callable[..., Any] = optional.load("numba").njit(nogil=True, error_model="numpy")(function)
+        return run  # compiled in each process: what Numba itself would keep is a pickle
     return _called(_loaded(made.code, made.symbol), made.returns, kinds)
 
 

@@ -1,5 +1,6 @@
 """The machine code of kernels: kept by one process, used by the next without Numba, and never when it is damaged."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -201,3 +202,29 @@ def test_the_next_process_needs_no_numba(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert [each.stdout.strip() for each in told] == ["True", "False"], told
+
+
+def test_no_kernel_of_ours_makes_an_array():
+    """One that did would be compiled by every process anew."""
+    kinds = ("kernel", "part", "inlined", "summing")
+    making = {"empty", "zeros", "ones", "full", "copy", "arange", "empty_like", "zeros_like", "astype"}
+    found, seen = [], 0
+    for path in sorted(Path(objects.__file__).parent.glob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            marks = getattr(function, "decorator_list", [])
+            if any(isinstance(mark, ast.Name) and mark.id in kinds for mark in marks):
+                seen += 1
+                calls = [call.func for call in ast.walk(function) if isinstance(call, ast.Call)]
+                found += [f"{path.name}: {ast.unparse(c)}" for c in calls if getattr(c, "attr", "") in making]
+    assert seen > 50 and not found
+
+
+def test_what_needs_numba_leaves_nothing_of_numbas_own(tmp_path, monkeypatch):
+    """Its cache is a pickle, which whoever may write to the folder could forge."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    objects._folder.cache_clear()
+    try:
+        assert Kernel(_makes_an_array._function)(3).tolist() == [0, 1, 2]
+    finally:
+        objects._folder.cache_clear()
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".nbi", ".nbc")]
