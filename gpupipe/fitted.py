@@ -1,28 +1,25 @@
 """What a fitted pipeline can do: score, transform, be judged, and be saved."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from gpupipe.arguments import named_arguments
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import ParameterError, TargetError, UnavailableError
-from gpupipe.evaluation.judge import judged
-from gpupipe.evaluation.report import Evaluation
-from gpupipe.evaluation.several import SeveralEvaluations
+from gpupipe.errors import ParameterError, UnavailableError
 from gpupipe.expr.expr import as_column
 from gpupipe.expr.node import show
-from gpupipe.models.contract import SklearnContract, configured_output, if_the_model_does, not_fitted
+from gpupipe.judged import JudgedPipeline
+from gpupipe.models.contract import configured_output, if_the_model_does, not_fitted
 from gpupipe.models.fitted import Model
-from gpupipe.runtime.given import scan_as, source_of
+from gpupipe.runtime.given import scan_as
 from gpupipe.runtime.inputs import Inputs, rows_as_table
-from gpupipe.runtime.out import Out, refuse_both, written
+from gpupipe.runtime.out import Out, predictions_to, refuse_both, written
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import (
     passing,
@@ -40,7 +37,7 @@ from gpupipe.sources import kinds
 from gpupipe.sources.source import Source
 
 
-class FittedPipeline(SklearnContract):
+class FittedPipeline(JudgedPipeline):
     """What a pipeline does once it is fitted: score, transform, judge, be saved. `gpupipe.Pipeline` adds the fit.
 
     Attributes:
@@ -120,17 +117,21 @@ class FittedPipeline(SklearnContract):
 
     # -- using --------------------------------------------------------------------------------------------------
     @named_arguments
-    def transform(self, X: Any, *, output: str | None = None, out: Out | None = None) -> Any:
+    def transform(self, X: Any, *, output: str | None = None, out: Out | None = None, overwrite: bool = False) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
 
         Gives the kind that came in: NumPy, CuPy, pandas, Polars, cuDF, else a ``pyarrow.Table``; `output` overrides.
 
         Args:
             out: where they are written instead, a few partitions at a time: a float32 array of shape (rows, features),
-                a ``numpy.memmap`` too, which is given back; or the path of a Parquet file: that gives its rows' number.
+                a ``numpy.memmap`` too, which is given back; or the path of a Parquet file; or of a folder, one that is
+                there or ends in a slash, which gets a file a partition. Paths give the number of rows.
+            overwrite: replace results of another pipeline or other rows in the folder; else they are refused, and the
+                same ones gone on with.
 
         Raises:
             ShapeError, TypeMismatchError: `out` has another shape; float32 does not hold a feature as it is.
+            RunChangedError: the folder holds other results.
 
         >>> import gpupipe as gp
         >>> fitted = gp.Pipeline([gp.col("x") / gp.col("x").max()]).fit({"x": [2.0, 4.0]})
@@ -138,15 +139,17 @@ class FittedPipeline(SklearnContract):
         [0.25]
         """
         features = self._fitted().features
-        return self._given_back(features, passing(self.scan(X), features), X, output, out)
+        return self._given_back(features, passing(self.scan(X), features), X, output, out, overwrite)
 
-    def _given_back(self, features: FittedFeatures, rows: Rows, X: Any, output: str | None, out: Out | None) -> Any:
+    def _given_back(
+        self, features: FittedFeatures, rows: Rows, X: Any, output: str | None, out: Out | None, overwrite: bool
+    ) -> Any:
         refuse_both(output, out)
         model, names = self.model_ if self._makes_components() else None, [*map(str, self.get_feature_names_out())]
         if out is None:
             found = transformed_as(self._kind(X, output), features, rows, kinds.index_of(X), model, names)
         else:
-            found = written(out, features, rows, names, model)
+            found = written(out, features, rows, names, model, fit=self._fitted(), overwrite=overwrite)
         return found if isinstance(found, int) else transformed_by(self._fitted().learned_from, found, rows.source, X)
 
     def _makes_components(self) -> bool:
@@ -183,66 +186,27 @@ class FittedPipeline(SklearnContract):
         return kinds.matrix_as(kind, probability_names(model), np.concatenate(found, axis=1), kinds.index_of(X))
 
     @named_arguments
-    def predictions(self, X: Any, keep: Sequence[str] = ()) -> Iterator[pa.Table]:
-        """What ``gpupipe predict`` writes, an Arrow table a partition: predictions and probabilities, `keep` before."""
-        return predictions(self._fitted(), self.scan(X), keep)
+    def predictions(
+        self, X: Any, keep: Sequence[str] = (), *, out: str | os.PathLike[str] | None = None, overwrite: bool = False
+    ) -> Any:
+        """What ``gpupipe predict`` writes, an Arrow table a partition: predictions and probabilities, `keep` before.
+
+        Args:
+            out: where they are written instead, as for `transform`: a Parquet file, or a folder of them. That gives the
+                number of rows.
+            overwrite: as for `transform`.
+
+        >>> fitted.predictions("new/*.parquet", keep=["customer"], out="scores/")  # doctest: +SKIP
+        1000000
+        """
+        fit, source = self._fitted(), self.scan(X)
+        return predictions(fit, source, keep) if out is None else predictions_to(out, fit, source, keep, overwrite)
 
     @if_the_model_does
     @named_arguments
     def decision_function(self, X: Any) -> Values:
         """A classifier's raw scores, as NumPy."""
         return self._scores(X, "decision_function")
-
-    @if_the_model_does
-    @named_arguments
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Accuracy of a classifier, R² of a regressor, NDCG of a ranker whose groups are columns of `X`; of several
-        targets the share of rows in which all are right, or the mean R².
-
-        Raises:
-            TargetError: it has no value, as R² has none of a constant target.
-        """
-        found = self._judged(X, y, sample_weight, None, ())
-        name = {"classifier": "accuracy", "ranker": "ndcg"}.get(found.kind, "r2")
-        metric = found.metrics[name]
-        if metric.value is None:
-            raise TargetError(f"There is no {name} of these rows: {metric.reason}. Others are in .evaluate().")
-        return float(metric.value)
-
-    @named_arguments
-    def evaluate(
-        self,
-        data: Any,
-        y: Any = None,
-        *,
-        by: str | Iterable[str] = (),
-        sample_weight: Any = None,
-        groups: Any = None,
-        allow_overlap: bool = False,
-    ) -> Evaluation | SeveralEvaluations:
-        """Metrics with 95 % intervals beside a trivial baseline, on the whole and by slices; of several targets each.
-
-        Args:
-            data: rows with the target, not those of the fit.
-            by: columns to slice by.
-            groups: a ranker's groups, where the fit was given them so.
-            allow_overlap: judge by rows that the fit has seen, and by others of their keys, too; the report says how
-                many rows are known to be.
-
-        Raises:
-            LeakageError: rows that the fit is known to have seen, or whose key it has.
-
-        >>> fitted.evaluate("holdout/*.parquet", by="contract").to_dict()["metrics"]["roc_auc"]  # doctest: +SKIP
-        {'value': 0.91, 'low': 0.89, 'high': 0.93}
-        """
-        names = [by] if isinstance(by, str) else list(by)
-        return self._judged(data, y, sample_weight, groups, names, bool(allow_overlap))
-
-    def _judged(
-        self, data: Any, y: Any, sample_weight: Any, groups: Any, by: Sequence[str], overlap: bool | None = None
-    ) -> Evaluation | SeveralEvaluations:
-        rows = self._inputs.by_name(data, self.plan_.columns)
-        return judged(self._fitted(), source_of(rows, y, sample_weight, self.key, groups), by, overlap=overlap)
 
     def _model(self) -> Model:
         model = self._fitted().model

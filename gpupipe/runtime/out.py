@@ -1,29 +1,33 @@
 """Features written where the caller says: into an array, in memory or memory-mapped, or to a Parquet file."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from gpupipe.artifact.pipeline import Fit
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import ParameterError, ShapeError, TypeMismatchError, counted
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
 from gpupipe.runtime.crew import crew_for
-from gpupipe.runtime.dataset import write_folder
+from gpupipe.runtime.dataset import Written, write_folder
 from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.orders import Work
 from gpupipe.runtime.progress import told
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.score import Computing, matrices, passing
+from gpupipe.runtime.score import Computing, Predicting, matrices, passing, predicted_rows, predictions
 from gpupipe.runtime.stacked import Stacked
 from gpupipe.runtime.standing import About
 from gpupipe.sources.kinds import columns_as, matrix_as, plain
 from gpupipe.sources.snapshot import snapshot
+from gpupipe.sources.source import Source
 from gpupipe.sources.write import write_parquet
 
 Out = np.ndarray[Any, Any] | str | os.PathLike[str]
@@ -36,7 +40,7 @@ def written(
     names: Sequence[str],
     model: Model | None = None,
     *,
-    pipeline: str = "",
+    fit: Fit | None = None,
     overwrite: bool = False,
 ) -> Any:
     """The features of all rows, or with a `model` what it makes of them, written to `out`; no more than some partitions
@@ -46,7 +50,7 @@ def written(
         out: a float32 array of shape (rows, columns), which `numpy.memmap` makes too; or the path of a Parquet file,
             which stands there once it is whole; or a folder of them (:func:`is_folder`), a file a partition.
         names: of the columns.
-        pipeline: the digest of what was learned.
+        fit: what was learned, by which results in a folder are known again.
         overwrite: results of something else that stand in the folder go.
 
     Returns:
@@ -59,13 +63,8 @@ def written(
         StorageError: the file cannot be written.
         RunChangedError, RunBusyError: as for `write_folder`.
     """
-    if is_folder(out):
-        tables, encodings = Tabling(features, tuple(names), model), _encodings(features, model, names)
-        what = "features of the training rows" if features.training else "features"
-        columns = features.plan.fit_columns if features.training else features.plan.columns
-        about = About(what, pipeline, (), snapshot(rows.source, columns))
-        cut = None if features.training else lambda source: passing(source, features)
-        return write_folder(out, about, rows, tables, encodings, cut=cut, overwrite=overwrite).rows
+    if fit is not None and is_folder(out):
+        return _into_folder(out, features, rows, names, model, fit, overwrite).rows
     if isinstance(out, (str, os.PathLike)):
         return write_parquet(_tables(features, rows, names, model), out, encodings=_encodings(features, model, names))
     _check_array(out, features, len(names), model)
@@ -86,6 +85,56 @@ def refuse_both(output: str | None, out: Any) -> None:
     """Raise ParameterError where features are wanted in two places."""
     if output is not None and out is not None:
         raise ParameterError(f"Both output={output!r} and out= were given. One of them says where the features go.")
+
+
+def _into_folder(
+    out: Any,
+    features: FittedFeatures,
+    rows: Rows,
+    names: Sequence[str],
+    model: Model | None,
+    fit: Fit,
+    overwrite: bool,
+) -> Written:
+    is_training = features.training
+    columns = features.plan.fit_columns if is_training else features.plan.columns
+    about = About(
+        "features of the training rows" if is_training else "features",
+        learned_digest(fit, model),
+        (),
+        snapshot(rows.source, columns),
+    )
+    tables, encodings = Tabling(features, tuple(names), model), _encodings(features, model, names)
+    cut = None if is_training else lambda source: passing(source, features)
+    return write_folder(out, about, rows, tables, encodings, cut=cut, overwrite=overwrite)
+
+
+def write_predictions(fit: Fit, source: Source, keep: Sequence[str], out: Any, *, overwrite: bool = False) -> Written:
+    """What :func:`predictions` gives, written to a folder of Parquet files, a file a partition.
+
+    Raises:
+        ColumnNotFoundError, TypeMismatchError, DuplicateNameError: as for :func:`predictions`.
+        ParameterError, RunChangedError, RunBusyError, StorageError: as for `write_folder`.
+    """
+    rows = predicted_rows(fit, source, keep)
+    kept = tuple(dict.fromkeys(keep))
+    columns = [*fit.features.plan.columns, *kept]
+    about = About("predictions", learned_digest(fit, fit.model), kept, snapshot(source, columns))
+    cut = partial(predicted_rows, fit, keep=kept)
+    return write_folder(out, about, rows, Predicting(fit, kept), None, cut=cut, overwrite=overwrite)
+
+
+def predictions_to(out: Any, fit: Fit, source: Source, keep: Sequence[str], overwrite: bool) -> int:
+    """The number of rows of predictions written to a Parquet file, or to a folder of them."""
+    if is_folder(out):
+        return write_predictions(fit, source, keep, out, overwrite=overwrite).rows
+    return write_parquet(predictions(fit, source, keep), out)
+
+
+def learned_digest(fit: Fit, model: Model | None) -> str:
+    """SHA-256 of what features, and a model where one is used, have learned."""
+    digests = [fit.digest(), "" if model is None else model.digest()]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _check_array(out: Any, features: FittedFeatures, width: int, model: Model | None) -> None:

@@ -170,9 +170,12 @@ def predictions(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Iterator[
         ColumnNotFoundError, TypeMismatchError: a column that is not there, or cannot be read; before a row is read.
         DuplicateNameError: a column to keep has the name of one of the results.
     """
-    kept = list(dict.fromkeys(keep))
-    rows = Rows(source, list(dict.fromkeys([*fit.features.plan.columns, *kept])), keep=False)
-    return _tables(fit, rows, kept)
+    return _tables(fit, predicted_rows(fit, source, keep), list(dict.fromkeys(keep)))
+
+
+def predicted_rows(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Rows:
+    """The rows that predictions are made of, with the columns to keep, as they are there."""
+    return Rows(source, list(dict.fromkeys([*fit.features.plan.columns, *keep])), keep=False)
 
 
 def _tables(fit: Fit, rows: Rows, kept: list[str]) -> Iterator[pa.Table]:

@@ -65,7 +65,7 @@ def came_from(partition: Partition) -> dict[str, Any]:
 
 def _snapshot(source: Source, columns: Sequence[str]) -> Snapshot:
     files: dict[tuple[str, int, int], None] = {}
-    digest = hashlib.sha256(json.dumps(sorted(columns)).encode())
+    digest = hashlib.sha256()
     for partition in source.partitions:
         digest.update(json.dumps(came_from(partition)).encode())
         origin = partition.origin()
