@@ -113,7 +113,7 @@ def trained(
     'cpu'
     """
     row, names = describe(estimator), list(feature_names)
-    clone = estimator if row.copies else _copied(estimator)
+    clone = estimator if row.copies else copied(estimator)
     if row.prepare is not None:
         clone = row.prepare(clone, names) or clone
     X = _matrix(X, len(names))
@@ -130,20 +130,25 @@ def trained(
         why = there.why_not_these(row, clone, lesson)
         if why is None:
             found = there.learned(row, clone, lesson, held)
-            model = _model(row, found.body, found.link, names, classes, targets)
+            model = model_of(row, found.body, found.link, names, classes, targets)
             there.compare(row, found, model, X)
             return Trained(model, "gpu", None)
         X = X.to_host()
     _fit(row, clone, _lesson(row, X, target, weights, groups), held)
-    model = _model(row, *_converted(row, clone), names, classes, targets)
+    model = model_of(row, *_converted(row, clone), names, classes, targets)
     compare_classes(row, clone, classes)
     compare(row, clone, model, X[:COMPARED_ROWS])
     return Trained(model, "cpu", why)
 
 
-def _model(
+def model_of(
     row: Row, body: Any, link: str, names: list[str], classes: tuple[Any, ...] | None, targets: Sequence[str] | None
 ) -> Model:
+    """What was learned, as it is kept.
+
+    Raises:
+        TrainingError: no prediction could be made of it.
+    """
     widths = () if targets is None else widths_of(body.n_outputs, targets, classes, body)
     each = None if targets is None else tuple(targets)
     model = Model(row.path, row.kind, classes, tuple(names), link, body, each, widths)
@@ -158,7 +163,8 @@ def _matrix(X: Any, n_features: int) -> Matrix:
     return matrix(X, n_features)
 
 
-def _copied(estimator: Any) -> Any:
+def copied(estimator: Any) -> Any:
+    """An estimator of the same parameters, not fitted."""
     try:
         return optional.load("sklearn.base").clone(estimator)
     except RuntimeError:  # around a CatBoost that was given a list or a dict, which it copies: no change, to `clone`

@@ -222,7 +222,7 @@ class Gatherer:
         with self._lock:
             self._seen += len(cells) * (len(columns) + len(keys))
             sums = self._free.pop() if self._free else Sums(self._shown, self._masks, len(keys))
-            kernels = _kernels(self._seen)
+            kernels = kernels_for(self._seen)
         with ONE_THREAD:
             sums.update(columns, codes, cells, kernels)
         with self._lock:
@@ -237,7 +237,7 @@ class Gatherer:
         return found
 
 
-def _kernels(values: int) -> Any:
+def kernels_for(values: int) -> Any:
     """Numba's form where it is there and worth its start, else NumPy's."""
     started = "gpupipe.kernels.cpu.gram" in sys.modules
     if (started or values > _WORTH_NUMBA) and optional.available("numba"):

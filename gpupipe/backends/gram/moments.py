@@ -78,10 +78,10 @@ def moments(gram: Gram, features: Sequence[Feature]) -> Moments:
     counts, beside, met = _chosen(gram, features, _filled(gram, numbers, low, gram.beside))
     n, longest = gram.n, np.longdouble
     mean, cross = np.zeros(len(features), longest), np.zeros((len(features), len(features)), longest)
-    mean[at] = _rounded(sums, n, low)
+    mean[at] = rounded(sums, n, low)
     mean[other] = counts.astype(longest) / longest(n)
-    cross[np.ix_(at, at)] = _rounded(n * square - sums[:, None] * sums[None, :], n, low[:, None] + low[None, :])
-    across = _rounded(n * beside - counts.astype(object)[:, None] * sums[None, :], n, low[None, :])
+    cross[np.ix_(at, at)] = rounded(n * square - sums[:, None] * sums[None, :], n, low[:, None] + low[None, :])
+    across = rounded(n * beside - counts.astype(object)[:, None] * sums[None, :], n, low[None, :])
     cross[np.ix_(other, at)], cross[np.ix_(at, other)] = across, across.T
     cross[np.ix_(other, other)] = (met * n - counts[:, None] * counts[None, :]).astype(longest) / longest(n)
     return Moments(n, mean, cross)
@@ -122,7 +122,7 @@ def _chosen(gram: Gram, features: Sequence[Feature], beside: Values) -> tuple[Va
     return np.diagonal(met), of(beside), met
 
 
-def _rounded(whole: Values, n: int, power: Values) -> Values:
+def rounded(whole: Values, n: int, power: Values) -> Values:
     """``whole * 2**power / n`` in the longest float, from two float64 a number."""
     flat = whole.ravel().tolist()
     near = [float(number) for number in flat]

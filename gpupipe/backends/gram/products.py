@@ -118,6 +118,12 @@ class Across:
         found: Values = left.T @ right
         return found
 
+    def square(self, values: Values) -> Values:
+        """The same of a matrix with itself: half the work."""
+        left = np.concatenate(digits(values, _live(self.tops), self.depth), axis=1)
+        found: Values = left.T @ left
+        return found
+
     def sums(self, halves: Values) -> Values:
         """float64 of shape (columns, other columns), rounded once."""
         a, b = len(self.tops), len(self.other_tops)

@@ -1,0 +1,153 @@
+"""The table of estimators' column "on partitions": what trains without a matrix of all rows, and with which parameters.
+
+Rows are found by where users import the estimator from, so nothing here imports its library.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpupipe.errors import ModelOptionError, ParameterError, TrainingError, UnsupportedEstimatorError
+from gpupipe.models.estimators import describe
+from gpupipe.models.families.rows import Row
+
+TRAININGS = (None, "partitions", "gather")
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an estimator is trained on partitions.
+
+    Attributes:
+        by: in words.
+        refused: its parameters to those, written as in a call, that it cannot be trained so with.
+        same_bits: whether any layout of the rows gives the same bits.
+    """
+
+    by: str
+    refused: Callable[[Params], list[str]] = lambda params: []
+    same_bits: bool = True
+
+
+def _given(params: Params, *allowed: tuple[str, Callable[[Any], bool]]) -> list[str]:
+    return [f"{name}={params[name]!r}" for name, is_fine in allowed if name in params and not is_fine(params[name])]
+
+
+def _linear(params: Params) -> list[str]:
+    return _given(params, ("positive", lambda given: not given))
+
+
+_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
+
+
+def _logistic(params: Params) -> list[str]:
+    return _given(
+        params,
+        ("penalty", lambda given: given in ("l2", None, "deprecated")),
+        ("l1_ratio", lambda given: given in (None, 0)),
+        ("solver", lambda given: given in _SOLVERS),
+        ("dual", lambda given: not given),
+        ("warm_start", lambda given: not given),
+        ("multi_class", lambda given: given in ("auto", "deprecated", "multinomial")),
+    )
+
+
+def _is_seed(given: Any) -> bool:
+    return given is None or (isinstance(given, int | np.integer) and given >= 0)
+
+
+def _clusters(params: Params) -> list[str]:
+    return _given(
+        params,
+        ("init", lambda given: not callable(given)),
+        ("random_state", _is_seed),
+    )
+
+
+def _components(params: Params) -> list[str]:
+    return _given(
+        params,
+        ("svd_solver", lambda given: given in ("auto", "full", "covariance_eigh")),
+        ("n_components", lambda given: given != "mle"),
+    )
+
+
+def _one_alpha(params: Params) -> list[str]:
+    return _given(params, ("alpha", lambda given: np.ndim(given) == 0))
+
+
+def _xgboost(params: Params) -> list[str]:
+    return _given(params, ("tree_method", lambda given: given in (None, "auto", "hist")))
+
+
+_COUNTS = "sums by class, one trip"
+WAYS: dict[str, Way] = {
+    "sklearn.linear_model.LinearRegression": Way("covariances, one trip", _linear),
+    "sklearn.linear_model.Ridge": Way("covariances, one trip", _linear),
+    "sklearn.linear_model.LogisticRegression": Way("Newton's method or L-BFGS, a trip a step", _logistic),
+    "sklearn.decomposition.PCA": Way("covariances, one trip", _components),
+    "sklearn.cluster.KMeans": Way("Lloyd's iterations, a trip each", _clusters),
+    "sklearn.naive_bayes.GaussianNB": Way(_COUNTS),
+    "sklearn.naive_bayes.MultinomialNB": Way(_COUNTS),
+    "sklearn.naive_bayes.ComplementNB": Way(_COUNTS),
+    "sklearn.naive_bayes.BernoulliNB": Way(_COUNTS, _one_alpha),
+    "xgboost.XGBClassifier": Way("XGBoost's data iterator", _xgboost, same_bits=False),
+    "xgboost.XGBRegressor": Way("XGBoost's data iterator", _xgboost, same_bits=False),
+}
+
+
+def way_of(estimator: Any) -> tuple[Row, Way]:
+    """How an estimator is trained on partitions.
+
+    Raises:
+        UnsupportedEstimatorError: it cannot be.
+        ModelOptionError: not with these parameters.
+
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> way_of(GaussianNB())[1].by
+    'sums by class, one trip'
+    """
+    row = describe(estimator)
+    way = WAYS.get(row.path)
+    if way is None or row.inner is not None or row.depth:
+        raise UnsupportedEstimatorError(f"{row.name} cannot be trained on partitions. {remedies()}")
+    wrong = way.refused(estimator.get_params(deep=False))
+    if wrong:
+        raise ModelOptionError(
+            f"training='partitions' was asked for, and {row.name} is not trained so with {', '.join(wrong)}. Leave "
+            "that out, or give training='gather', which trains it on a matrix of all rows in this process."
+        )
+    return row, way
+
+
+def remedies() -> str:
+    """What can be trained on partitions, and what to do with what cannot."""
+    listed = ", ".join(path.rpartition(".")[2] for path in WAYS)
+    return (
+        f"These can: {listed}. Give one of them, or training='gather', which trains on a matrix of all rows in this "
+        "process."
+    )
+
+
+def check_training(training: Any) -> None:
+    """Raise ParameterError unless it is one of `TRAININGS`."""
+    if training not in TRAININGS or isinstance(training, bool):
+        raise ParameterError(f"training={training!r} is none of None, 'partitions' and 'gather'.")
+
+
+def refuse_invalid(row: Row, clone: Any) -> None:
+    """What its library refuses as it fits, such as a negative penalty.
+
+    Raises:
+        TrainingError: a parameter makes no sense.
+    """
+    if not hasattr(clone, "_validate_params"):
+        return
+    try:
+        clone._validate_params()
+    except ValueError as error:
+        raise TrainingError(f"{row.path} refused to train: {error}") from error
