@@ -38,6 +38,13 @@ def test_texts_are_many_and_uneven(group: pa.Table) -> None:
         assert len(clicks.texts(at).unique()) == clicks.SIZES[at]
 
 
+def test_a_peer_whose_medians_are_approximate_may_differ_by_more_and_it_is_told(tmp_path: Path) -> None:
+    ours, theirs = results(tmp_path, lambda matrix: np.copyto(matrix[:, 2], matrix[:, 2] + 5e-4))
+    with pytest.raises(ValueError, match="n3: "):
+        clicks.agree(ours, theirs, "matrix")
+    assert "numbers within 0.001" in clicks.agree(ours, theirs.rename(tmp_path / "dask_ml"), "matrix")
+
+
 def test_fewer_rows_are_the_first_of_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "GROUP", 64)
     assert list(data.blocks(100, 64)) == [(0, 64), (64, 36)]
