@@ -14,8 +14,9 @@ from gpupipe.models.contract import weighed_if_the_model_is
 from gpupipe.runtime.fit import run_fit
 from gpupipe.runtime.given import own_columns, scan_as, source_of, validation_of
 from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
+from gpupipe.runtime.journal.asked import Asked, asked
 from gpupipe.runtime.out import Out
-from gpupipe.runtime.progress import Progress, progress_for
+from gpupipe.runtime.progress import Shown, progress_for, stages_of
 from gpupipe.runtime.report import Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
@@ -71,7 +72,9 @@ class Pipeline(DeclaredPipeline):
         groups: Any = None,
         validation: Any = None,
         keep_state: bool | str = False,
-        progress: bool | Progress | None = False,
+        progress: Shown = False,
+        run: Any = None,
+        on_change: str = "refuse",
     ) -> Self:
         """Learn the features' statistics and train the model; gives the pipeline itself.
 
@@ -85,12 +88,19 @@ class Pipeline(DeclaredPipeline):
             keep_state: True keeps what `update` goes on from: it may hold values of the data. ``save`` writes it beside
                 the artifact, and a pickle of the pipeline has it too. ``"values"`` keeps all values of what quantiles
                 are of, so that `update` need not read those columns again.
-            progress: True for lines on stderr, None for a terminal only.
+            progress: True shows what goes on, on stderr: a bar a stage in a terminal or a notebook, else lines for a
+                log; None only in a terminal or a notebook; "lines" lines everywhere; or an object of your own with the
+                methods ``begin(what, rows)``, ``advance(n_rows)`` (from any thread) and ``end()``.
+            run: a folder in which what was done is kept as it is done, so that the same fit in another process goes on
+                where this one was killed (docs/runs.md).
+            on_change: ``"recompute"`` begins anew where the run in that folder is of another pipeline or of other rows,
+                or was damaged; ``"refuse"`` says what has changed.
 
         Raises:
             PlanError: what was declared does not fit the data's schema; nothing has been read.
             DataError: a value or file that the plan cannot take.
             ModelError: the estimator cannot be used, or refused.
+            RunError: the run in that folder is of something else, finished, damaged, or another process is at it.
 
         >>> import gpupipe as gp
         >>> from sklearn.linear_model import LogisticRegression
@@ -98,7 +108,8 @@ class Pipeline(DeclaredPipeline):
         >>> pipeline.fit({"x": [1, 2, 8, 9], "bought": ["no", "no", "yes", "yes"]}).classes_
         array(['no', 'yes'], dtype=object)
         """
-        self._run(X, y, sample_weight, groups, validation, progress, keep_state=keep_state).close()
+        wanted = asked(run, on_change)
+        self._run(X, y, sample_weight, groups, validation, progress, keep_state=keep_state, run=wanted).close()
         return self
 
     @weighed_if_the_model_is
@@ -112,7 +123,7 @@ class Pipeline(DeclaredPipeline):
         groups: Any = None,
         validation: Any = None,
         seen: Any = None,
-        progress: bool | Progress | None = False,
+        progress: Shown = False,
     ) -> Self:
         """Learn from new rows too: the same bits as a fit on all, reading the new ones; gives the pipeline itself.
 
@@ -147,11 +158,12 @@ class Pipeline(DeclaredPipeline):
         held = None if validation is None else validation_of(validation, y, key, self._inputs)
         task = fit.task if self.model is None else None
         declared = replace(self._declared(y, sample_weight, groups), key=key, fitted_task=task)
-        how = (backend_for(self.device), progress_for(progress), self.memory)
-        outcome, state = run_update(declared, fit, self._kept_state, new, earlier, held, how)
-        outcome.rows.close()
+        with progress_for(progress) as heard:
+            how = (backend_for(self.device), heard, self.memory)
+            outcome, state = run_update(declared, fit, self._kept_state, new, earlier, held, how)
+            outcome.rows.close()
         self._keep(outcome.fit, self._inputs, state)
-        self.report_ = outcome.report
+        self.report_ = replace(outcome.report, stages=stages_of(heard))
         return self
 
     def _run(
@@ -161,10 +173,11 @@ class Pipeline(DeclaredPipeline):
         sample_weight: Any,
         groups: Any,
         validation: Any,
-        progress: bool | Progress | None,
+        progress: Shown,
         *,
         transform: bool = False,
         keep_state: bool | str = False,
+        run: Asked | None = None,
     ) -> Rows:
         self._refuse_no_estimator()
         if self.model is None and sample_weight is not None:
@@ -176,12 +189,13 @@ class Pipeline(DeclaredPipeline):
         source = source_of(X, y, sample_weight, self.key, groups)
         inputs = inputs_of(X, own_columns(source), declared.apart)
         held = None if validation is None else validation_of(validation, y, self.key, inputs)
-        how = (backend_for(self.device), progress_for(progress), self.memory)
         carried = keeping(keep_state)
-        outcome = run_fit(declared, source, held, *how, transform=transform, carried=carried)
+        with progress_for(progress) as heard:
+            how = (backend_for(self.device), heard, self.memory)
+            outcome = run_fit(declared, source, held, *how, transform=transform, carried=carried, run=run)
         state = KeptState() if carried is None else kept_of(declared, carried, source, outcome)
         self._keep(outcome.fit, inputs, state)
-        self.report_ = outcome.report
+        self.report_ = replace(outcome.report, stages=stages_of(heard))
         return outcome.rows
 
     @weighed_if_the_model_is
@@ -196,20 +210,25 @@ class Pipeline(DeclaredPipeline):
         output: str | None = None,
         out: Out | None = None,
         overwrite: bool = False,
+        progress: Shown = False,
     ) -> Any:
         """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds.
 
-        `output`, `out` and `overwrite` are those of `transform`; the rows are decoded once for both, where memory and
-        disk allow.
+        `output`, `out` and `overwrite` are those of `transform`, `progress` that of `fit`; the rows are decoded once for
+        both, where memory and disk allow.
 
         >>> import gpupipe as gp
         >>> gp.Pipeline([gp.col("x").fill_null("mean")]).fit_transform({"x": [1.0, None, 3.0]}, output="numpy").tolist()
         [[1.0], [2.0], [3.0]]
         """
-        with self._run(X, y, sample_weight, groups, None, False, transform=True) as rows:
+        with (
+            progress_for(progress) as heard,
+            self._run(X, y, sample_weight, groups, None, heard, transform=True) as rows,
+        ):
             rows.last_trip()
+            rows.heard = heard
             found = self._given_back(self._fitted().features.for_training(), rows, X, output, out, overwrite)
-            self.report_ = self.report_.at_last(rows)
+            self.report_ = replace(self.report_.at_last(rows), stages=stages_of(heard))
             return found
 
     def _keep(self, fit: artifact.Fit, inputs: Inputs, state: KeptState | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from gpupipe.runtime.execute import run_scans
 from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import examples, group_identity
 from gpupipe.runtime.given import for_given
+from gpupipe.runtime.journal.asked import Asked, begun_as, kept_by
+from gpupipe.runtime.journal.identity import identity
 from gpupipe.runtime.linear.fit import LinearFit, linear_fit
 from gpupipe.runtime.prediction import predicted
 from gpupipe.runtime.progress import Progress
@@ -142,6 +145,7 @@ def run_fit(
     *,
     transform: bool = False,
     carried: Carried | None = None,
+    run: Asked | None = None,
 ) -> Outcome:
     """Plan, scan, train. The outcome's rows are open still.
 
@@ -149,10 +153,12 @@ def run_fit(
         memory: as `Pipeline` takes it.
         transform: whether the training rows' features are wanted next, of the outcome's rows.
         carried: the states of earlier rows, and where those of all are kept.
+        run: where what comes of partitions is kept, so that another process can go on; None: nowhere.
 
     Raises:
         PlanError: before anything is read.
         DataError, ModelError: while reading or training.
+        RunError: the run is of something else, another process's, or altered.
     """
     clock, before, plan = Clock(), held_memory(), planned(declared, source.schema, carried)
     refuse_target_elsewhere(plan, declared.target, source)
@@ -162,9 +168,11 @@ def run_fit(
     linear = linear_fit(plan, declared.model, stops_early=validation is not None, joins=carried is None)
     _refuse_elsewhere(backend, declared, linear)
     again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
-    identity = None if declared.key else group_identity(plan, backend)
-    rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=identity)
-    with rows.closed_on_error(), crew_for(rows) as crew:
+    together = None if declared.key else group_identity(plan, backend)
+    rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=together)
+    of = partial(_identity, declared, plan, source, validation, carried)
+    with rows.closed_on_error(), begun_as(run, of) as journal, crew_for(rows) as hands:
+        crew = kept_by(hands, journal)
         with clock.stage("statistics"):
             by: dict[str, Any] = {"trains": transform or trains, "beside": linear.beside}
             learned = run_scans(plan, rows, backend, crew, progress, carried, **by)
@@ -178,10 +186,20 @@ def run_fit(
     report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
     besides = _expected(plan, rows, again, None if linear.beside else declared.row, carried)
     besides |= where_computed(backend, rows, declared.model, told)
+    besides |= {} if journal is None else {"resumed": journal.resumed}
     report = replace(report, memory=taken_since(before), **besides)
     seen = _seen(declared, source, validation, plan, carried, row_ids)
     beside = declared.target, declared.weights, declared.task, probe, _notes(declared) | told.notes, declared.groups
     return Outcome(Fit(features, told.model, *beside, seen), report, rows)
+
+
+def _identity(
+    declared: Declared, plan: Plan, source: Source, validation: Source | None, carried: Carried | None
+) -> dict[str, Any]:
+    """What a run is of: what its results depend on, and no more."""
+    sources = {"training": source} | ({} if validation is None else {"validation": validation})
+    keeps = None if carried is None else "values" if carried.exact else "yes"
+    return identity(plan, declared.target, declared.model, sources, key=declared.key, keep_state=keeps)
 
 
 def _notes(declared: Declared) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from gpupipe.errors import counted
 from gpupipe.runtime.prediction import Prediction
 from gpupipe.runtime.resident import held_memory, peak_memory, taken_since
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.stages import Stage
 
 __all__ = ["Report", "held_memory", "report_of", "taken_since"]
 
@@ -39,8 +40,10 @@ class Report:
         device: what computed: ``cpu``, ``reference``, or ``gpu`` with the GPU's name.
         on_host: what was done on the host while the GPU computed, and why, by expression.
         predicted: what `explain` predicted: bytes read, memory, seconds.
+        stages: what each stage did: trips over the rows, and training.
         memory: bytes taken beside what the process held when the fit began; 0 where it had held as much before, so that
             its peak does not tell.
+        resumed: results of partitions, of all stages, that an earlier process had kept in the run and were read back.
     """
 
     scans: int
@@ -62,6 +65,8 @@ class Report:
     on_host: Mapping[str, str] = field(default_factory=dict)
     predicted: Prediction | None = None
     memory: int = 0
+    stages: tuple[Stage, ...] = ()
+    resumed: int = 0
 
     @property
     def errors(self) -> Mapping[str, float]:
@@ -93,6 +98,7 @@ class Report:
             lines.append(f"for further trips {kept:,.1f} MB kept in memory, {spilled:,.1f} MB in temporary files")
         lines += [self.read_again] if self.read_again else []
         lines += [f"for want of memory tried again {counted(self.retries, 'time')}"] if self.retries else []
+        lines += [f"{counted(self.resumed, 'result')} of partitions read back from the run"] if self.resumed else []
         lines += [f"filtered {counted(count, 'row')}: not {text}" for text, count in self.rows_filtered.items()]
         without = self.rows_without_key.items()
         lines += [f"{counted(count, 'row')} with no key (null or NaN), of {text}" for text, count in without if count]

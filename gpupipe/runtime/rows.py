@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -27,6 +27,14 @@ HEAD = 16  # rows kept for an artifact to be checked by
 _WORTH_THREADS = 32 * 2**20
 _ON_DEVICE = 3  # threads: one partition is decoded, one computed, one copied back
 _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count, at most
+
+
+class Note(NamedTuple):
+    """What reading a partition tells: what it cost, its rows, and those of them that an artifact may keep, or None."""
+
+    report: LoadReport
+    height: int
+    head: Frame | None
 
 
 class Rows:
@@ -99,6 +107,7 @@ class Rows:
         self._copies = _copies(device, room) if device is not None and self._again else None
         self._loads: dict[int, int] = {}
         self._heights: dict[int, int] = {}
+        self._notes: dict[int, Note] = {}
         self._first = self.n_partitions
         self.head: Frame | None = None
         self._lock = threading.Lock()
@@ -208,6 +217,16 @@ class Rows:
         """The same of a row of all partitions' frames, one below the other, with the positions of each one's rows."""
         return all_placed(self.source.partitions, positions)
 
+    def noted(self, index: int) -> Note | None:
+        """What reading a partition for the first time told, once: whoever keeps results keeps it with the first."""
+        return self._notes.pop(index, None)
+
+    def note(self, index: int, note: Note | None) -> None:
+        """What reading a partition told some other process, which made something of it that is not made here again."""
+        with self._lock:
+            if note is not None and index not in self._heights:
+                self._take_note(index, note)
+
     # -- reading ------------------------------------------------------------------------------------------
     def frame(self, index: int, columns: Sequence[str] | None = None) -> Frame:
         """The frame of one partition; from any thread.
@@ -216,7 +235,7 @@ class Rows:
             columns: those wanted; None: all at the first time, then (where any are kept) those needed again.
         """
         with self._reading[index]:  # whoever comes second finds what the first one kept
-            later = (index in self._loads or index < self._begins) and bool(self._again)
+            later = (index in self._heights or index < self._begins) and bool(self._again)
             wanted = list(columns) if columns is not None else self._again if later else self._columns
             self.asked = wanted
             kept = self._cache.frame(index, wanted) if later else None
@@ -225,7 +244,7 @@ class Rows:
 
     def _read(self, index: int, wanted: Sequence[str]) -> Frame:
         """The wanted columns from the source, with all others that are read or kept at the first time."""
-        first = index not in self._loads and index >= self._begins
+        first = index not in self._heights and index >= self._begins
         names = list(dict.fromkeys([*wanted, *(self._columns if first or self._identity else self._again)]))
         started = time.perf_counter()
         frame, report = self.source.load_with_report(index, names, self._device)
@@ -251,12 +270,19 @@ class Rows:
     def _note(self, index: int, frame: Frame, report: LoadReport, seconds: float) -> None:
         self.seconds_reading += seconds
         self.bytes_read += report.bytes_read
-        if index not in self._loads:
-            self.report = self.report + report
-            self._heights[index] = frame.n_rows
-            if frame.n_rows and index <= self._first:
-                self._first, self.head = index, _first_rows(frame, min(HEAD, frame.n_rows))
+        if index not in self._heights:
+            self._take_note(index, Note(report, frame.n_rows, frame))
         self._loads[index] = self._loads.get(index, 0) + 1
+
+    def _take_note(self, index: int, note: Note) -> None:
+        self.report = self.report + note.report
+        self._heights[index] = note.height
+        if note.height and index <= self._first and note.head is not None:
+            self._first, self.head = index, _first_rows(note.head, min(HEAD, note.height))
+            note = note._replace(head=self.head)
+        else:
+            note = note._replace(head=None)
+        self._notes[index] = note
 
 
 def _first_rows(frame: Frame, size: int) -> Frame:

@@ -1,0 +1,132 @@
+"""A run's folder: what it is a run of, and what was finished of it, so that another process can go on with it.
+
+    journal          what the run is of, who was at work on it, and what was finished once; locked by whoever is
+    results-…        what came of partitions: one file for each process that was at work, as it made them
+    command.json     of `gpupipe fit --run`: its arguments
+
+All are files of records, and private (the folder 0700, files 0600): they may hold values of the data.
+"""
+
+import contextlib
+import os
+import socket
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+from gpupipe.errors import RunBusyError, RunCorruptError, RunError
+from gpupipe.runtime.journal.identity import changed
+from gpupipe.runtime.journal.packing import unpacked
+from gpupipe.runtime.journal.records import Records
+from gpupipe.runtime.journal.results import RESULTS, remove_results, writing
+from gpupipe.runtime.journal.run import Run
+from gpupipe.storage import disk, made_folders, sync_folder
+
+JOURNAL, COMMAND = "journal", "command.json"
+_JOURNAL_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_ANEW = "Remove the folder to begin anew, or pass on_change='recompute' (--on-change recompute), which does that."
+
+
+def begun(path: Path, identity: dict[str, Any], *, recompute: bool = False) -> Run:
+    """The run in a folder, which is made if it is not there: a new one, or the one that was left there, to go on with.
+
+    Args:
+        identity: what the run is of, as :func:`gpupipe.runtime.journal.identity.identity` tells it.
+        recompute: whether a run of something else, or one that was altered, is begun anew.
+
+    Raises:
+        RunBusyError: another process is at work on it.
+        RunChangedError: it is a run of something else.
+        RunCorruptError: it was altered.
+        RunError: it is finished, is another user's, or no folder of a run.
+        StorageError: the folder cannot be made or written to.
+    """
+    with writing(path), contextlib.ExitStack() as undo, made_folders(path.parent):
+        made(path)
+        run = undo.enter_context(Run(path, _locked(path)))
+        if not _goes_on(run, identity, recompute=recompute):
+            run.begin_anew(identity)
+        run.note({"at work": {"process": os.getpid(), "host": socket.gethostname(), "time": time.time()}})
+        undo.pop_all()
+        return run
+
+
+def goes_on_with(path: Path) -> Run:
+    """The run in a folder, whatever it is of.
+
+    Raises:
+        RunBusyError: another process is at work on it.
+    """
+    with writing(path):
+        run = Run(path, _locked(path))
+        run.known()
+        return run
+
+
+def _goes_on(run: Run, identity: dict[str, Any], *, recompute: bool) -> bool:
+    """Whether a run that was left there is gone on with."""
+    try:
+        known = run.known()
+        if known is None:
+            return False
+        if "finished" in known:
+            remove_results(run.folder)
+            raise RunError(f"The run {run.folder} is finished. To fit again, remove that folder or give another.")
+        if (error := changed(known["identity"], identity)) is not None:
+            if not recompute:
+                raise error
+            return False
+        run.take_stock(known["once"])
+        return True
+    except RunCorruptError as error:
+        if not recompute:
+            raise RunCorruptError(f"{error} {_ANEW}") from error
+        return False
+
+
+def made(path: Path) -> None:
+    """Make the folder, unless a run's folder stands there, or an empty one."""
+    with contextlib.suppress(FileExistsError):
+        disk.mkdir(path, 0o700)
+        sync_folder(path.parent)
+    found = disk.stat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise RunError(f"{path} is a file, and a run is kept in a folder. Give another path.")
+    if found.st_uid != os.geteuid():
+        raise RunError(f"The folder {path} belongs to another user. Give a folder of your own: a run is private.")
+    others = [name for name in sorted(disk.listdir(path)) if not _is_ours(name)]
+    if others:
+        raise RunError(
+            f"{path} is no folder of a run: {others[0]!r} stands there. Give a folder that is empty, or not there yet."
+        )
+
+
+def _is_ours(name: str) -> bool:
+    return name in (JOURNAL, COMMAND) or name.startswith((RESULTS, f".{COMMAND}."))
+
+
+def _locked(path: Path) -> Records:
+    """The journal, which nobody else has. The system drops the lock of a process that ended, whatever ended it."""
+    descriptor = disk.open(path / JOURNAL, _JOURNAL_FILE, 0o600)
+    try:
+        disk.lock(descriptor)
+        return Records.of(path / JOURNAL, descriptor)
+    except BlockingIOError:
+        who = _whoever(path / JOURNAL, descriptor)
+        disk.close(descriptor)
+        raise RunBusyError(
+            f"Another process{who} is at work on the run {path}. Wait for it, end it, or give another folder."
+        ) from None
+    except BaseException:
+        disk.close(descriptor)
+        raise
+
+
+def _whoever(path: Path, descriptor: int) -> str:
+    """Who wrote last that it is at work, as far as that can be told."""
+    with contextlib.suppress(RunCorruptError, OSError):
+        noted = [unpacked(data)[0].get("at work") for _, data in Records.of(path, descriptor).whole()]
+        found = [at_work for at_work in noted if at_work]
+        return f" ({found[-1]['process']} on {found[-1]['host']})" if found else ""
+    return ""

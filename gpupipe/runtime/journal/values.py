@@ -1,0 +1,161 @@
+"""Results as a JSON document and named arrays, and back: of plain values, arrays, columns, states and sums alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from gpupipe.artifact.states import get_state, put_state
+from gpupipe.backends.exact.number import Exact
+from gpupipe.backends.gram.state import Gram
+from gpupipe.backends.states.spans import Found
+from gpupipe.backends.states.state import State
+from gpupipe.columns import Column, Frame
+from gpupipe.compiler.document import get_column, put_column
+from gpupipe.errors import GpupipeError, InternalError, RunCorruptError
+from gpupipe.runtime.linear.sums import SumsOf
+from gpupipe.runtime.rows import Note
+from gpupipe.runtime.scanning import Gathered
+from gpupipe.sources.partition import LoadReport
+
+Arrays = dict[str, Any]
+_ROWS = 2**53
+_PLAIN = (type(None), bool, int, float, str)
+#: What is put together of other values, by the name it is kept under: named tuples and dataclasses.
+_MADE: dict[str, type] = {
+    "gathered": Gathered, "sums": SumsOf, "found": Found, "exact": Exact, "note": Note, "report": LoadReport,
+}  # fmt: skip
+_NAMES = {kind: name for name, kind in _MADE.items()}
+
+
+def packed(value: Any, arrays: Arrays | None = None) -> tuple[Any, Arrays]:
+    """A result as JSON, and the arrays that it names.
+
+    Args:
+        arrays: others that stand beside them.
+
+    Raises:
+        InternalError: it is made of something that cannot be kept.
+
+    >>> document, arrays = packed([1, None, {"a": np.arange(2)}])
+    >>> unpacked(document, arrays)
+    [1, None, {'a': array([0, 1])}]
+    """
+    found: Arrays = {} if arrays is None else arrays
+    return _pack(value, found), found
+
+
+def unpacked(document: Any, arrays: Mapping[str, Any]) -> Any:
+    """What :func:`packed` was given; arrays are not to be written to.
+
+    Raises:
+        RunCorruptError: it is nothing that is ever packed.
+    """
+    try:
+        return _unpack(document, arrays)
+    except (GpupipeError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RunCorruptError(f"A result that was kept of a partition cannot be read: {error}") from error
+
+
+def _pack(value: Any, arrays: Arrays) -> Any:
+    if type(value) in _PLAIN:
+        return value
+    for kind, (tag, pack, _) in _KINDS.items():
+        if isinstance(value, kind):
+            return [tag, *pack(value, arrays)]
+    raise InternalError(f"A run cannot keep a {type(value).__qualname__}. Please report this; it works without run=.")
+
+
+def _unpack(document: Any, arrays: Mapping[str, Any]) -> Any:
+    if not isinstance(document, list):
+        return document
+    tag, *rest = document
+    return _READERS[tag](rest, arrays)
+
+
+def _name(arrays: Arrays) -> str:
+    return str(len(arrays))
+
+
+def _pack_made(value: Any, arrays: Arrays) -> list[Any]:
+    names = [field.name for field in fields(value)] if is_dataclass(value) else value._fields
+    return [_NAMES[type(value)], *(_pack(getattr(value, name), arrays) for name in names)]
+
+
+def _unpack_made(rest: list[Any], arrays: Mapping[str, Any]) -> Any:
+    return _MADE[rest[0]](*(_unpack(field, arrays) for field in rest[1:]))
+
+
+def _pack_array(value: Any, arrays: Arrays) -> list[Any]:
+    name = _name(arrays)
+    arrays[name] = np.asarray(value)
+    return [name]
+
+
+def _pack_column(value: Column, arrays: Arrays) -> list[Any]:
+    name = f"{_name(arrays)}c"
+    put_column(arrays, name, value)
+    return [name, str(value.dtype)]
+
+
+def _pack_state(value: State, arrays: Arrays) -> list[Any]:
+    name = f"{_name(arrays)}s"
+    return [name, put_state(arrays, name, value, ordered=False)]
+
+
+def _pack_gram(value: Gram, arrays: Arrays) -> list[Any]:
+    own, known = value.to_arrays()
+    name = f"{_name(arrays)}g"
+    arrays.update({f"{name}.{key}": array for key, array in own.items()})
+    return [name, sorted(own), known]
+
+
+def _unpack_gram(rest: list[Any], arrays: Mapping[str, Any]) -> Gram:
+    name, keys, known = rest
+    return Gram.from_arrays({key: arrays[f"{name}.{key}"] for key in keys}, known)
+
+
+def _pack_frame(value: Frame, arrays: Arrays) -> list[Any]:
+    parts = ({name: value[name] for name in value.columns}, value.n_rows, value.row_ids, value.places)
+    return [_pack(part, arrays) for part in parts]
+
+
+def _unpack_frame(rest: list[Any], arrays: Mapping[str, Any]) -> Frame:
+    return Frame(*(_unpack(part, arrays) for part in rest))
+
+
+_Packing = Callable[[Any, Arrays], list[Any]]
+_Unpacking = Callable[[list[Any], Mapping[str, Any]], Any]
+#: By type, in order: its tag, what is written after it, and how it is read.
+_KINDS: dict[Any, tuple[str, _Packing, _Unpacking]] = {
+    tuple(_MADE.values()): ("made", _pack_made, _unpack_made),
+    State: ("state", _pack_state, lambda rest, arrays: get_state(arrays, rest[0], rest[1], _ROWS)),
+    Column: ("column", _pack_column, lambda rest, arrays: get_column(arrays, rest[0], rest[1], set())),
+    Gram: ("gram", _pack_gram, _unpack_gram),
+    Frame: ("frame", _pack_frame, _unpack_frame),
+    Fraction: (
+        "fraction",
+        lambda value, arrays: [hex(value.numerator), hex(value.denominator)],
+        lambda rest, arrays: Fraction(int(rest[0], 16), int(rest[1], 16)),
+    ),
+    np.ndarray: ("array", _pack_array, lambda rest, arrays: arrays[rest[0]]),
+    np.generic: ("scalar", _pack_array, lambda rest, arrays: arrays[rest[0]][()]),
+    list: (
+        "list",
+        lambda value, arrays: [_pack(item, arrays) for item in value],
+        lambda rest, arrays: [_unpack(item, arrays) for item in rest],
+    ),
+    tuple: (
+        "tuple",
+        lambda value, arrays: [_pack(item, arrays) for item in value],
+        lambda rest, arrays: tuple(_unpack(item, arrays) for item in rest),
+    ),
+    dict: (
+        "dict",
+        lambda value, arrays: [[_pack(key, arrays), _pack(item, arrays)] for key, item in value.items()],
+        lambda rest, arrays: {_unpack(key, arrays): _unpack(item, arrays) for key, item in rest},
+    ),
+}
+_READERS: dict[str, _Unpacking] = {tag: unpack for tag, _, unpack in _KINDS.values()}
