@@ -14,7 +14,7 @@ from gpupipe.runtime.stages import Running, Stage
 if TYPE_CHECKING:
     from gpupipe.runtime.rows import Rows
 
-SHOWN = ("lines",)
+SHOWN = ("lines",)  # what `progress=` may be as text
 
 
 class Progress(Protocol):
@@ -28,6 +28,10 @@ class Progress(Protocol):
 
     def end(self) -> None:
         """All is done, or failed."""
+
+
+#: What ``progress=`` takes; :func:`progress_for` says what each means.
+Shown = bool | str | Progress | None
 
 
 class Silent:
@@ -85,8 +89,9 @@ class Heard:
 
     def _begin(self, running: Running) -> None:
         self.end()
-        self._running = running
         self._display.begin(running)
+        running.start()
+        self._running = running
 
     def _end(self, finished: bool) -> None:
         running, self._running = self._running, None
@@ -145,7 +150,7 @@ class Own:
             )
 
 
-def progress_for(progress: "bool | str | Progress | None") -> Heard:
+def progress_for(progress: Shown) -> Heard:
     """What `progress=` stands for: False nothing; True a bar in a terminal or a notebook, and lines elsewhere; "lines"
     lines everywhere; None a bar in a terminal or a notebook, else nothing; or an object that is a :class:`Progress`.
 

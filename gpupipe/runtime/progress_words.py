@@ -13,6 +13,7 @@ Piece = tuple[str, str]
 _BAR = 8, 30  # columns of a bar, at least and at most
 _NAME = 18  # columns of a name, where there is room: names stand above each other
 _GAP = 2
+_SLOW = 5e6  # bytes a second that are not worth telling
 
 
 def amount(value: float) -> str:
@@ -55,7 +56,7 @@ def sentence(running: Running, stage: Stage, *, ended: bool) -> str:
     parts = [_how_far(running, stage, ended)]
     if stage.rows:
         parts.append(f"{stage.rows_a_second:,.0f} rows/s")
-    if stage.decoded_bytes:
+    if stage.decoded_a_second > _SLOW:
         parts.append(f"{stage.decoded_a_second / 1e9:.2f} GB/s decoded, {of_bandwidth(running, stage)}")
     left = running.seconds_left
     if not ended and left is not None:
@@ -156,7 +157,7 @@ def line_at_end(running: Running, stage: Stage) -> Line:
 def _speeds(running: Running, stage: Stage) -> list[Piece]:
     found = [(_tries(stage.retries), "bad")] if stage.retries else []
     found += [(f"{amount(stage.rows_a_second)} rows/s", "speed")] if stage.rows else []
-    if stage.decoded_bytes:
+    if stage.decoded_a_second > _SLOW:
         share = stage.decoded_a_second / copy_bandwidth(running.threads)
         found.append((f"{stage.decoded_a_second / 1e9:.2f} GB/s ({share:.0%})", "speed"))
     found += [(stage.where, "where")] if stage.where else []

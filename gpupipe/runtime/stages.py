@@ -91,10 +91,16 @@ class Running:
         self.threads = 1 if rows is None else rows.n_workers
         self.done = self._rows = 0
         self.where = ""
-        self._before = _counts(rows)
-        self._started, self._cpu = time.perf_counter(), time.process_time()
-        self._recent = deque([(self._started, 0)], maxlen=_REMEMBERED)
         self._lock = threading.Lock()
+        self._recent: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+        self.start()
+
+    def start(self) -> None:
+        """It begins now."""
+        self._before = _counts(self.over)
+        self._started, self._cpu = time.perf_counter(), time.process_time()
+        self._recent.clear()
+        self._recent.append((self._started, 0))
 
     def expect(self, partitions: int) -> None:
         """It goes over so many partitions, not all."""
