@@ -20,15 +20,14 @@ from gpupipe.errors import NullableFeatureError, TargetError, counted
 from gpupipe.expr.node import Node
 from gpupipe.models.estimators import Row, describe, takers_of_nan
 from gpupipe.models.families.ranking import refuse_groups
-from gpupipe.models.model import Validation
+from gpupipe.models.partitions.table import way_of
 from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.carried import Carried, with_all_values
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.crew import Crew, crew_for
 from gpupipe.runtime.execute import run_scans
 from gpupipe.runtime.finishing import no_rows
-from gpupipe.runtime.fitting import examples, group_identity
-from gpupipe.runtime.given import for_given
+from gpupipe.runtime.fitting import group_identity
 from gpupipe.runtime.journal.asked import Asked, begun_as, kept_by
 from gpupipe.runtime.journal.identity import identity
 from gpupipe.runtime.linear.fit import LinearFit, linear_fit
@@ -38,7 +37,8 @@ from gpupipe.runtime.report import Report, held_memory, report_of, taken_since
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import keyed_by, provenance
 from gpupipe.runtime.seen.twins import refuse_target_elsewhere
-from gpupipe.runtime.teaching import FROM_COVARIANCES, Taught, checked_rows, taught, training_device, where_computed
+from gpupipe.runtime.teaching import Taught, training_device, where_computed
+from gpupipe.runtime.training import refuse_on_cluster, trained
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
 
@@ -55,6 +55,7 @@ class Declared:
         aside: further columns that are no features: the one y was taken from.
         groups: the expression of what a ranker's rows are ranked in, or None.
         fitted_task: without a model, the task of the one that the features were fitted for, or None.
+        training: as `Pipeline` takes it.
     """
 
     features: list[Node]
@@ -65,6 +66,7 @@ class Declared:
     aside: tuple[str, ...] = ()
     groups: Node | None = None
     fitted_task: str | None = None
+    training: str | None = None
 
     @property
     def apart(self) -> list[str]:
@@ -106,6 +108,8 @@ class Declared:
             _refuse_text(plan, row)
         if row is not None and not row.accepts_nan:
             _refuse_nullable(plan, row)
+        if row is not None and self.training == "partitions":
+            way_of(self.model)
         return plan
 
 
@@ -165,27 +169,30 @@ def run_fit(
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
     trains = declared.model is not None
-    linear = linear_fit(plan, declared.model, stops_early=validation is not None, joins=carried is None)
+    linear = linear_fit(plan, declared.model, stops_early=validation is not None, joins=carried is None, gathers=declared.training == "gather")
     _refuse_elsewhere(backend, declared, linear)
-    again = columns_again(plan, features=trains and linear.beside is None, given_back=transform)
+    more = transform or declared.training == "partitions"  # trips over the features
+    again = columns_again(plan, features=trains and linear.beside is None, given_back=more)
     together = None if declared.key else group_identity(plan, backend)
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=together)
     of = partial(_identity, declared, plan, source, validation, carried)
     with rows.closed_on_error(), begun_as(run, of) as journal, crew_for(rows) as hands:
         crew = kept_by(hands, journal)
+        refuse_on_cluster(declared, linear, crew)
         with clock.stage("statistics"):
             by: dict[str, Any] = {"trains": transform or trains, "beside": linear.beside}
             learned = run_scans(plan, rows, backend, crew, progress, carried, **by)
             features = FittedFeatures(plan, learned, backend)
         told, row_ids = Taught(None, {}), None
         if trains:
-            told, row_ids = _trained(declared, features, rows, validation, crew, progress, clock, linear)
+            told, row_ids = trained(declared, features, rows, validation, crew, progress, clock, linear)
         probe = _probe(rows)
     progress.end()
-    trips = len(plan.scans) + (trains and not linear.made_no_trip)
+    trips = len(plan.scans) + (0 if not trains or linear.made_no_trip else told.trips)
     report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
     besides = _expected(plan, rows, again, None if linear.beside else declared.row, carried)
     besides |= where_computed(backend, rows, declared.model, told)
+    besides |= {"training": told.how}
     besides |= {} if journal is None else {"resumed": journal.resumed}
     report = replace(report, memory=taken_since(before), **besides)
     seen = _seen(declared, source, validation, plan, carried, row_ids)
@@ -247,41 +254,6 @@ def planned(declared: Declared, schema: Schema, carried: Carried | None = None) 
     """The plan, with the states that are to be carried over."""
     plan = declared.plan(schema)
     return plan if carried is None or not carried.exact else with_all_values(plan)
-
-
-def _trained(
-    declared: Declared,
-    features: FittedFeatures,
-    rows: Rows,
-    validation: Source | None,
-    crew: Crew,
-    progress: Progress,
-    clock: Clock,
-    linear: LinearFit,
-) -> tuple[Taught, Values]:
-    row = describe(declared.model)
-    if linear.refused is None:
-        with clock.stage("training"):
-            solved = linear.trained(features, rows, crew, progress)
-        if solved is not None:
-            model, notes, row_ids = solved
-            return Taught(model, notes, why=FROM_COVARIANCES), row_ids
-    device, _ = training_device(features.backend, declared.model)
-    with clock.stage("features"):
-        found = examples(features.for_training(), rows, crew, progress, device=device)
-        with rows.all_placed(found.positions):
-            checked_rows(found, rows, row, features)
-        held: Validation | None = None
-        if validation is not None:
-            given = for_given(features, declared.target, validation)
-            there: dict[str, Any] = {"schema": given.plan.schema, "device": features.backend.device}
-            with Rows(validation, given.plan.fit_columns, keep=False, **there) as other:
-                unseen = examples(given, other, crew, progress, what="validation", device=device)
-                with other.all_placed(unseen.positions):
-                    checked_rows(unseen, other, row, features)
-            held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
-    with clock.stage("training"):
-        return taught(declared, features, found, rows, held), found.row_ids
 
 
 def _probe(rows: Rows) -> Frame | None:

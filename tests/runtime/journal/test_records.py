@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from faults import FailsFrom, FailsOnce, in_place
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpupipe.errors import RunCorruptError
 from gpupipe.runtime.journal.packing import packed, unpacked
 from gpupipe.runtime.journal.records import Records
-from faults import FailsFrom, FailsOnce, in_place
 
 
 def written(path: Path, *payloads: bytes) -> bytes:
