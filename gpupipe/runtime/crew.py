@@ -17,10 +17,13 @@ class Crew(Protocol):
 
     Attributes:
         n_workers: how many partitions are at work at a time.
-        is_here: whether it is threads of this process, so that an order may refer to anything.
+        is_near: whether it is threads of this process.
+        is_here: whether nobody else is told of results besides, so that an order may refer to anything. Of a run that
+            is kept they are told, though they are made by threads of this process.
     """
 
     n_workers: int
+    is_near: bool
     is_here: bool
 
     def take_in(
@@ -48,7 +51,7 @@ class Threads:
         count: how many.
     """
 
-    is_here = True
+    is_near = is_here = True
 
     def __init__(self, pool: Executor, count: int) -> None:
         self._pool, self.n_workers = pool, count

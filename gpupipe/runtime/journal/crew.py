@@ -93,7 +93,7 @@ class Journaled:
 
     def __init__(self, crew: Crew, run: Run) -> None:
         self._crew, self._run = crew, run
-        self.n_workers = crew.n_workers
+        self.n_workers, self.is_near = crew.n_workers, crew.is_near
 
     def take_in(
         self, rows: Rows, order: Order[Any], take: Callable[[Any], None], progress: Progress, first: int = 0
