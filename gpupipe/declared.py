@@ -7,6 +7,7 @@ from gpupipe.compiler.expand import flatten
 from gpupipe.compiler.explain import Explanation
 from gpupipe.errors import ParameterError
 from gpupipe.fitted import FittedPipeline
+from gpupipe.models.partitions.table import check_training
 from gpupipe.runtime.explained import explained
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of
@@ -29,6 +30,7 @@ class DeclaredPipeline(FittedPipeline):
         key: str | None = None,
         device: str = "auto",
         memory: int | str | None = None,
+        training: str | None = None,
     ) -> None:
         self.features = features
         self.target = target
@@ -38,6 +40,7 @@ class DeclaredPipeline(FittedPipeline):
         self.key = key
         self.device = device
         self.memory = memory
+        self.training = training
 
     # -- planning -----------------------------------------------------------------------------------------------
     @named_arguments
@@ -63,7 +66,9 @@ class DeclaredPipeline(FittedPipeline):
         target = one_of("target", self.target, y, GIVEN_TARGET)
         weights = one_of("weights", self.weights, sample_weight, GIVEN_WEIGHT)
         grouped = one_of("groups", self.groups, groups, GIVEN_GROUPS)
-        return Declared(flatten(self.features), target, weights, self.model, self.key, name_of(y), grouped)
+        check_training(self.training)
+        given = flatten(self.features), target, weights, self.model, self.key, name_of(y), grouped
+        return Declared(*given, training=self.training)
 
     def _refuse_no_estimator(self) -> None:
         if self._loaded_model is not None and self.model is None:

@@ -8,6 +8,7 @@ from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.explain import Explanation
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.plan import Plan
+from gpupipe.models.partitions.table import way_of
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.folds.dealing import Dealing
 from gpupipe.runtime.linear.components import path_from_covariances
@@ -32,14 +33,15 @@ def explained(
         Dealing(folds)
     plan, row = declared.plan(source.schema), declared.row
     refuse_target_elsewhere(plan, declared.target, source)
-    again = columns_again(plan, features=row is not None)
+    again = columns_again(plan, features=row is not None, given_back=declared.training == "partitions")
     backend = backend_for(device)
     path = path_from_covariances(plan, [declared.model]) if folds and row is not None else "there is no model"
     on_host = _on_host(declared, source, plan, backend)
     there = row is not None and backend.device is not None and f"training {row.name}" not in on_host
     by = f" by {optional.load('gpupipe.models.gpu.places').trainer(row)}" if there else ""
     rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory)
-    on_a_matrix = row if isinstance(_path(declared, plan), str) else None
+    by_sums = declared.training == "partitions" or not isinstance(_path(declared, plan), str)
+    on_a_matrix = None if by_sums else row
     return Explanation(
         device=backend.name,
         source=repr(source).splitlines()[0],
@@ -49,7 +51,7 @@ def explained(
         bytes=source.nbytes(plan.fit_columns),
         scans=len(plan.scans),
         plan=plan,
-        model=None if row is None else f"{row.path}, trained{by} on a {row.dtype} matrix, saved as {row.form}",
+        model=None if row is None else f"{row.path}, trained{by} {_trained(declared, plan)}, saved as {row.form}",
         update=tuple(read_again(plan, trains=row is not None)),
         kept=rows.kept,
         folds=folds,
@@ -58,6 +60,17 @@ def explained(
         on_host=on_host,
         predicted=None if folds else predicted(plan, rows, again, on_a_matrix),
     )
+
+
+def _trained(declared: Declared, plan: Plan) -> str:
+    row = declared.row
+    assert row is not None
+    if declared.training == "gather":
+        return f"on a {row.dtype} matrix of all rows"
+    if declared.training == "partitions":
+        solved = not isinstance(_path(declared, plan), str)
+        return "from covariances" if solved else f"on partitions ({way_of(declared.model)[1].by})"
+    return f"on a {row.dtype} matrix"
 
 
 def _path(declared: Declared, plan: Plan) -> object:

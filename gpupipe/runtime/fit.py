@@ -24,7 +24,7 @@ from gpupipe.models.partitions.table import way_of
 from gpupipe.models.targets import refuse_number
 from gpupipe.runtime.carried import Carried, with_all_values
 from gpupipe.runtime.clock import Clock
-from gpupipe.runtime.crew import Crew, crew_for
+from gpupipe.runtime.crew import crew_for
 from gpupipe.runtime.execute import run_scans
 from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import group_identity
@@ -169,10 +169,11 @@ def run_fit(
     if validation is None and declared.row is not None and declared.row.alone is not None:
         declared.row.alone(declared.model)
     trains = declared.model is not None
-    linear = linear_fit(plan, declared.model, stops_early=validation is not None, joins=carried is None, gathers=declared.training == "gather")
+    how = {"joins": carried is None, "gathers": declared.training == "gather"}
+    linear = linear_fit(plan, declared.model, stops_early=validation is not None, **how)
     _refuse_elsewhere(backend, declared, linear)
-    more = transform or declared.training == "partitions"  # trips over the features
-    again = columns_again(plan, features=trains and linear.beside is None, given_back=more)
+    sums = declared.training == "partitions"
+    again = columns_again(plan, features=trains and linear.beside is None, given_back=transform or sums)
     together = None if declared.key else group_identity(plan, backend)
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=together)
     of = partial(_identity, declared, plan, source, validation, carried)
@@ -190,7 +191,7 @@ def run_fit(
     progress.end()
     trips = len(plan.scans) + (0 if not trains or linear.made_no_trip else told.trips)
     report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
-    besides = _expected(plan, rows, again, None if linear.beside else declared.row, carried)
+    besides = _expected(plan, rows, again, None if linear.beside or sums else declared.row, carried)
     besides |= where_computed(backend, rows, declared.model, told)
     besides |= {"training": told.how}
     besides |= {} if journal is None else {"resumed": journal.resumed}

@@ -1,6 +1,6 @@
 """What a fit did: trips over the data, bytes, time, memory. Set by fit only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gpupipe.errors import counted
@@ -37,6 +37,7 @@ class Report:
         read_again: why some partitions were read from the source again; None: none was.
         trained_on_rows: why a linear regression or ridge was trained on a matrix of rows rather than from covariances;
             None: it was not, or the model is another.
+        training: how the model was trained; None: on a matrix of all rows, or there is none.
         device: what computed: ``cpu``, ``reference``, or ``gpu`` with the GPU's name.
         on_host: what was done on the host while the GPU computed, and why, by expression.
         predicted: what `explain` predicted: bytes read, memory, seconds.
@@ -61,6 +62,7 @@ class Report:
     spilled_bytes: int = 0
     read_again: str | None = None
     trained_on_rows: str | None = None
+    training: str | None = None
     device: str = "cpu"
     on_host: Mapping[str, str] = field(default_factory=dict)
     predicted: Prediction | None = None
@@ -104,11 +106,35 @@ class Report:
         lines += [f"{counted(count, 'row')} with no key (null or NaN), of {text}" for text, count in without if count]
         lines += [f"constant column, divided by 1: {name}" for name in self.constant]
         lines += [f"trained on a matrix of rows: {self.trained_on_rows}"] if self.trained_on_rows else []
+        lines += [f"trained {self.training}"] if self.training else []
         told = ", ".join(f"{name.replace('_', ' ')} {times:.2f}" for name, times in self.errors.items())
         lines += [f"of what was expected ({self.predicted}), as a multiple: {told}"] if told else []
         lines += [f"computed on {self.device}"] if self.device.startswith("gpu") else []
         lines += [f"on the host: {what}, since {why}" for what, why in self.on_host.items()]
         return "\n".join(lines)
+
+
+@dataclass(slots=True, eq=False)
+class LastReport:
+    """What the last call did; None: there was none."""
+
+    report: Report | None = None
+
+
+def report_of_stages(stages: Sequence[Stage]) -> Report:
+    """What a call did that learned nothing."""
+    seconds = {stage.name: 0.0 for stage in stages}
+    for stage in stages:
+        seconds[stage.name] += stage.seconds
+    return Report(
+        scans=sum(stage.partitions > 0 for stage in stages),
+        source_reads=sum(stage.bytes_read > 0 for stage in stages),
+        bytes_read=sum(stage.bytes_read for stage in stages),
+        seconds={**seconds, "total": sum(seconds.values())},
+        rows=max((stage.rows for stage in stages), default=0),
+        retries=sum(stage.retries for stage in stages),
+        stages=tuple(stages),
+    )
 
 
 def report_of(

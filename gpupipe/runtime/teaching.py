@@ -36,11 +36,15 @@ class Taught:
         model: the model; None: there was nothing to train.
         notes: what is kept beside it.
         why: why it was not trained on the GPU; None: it was, or there is none.
+        how: how it was trained, in words; None: on a matrix of all rows.
+        trips: how many trips over the rows that took.
     """
 
     model: Model | None
     notes: dict[str, Any]
     why: str | None = None
+    how: str | None = None
+    trips: int = 1
 
 
 def training_device(backend: Backend, estimator: Any) -> tuple[Device | None, str | None]:

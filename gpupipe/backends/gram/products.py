@@ -1,8 +1,8 @@
 """Exact sums of products of columns whose largest values are known: on a grid of each column's own, by BLAS.
 
 As covariances are gathered (`gatherer.py`), but with the grids settled before the first row: values are cut, from the
-top of their column down, into a fixed number of digits, and what is below the last is rounded off. That is a function of
-the value alone, and all after it is exact, so the sums are the same for any order and any parts of the rows.
+top of their column down, into a fixed number of digits, and what is below the last is rounded off. That is a function
+of the value alone, and all after it is exact, so the sums are the same for any order and any parts of the rows.
 """
 
 from collections.abc import Sequence

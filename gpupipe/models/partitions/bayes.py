@@ -57,7 +57,7 @@ def _priors(given: Any, weights: list[Fraction]) -> Floats:
         return np.array([float(weight / whole) for weight in weights])
     priors = np.asarray(given, np.float64)
     if len(priors) != len(weights):
-        raise TrainingError(f"GaussianNB: {len(priors)} priors were given for {len(weights)} classes. Give one a class.")
+        raise TrainingError(f"GaussianNB: there are {len(priors)} priors for {len(weights)} classes. Give one a class.")
     if not np.isclose(priors.sum(), 1.0) or (priors < 0).any():
         raise TrainingError("GaussianNB: priors are shares: none below 0, and together 1.")
     return priors
@@ -81,7 +81,7 @@ def counted(estimator: Any, weights: list[Fraction], found: ClassSums, who: str)
 def _alpha(estimator: Any, n_features: int, who: str) -> Floats:
     alpha = np.asarray(estimator.alpha, np.float64)
     if alpha.ndim and alpha.shape != (n_features,):
-        raise TrainingError(f"{who}: alpha holds {alpha.size} numbers for {n_features} features. Give one, or one each.")
+        raise TrainingError(f"{who}: alpha holds {alpha.size} numbers for {n_features} features. Give one each.")
     if (alpha < 0).any():
         raise TrainingError(f"{who}: alpha={estimator.alpha!r} is below 0.")
     return alpha if estimator.force_alpha else np.maximum(alpha, 1e-10)
@@ -91,9 +91,11 @@ def _log_prior(estimator: Any, classes: Floats, who: str) -> Floats:
     if estimator.class_prior is not None:
         if len(estimator.class_prior) != len(classes):
             given = len(estimator.class_prior)
-            raise TrainingError(f"{who}: class_prior holds {given} numbers for {len(classes)} classes. Give one a class.")
+            raise TrainingError(f"{who}: class_prior has {given} numbers for {len(classes)} classes. Give one a class.")
         return np.log(np.asarray(estimator.class_prior, np.float64))
-    return np.log(classes) - np.log(classes.sum()) if estimator.fit_prior else np.full(len(classes), -np.log(len(classes)))
+    if not estimator.fit_prior:
+        return np.full(len(classes), -np.log(len(classes)))
+    return np.log(classes) - np.log(classes.sum())
 
 
 def _multinomial(estimator: Any, counts: Floats, classes: Floats, alpha: Floats) -> Floats:

@@ -107,15 +107,18 @@ class LinearFit(Beside):
         taken_in(order, rows, crew, progress, beside=self)
 
 
-def linear_fit(plan: Plan, model: Any, *, stops_early: bool, joins: bool) -> LinearFit:
+def linear_fit(plan: Plan, model: Any, *, stops_early: bool, joins: bool, gathers: bool = False) -> LinearFit:
     """How `model` is fitted from covariances, if it is.
 
     Args:
         model: None: nothing is.
         stops_early: whether rows are given for that.
         joins: whether the first scan may gather them.
+        gathers: whether a matrix of all rows was asked for.
     """
     if model is None:
         return LinearFit("there is nothing to train", linear=False, joins=False)
+    if gathers:
+        return LinearFit("training='gather' was asked for", linear=is_linear(model), joins=False)
     path = "rows are given to stop early by" if stops_early else linear_path(plan, [model])
     return LinearFit(path, linear=is_linear(model), joins=joins and bool(plan.scans))

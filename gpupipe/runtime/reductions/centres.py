@@ -174,8 +174,9 @@ class Sampling(OverParts):
         potentials, drawn = [], []
         for count in self._what_rows_count(part):
             potentials.append(_exact(count))
-            with np.errstate(divide="ignore"):
-                drawn.append(tuple(_least(np.where(count > 0, time / count, np.inf), part, self.take) for time in times))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                keys = [np.where(count > 0, time / count, np.inf) for time in times]
+            drawn.append(tuple(_least(each, part, self.take) for each in keys))
         return Sampled(tuple(potentials), tuple(drawn))
 
     def _what_rows_count(self, part: Part) -> list[Values]:

@@ -123,7 +123,7 @@ def _last_bits(X: Values) -> Values:
 def refuse_weightless(facts: Facts) -> None:
     """Raise WeightsError where no row weighs anything."""
     if facts.n and not facts.weight:
-        raise WeightsError("All weights are 0, which is not usable: weights must be finite, at least 0, and some above 0.")
+        raise WeightsError("All weights are 0: weights must be finite, at least 0, and some above 0.")
 
 
 

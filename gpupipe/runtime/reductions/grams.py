@@ -11,7 +11,7 @@ from gpupipe.backends.blas import ONE_THREAD
 from gpupipe.backends.gram.gatherer import Sums, kernels_for
 from gpupipe.backends.gram.moments import Moments, rounded
 from gpupipe.backends.gram.state import Gram
-from gpupipe.columns import Column, Values
+from gpupipe.columns import Column
 from gpupipe.runtime.reductions.lesson import Lesson, OverParts, Part
 from gpupipe.schema import Float64
 

@@ -72,10 +72,7 @@ def _spread(
         best = min(range(len(candidates)), key=lambda at: found.potentials[at])
         centres = np.concatenate([centres, candidates[best : best + 1]])
         drawn = [row for rows in found.drawn[best] for row in rows]
-        if drawn:  # else every row is a centre already
-            candidates = _values(drawn)
-        else:
-            candidates = candidates[best : best + 1]
+        candidates = _values(drawn) if drawn else candidates[best : best + 1]  # else every row is a centre already
     return centres
 
 

@@ -148,8 +148,8 @@ def _moments(task: Task, n_targets: int) -> Generator[Any, Any, Any]:
 
 def _no_covariances(task: Task, error: CovarianceError) -> TrainingError:
     return TrainingError(
-        f"{task.row.name} cannot be trained on partitions here: {str(error).rstrip('.')}. Leave such features out, take "
-        "Ridge with a penalty, or give training='gather', which trains on a matrix of all rows in this process."
+        f"{task.row.name} cannot be trained on partitions here: {str(error).rstrip('.')}. Leave such features out, "
+        "take Ridge with a penalty, or give training='gather', which trains on a matrix of all rows in this process."
     )
 
 
@@ -162,8 +162,8 @@ def clusters(task: Task) -> Steps:
         order = SummingByGroup(replace(task.lesson, unweighted=True), "variances", 1, squares=True)
         found = order.read((yield order))
         assert found.squares is not None
-        n = Fraction(task.facts.n)
-        spread = sum(square / n - (total / n) ** 2 for total, square in zip(found.totals[0], found.squares[0], strict=True))
+        mean = found.totals[0] / Fraction(task.facts.n)
+        spread = (found.squares[0] / Fraction(task.facts.n) - mean * mean).sum()
         tol = float(spread) / n_features * float(params["tol"])
     centres = yield from kmeans(task.lesson, n_features, params, tol)
     distinct = len(np.unique(centres, axis=0))
