@@ -1,35 +1,41 @@
 """``gpupipe fit`` and ``gpupipe update``."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 import gpupipe as gp
 from gpupipe.artifact.kept import SUFFIX
 from gpupipe.commands.options import add_data, add_split
-from gpupipe.errors import ArtifactExistsError, counted
+from gpupipe.errors import ArtifactExistsError, UsageError, counted
 from gpupipe.own_file import load_pipeline
 from gpupipe.runtime.given import scan_as
+from gpupipe.runtime.journal.asked import CHANGES, Asked, command_of, end
 
 
 def add_fit(commands: Any) -> None:
     """``gpupipe fit``."""
     command = commands.add_parser("fit", help="learn from data and save an artifact", description=_fit.__doc__)
-    command.add_argument("file", metavar="FILE.py[:NAME]", help="your file; NAME is `pipeline` unless given")
-    add_data(command)
-    command.add_argument("--out", metavar="DIR", required=True, help="where the artifact goes")
+    command.add_argument("file", metavar="FILE.py[:NAME]", nargs="?", help="your file; NAME is `pipeline` unless given")
+    add_data(command, required=False)
+    command.add_argument("--out", metavar="DIR", help="where the artifact goes")
     command.add_argument("--overwrite", action="store_true", help="replace an artifact that stands there")
     command.add_argument("--validation", metavar="DATA", nargs="+", help="rows for a model that stops early")
     add_split(command, "hold out this share of the rows, and evaluate on them")
     command.add_argument(
         "--keep-state", choices=("yes", "values"), help="keep DIR.state, which `gpupipe update` goes on from"
     )
+    command.add_argument("--run", metavar="RUN", dest="kept", help="a folder that keeps what is done, as it is done")
+    command.add_argument("--resume", metavar="RUN", help="go on with a fit that was killed; no more is needed")
+    command.add_argument("--on-change", choices=CHANGES, help="where RUN is of another pipeline or of other rows")
     command.add_argument("--quiet", action="store_true", help="no plan, no progress")
     command.set_defaults(run=_fit)
 
 
 def _fit(arguments: argparse.Namespace) -> None:
     """Fit the pipeline of FILE.py, which is your own code and is run, and save it as an artifact."""
+    wanted = _wanted(arguments)
     pipeline = load_pipeline(arguments.file)
     if not arguments.overwrite:
         _refuse_standing(arguments.out, "add --overwrite", states=arguments.keep_state is not None)
@@ -40,11 +46,42 @@ def _fit(arguments: argparse.Namespace) -> None:
         print(pipeline.explain(train), "\n", sep="")
     held = None if arguments.validation is None else scan_as(arguments.validation, train.schema)
     keep = {None: False, "yes": True}.get(arguments.keep_state, arguments.keep_state)
-    pipeline.fit(train, validation=held, keep_state=keep, progress=not arguments.quiet)
+    pipeline.fit(train, validation=held, keep_state=keep, progress=not arguments.quiet, run=wanted)
     if test is not None:
         print(pipeline.evaluate(test), "\n", sep="")
     pipeline.save(arguments.out, overwrite=arguments.overwrite)
+    if wanted is not None:
+        end(wanted.path)
     print(f"saved to {arguments.out}")
+
+
+def _wanted(arguments: argparse.Namespace) -> Asked | None:
+    """The run that a fit is kept in, if it is; of one that is resumed, `arguments` become those that it began with."""
+    if arguments.resume is not None:
+        _resume(arguments)
+    missing = {"FILE.py": arguments.file, "--data": arguments.data, "--out": arguments.out}
+    if lacking := [name for name, value in missing.items() if value is None]:
+        raise UsageError(f"{' and '.join(lacking)} must be given, or --resume RUN alone. Try: gpupipe fit --help")
+    if arguments.kept is None:
+        if arguments.on_change is not None:
+            raise UsageError("--on-change says what to do about a run: give --run RUN too.")
+        return None
+    given = {name: value for name, value in vars(arguments).items() if name in _GIVEN}
+    path = Path(arguments.kept).absolute()
+    return Asked(path, arguments.on_change == "recompute", False, {"folder": os.getcwd(), "arguments": given})
+
+
+_GIVEN = ("file", "data", "out", "overwrite", "validation", "split", "seed", "keep_state")
+
+
+def _resume(arguments: argparse.Namespace) -> None:
+    if others := [name for name in ("file", "data", "out", "kept", "validation", "split") if getattr(arguments, name)]:
+        named = {"file": "FILE.py", "kept": "--run"}.get(others[0], f"--{others[0]}")
+        raise UsageError(f"--resume RUN goes on with the arguments that the run began with. Leave {named} out.")
+    path = Path(arguments.resume).absolute()
+    folder, given = command_of(path)
+    os.chdir(folder)  # where paths were given
+    vars(arguments).update(given, kept=str(path))
 
 
 def _refuse_standing(out: str, otherwise: str, *, states: bool) -> None:

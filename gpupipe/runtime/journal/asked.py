@@ -1,20 +1,18 @@
 """A run as a fit is asked for one, and as the command line is."""
 
 import contextlib
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpupipe.errors import ParameterError, RunCorruptError, UsageError, nearest
+from gpupipe.errors import ParameterError, UsageError, nearest
 from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.journal.crew import Journaled
-from gpupipe.runtime.journal.opening import COMMAND, JOURNAL, begun, goes_on_with, made
-from gpupipe.runtime.journal.results import reading, writing
+from gpupipe.runtime.journal.opening import at_work_in, begun, goes_on_with
+from gpupipe.runtime.journal.results import reading
 from gpupipe.runtime.journal.run import Run
-from gpupipe.storage import ONE_FILE, disk, place, stands, sync_folder, temporary, write_all
+from gpupipe.storage import place
 
 CHANGES = ("refuse", "recompute")
 
@@ -27,11 +25,13 @@ class Asked:
         path: the run's folder.
         recompute: whether a run of something else is begun anew; else it is refused.
         ends: whether the run is over with the fit; else whoever asked for it ends it.
+        command: of the command line, the folder it was given in and its arguments, so that the run is enough to go on.
     """
 
     path: Path
     recompute: bool = False
     ends: bool = True
+    command: Mapping[str, Any] | None = None
 
 
 def asked(run: Any, on_change: Any) -> Asked | None:
@@ -57,7 +57,7 @@ def begun_as(wanted: Asked | None, told: Callable[[], dict[str, Any]]) -> Iterat
     if wanted is None:
         yield None
         return
-    with begun(wanted.path, told(), recompute=wanted.recompute) as run:
+    with begun(wanted.path, told(), recompute=wanted.recompute, command=wanted.command) as run:
         yield run
         if wanted.ends:
             run.finish()
@@ -69,44 +69,23 @@ def kept_by(crew: Crew, run: Run | None) -> Crew:
 
 
 # -- the command line -------------------------------------------------------------------------------------
-def write_command(path: Path, arguments: Mapping[str, Any]) -> None:
-    """Write down, in a run's folder, what the command was and where, so that the folder is enough to go on.
+def command_of(path: Path) -> tuple[str, dict[str, Any]]:
+    """(the folder that the command of a run was given in, its arguments).
 
     Raises:
-        RunError: it is no folder of a run.
-        StorageError: it cannot be made or written to.
-    """
-    document = {"folder": os.getcwd(), "arguments": dict(arguments)}
-    with writing(path):
-        made(path)
-        with temporary(path / COMMAND, ONE_FILE) as (written, descriptor):
-            write_all(descriptor, json.dumps(document).encode())
-            disk.fsync(descriptor)
-            disk.rename(written, path / COMMAND)
-            sync_folder(path)
-
-
-def read_command(path: Path) -> tuple[str, dict[str, Any]]:
-    """(the folder that the command was given in, its arguments).
-
-    Raises:
-        UsageError: there is no such run.
-        RunCorruptError: it cannot be read.
+        UsageError: there is no such run, or no command began it.
+        RunCorruptError: its journal was altered.
     """
     with reading(path):
-        if not stands(path / COMMAND):
-            begun_there = "It was not begun by `gpupipe fit --run`." if stands(path / JOURNAL) else "Is the path right?"
-            raise UsageError(f"There is no run to resume at {path}. {begun_there}")
-        try:
-            found = json.loads((path / COMMAND).read_bytes())
-            return str(found["folder"]), dict(found["arguments"])
-        except (ValueError, LookupError, TypeError) as error:
-            raise RunCorruptError(f"{path / COMMAND} was altered: {error}. Give the command itself again.") from error
+        commands = [at_work.get("command") for at_work in at_work_in(path)]
+    found = next((command for command in reversed(commands) if command is not None), None)
+    if found is None:
+        told = "It was begun by Pipeline.fit(run=…): run that again." if commands else "Is the path right?"
+        raise UsageError(f"There is no run of `gpupipe fit` to resume at {path}. {told}")
+    return str(found["folder"]), dict(found["arguments"])
 
 
 def end(path: Path) -> None:
     """Finish a run whose fit was asked for with ``ends=False``."""
     with goes_on_with(path) as run:
         run.finish()
-
-

@@ -2,7 +2,6 @@
 
     journal          what the run is of, who was at work on it, and what was finished once; locked by whoever is
     results-…        what came of partitions: one file for each process that was at work, as it made them
-    command.json     of `gpupipe fit --run`: its arguments
 
 All are files of records, and private (the folder 0700, files 0600): they may hold values of the data.
 """
@@ -12,6 +11,7 @@ import os
 import socket
 import stat
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,20 @@ from gpupipe.runtime.journal.results import RESULTS, remove_results, writing
 from gpupipe.runtime.journal.run import Run
 from gpupipe.storage import disk, made_folders, sync_folder
 
-JOURNAL, COMMAND = "journal", "command.json"
+JOURNAL = "journal"
 _JOURNAL_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ANEW = "Remove the folder to begin anew, or pass on_change='recompute' (--on-change recompute), which does that."
 
 
-def begun(path: Path, identity: dict[str, Any], *, recompute: bool = False) -> Run:
+def begun(
+    path: Path, identity: dict[str, Any], *, recompute: bool = False, command: Mapping[str, Any] | None = None
+) -> Run:
     """The run in a folder, which is made if it is not there: a new one, or the one that was left there, to go on with.
 
     Args:
         identity: what the run is of, as :func:`gpupipe.runtime.journal.identity.identity` tells it.
         recompute: whether a run of something else, or one that was altered, is begun anew.
+        command: what a command line was, to be written down.
 
     Raises:
         RunBusyError: another process is at work on it.
@@ -47,7 +50,8 @@ def begun(path: Path, identity: dict[str, Any], *, recompute: bool = False) -> R
         run = undo.enter_context(Run(path, _locked(path)))
         if not _goes_on(run, identity, recompute=recompute):
             run.begin_anew(identity)
-        run.note({"at work": {"process": os.getpid(), "host": socket.gethostname(), "time": time.time()}})
+        who = {"process": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+        run.note({"at work": who | ({} if command is None else {"command": dict(command)})})
         undo.pop_all()
         return run
 
@@ -72,7 +76,7 @@ def _goes_on(run: Run, identity: dict[str, Any], *, recompute: bool) -> bool:
             return False
         if "finished" in known:
             remove_results(run.folder)
-            raise RunError(f"The run {run.folder} is finished. To fit again, remove that folder or give another.")
+            raise _finished(run.folder)
         if (error := changed(known["identity"], identity)) is not None:
             if not recompute:
                 raise error
@@ -83,6 +87,10 @@ def _goes_on(run: Run, identity: dict[str, Any], *, recompute: bool) -> bool:
         if not recompute:
             raise RunCorruptError(f"{error} {_ANEW}") from error
         return False
+
+
+def _finished(path: Path) -> RunError:
+    return RunError(f"The run {path} is finished. To fit again, remove that folder or give another.")
 
 
 def made(path: Path) -> None:
@@ -103,7 +111,7 @@ def made(path: Path) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name in (JOURNAL, COMMAND) or name.startswith((RESULTS, f".{COMMAND}."))
+    return name == JOURNAL or name.startswith(RESULTS)
 
 
 def _locked(path: Path) -> Records:
@@ -126,7 +134,30 @@ def _locked(path: Path) -> Records:
 def _whoever(path: Path, descriptor: int) -> str:
     """Who wrote last that it is at work, as far as that can be told."""
     with contextlib.suppress(RunCorruptError, OSError):
-        noted = [unpacked(data)[0].get("at work") for _, data in Records.of(path, descriptor).whole()]
-        found = [at_work for at_work in noted if at_work]
+        found = _at_work(Records.of(path, descriptor))
         return f" ({found[-1]['process']} on {found[-1]['host']})" if found else ""
     return ""
+
+
+def at_work_in(path: Path) -> list[dict[str, Any]]:
+    """What those who were at work on a run wrote of themselves; none where there is no run.
+
+    Raises:
+        RunError: it is finished.
+        RunCorruptError: the journal was altered.
+        OSError: it cannot be read.
+    """
+    try:
+        records = Records.at(path / JOURNAL)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    with contextlib.closing(Run(path, records)) as run:
+        known = run.known()
+        if known is not None and "finished" in known:
+            raise _finished(path)
+        return _at_work(records)
+
+
+def _at_work(records: Records) -> list[dict[str, Any]]:
+    documents = [unpacked(data)[0] for _, data in records.whole()]
+    return [document["at work"] for document in documents if "at work" in document]

@@ -15,8 +15,8 @@ from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Frame
 from gpupipe.compiler.document import get_column, put_column
 from gpupipe.errors import GpupipeError, InternalError, RunCorruptError
+from gpupipe.runtime.elsewhere import Note
 from gpupipe.runtime.linear.sums import SumsOf
-from gpupipe.runtime.rows import Note
 from gpupipe.runtime.scanning import Gathered
 from gpupipe.sources.partition import LoadReport
 
