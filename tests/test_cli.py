@@ -144,7 +144,7 @@ def test_evaluate_prints_a_table_or_json(work: Path, capsys: pytest.CaptureFixtu
 
 def test_predict_writes_what_the_api_predicts(work: Path, tmp_path: Path) -> None:
     assert cli.main(["predict", f"{work}/churn.gpp", "--data", f"{work}/data.csv", "--out", f"{tmp_path}/s"]) == 0
-    scores = pq.read_table(tmp_path / "s" / "scores.parquet")
+    scores = pq.read_table(tmp_path / "s")
     pipeline = gp.load(work / "churn.gpp")
     expected = pipeline.predict_proba(work / "data.parquet", output="numpy")
     assert scores["probability_True"].to_numpy().tobytes() == expected[:, 1].tobytes()

@@ -247,8 +247,8 @@ def test_a_threshold_decides_everywhere(tmp_path: Path) -> None:
     assert gp.Scorer.load(tmp_path / "p.gpp").predict(TEST).tolist() == want
     pq.write_table(TEST, tmp_path / "new.parquet")
     assert cli.main(["predict", str(tmp_path / "p.gpp"), "--data", str(tmp_path / "new.parquet"), "--out",
-                     str(tmp_path)]) == 0  # fmt: skip
-    scores = pq.read_table(tmp_path / "scores.parquet")
+                     str(tmp_path / "scores")]) == 0  # fmt: skip
+    scores = pq.read_table(tmp_path / "scores")
     assert scores.column("prediction").to_pylist() == want
     assert np.array_equal(scores.column("probability_yes").to_numpy(), share)
     found = pipeline.evaluate(TEST)

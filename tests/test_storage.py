@@ -351,7 +351,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def predict(work: Path, rows: int, out: Path, *words: str) -> int:
-    return cli.main(["predict", f"{work}/a.gpp", "--data", f"{work}/{rows}.parquet", "--out", str(out), *words])
+    data = f"{work}/{rows}.parquet"
+    return cli.main(["predict", f"{work}/a.gpp", "--data", data, "--out", str(out), "--one-file", *words])
 
 
 def test_predict_keeps_columns_as_they_are(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -372,7 +373,7 @@ def test_columns_kept_are_those_of_the_data_and_not_of_the_fit(work: Path, tmp_p
     pq.write_table(data, tmp_path / "d.parquet")
     model = gp.Pipeline(gp.col("x").cast("Float64").alias("f")).fit({"x": [1.5, 2.5]})
     model.save(tmp_path / "m.gpp")
-    words = ["predict", f"{tmp_path}/m.gpp", "--data", f"{tmp_path}/d.parquet", "--out", f"{tmp_path}/s"]
+    words = ["predict", f"{tmp_path}/m.gpp", "--data", f"{tmp_path}/d.parquet", "--out", f"{tmp_path}/s", "--one-file"]
     assert cli.main([*words, "--keep", "x", "--keep", "when", "--keep", "c", "--keep", "x"]) == 0
     found = pq.read_table(tmp_path / "s/scores.parquet")
     assert found.column_names == ["x", "when", "c", "f"] and found.select(["x", "c", "when"]) == data
@@ -514,7 +515,7 @@ sys.exit(cli.main(sys.argv[2:]))
 
 def test_a_limit_on_the_size_of_files(work: Path, tmp_path: Path) -> None:
     assert predict(work, 40, tmp_path / "s") == 0
-    words = ["predict", f"{work}/a.gpp", "--data", f"{work}/70.parquet", "--out", f"{tmp_path}/s"]
+    words = ["predict", f"{work}/a.gpp", "--data", f"{work}/70.parquet", "--out", f"{tmp_path}/s", "--one-file"]
     ran = subprocess.run([sys.executable, "-c", LIMITED, "500", *words], capture_output=True, text=True)
     assert ran.returncode == 1, ran.stderr  # and not killed by SIGXFSZ, which Python ignores
     assert "File too large" in ran.stderr and "ulimit -f" in ran.stderr and ran.stderr.count("\n") == 1
@@ -529,7 +530,7 @@ def test_a_real_disk_that_is_full_and_then_read_only(work: Path, tmp_path: Path)
 set -e
 cd {tmp_path}
 mount -t tmpfs -o size=64k none disk
-predict() {{ {sys.executable} -m gpupipe predict {work}/a.gpp --data {work}/$1.parquet --out disk; }}
+predict() {{ {sys.executable} -m gpupipe predict {work}/a.gpp --data {work}/$1.parquet --out disk --one-file; }}
 predict 40
 head -c 1m /dev/zero > disk/filler || true
 predict 70 || echo exit $?

@@ -9,8 +9,10 @@ from typing import Any
 
 import gpupipe as gp
 from gpupipe.commands.options import add_data, add_split
-from gpupipe.errors import counted
+from gpupipe.errors import ParameterError, counted
 from gpupipe.examples import demo
+from gpupipe.runtime.out import write_predictions
+from gpupipe.runtime.standing import is_dataset
 from gpupipe.sources.write import write_parquet
 from gpupipe.storage import failing, made_folders
 
@@ -44,19 +46,51 @@ def add_predict(commands: Any) -> None:
     command = commands.add_parser("predict", help="score data with an artifact", description=_predict.__doc__)
     command.add_argument("artifact", metavar="ARTIFACT")
     add_data(command)
-    command.add_argument("--out", metavar="DIR", required=True, help="the folder for scores.parquet")
+    command.add_argument("--out", metavar="DIR", required=True, help="the folder for the scores")
     command.add_argument(
         "--keep", metavar="COLUMN", action="append", default=[], help="write this column of the data too; repeatable"
+    )
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--one-file", action="store_true", help="write DIR/scores.parquet; an older one is replaced")
+    how.add_argument(
+        "--overwrite", action="store_true", help="replace scores in DIR that are of another artifact or other data"
     )
     command.set_defaults(run=_predict)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    """Write DIR/scores.parquet: a row for each row of the data, in order; an older one is replaced."""
-    target = Path(os.path.abspath(arguments.out), SCORES)
+    """Write scores to DIR, a row for each row of the data, in order: a Parquet file for each file or piece of it, each
+    of which is whole or not there, and _manifest.json at the end. The same command goes on with what was not finished.
+    """
+    out, single = Path(arguments.out), Path(os.path.abspath(arguments.out), SCORES)
+    _refuse_both_forms(arguments, single)
     pipeline = gp.load(arguments.artifact)
-    tables = pipeline.predictions(pipeline.scan(arguments.data), keep=arguments.keep)
-    with ExitStack() as stack:
-        with failing(f"The scores were not written to {target}", target):
-            stack.enter_context(made_folders(target.parent))
-        print(f"{counted(write_parquet(tables, target), 'row')} scored to {Path(arguments.out, SCORES)}")
+    rows = pipeline.scan(arguments.data)
+    if arguments.one_file:
+        tables = pipeline.predictions(rows, keep=arguments.keep)
+        with ExitStack() as stack:
+            with failing(f"The scores were not written to {single}", single):
+                stack.enter_context(made_folders(single.parent))
+            print(f"{counted(write_parquet(tables, single), 'row')} scored to {out / SCORES}")
+        return
+    written = write_predictions(pipeline._fitted(), rows, arguments.keep, out, overwrite=arguments.overwrite)
+    stood = written.files - written.made
+    before = f", {stood:,} of which stood there" if stood else ""
+    print(f"{counted(written.rows, 'row')} scored to {out}: {counted(written.files, 'file')}{before}")
+
+
+def _refuse_both_forms(arguments: argparse.Namespace, single: Path) -> None:
+    """One file beside files by partition would be read as twice the rows.
+
+    Raises:
+        ParameterError: one of the two forms stands where the other is asked for.
+    """
+    with failing(f"The scores were not written to {single}", single):
+        are_many = arguments.one_file and is_dataset(single.parent)
+    if are_many:
+        raise ParameterError(f"{arguments.out} holds scores as many files. Choose another folder for --one-file.")
+    if not arguments.one_file and single.is_file():
+        raise ParameterError(
+            f"{arguments.out} holds {SCORES}, all scores in one file. Pass --one-file to replace it, or choose a new "
+            "folder: then there is a file for each piece of the data."
+        )

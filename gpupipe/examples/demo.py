@@ -58,7 +58,8 @@ def _score_again(pipeline: gp.Pipeline, test: gp.Source, artifact: Path, out: Pa
     held_out = out / "held-out.parquet"
     with _step(f"write the held-out rows to {held_out}"):
         write_parquet(_tables(test), held_out)
-    command = [sys.executable, "-m", "gpupipe", "predict", str(artifact), "--data", str(held_out), "--out", str(out)]
+    words = ["predict", str(artifact), "--data", str(held_out), "--out", str(out), "--one-file"]
+    command = [sys.executable, "-m", "gpupipe", *words]
     with _step("a new process loads the artifact and scores them"):
         if subprocess.run(command).returncode != 0:
             raise InternalError(f"The new process failed; what it said stands above. It was: {' '.join(command)}")

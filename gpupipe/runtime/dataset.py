@@ -9,6 +9,7 @@ written last: where it stands, all of them do.
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -37,8 +38,10 @@ from gpupipe.runtime.standing import (
 )
 from gpupipe.sources.snapshot import at_partitions, came_from
 from gpupipe.sources.source import Source
-from gpupipe.sources.write import write_bytes, write_part
+from gpupipe.sources.write import force, write_bytes, write_part
 from gpupipe.storage import failing, made_folders, place, sync_folder
+
+_AT_A_TIME = 8  # files that are forced to the disk
 
 #: An order that gives a partition's results as a table, or as tables one below the other.
 Tables = Order[Any]
@@ -100,7 +103,7 @@ class Writing:
         # of halves, as where memory lacked, one table: its bytes must not tell
         table = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
         target = self.folder / name_of(number, self.about.n_files)
-        note = note_of(self.about, number, origin)
+        note = partial(note_of, self.about, number, origin)
         encodings = _plain_floats(table.schema) if self.encodings is None else self.encodings
         file = write_part(table.combine_chunks(), target, note, encodings)
         if file is None:  # done twice: by a worker that was thought lost, or by another process
@@ -193,8 +196,16 @@ def _finished(folder: Path, about: About, source: Source, there: Standing, made:
     columns = {name: str(schema.field(name).type) for name in schema.names}
     document: dict[str, Any] = {**about.noted(), "rows": rows, "columns": columns, "files": files}
     with failing(f"The manifest of {folder} was not written", folder):
-        sync_folder(folder)  # the files' names, before the manifest says that they stand
+        _force_all(folder, [file["name"] for file in files])  # before the manifest says that they stand
     write_bytes(json.dumps(document, indent=1).encode(), folder / MANIFEST, "The manifest")
     with failing(f"The results stand, whole, in {folder}, but may be lost if the power fails", folder):
         sync_folder(folder)
     return Written(folder, rows, about.n_files, len(made))
+
+
+def _force_all(folder: Path, names: Sequence[str]) -> None:
+    """Force files to the disk, and their names."""
+    with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="gpupipe") as pool:
+        for _ in pool.map(lambda name: force(folder / name), names):
+            pass
+    sync_folder(folder)

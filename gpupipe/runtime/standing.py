@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe.errors import ParameterError, RunBusyError, RunChangedError, counted
 from gpupipe.sources.snapshot import Snapshot
+from gpupipe.sources.write import WrittenFile
 from gpupipe.storage import ONE_FILE, UNSUPPORTED, disk, sweep
 
 MANIFEST = "_manifest.json"
@@ -26,6 +27,7 @@ _FORMAT = 1
 _NAME = re.compile(r"part-(\d{5,})-of-(\d{5,})\.parquet")
 _NO_LOCKS = UNSUPPORTED | {errno.ENOLCK, errno.EBADF}  # the last: of folders, over a network
 _BLOCK, _READERS = 2**20, 8
+_DAMAGED: tuple[dict[str, Any], None] = ({}, None)
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,15 @@ def name_of(number: int, n_files: int) -> str:
     return f"part-{number:05}-of-{n_files:05}.parquet"
 
 
-def note_of(about: About, number: int, came_from: Mapping[str, Any]) -> dict[str, str]:
-    """What a file says of itself in its metadata."""
-    return {_NOTE: json.dumps({**about.noted(), "number": number, "from": came_from})}
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder holds files by such names."""
+    return folder.is_dir() and any(_NAME.fullmatch(name) for name in disk.listdir(folder))
+
+
+def note_of(about: About, number: int, came_from: Mapping[str, Any], data: WrittenFile) -> dict[str, str]:
+    """What a file says of itself in its metadata: of `data`, all that stands before it, too."""
+    told = {"bytes": data.nbytes, "sha256": data.sha256}
+    return {_NOTE: json.dumps({**about.noted(), "number": number, "from": came_from, "data": told})}
 
 
 @contextlib.contextmanager
@@ -128,7 +136,8 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def standing(folder: Path, about: About, *, overwrite: bool = False) -> Standing:
-    """What stands in a folder and is of these results. What dead writers left there goes.
+    """What stands in a folder and is of these results. What dead writers left there goes, and
+    what a power failure damaged: it is made anew.
 
     Args:
         overwrite: other results that stand there go too.
@@ -146,34 +155,48 @@ def standing(folder: Path, about: About, *, overwrite: bool = False) -> Standing
         return Standing({at: _listed(at, file) for at, file in enumerate(manifest["files"])}, is_whole=True)
     with ThreadPoolExecutor(_READERS, thread_name_prefix="gpupipe") as pool:
         found = dict(zip(names, pool.map(lambda name: part_at(folder / name), names), strict=True))
-    kept = {part.number: part for name, (note, part) in found.items() if _is_ours(name, note, part, about)}
-    others = sorted(name for name, (note, part) in found.items() if not _is_ours(name, note, part, about))
+    kept = {part.number: part for name, (note, part) in found.items() if part and _is_ours(name, note, part, about)}
+    wanted = {name_of(number, about.n_files) for number in range(about.n_files)}
+    damaged = [name for name, file in found.items() if file == _DAMAGED and name in wanted]
+    others = sorted(set(names) - {name_of(number, about.n_files) for number in kept} - set(damaged))
     is_other = manifest is not None and manifest["digest"] != about.digest
     if (others or is_other) and not overwrite:
         raise _changed(folder, about, manifest, others, {name: found[name][0] for name in others})
-    _remove(folder, [*[MANIFEST] * (manifest is not None), *others])
+    _remove(folder, [*[MANIFEST] * (manifest is not None), *damaged, *others])
     return Standing(kept)
 
 
 def part_at(path: Path) -> tuple[dict[str, Any] | None, Part | None]:
-    """The note in a file, and the file, read through; None and None where it is none of ours, or damaged."""
+    """The note in a file, and the file, read through. Both None: a file of another kind; the last one: damaged, as
+    a power failure may leave it.
+    """
     try:
         metadata = pq.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        return _DAMAGED
+    try:
         note = json.loads((metadata.metadata or {})[_NOTE.encode()])
-        number = int(note["number"])
-    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError):
+        number, nbytes, sha256 = int(note["number"]), int(note["data"]["bytes"]), note["data"]["sha256"]
+    except (LookupError, TypeError, ValueError):
         return None, None
-    sha256, nbytes = hashlib.sha256(), 0
     with open(path, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            sha256.update(block)
-            nbytes += len(block)
-    return note, Part(number, metadata.num_rows, nbytes, sha256.hexdigest())
+        hashed = hashlib.sha256()
+        _hash(file, hashed, nbytes)
+        if hashed.hexdigest() != sha256:
+            return _DAMAGED
+        _hash(file, hashed, None)
+        return note, Part(number, metadata.num_rows, file.tell(), hashed.hexdigest())
 
 
-def _is_ours(name: str, note: Mapping[str, Any] | None, part: Part | None, about: About) -> bool:
-    is_same = note is not None and note.get("digest") == about.digest
-    return is_same and part is not None and name == name_of(part.number, about.n_files)
+def _hash(file: IO[bytes], hashed: Any, nbytes: int | None) -> None:
+    """Take in the next bytes of a file; None: all."""
+    while block := file.read(_BLOCK if nbytes is None else min(_BLOCK, nbytes)):
+        hashed.update(block)
+        nbytes = None if nbytes is None else nbytes - len(block)
+
+
+def _is_ours(name: str, note: Mapping[str, Any] | None, part: Part, about: About) -> bool:
+    return note is not None and note.get("digest") == about.digest and name == name_of(part.number, about.n_files)
 
 
 def _refuse_others(folder: Path, names: Sequence[str]) -> None:
@@ -224,7 +247,7 @@ def _changed(
     others: Sequence[str],
     notes: Mapping[str, Mapping[str, Any] | None],
 ) -> RunChangedError:
-    known = [note for note in (manifest, *notes.values()) if note is not None]
+    known = [note for note in (manifest, *notes.values()) if note]
     if known:
         files = [file.get("from", {}) for file in manifest["files"]] if manifest else [note["from"] for note in known]
         told = "; ".join(_differences(known[0], about, files, manifest is not None))

@@ -75,7 +75,7 @@ def write_parquet(
             sweep(target.parent, ONE_FILE)
             part, descriptor = stack.enter_context(temporary(target, ONE_FILE))
         output = Output(descriptor, lambda: failing(failure, target))
-        rows = _write(tables, output, schema, target, encodings or {}, {})
+        rows = _write(tables, output, schema, target, encodings or {})
         with failing(failure, target):
             disk.fsync(descriptor)
             disk.rename(part, target)
@@ -85,15 +85,15 @@ def write_parquet(
 
 
 def write_part(
-    table: pa.Table, target: Path, notes: Mapping[str, str], encodings: Mapping[str, str]
+    table: pa.Table, target: Path, notes: Callable[[WrittenFile], Mapping[str, str]], encodings: Mapping[str, str]
 ) -> WrittenFile | None:
     """Write one file of a folder of Parquet files, mode 0600; None: a file stands there, which is left alone.
 
-    It is forced to the disk before it has its name. That the folder has the name, and what writers that died left in
-    it, is for whoever writes the folder.
+    It has its name when it is whole, and is forced to the disk by whoever writes the folder, all files at once: one by
+    one that takes as long as making them. So after a power failure a file may not be what its notes say.
 
     Args:
-        notes: text by name, kept in the file's metadata.
+        notes: what was written before them -> text by name, kept in the file's metadata.
         encodings: as for :func:`write_parquet`.
 
     Raises:
@@ -104,11 +104,23 @@ def write_part(
         with failing(failure, target):
             part, descriptor = stack.enter_context(temporary(target, ONE_FILE))
         output = _Hashing(descriptor, lambda: failing(failure, target))
-        rows = _write([table], output, None, target, encodings, notes)
+        rows = _write([table], output, None, target, encodings, lambda: notes(output.written(table.num_rows)))
         with failing(failure, target):
-            disk.fsync(descriptor)
             published = publish_absent(part, target)
-    return WrittenFile(rows, output.nbytes, output.sha256.hexdigest()) if published else None
+    return output.written(rows) if published else None
+
+
+def force(target: Path) -> None:
+    """Force a file to the disk.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    descriptor = disk.open(target, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        disk.fsync(descriptor)
+    finally:
+        disk.close(descriptor)
 
 
 def write_bytes(data: bytes, target: Path, what: str) -> None:
@@ -128,14 +140,18 @@ class _Hashing(Output):
 
     def __init__(self, descriptor: int, guard: Callable[[], Any]) -> None:
         super().__init__(descriptor, guard)
-        self.sha256, self.nbytes = hashlib.sha256(), 0
+        self._sha256, self._nbytes = hashlib.sha256(), 0
 
     def write(self, data: Any) -> int:
         """Take bytes to be written; gives how many."""
         size = super().write(data)
-        self.sha256.update(data)
-        self.nbytes += size
+        self._sha256.update(data)
+        self._nbytes += size
         return size
+
+    def written(self, rows: int) -> WrittenFile:
+        """What was written so far."""
+        return WrittenFile(rows, self._nbytes, self._sha256.hexdigest())
 
 
 def _check_place(target: Path) -> None:
@@ -156,7 +172,7 @@ def _write(
     schema: pa.Schema | None,
     target: Path,
     encodings: Mapping[str, str],
-    notes: Mapping[str, str],
+    notes: Callable[[], Mapping[str, str]] | None = None,
 ) -> int:
     pending = iter(tables)
     first = next(pending, None)
@@ -171,8 +187,8 @@ def _write(
             _check_alike(table.schema, shape, target)
             writer.write_table(table)
             rows += table.num_rows
-        if notes:
-            writer.add_key_value_metadata(notes)
+        if notes is not None:
+            writer.add_key_value_metadata(notes())
     except BaseException:
         file.abandon()  # the writer ends a file that nobody wants
         raise
