@@ -209,12 +209,7 @@ def _held(
 ) -> Lesson:
     """The validation rows, as the estimator takes them."""
     X, y, weights, groups = (*validation, None)[:4]
-    if row.early_stopping is None:
-        stops = ", ".join(other.name for other in ROWS if other.early_stopping)
-        raise ParameterError(
-            f"Validation rows were given to {row.name}, and it does not stop early. Leave them out, or use one of: "
-            f"{stops}."
-        )
+    refuse_no_stopping(row)
     X = _matrix(X, n_features)
     target = held_targets(y, classes, targets)
     if len(target) != len(X):
@@ -224,6 +219,16 @@ def _held(
     if isinstance(X, DeviceArray) and groups is None:
         return Lesson(X, target, weights)  # type: ignore[arg-type]  # downloaded where the CPU trains
     return _lesson(row, X.to_host() if isinstance(X, DeviceArray) else X, target, weights, groups)
+
+
+def refuse_no_stopping(row: Row) -> None:
+    """Raise ParameterError for an estimator that does not stop early, where there are rows to stop by."""
+    if row.early_stopping is None:
+        stops = ", ".join(other.name for other in ROWS if other.early_stopping)
+        raise ParameterError(
+            f"Validation rows were given to {row.name}, and it does not stop early. Leave them out, or use one of: "
+            f"{stops}."
+        )
 
 
 # Values of a matrix that one thread of BLAS is through with before a second is of use: over 5,000 rows of 40 features

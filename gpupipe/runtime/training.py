@@ -1,6 +1,6 @@
 """From fitted features to the trained model, as was declared: from covariances, on partitions, or on all rows."""
 
-import threading
+from contextlib import ExitStack
 from typing import Any
 
 from gpupipe.backends.features import FittedFeatures
@@ -8,15 +8,15 @@ from gpupipe.columns import Values
 from gpupipe.errors import UnsupportedEstimatorError
 from gpupipe.models.estimators import describe
 from gpupipe.models.model import Validation
-from gpupipe.models.partitions.table import remedies, way_of
+from gpupipe.models.partitions.table import remedies
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.crew import Crew
-from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.linear.fit import LinearFit
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.reductions.fit import trained_on_partitions
+from gpupipe.runtime.reductions.trips import Trips
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.teaching import (
     FROM_COVARIANCES,
@@ -27,7 +27,7 @@ from gpupipe.runtime.teaching import (
 )
 from gpupipe.sources.source import Source
 
-ON_PARTITIONS = "it is trained on partitions, by sums that the host adds: the same bits on every device"
+ON_PARTITIONS = "it is trained on partitions, by the host"
 
 
 def refuse_on_cluster(declared: Any, linear: LinearFit, crew: Crew) -> None:
@@ -71,38 +71,23 @@ def trained(
         refuse_on_cluster(declared, linear, crew)
     if declared.training == "partitions":
         with clock.stage("training"):
-            return _on_partitions(declared, features, rows, crew, progress)
+            return _on_partitions(declared, features, rows, validation, crew, progress)
     return _on_rows(declared, features, rows, validation, crew, progress, clock)
 
 
 def _on_partitions(
-    declared: Any, features: FittedFeatures, rows: Rows, crew: Crew, progress: Progress
+    declared: Any, features: FittedFeatures, rows: Rows, validation: Source | None, crew: Crew, progress: Progress
 ) -> tuple[Taught, Values]:
-    def ask(order: Any) -> Any:
-        progress.begin(order.stage, rows)
-        adding = _Adding(order)
-        crew.take_in(rows, order, adding.add, progress)
-        if not rows.report.rows_kept:
-            raise no_rows(rows)
-        return adding.total
-
+    trips = Trips(features.for_training(), rows, crew, progress)
     keeps_ids = bool(declared.key) or declared.groups is not None
-    found = trained_on_partitions(declared.model, features.for_training(), ask, keeps_ids=keeps_ids)
-    _, way = way_of(declared.model)
-    how = f"on partitions, in {found.trips} trips: {way.by}"
-    return Taught(found.model, found.notes, ON_PARTITIONS, how, found.trips), found.row_ids
-
-
-class _Adding:
-    """Results merged as they come, from any thread."""
-
-    def __init__(self, order: Any) -> None:
-        self._order, self._lock = order, threading.Lock()
-        self.total: Any = None
-
-    def add(self, result: Any) -> None:
-        with self._lock:
-            self.total = result if self.total is None else self._order.merged([self.total, result])
+    with ExitStack() as stack:
+        held = None
+        if validation is not None:
+            given = for_given(features, declared.target, validation)
+            there = Rows(validation, given.plan.fit_columns, memory=rows.memory, schema=given.plan.schema)
+            held = Trips(given, stack.enter_context(there), crew, progress)
+        found = trained_on_partitions(declared.model, trips, held, keeps_ids=keeps_ids)
+    return Taught(found.model, found.notes, ON_PARTITIONS, found.how, trips.made), found.row_ids
 
 
 def _on_rows(

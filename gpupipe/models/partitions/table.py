@@ -84,12 +84,12 @@ def _xgboost(params: Params) -> list[str]:
     return _given(params, ("tree_method", lambda given: given in (None, "auto", "hist")))
 
 
-_COUNTS = "sums by class, one trip"
+_COUNTS = "sums by class"
 WAYS: dict[str, Way] = {
-    "sklearn.linear_model.LinearRegression": Way("covariances, one trip", _linear),
-    "sklearn.linear_model.Ridge": Way("covariances, one trip", _linear),
+    "sklearn.linear_model.LinearRegression": Way("covariances", _linear),
+    "sklearn.linear_model.Ridge": Way("covariances", _linear),
     "sklearn.linear_model.LogisticRegression": Way("Newton's method or L-BFGS, a trip a step", _logistic),
-    "sklearn.decomposition.PCA": Way("covariances, one trip", _components),
+    "sklearn.decomposition.PCA": Way("covariances", _components),
     "sklearn.cluster.KMeans": Way("Lloyd's iterations, a trip each", _clusters),
     "sklearn.naive_bayes.GaussianNB": Way(_COUNTS),
     "sklearn.naive_bayes.MultinomialNB": Way(_COUNTS),
@@ -109,7 +109,7 @@ def way_of(estimator: Any) -> tuple[Row, Way]:
 
     >>> from sklearn.naive_bayes import GaussianNB
     >>> way_of(GaussianNB())[1].by
-    'sums by class, one trip'
+    'sums by class'
     """
     row = describe(estimator)
     way = WAYS.get(row.path)
@@ -145,7 +145,7 @@ def refuse_invalid(row: Row, clone: Any) -> None:
     Raises:
         TrainingError: a parameter makes no sense.
     """
-    if not hasattr(clone, "_validate_params"):
+    if not hasattr(clone, "_parameter_constraints"):
         return
     try:
         clone._validate_params()

@@ -64,10 +64,12 @@ class Looking(OverParts):
 
     Attributes:
         keeps_ids: whether identities are wanted.
+        sizes: whether those of features are.
     """
 
     lesson: Lesson
     keeps_ids: bool = False
+    sizes: bool = True
     stage: str = field(default="rows to learn from")
     columns: Sequence[str] | None = None
 
@@ -89,7 +91,8 @@ class Looking(OverParts):
         weight = Fraction(len(part.X)) if part.weights is None else _sum(part.weights, None)
         top = 1 if part.weights is None else int(tops_of(part.weights[:, None])[0])
         ids = np.unique(part.ids) if self.keeps_ids else np.zeros(0, np.uint64)
-        return Facts(len(part.X), tops_of(part.X), _last_bits(part.X), known, weight, top, total, ids)
+        sized = part.X if self.sizes else part.X[:0]
+        return Facts(len(part.X), tops_of(sized), _last_bits(sized), known, weight, top, total, ids)
 
 
 def _labels(part: Part) -> dict[Any, tuple[int, Fraction]]:

@@ -1,23 +1,21 @@
 """A model from partitions: trips over the rows until it is there, and never a matrix of all of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.errors import CovarianceError
 from gpupipe.models.fitted import Model
 from gpupipe.models.forms.labels import order_of_classes
-from gpupipe.models.model import copied, model_of
+from gpupipe.models.model import copied, model_of, refuse_no_stopping
 from gpupipe.models.partitions.table import refuse_invalid, way_of
 from gpupipe.models.recode import recode
+from gpupipe.runtime.reductions.boosted import boosted
 from gpupipe.runtime.reductions.facts import Looking, refuse_weightless
 from gpupipe.runtime.reductions.lesson import Lesson
 from gpupipe.runtime.reductions.models import TEACHERS, Task
-
-#: An order to the one result that all of its results were merged into.
-Ask = Callable[[Any], Any]
+from gpupipe.runtime.reductions.trips import Trips
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,59 +26,57 @@ class FromPartitions:
         model: the model.
         notes: what is kept beside it.
         row_ids: the rows' identities, each once, where they were asked for.
-        trips: how many.
+        how: in words.
     """
 
     model: Model
     notes: dict[str, Any]
     row_ids: Values
-    trips: int
+    how: str
 
 
-class _Counted:
-    """Asks, and counts how often."""
-
-    def __init__(self, ask: Ask) -> None:
-        self._ask, self.trips = ask, 0
-
-    def __call__(self, order: Any) -> Any:
-        self.trips += 1
-        return self._ask(order)
-
-
-def trained_on_partitions(estimator: Any, features: FittedFeatures, ask: Ask, *, keeps_ids: bool) -> FromPartitions:
+def trained_on_partitions(estimator: Any, trips: Trips, held: Trips | None, *, keeps_ids: bool) -> FromPartitions:
     """Train a clone of `estimator`: the same bits whatever partitions the rows come in, and whoever takes them in.
 
+    (XGBoost's are the same for the same partitions alone.)
+
     Args:
-        features: of the training rows.
-        ask: makes a trip.
+        trips: over the training rows.
+        held: over rows to stop early by.
         keeps_ids: whether the rows' identities are wanted.
 
     Raises:
         UnsupportedEstimatorError, ModelOptionError: it is not trained so.
+        ParameterError: rows to stop by that it has no use for.
         TargetError, WeightsError, NonFiniteError: rows that it cannot learn from.
         TrainingError: parameters that make no sense, or features that no model can be made of.
     """
-    row, _ = way_of(estimator)
-    clone, asked = copied(estimator), _Counted(ask)
+    row, way = way_of(estimator)
+    features, clone = trips.features, copied(estimator)
+    if row.prepare is not None:
+        clone = row.prepare(clone, features.names) or clone
     refuse_invalid(row, clone)
-    lesson = Lesson(features, row.name, row.kind)
-    facts = asked(Looking(lesson, keeps_ids))
+    if held is not None:
+        refuse_no_stopping(row)
+    lesson = Lesson(features, row.name, row.kind, takes_nan=row.accepts_nan)
+    facts = trips.ask(Looking(lesson, keeps_ids, sizes=way.same_bits))
     refuse_weightless(facts)
-    classes = None
     if row.kind == "classifier":
         listed = list(facts.labels)
-        classes = tuple(listed[at] for at in order_of_classes(listed, facts.n))
-        recode(clone, [classes])
-        lesson = Lesson(features, row.name, row.kind, classes=classes)
-    task = Task(row, clone, lesson, facts)
-    _carried_out(task, asked)
+        lesson = replace(lesson, classes=tuple(listed[at] for at in order_of_classes(listed, facts.n)))
+        recode(clone, [lesson.classes])
+    task, more = Task(row, clone, lesson, facts), ""
+    if way.same_bits:
+        _carried_out(task, trips.ask)
+    else:
+        more = f", {boosted(clone, lesson, trips, held, facts.n)}"
     targets = features.plan.target_names if row.supervised else None
-    model = model_of(row, *row.convert(clone), features.names, classes, targets)
-    return FromPartitions(model, {"rows": facts.n, "baseline": _baseline(task)}, facts.ids, asked.trips)
+    model = model_of(row, *row.convert(clone), features.names, lesson.classes, targets)
+    how = f"on partitions, in {trips.made} trips: {way.by}{more}"
+    return FromPartitions(model, {"rows": facts.n, "baseline": _baseline(task)}, facts.ids, how)
 
 
-def _carried_out(task: Task, ask: Ask) -> None:
+def _carried_out(task: Task, ask: Callable[[Any], Any]) -> None:
     steps = TEACHERS[task.row.name](task)
     try:
         order = next(steps)
