@@ -12,6 +12,7 @@ from typing import Any, Self
 from gpupipe import optional
 from gpupipe.arguments import named_arguments
 from gpupipe.clusters import joining, teardown
+from gpupipe.clusters.crew import crew_of
 from gpupipe.clusters.cuda import gpus
 from gpupipe.clusters.current import entered, left
 from gpupipe.clusters.local import Wanted, processes, refuse_dashboard
@@ -72,7 +73,7 @@ class Cluster:
         """Who carries out orders over these rows; None for threads of this process, as without a cluster."""
         if self.client is None:
             return threads(self._threads)
-        return None
+        return crew_of(self.client, rows)
 
     # -- its end ------------------------------------------------------------------------------------------
     def close(self) -> None:

@@ -72,7 +72,8 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
     page = {"dashboard": wanted.dashboard, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {**page, **options.pop("scheduler_kwargs", {})}
     made = make.__new__(make)  # apart from __init__, so that it can be ended where that fails halfway
-    with optional.load("dask.config").set(configuration(wanted.threads, wanted.dashboard)):
+    settings = {**configuration(wanted.threads, wanted.dashboard), "temporary-directory": str(wanted.folder)}
+    with optional.load("dask.config").set(settings):
         try:
             made.__init__(
                 threads_per_worker=wanted.threads,

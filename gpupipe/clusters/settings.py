@@ -17,6 +17,7 @@ SHARE = 0.75
 
 #: A user's own cluster: beyond these, frozen workers and partitions that end workers are noticed late.
 _MOST_TTL, _MOST_FAILURES = 60, 3
+_UNTOLD = "untold"
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 
@@ -112,12 +113,12 @@ def _late(client: Any) -> list[str]:
     ttl = _asked(client, "distributed.scheduler.worker-ttl")
     failures = _asked(client, "distributed.scheduler.allowed-failures")
     told = []
-    if ttl is not None and (not ttl or parsed(ttl) > _MOST_TTL):
+    if ttl != _UNTOLD and (not ttl or parsed(ttl) > _MOST_TTL):
         told.append(
             f"distributed.scheduler.worker-ttl is {ttl or 'off'}, so that a frozen worker is noticed late "
             f"({WORKER_TTL}s is better)"
         )
-    if failures is not None and failures > _MOST_FAILURES:
+    if failures != _UNTOLD and failures > _MOST_FAILURES:
         told.append(
             f"distributed.scheduler.allowed-failures is {failures}: a partition that ends its worker will end "
             f"{failures + 1:,} of them before that is told"
@@ -126,11 +127,11 @@ def _late(client: Any) -> list[str]:
 
 
 def _asked(client: Any, key: str) -> Any:
-    """A setting of a scheduler; None where it does not tell (it may refuse to run functions)."""
+    """A setting of a scheduler, where it tells: it may refuse to run functions."""
     try:
-        return client.run_on_scheduler(optional.load("dask.config").get, key, None)
+        return client.run_on_scheduler(optional.load("dask.config").get, key, _UNTOLD)
     except Exception:  # whatever the scheduler answers instead
-        return None
+        return _UNTOLD
 
 
 def _without_nanny(client: Any) -> list[str]:

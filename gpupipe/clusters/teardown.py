@@ -1,12 +1,15 @@
 """The end of a cluster: nothing of it is left, whatever state its workers are in."""
 
 import asyncio
+import logging
 import os
 import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+
+from gpupipe import optional
 
 #: Seconds that each step of an orderly end may take; then what is left is ended.
 PATIENCE = 4.0
@@ -20,10 +23,11 @@ def end(cluster: Any) -> None:
     """
     processes = _processes(cluster)
     _signal(processes, signal.SIGCONT)
-    with suppress(Exception):
-        cluster.sync(_close_workers, cluster, callback_timeout=3 * PATIENCE)
-    with suppress(Exception):
-        cluster.close(timeout=3 * PATIENCE)
+    with optional.load("distributed.utils").silence_logging_cmgr(logging.CRITICAL):  # of connections that end
+        with suppress(Exception):
+            cluster.sync(_close_workers, cluster, callback_timeout=3 * PATIENCE)
+        with suppress(Exception):
+            cluster.close(timeout=3 * PATIENCE)
     _signal(processes, signal.SIGKILL)
     wait_until(lambda: not any(process.is_alive() for process in processes), PATIENCE)
 

@@ -1,0 +1,278 @@
+"""gp.cluster: what can be made and joined, what is refused, what is current, and who may reach it."""
+
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dask
+import distributed
+import pytest
+from on_loopback import TTL, children, listening, scheduler, worker
+
+import gpupipe as gp
+from gpupipe.clusters import joining, settings, versions
+from gpupipe.clusters.current import current
+from gpupipe.errors import (
+    ArgumentError,
+    ClusterError,
+    ClusterTimeoutError,
+    DeviceError,
+    MissingDependencyError,
+    ParameterError,
+)
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[gp.Cluster]:
+    with gp.cluster("processes", n_workers=2, memory_limit="512MiB") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The file of a scheduler that, as its worker, is a process of its own."""
+    folder = tmp_path_factory.mktemp("apart")
+    with scheduler(folder) as file, worker(file, folder):
+        yield file
+
+
+# -- threads ----------------------------------------------------------------------------------------------
+def test_threads_need_no_dask_and_run_the_bare_loop() -> None:
+    ask = (
+        "import sys, gpupipe as gp\n"
+        "with gp.cluster('threads', n_workers=3) as three:\n"
+        "    assert three.client is None and three.n_workers == 3 and three.address is None, three\n"
+        "    print(gp.Pipeline([gp.col('x').standardize()]).fit_transform({'x': [1.0, 2.0]})['x'].to_pylist())\n"
+        "assert not {'dask', 'distributed'} & set(sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0 and ran.stdout == "[-1.0, 1.0]\n", ran.stderr
+
+
+def test_gp_cluster_stays_a_function_once_its_package_is_imported() -> None:
+    ask = "import gpupipe as gp; a = gp.cluster; import gpupipe.clusters.cluster; assert gp.cluster is a is not None"
+    assert subprocess.run([sys.executable, "-c", ask], timeout=60).returncode == 0
+
+
+def test_the_last_one_made_is_current_until_it_is_closed() -> None:
+    assert current() is None
+    first = gp.cluster("threads", n_workers=1)
+    with gp.cluster("threads", n_workers=2) as second:
+        assert current() is second
+        first.close()
+        first.close()
+        assert current() is second and first.closed and repr(first) == "Cluster(threads: closed)"
+    assert current() is None
+
+
+# -- processes --------------------------------------------------------------------------------------------
+def test_processes_are_processes_of_this_machine(two: gp.Cluster) -> None:
+    workers = two.workers
+    assert two.kind == "processes" and two.n_workers == len(workers) == 2
+    assert [told["nthreads"] for told in workers.values()] == [1, 1]
+    assert [told["memory_limit"] for told in workers.values()] == [2**29, 2**29]
+    pids = set(two.client.run(os.getpid).values())
+    assert len(pids) == 2 and pids <= children()
+
+
+def test_nothing_listens_beyond_loopback_and_nothing_is_served(two: gp.Cluster) -> None:
+    addresses = listening({os.getpid(), *children()})
+    assert len(addresses) >= 7  # a scheduler, two nannies, two workers
+    assert {address.partition(":")[0] for address in addresses} == {"127.0.0.1"}
+    assert two.dashboard_link is None
+    routes = two.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.http_application.wildcard_router.rules))
+    assert routes <= 1
+
+
+def test_libraries_keep_to_the_threads_of_their_worker(two: gp.Cluster) -> None:
+    def told() -> list[int]:
+        import numba
+        import pyarrow
+        import threadpoolctl
+
+        import numpy  # noqa: F401, PLC0415 (its BLAS is asked)
+
+        blas = [each["num_threads"] for each in threadpoolctl.threadpool_info()]
+        return [numba.config.NUMBA_NUM_THREADS, pyarrow.cpu_count(), *blas]
+
+    for counts in two.client.run(told).values():
+        assert len(counts) >= 3 and set(counts) == {1}
+
+
+def test_what_finds_a_frozen_worker_is_set(two: gp.Cluster) -> None:
+    ttl = two.client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.worker_ttl)
+    assert 2 * ttl <= 45  # the scheduler looks once in that time: the worst case is twice as long
+    assert dask.config.get("distributed.scheduler.worker-ttl") == "5 minutes"  # of this process nothing is changed
+
+
+def test_another_cluster_of_dask_stays_the_default(two: gp.Cluster) -> None:
+    with pytest.raises(ValueError, match="No clients found"):
+        distributed.default_client()
+    assert two.client.status == "running"
+
+
+def test_the_repr_tells_workers_threads_memory_and_place(two: gp.Cluster) -> None:
+    assert re.fullmatch(r"Cluster\(processes: 2 workers, 2 threads, 1\.0 GiB, tcp://127\.0\.0\.1:\d+\)", repr(two))
+    assert two._repr_html_().startswith("<table>") and str(two.address) in two._repr_html_()
+
+
+def test_a_file_without_a_guard_is_told_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("import gpupipe as gp\ngp.cluster('processes', n_workers=1)\nprint('never')")
+    ran = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 1 and not ran.stdout
+    assert "ClusterError: The workers did not start" in ran.stderr.splitlines()[-1]
+    assert "if __name__ == '__main__':" in ran.stderr.splitlines()[-1]
+
+
+# -- joined -----------------------------------------------------------------------------------------------
+def test_a_scheduler_file_joins_and_leaves(apart: Path) -> None:
+    with gp.cluster(apart) as joined:
+        assert joined.kind == "joined" and joined.n_workers == 1
+        address = joined.address
+        assert os.getppid() not in joined.client.run(os.getppid).values()
+    with gp.cluster(address, n_workers=1) as again:  # it goes on without us
+        assert again.address == address
+        assert re.fullmatch(r"Cluster\(joined: 1 worker, 1 thread, 2\.0 GiB, tcp://127\.0\.0\.1:\d+, http://127\.0\.0\.1:\d+/status\)", repr(again))
+
+
+def test_a_client_stays_its_owners(apart: Path) -> None:
+    with distributed.Client(scheduler_file=str(apart), set_as_default=False) as client:
+        with gp.cluster(client) as joined:
+            assert joined.client is client
+        assert client.status == "running" and client.submit(int, "7").result() == 7
+
+
+def test_a_cluster_object_of_dasks_packages_is_joined() -> None:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, memory_limit=0
+    ) as made:
+        with pytest.warns(UserWarning, match=r"worker-ttl is 5 minutes.*1 of its 1 worker have no nanny"):
+            joined = gp.cluster(made)
+        assert joined.n_workers == 1 and "without a limit" in repr(joined)
+        joined.close()
+        assert made.status.name == "running"
+
+
+def test_configuration_names_it(apart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dask.config.set({"gpupipe.cluster": str(apart), "scheduler-address": "tcp://127.0.0.1:1"}), gp.cluster() as it:
+        assert it.kind == "joined"
+    with dask.config.set({"gpupipe.cluster": "threads"}), gp.cluster(n_workers=2) as it:
+        assert it.kind == "threads"
+    ask = "import gpupipe as gp; print(gp.cluster(n_workers=2))"
+    environment = {**os.environ, "DASK_GPUPIPE__CLUSTER": "threads"}
+    ran = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "Cluster(threads: 2 threads)\n", ran.stderr
+
+
+def test_nothing_configured_is_an_error() -> None:
+    with pytest.raises(ClusterError, match="DASK_GPUPIPE__CLUSTER"):
+        gp.cluster()
+
+
+def test_settings_that_we_rely_on_are_asked_of_others_clusters(apart: Path, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gp.cluster(apart).close()  # that one is set as docs/clusters.md says
+    late = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "9", "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "null"}
+    with scheduler(tmp_path, late) as file, worker(file, tmp_path):
+        with pytest.warns(UserWarning, match=r"worker-ttl is off.*allowed-failures is 9.*end 10 of them"):
+            gp.cluster(file).close()
+
+
+# -- refused ----------------------------------------------------------------------------------------------
+REFUSED: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
+    "a kind that is misspelt": ("procesess", {}, ParameterError, "Did you mean 'processes'?"),
+    "a number": (4, {}, ParameterError, "4 is no cluster. It takes 'threads'"),
+    "no worker": ("processes", {"n_workers": 0}, ParameterError, "n_workers=0 is no count"),
+    "no thread": ("processes", {"threads_per_worker": 0.5}, ParameterError, "threads_per_worker=0.5 is no count"),
+    "an option of threads": ("threads", {"memory_limit": "1GiB"}, ArgumentError, "threads has no option 'memory_limit'"),
+    "an option misspelt": ("processes", {"memory_limits": 1}, ArgumentError, "no option 'memory_limits'"),
+    "what we decide": ("processes", {"host": "0.0.0.0"}, ArgumentError, "no option 'host'"),
+    "of others' workers": ("tcp://127.0.0.1:9", {"memory_limit": 1}, ArgumentError, "there already has no option"),
+    "no amount": ("processes", {"memory_limit": "4 GB of it"}, ParameterError, "is no amount of memory"),
+    "too much memory": ("processes", {"memory_limit": "900TiB"}, ParameterError, "are free on this machine"),
+    "no file": ("nowhere/scheduler.json", {"timeout": 0.2}, ClusterTimeoutError, "There is no scheduler file nowhere"),
+    "nobody there": ("tcp://127.0.0.1:9", {"timeout": 1.0}, ClusterTimeoutError, "answers at tcp://127.0.0.1:9 within 1 s"),
+    "no such protocol": ("smoke://10.0.0.1:9", {"timeout": 1.0}, ClusterError, "cannot be joined: .*smoke"),
+    "a GPU that is not there": ("cuda", {}, DeviceError, "."),
+}
+
+
+@pytest.mark.parametrize(("what", "options", "error", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused(what: Any, options: dict[str, Any], error: type[Exception], words: str) -> None:
+    before = children(), current()
+    with pytest.raises(error, match=words):
+        gp.cluster(what, **options)
+    assert (children(), current()) == before
+
+
+def test_a_file_that_no_scheduler_wrote(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"id": 1}')
+    with pytest.raises(ClusterError, match="is no file that a scheduler of Dask wrote"):
+        gp.cluster(tmp_path / "other.json")
+
+
+def test_a_dashboard_needs_bokeh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpupipe.optional.available", lambda name: name != "bokeh")
+    with pytest.raises(MissingDependencyError, match="bokeh"):
+        gp.cluster("processes", dashboard=True)
+
+
+def test_workers_that_do_not_come_are_waited_for_so_long(apart: Path) -> None:
+    with pytest.raises(ClusterTimeoutError, match=r"has 1 worker after 0\.3 seconds, where 2 should be"):
+        gp.cluster(apart, n_workers=2, timeout=0.3)
+
+
+class OtherVersions:
+    """A client of workers of which one has another NumPy, and one has no gpupipe."""
+
+    here = versions._versions  # what is told of a process
+
+    def get_versions(self, packages: list[str]) -> dict[str, Any]:
+        told = distributed.versions.get_versions(packages)
+        other = {**told, "packages": {**told["packages"], "numpy": "1.0.1"}}
+        without = {**told, "packages": {**told["packages"], "python": "3.99.1.final.0", "gpupipe": None}}
+        return {"client": told, "workers": {"tcp://a:1": told, "tcp://b:1": other, "tcp://c:1": without}}
+
+
+def test_workers_of_other_versions_are_refused_by_name() -> None:
+    words = r"^2 of 3 workers .*: tcp://b:1 has numpy 1\.0\.1; tcp://c:1 has Python 3\.99, no gpupipe\. Here are Python"
+    with pytest.raises(ClusterError, match=words):
+        versions.refuse_others(OtherVersions())
+
+
+HIDE = """
+import importlib.metadata
+import distributed.versions
+
+def version(name):
+    return None if name in ("gpupipe", "lz4") else importlib.metadata.version(name)
+
+distributed.versions._version_cached = version
+"""
+
+
+def test_a_worker_without_gpupipe_is_refused(apart: Path, tmp_path: Path) -> None:
+    """A real one: its own Dask says that it has no such package."""
+    hide = tmp_path / "hide.py"
+    hide.write_text(HIDE)
+    with worker(apart, tmp_path, "bare", ["--preload", str(hide)]):
+        with pytest.raises(ClusterError, match=r"1 of 2 workers .* has no gpupipe"):
+            gp.cluster(apart, n_workers=2)
+
+
+def test_memory_is_shared_out_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "memory_free", lambda: 16 * 2**30)
+    assert settings.memory_of_worker(None, 4) == 3 * 2**30
+    assert settings.memory_of_worker(0, 4) == 0
+
+
+def test_clients_are_told_from_others() -> None:
+    assert not joining.is_client(dask) and not joining.is_client("client")
+    assert TTL and not joining.is_deployed({"scheduler_address": 1})
