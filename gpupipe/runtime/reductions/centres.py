@@ -93,7 +93,7 @@ class Assigning(OverParts):
         """As `OverParts` says."""
         return self._assigned
 
-    def merged(self, results: Sequence[Assigned]) -> Assigned:
+    def added(self, results: Sequence[Assigned]) -> Assigned:
         """As `OverParts` says."""
         size = len(results[0].sums)
         total = combined(stacked([r.sums for r in results]), np.tile(np.arange(size), len(results)), size)
@@ -160,7 +160,7 @@ class Sampling(OverParts):
         """As `OverParts` says."""
         return self._sampled
 
-    def merged(self, results: Sequence[Sampled]) -> Sampled:
+    def added(self, results: Sequence[Sampled]) -> Sampled:
         """As `OverParts` says."""
         potentials = tuple(sum(each, Fraction(0)) for each in zip(*(r.potentials for r in results), strict=True))
         drawn = tuple(

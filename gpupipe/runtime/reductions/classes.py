@@ -36,7 +36,7 @@ class SummingByGroup(OverParts):
         """As `OverParts` says."""
         return self._sums
 
-    def merged(self, results: Sequence[Exact]) -> Exact:
+    def added(self, results: Sequence[Exact]) -> Exact:
         """As `OverParts` says."""
         size = len(results[0])
         return combined(stacked(results), np.tile(np.arange(size), len(results)), size)

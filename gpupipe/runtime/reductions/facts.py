@@ -77,7 +77,7 @@ class Looking(OverParts):
         """As `OverParts` says."""
         return self._facts
 
-    def merged(self, results: Sequence[Facts]) -> Facts:
+    def added(self, results: Sequence[Facts]) -> Facts:
         """As `OverParts` says."""
         return reduce(Facts.__add__, results)
 

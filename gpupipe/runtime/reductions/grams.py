@@ -36,7 +36,7 @@ class Multiplying(OverParts):
         """As `OverParts` says."""
         return self._gram
 
-    def merged(self, results: Sequence[Gram | None]) -> Gram | None:
+    def added(self, results: Sequence[Gram | None]) -> Gram | None:
         """As `OverParts` says; None: of no rows."""
         some = [result for result in results if result is not None]
         return reduce(add, some) if some else None

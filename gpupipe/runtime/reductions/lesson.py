@@ -91,24 +91,28 @@ class Lesson:
 
 
 class OverParts:
-    """An order whose results are made of parts and add up. A class that is one says how, in `of` and `merged`."""
+    """An order whose results are made of parts and add up. A class that is one says how, in `prepared` and `added`."""
 
     lesson: Lesson
     columns: Sequence[str] | None = None
 
-    def ready(self) -> Callable[[Any, int, Frame], Any]:
+    def ready(self) -> Callable[[Any, int, Frame], list[Any]]:
         """As any order's."""
         part, of = self.lesson.ready(), self.prepared()
 
-        def work(rows: Any, index: int, frame: Frame) -> Any:
-            return self.merged(in_parts(rows, index, frame, lambda start, stop: of(part(frame.rows(start, stop)))))
+        def work(rows: Any, index: int, frame: Frame) -> list[Any]:
+            return in_parts(rows, index, frame, lambda start, stop: of(part(frame.rows(start, stop))))
 
         return work
 
+    def merged(self, results: Sequence[list[Any]]) -> list[Any]:
+        """As any order's whose results add up."""
+        return [self.added([part for result in results for part in result])]
+
     def prepared(self) -> Callable[[Part], Any]:
-        """A part to its result."""
+        """A part to what comes of it."""
         raise NotImplementedError
 
-    def merged(self, results: Sequence[Any]) -> Any:
-        """Several results as one."""
+    def added(self, results: Sequence[Any]) -> Any:
+        """What came of several parts as one."""
         raise NotImplementedError

@@ -80,7 +80,7 @@ class Sloping(OverParts):
         """As `OverParts` says."""
         return self._slopes
 
-    def merged(self, results: Sequence[Slopes]) -> Slopes:
+    def added(self, results: Sequence[Slopes]) -> Slopes:
         """As `OverParts` says."""
         grams = tuple(np.sum(each, axis=0) for each in zip(*(result.grams for result in results), strict=True))
         gradient = np.sum([result.gradient for result in results], axis=0)

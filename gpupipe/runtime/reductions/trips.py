@@ -37,7 +37,8 @@ class Trips:
         self.crew.take_in(self.rows, order, adding.add, self.progress)
         if not self.rows.report.rows_kept:
             raise no_rows(self.rows)
-        return adding.total
+        (whole,) = order.merged([adding.total])
+        return whole
 
     def begin(self, stage: str) -> None:
         """A trip begins."""
@@ -50,8 +51,8 @@ class _Adding:
 
     def __init__(self, order: Any) -> None:
         self._order, self._lock = order, threading.Lock()
-        self.total: Any = None
+        self.total: list[Any] = []
 
-    def add(self, result: Any) -> None:
+    def add(self, result: list[Any]) -> None:
         with self._lock:
-            self.total = result if self.total is None else self._order.merged([self.total, result])
+            self.total = self._order.merged([self.total, result])
