@@ -103,8 +103,8 @@ def agree(ours: Path, theirs: Path, variant: str) -> str:
     """Compare two folders with what one variant left; what was compared, in words.
 
     Codes are equal, or differ in which of equally frequent values comes first, which is told; numbers differ by at most
-    1e-4 + 1e-4 of the value (a peer may round to single precision at each step), or by what `WITHIN` has for a peer, whose
-    folder has its name; AUC by 0.01.
+    1e-4 + 1e-4 of the value (a peer may round to single precision at each step), or by what `WITHIN` has for a peer,
+    whose folder has its name; AUC by 0.01.
 
     Raises:
         ValueError: they differ; the first column that does, and where.
