@@ -20,6 +20,7 @@ from gpupipe.models.fitted import Model
 from gpupipe.runtime.given import scan_as
 from gpupipe.runtime.inputs import Inputs, rows_as_table
 from gpupipe.runtime.out import Out, predictions_to, refuse_both, written
+from gpupipe.runtime.progress import Shown
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import (
     passing,
@@ -117,7 +118,15 @@ class FittedPipeline(JudgedPipeline):
 
     # -- using --------------------------------------------------------------------------------------------------
     @named_arguments
-    def transform(self, X: Any, *, output: str | None = None, out: Out | None = None, overwrite: bool = False) -> Any:
+    def transform(
+        self,
+        X: Any,
+        *,
+        output: str | None = None,
+        out: Out | None = None,
+        overwrite: bool = False,
+        progress: Shown = False,
+    ) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
 
         Gives the kind that came in: NumPy, CuPy, pandas, Polars, cuDF, else a ``pyarrow.Table``; `output` overrides.
@@ -128,6 +137,7 @@ class FittedPipeline(JudgedPipeline):
                 there or ends in a slash, which gets a file a partition. Paths give the number of rows.
             overwrite: replace results of another pipeline or other rows in the folder; else they are refused, and the
                 same ones gone on with.
+            progress: as for `fit`.
 
         Raises:
             ShapeError, TypeMismatchError: `out` has another shape; float32 does not hold a feature as it is.
@@ -139,7 +149,8 @@ class FittedPipeline(JudgedPipeline):
         [0.25]
         """
         features = self._fitted().features
-        return self._given_back(features, passing(self.scan(X), features), X, output, out, overwrite)
+        with self._heard(progress):
+            return self._given_back(features, passing(self.scan(X), features), X, output, out, overwrite)
 
     def _given_back(
         self, features: FittedFeatures, rows: Rows, X: Any, output: str | None, out: Out | None, overwrite: bool
@@ -157,26 +168,26 @@ class FittedPipeline(JudgedPipeline):
 
     @if_the_model_does
     @named_arguments
-    def predict(self, X: Any, *, output: str | None = None) -> Any:
+    def predict(self, X: Any, *, output: str | None = None, progress: Shown = False) -> Any:
         """Labels, numbers or cluster numbers, in the kind that came in; a table has the column `prediction`.
 
         With several targets an array of shape (rows, targets), or a table with a column `prediction_TARGET` for each.
         """
         kind, model = self._kind(X, output, of="predict"), self._model()
         if model.targets is None or kind in kinds.ARRAYS:
-            return kinds.array_as(kind, "prediction", self._scores(X, "predict"), kinds.index_of(X))
-        found = self._scores_each(X, "each")
+            return kinds.array_as(kind, "prediction", self._scores(X, "predict", progress), kinds.index_of(X))
+        found = self._scores_each(X, "each", progress)
         return kinds.arrays_as(kind, prediction_names(model), found, kinds.index_of(X))
 
     @if_the_model_does
     @named_arguments
-    def predict_proba(self, X: Any, *, output: str | None = None) -> Any:
+    def predict_proba(self, X: Any, *, output: str | None = None, progress: Shown = False) -> Any:
         """Class probabilities of shape (rows, classes), columns as `classes_`.
 
         For pandas and Polars a NumPy array, as scikit-learn's scorers expect, and for cuDF one of CuPy, unless `output`
         says otherwise. With several targets a list of arrays, or a table with columns `probability_TARGET_LABEL`.
         """
-        found = self._scores_each(X, "proba_each")
+        found = self._scores_each(X, "proba_each", progress)
         kind, model = self._kind(X, output, of="predict_proba"), self._model()
         kind = kinds.kind_of_probabilities(kind) if output is None else kind
         if model.targets is None:
@@ -187,7 +198,13 @@ class FittedPipeline(JudgedPipeline):
 
     @named_arguments
     def predictions(
-        self, X: Any, keep: Sequence[str] = (), *, out: str | os.PathLike[str] | None = None, overwrite: bool = False
+        self,
+        X: Any,
+        keep: Sequence[str] = (),
+        *,
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        progress: Shown = False,
     ) -> Any:
         """What ``gpupipe predict`` writes, an Arrow table a partition: predictions and probabilities, `keep` before.
 
@@ -195,12 +212,16 @@ class FittedPipeline(JudgedPipeline):
             out: where they are written instead, as for `transform`: a Parquet file, or a folder of them. That gives the
                 number of rows.
             overwrite: as for `transform`.
+            progress: as for `fit`.
 
         >>> fitted.predictions("new/*.parquet", keep=["customer"], out="scores/")  # doctest: +SKIP
         1000000
         """
         fit, source = self._fitted(), self.scan(X)
-        return predictions(fit, source, keep) if out is None else predictions_to(out, fit, source, keep, overwrite)
+        if out is None:
+            return self._heard_later(progress, lambda: predictions(fit, source, keep))
+        with self._heard(progress):
+            return predictions_to(out, fit, source, keep, overwrite)
 
     @if_the_model_does
     @named_arguments
@@ -214,13 +235,15 @@ class FittedPipeline(JudgedPipeline):
             raise UnavailableError("This pipeline was fitted without a model. Fit it again with the model set.")
         return model
 
-    def _scores(self, X: Any, method: str) -> Values:
+    def _scores(self, X: Any, method: str, progress: Shown = False) -> Values:
         features = self._fitted().features
-        return scores(features, self._model(), passing(self.scan(X), features), method)
+        with self._heard(progress):
+            return scores(features, self._model(), passing(self.scan(X), features), method)
 
-    def _scores_each(self, X: Any, method: str) -> list[Values]:
+    def _scores_each(self, X: Any, method: str, progress: Shown = False) -> list[Values]:
         features = self._fitted().features
-        return scores_each(features, self._model(), passing(self.scan(X), features), method)
+        with self._heard(progress):
+            return scores_each(features, self._model(), passing(self.scan(X), features), method)
 
     def _kind(self, X: Any, output: str | None, of: str = "transform") -> str:
         everywhere = configured_output() if of == "transform" else None

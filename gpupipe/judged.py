@@ -10,12 +10,14 @@ from gpupipe.errors import TargetError
 from gpupipe.evaluation.judge import judged
 from gpupipe.evaluation.report import Evaluation
 from gpupipe.evaluation.several import SeveralEvaluations
-from gpupipe.models.contract import SklearnContract, if_the_model_does
+from gpupipe.models.contract import if_the_model_does
 from gpupipe.runtime.given import source_of
 from gpupipe.runtime.inputs import Inputs
+from gpupipe.runtime.progress import Shown
+from gpupipe.told import ToldPipeline
 
 
-class JudgedPipeline(SklearnContract):
+class JudgedPipeline(ToldPipeline):
     """What judges a pipeline that is fitted."""
 
     key: str | None
@@ -51,6 +53,7 @@ class JudgedPipeline(SklearnContract):
         sample_weight: Any = None,
         groups: Any = None,
         allow_overlap: bool = False,
+        progress: Shown = False,
     ) -> Evaluation | SeveralEvaluations:
         """Metrics with 95 % intervals beside a trivial baseline, on the whole and by slices; of several targets each.
 
@@ -60,6 +63,7 @@ class JudgedPipeline(SklearnContract):
             groups: a ranker's groups, where the fit was given them so.
             allow_overlap: judge by rows that the fit has seen, and by others of their keys, too; the report says how
                 many rows are known to be.
+            progress: as for `fit`.
 
         Raises:
             LeakageError: rows that the fit is known to have seen, or whose key it has.
@@ -68,10 +72,18 @@ class JudgedPipeline(SklearnContract):
         {'value': 0.91, 'low': 0.89, 'high': 0.93}
         """
         names = [by] if isinstance(by, str) else list(by)
-        return self._judged(data, y, sample_weight, groups, names, bool(allow_overlap))
+        return self._judged(data, y, sample_weight, groups, names, bool(allow_overlap), progress)
 
     def _judged(
-        self, data: Any, y: Any, sample_weight: Any, groups: Any, by: Sequence[str], overlap: bool | None = None
+        self,
+        data: Any,
+        y: Any,
+        sample_weight: Any,
+        groups: Any,
+        by: Sequence[str],
+        overlap: bool | None = None,
+        progress: Shown = False,
     ) -> Evaluation | SeveralEvaluations:
         rows = self._inputs.by_name(data, self._fitted().features.plan.columns)
-        return judged(self._fitted(), source_of(rows, y, sample_weight, self.key, groups), by, overlap=overlap)
+        with self._heard(progress):
+            return judged(self._fitted(), source_of(rows, y, sample_weight, self.key, groups), by, overlap=overlap)

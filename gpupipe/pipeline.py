@@ -16,8 +16,8 @@ from gpupipe.runtime.given import own_columns, scan_as, source_of, validation_of
 from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
 from gpupipe.runtime.journal.asked import Asked, asked
 from gpupipe.runtime.out import Out
-from gpupipe.runtime.progress import Shown, progress_for, stages_of
-from gpupipe.runtime.report import Report
+from gpupipe.runtime.progress import Shown, listening, stages_of
+from gpupipe.runtime.report import LastReport, Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
 from gpupipe.sources.kinds import labels_array
@@ -158,12 +158,12 @@ class Pipeline(DeclaredPipeline):
         held = None if validation is None else validation_of(validation, y, key, self._inputs)
         task = fit.task if self.model is None else None
         declared = replace(self._declared(y, sample_weight, groups), key=key, fitted_task=task)
-        with progress_for(progress) as heard:
+        with listening(progress) as heard:
             how = (backend_for(self.device), heard, self.memory)
             outcome, state = run_update(declared, fit, self._kept_state, new, earlier, held, how)
             outcome.rows.close()
         self._keep(outcome.fit, self._inputs, state)
-        self.report_ = replace(outcome.report, stages=stages_of(heard))
+        self.report_ = self._last.report = replace(outcome.report, stages=stages_of(heard))
         return self
 
     def _run(
@@ -190,12 +190,12 @@ class Pipeline(DeclaredPipeline):
         inputs = inputs_of(X, own_columns(source), declared.apart)
         held = None if validation is None else validation_of(validation, y, self.key, inputs)
         carried = keeping(keep_state)
-        with progress_for(progress) as heard:
+        with listening(progress) as heard:
             how = (backend_for(self.device), heard, self.memory)
             outcome = run_fit(declared, source, held, *how, transform=transform, carried=carried, run=run)
         state = KeptState() if carried is None else kept_of(declared, carried, source, outcome)
         self._keep(outcome.fit, inputs, state)
-        self.report_ = replace(outcome.report, stages=stages_of(heard))
+        self.report_ = self._last.report = replace(outcome.report, stages=stages_of(heard))
         return outcome.rows
 
     @weighed_if_the_model_is
@@ -214,25 +214,24 @@ class Pipeline(DeclaredPipeline):
     ) -> Any:
         """Fit, and give the training rows' features: out-of-fold values where an operator keeps folds.
 
-        `output`, `out` and `overwrite` are those of `transform`, `progress` that of `fit`; the rows are decoded once for
-        both, where memory and disk allow.
+        `output`, `out` and `overwrite` are those of `transform`, `progress` that of `fit`; the rows are decoded once
+        for both, where memory and disk allow.
 
         >>> import gpupipe as gp
         >>> gp.Pipeline([gp.col("x").fill_null("mean")]).fit_transform({"x": [1.0, None, 3.0]}, output="numpy").tolist()
         [[1.0], [2.0], [3.0]]
         """
         with (
-            progress_for(progress) as heard,
+            listening(progress) as heard,
             self._run(X, y, sample_weight, groups, None, heard, transform=True) as rows,
         ):
             rows.last_trip()
-            rows.heard = heard
             found = self._given_back(self._fitted().features.for_training(), rows, X, output, out, overwrite)
-            self.report_ = replace(self.report_.at_last(rows), stages=stages_of(heard))
+            self.report_ = self._last.report = replace(self.report_.at_last(rows), stages=stages_of(heard))
             return found
 
     def _keep(self, fit: artifact.Fit, inputs: Inputs, state: KeptState | None = None) -> None:
-        self._kept_state = state or KeptState()
+        self._kept_state, self._last = state or KeptState(), LastReport()
         self._fit = fit if inputs.names is not None else replace(fit, notes={**fit.notes, UNNAMED: inputs.total})
         self._inputs = inputs
         self.features_: Pipeline = self

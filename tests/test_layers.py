@@ -38,6 +38,7 @@ LAYERS: list[set[str]] = [
     {"gpupipe.runtime"},
     {"gpupipe.clusters"},  # a package `cluster` would hide gp.cluster, which is a function
     {"gpupipe.evaluation", "gpupipe.validation"},
+    {"gpupipe.told"},
     {"gpupipe.judged"},
     {"gpupipe.fitted"},
     {"gpupipe.declared"},

@@ -1,6 +1,7 @@
 """`cross_validate`: a pipeline judged on rows it has not seen, fold by fold, for about the price of one fit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from gpupipe.runtime.given import own_columns, source_of
 from gpupipe.runtime.inputs import inputs_of
 from gpupipe.runtime.linear.components import Projected, is_pca
 from gpupipe.runtime.linear.path import Solved
-from gpupipe.runtime.progress import Progress, progress_for
+from gpupipe.runtime.progress import Shown, Silent, listening, stages_of
 
 _SUPERVISED = ("classifier", "regressor", "ranker")
 _AT_ONCE = 1 << 14  # rows
@@ -49,7 +50,7 @@ def cross_validate(
     validation: float | None = None,
     sample_weight: Any = None,
     seed: int = 0,
-    progress: bool | Progress | None = False,
+    progress: Shown = False,
 ) -> CrossValidation:
     """Judge a pipeline on rows that it has not seen: each fold by a fit on the rows of the others.
 
@@ -75,7 +76,7 @@ def cross_validate(
         validation: the share of each fold's training rows that stops its training early.
         sample_weight: weights, where the pipeline declares none; they reach the models and the metrics.
         seed: of the hash.
-        progress: True for lines on stderr, None for a terminal only.
+        progress: as for `Pipeline.fit`.
 
     Raises:
         PlanError: what was declared does not fit the data's schema, or arguments do not fit together.
@@ -97,9 +98,10 @@ def cross_validate(
     declared.plan(source.schema)
     penalties = None if alphas is None else _penalties(pipeline.model, alphas)
     models = [pipeline.model] if penalties is None else [_penalised(pipeline.model, alpha) for alpha in penalties]
-    backend, heard = backend_for(pipeline.device), progress_for(progress)
-    crossing = Crossing(declared, source, asked, backend, heard, pipeline.memory)
-    crossed = cross_fit(crossing, _Judge(), models)
+    crossing = Crossing(declared, source, asked, backend_for(pipeline.device), Silent(), pipeline.memory)
+    with listening(progress) as heard:
+        crossed = cross_fit(replace(crossing, progress=heard), _Judge(), models)
+    crossed = replace(crossed, report=replace(crossed.report, stages=stages_of(heard)))
     chosen, path = 0, None
     if penalties is not None:
         path = _path(penalties, crossed.each)

@@ -17,7 +17,7 @@ from gpupipe.models.scoring import refuse_nan, takes_nan
 from gpupipe.runtime.crew import crew_for
 from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.given import for_given
-from gpupipe.runtime.progress import Silent
+from gpupipe.runtime.progress import Silent, during
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import refuse_keys, refuse_statistics, rows_seen
 from gpupipe.sources.source import Source
@@ -47,14 +47,16 @@ def judged(
     known = None if overlap is None else rows_seen(fit.seen, source, allowed=overlap)
     if overlap is False:
         refuse_statistics(source)
+    progress = rows.heard or Silent()
     with crew_for(rows) as crew:
-        found = examples(features, rows, crew, Silent(), by=by)
+        found = examples(features, rows, crew, progress, by=by)
     if overlap is False:
         refuse_keys(fit.seen, source, found.row_ids)
     if not takes_nan(fit.model):
         with rows.all_placed(found.positions):
             refuse_nan(found.matrix, features.names, fit.model.estimator)
-    result = judged_examples(fit, said_by(fit.model, found), found.slices)
+    with during(progress, "metrics"):
+        result = judged_examples(fit, said_by(fit.model, found), found.slices)
     return replace(result, rows_seen=known) if overlap else result
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from gpupipe.errors import ParameterError
 from gpupipe.runtime.debugging import Debugging, debugging
+from gpupipe.runtime.hearing import HEARD
 from gpupipe.runtime.progress_display import Display, Nothing
 from gpupipe.runtime.progress_shown import shown
 from gpupipe.runtime.stages import Running, Stage
@@ -169,6 +170,23 @@ def progress_for(progress: Shown) -> Heard:
         f"progress={progress!r} says nothing. Give True, False, None (in a terminal or a notebook alone), 'lines', or "
         "an object with the methods begin(what, rows), advance(n_rows) and end()."
     )
+
+
+@contextmanager
+def listening(progress: Shown) -> Iterator[Heard]:
+    """Who hears of all trips made inside, as `progress` asks, and shows them."""
+    with progress_for(progress) as heard, hearing(heard):
+        yield heard
+
+
+@contextmanager
+def hearing(heard: Heard) -> Iterator[None]:
+    """Rows that begin to be read inside tell `heard` of their trips."""
+    token = HEARD.set(heard)
+    try:
+        yield
+    finally:
+        HEARD.reset(token)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from gpupipe.kernels.gpu.device import Device
 from gpupipe.memory import Room
 from gpupipe.runtime.budget import budget_of, decoded_bytes
 from gpupipe.runtime.cache import Cache, read_only
+from gpupipe.runtime.hearing import HEARD
 from gpupipe.schema import Schema
 from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import LoadReport
@@ -89,7 +90,7 @@ class Rows:
         identity: Callable[[Frame], Values] | None = None,
         device: Device | None = None,
     ) -> None:
-        self.source, self.memory = source, memory
+        self.source, self.memory, self.heard = source, memory, HEARD.get()
         self._device = device
         self._identity = identity
         self._columns = list(columns)
@@ -120,6 +121,11 @@ class Rows:
     @property
     def n_partitions(self) -> int:
         return len(self.source.partitions)
+
+    @property
+    def whole(self) -> "Rows":
+        """The rows that are read: these, or those that these are some of."""
+        return self
 
     # -- what was kept ------------------------------------------------------------------------------------
     @property

@@ -19,7 +19,7 @@ from gpupipe.models.scoring import feature_matrix
 from gpupipe.runtime.crew import Crew, crew_for
 from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.orders import Work
-from gpupipe.runtime.progress import Progress, Silent, told
+from gpupipe.runtime.progress import Progress, told
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked
 from gpupipe.sources.border import to_arrow
@@ -179,8 +179,8 @@ def predicted_rows(fit: Fit, source: Source, keep: Sequence[str] = ()) -> Rows:
 
 
 def _tables(fit: Fit, rows: Rows, kept: list[str]) -> Iterator[pa.Table]:
-    with crew_for(rows) as crew:
-        for _, table in crew.results(rows, Predicting(fit, tuple(kept)), Silent(), in_order=True):
+    with crew_for(rows) as crew, told("predictions", rows) as progress:
+        for _, table in crew.results(rows, Predicting(fit, tuple(kept)), progress, in_order=True):
             yield table
 
 

@@ -160,9 +160,10 @@ class Running:
         """Of the columns that are asked for, once one partition was."""
         if self.over is None:
             return 0.0
-        every = sum(part.n_rows for part in self.over.source.partitions)
-        return self.over.decoded_bytes(self.over.asked) / max(every, 1)
+        read = self.over.whole
+        every = sum(part.n_rows for part in read.source.partitions)
+        return read.decoded_bytes(read.asked) / max(every, 1)
 
 
 def _counts(rows: "Rows | None") -> Mapping[str, float]:
-    return {} if rows is None else {name: getattr(rows, name) for name in _COUNTED}
+    return {} if rows is None else {name: getattr(rows.whole, name) for name in _COUNTED}

@@ -176,6 +176,14 @@ class RowsOf(Rows):
         """The same of a row of all partitions' frames, one below the other."""
         return self._rows.all_placed(positions)
 
+    @property
+    def whole(self) -> Rows:
+        return self._rows
+
+    def note_retry(self) -> None:
+        """Something of these rows is tried again; from any thread."""
+        self._rows.note_retry()
+
     def leave_device(self) -> None:
         """The device's memory is needed: what is kept there for further trips is kept as other columns are."""
         self._rows.leave_device()
