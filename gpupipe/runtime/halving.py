@@ -86,6 +86,17 @@ class _Room:
 
 
 _ROOM = _Room()
+_SMALL = threading.local()
+
+
+@contextlib.contextmanager
+def in_quarters() -> Iterator[None]:
+    """Inside, in this thread, rows are taken by a quarter of a partition at a time: less memory, the same bits."""
+    _SMALL.are_wanted = True
+    try:
+        yield
+    finally:
+        _SMALL.are_wanted = False
 
 
 def in_parts(rows: PartitionRows, index: int, frame: Frame, compute: Callable[[int, int], Result]) -> list[Result]:
@@ -99,6 +110,10 @@ def in_parts(rows: PartitionRows, index: int, frame: Frame, compute: Callable[[i
     Raises:
         DeviceMemoryError, HostMemoryError: so few rows need more than there is; the message names the partition.
     """
+    if getattr(_SMALL, "are_wanted", False) and frame.n_rows > FEWEST:
+        with _ROOM.alone():
+            quarters = [part for half in _halves(0, frame.n_rows) for part in _halves(*half)]
+            return [found for part in quarters for found in _tried_again(rows, index, compute, *part)]
     with _ROOM.shared():
         done, error = _attempt(compute, 0, frame.n_rows)
     if error is None:

@@ -5,37 +5,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, Self
-
-import numpy as np
+from typing import Any, Self
 
 from gpupipe import optional
-from gpupipe.backends.conform import as_planned
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import counted
 from gpupipe.kernels.gpu.device import Device
 from gpupipe.memory import Room
 from gpupipe.runtime.budget import budget_of, decoded_bytes
 from gpupipe.runtime.cache import Cache, read_only
+from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
 from gpupipe.runtime.hearing import HEARD
+from gpupipe.runtime.patience import patiently
 from gpupipe.schema import Schema
 from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import LoadReport
 from gpupipe.sources.place import all_placed
 from gpupipe.sources.source import Source
 
-HEAD = 16  # rows kept for an artifact to be checked by
 _WORTH_THREADS = 32 * 2**20
 _ON_DEVICE = 3  # threads: one partition is decoded, one computed, one copied back
 _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count, at most
-
-
-class Note(NamedTuple):
-    """What reading a partition tells: what it cost, its rows, and those of them that an artifact may keep, or None."""
-
-    report: LoadReport
-    height: int
-    head: Frame | None
 
 
 class Rows:
@@ -61,8 +51,8 @@ class Rows:
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         head: the first rows of the first partition that has any, of those read so far.
         refinements: how many further trips have settled quantiles.
-        retries: how many times something was tried again for want of memory.
-        seconds_reading: summed over threads.
+        retries: how many times something was tried again for want of memory; `io_retries`: after a failure to read.
+        seconds_reading: summed over threads; `done_here`: stages that no worker of a cluster could do.
         asked: the columns that the last frame was asked for; None: no frame was.
         heard: who hears of trips over them that are told to nobody else, a `progress.Heard`; None: nobody.
         n_workers: how many threads are worth starting for so many bytes, and have the memory.
@@ -91,21 +81,18 @@ class Rows:
         device: Device | None = None,
     ) -> None:
         self.source, self.memory, self.heard = source, memory, HEARD.get()
-        self._device = device
-        self._identity = identity
+        self._device, self._identity, self._schema, self._begins = device, identity, schema, first
         self._columns = list(columns)
         self._again = list(columns if needed_again is None else needed_again) if keep else []
         self._ending = False
-        self._schema = schema
-        self._begins = first
         #: One thread for what is done in a second: more would spend as much again on waiting for each other.
         most = 1 if source.nbytes(columns) < _WORTH_THREADS else os.cpu_count() or 1
         self.budget = budget_of(source, columns, memory, most, keeps=bool(self._again))
         self.n_workers = self.budget.n_workers if device is None else 1 if most == 1 else _ON_DEVICE
         self._memory = self.budget.kept if self._again else 0
-        room = Room(device.free_bytes // 2 if device is not None and self._again else 0)
-        self._cache = Cache(self._memory, room)
-        self._copies = _copies(device, room) if device is not None and self._again else None
+        keeps = device if self._again else None
+        self._cache = Cache(self._memory, room := Room(0 if keeps is None else keeps.free_bytes // 2))
+        self._copies = None if keeps is None else optional.load("gpupipe.backends.gpu.copies").Copies(keeps, room)
         self._loads: dict[int, int] = {}
         self._heights: dict[int, int] = {}
         self._notes: dict[int, Note] = {}
@@ -114,9 +101,9 @@ class Rows:
         self._lock = threading.Lock()
         self._reading = [threading.Lock() for _ in source.partitions]
         self.report = LoadReport()
-        self.refinements = self.retries = 0
-        self.bytes_read = 0
-        self.seconds_reading = 0.0
+        self.refinements = self.retries = self.io_retries = 0
+        self.done_here: list[str] = []
+        self.bytes_read, self.seconds_reading = 0, 0.0
 
     @property
     def n_partitions(self) -> int:
@@ -164,9 +151,29 @@ class Rows:
         with self._lock:
             self.retries += 1
 
+    def note_io_retry(self) -> None:
+        """A read is tried again after a failure that may pass; from any thread."""
+        with self._lock:
+            self.io_retries += 1
+
+    @property
+    def how_read(self) -> HowRead:
+        """How another process reads them."""
+        on_device, again = self._device is not None, () if self._ending else tuple(self._again)
+        return HowRead(tuple(self._columns), again, self._begins, self._schema, self._identity, on_device)
+
     def last_trip(self) -> None:
-        """The trip that begins is the last: what it reads is not kept."""
+        """The trip that begins is the last: what it reads is not kept, nor what was kept once it was taken."""
         self._ending = True
+
+    def makes_matrix(self, width: int | None) -> None:
+        """All that the last trip makes is a matrix of so many columns, in whose memory columns may wait until then."""
+        self._cache.wait_beneath(self.heights if self._again and self._device is None else None, width)
+
+    def matrix(self, width: int) -> Values | None:
+        """The memory for that matrix, if there is some; the trip that begins makes it, and is the last."""
+        self._ending |= self._cache.beneath is not None
+        return self._cache.matrix(width)
 
     def leave_device(self) -> None:
         """The device's memory is needed: what is kept there for further trips is kept as other columns are."""
@@ -212,7 +219,7 @@ class Rows:
         return known if len(known) == self.n_partitions else None
 
     def rows_from(self, first: int) -> int:
-        """How many rows the frames of the partitions from the `first` on had, once they were read."""
+        """How many rows the frames from the `first` on had, once they were read."""
         return sum(height for index, height in self._heights.items() if index >= first)
 
     def placed(self, index: int, frame: Frame) -> AbstractContextManager[None]:
@@ -227,9 +234,17 @@ class Rows:
         """What reading a partition for the first time told, once: whoever keeps results keeps it with the first."""
         return self._notes.pop(index, None)
 
-    def note(self, index: int, note: Note | None) -> None:
-        """What reading a partition told some other process, which made something of it that is not made here again."""
+    def note(self, index: int, note: Note | None, seconds: float | None = None) -> None:
+        """What reading a partition told some other process, which made something of it that is not made here again.
+
+        Args:
+            seconds: that it took, of this run; None: it was of another, and nothing is counted.
+        """
         with self._lock:
+            if note is not None and seconds is not None:
+                self.seconds_reading += seconds
+                self.bytes_read += note.report.bytes_read
+                self._loads[index] = self._loads.get(index, 0) + 1
             if note is not None and index not in self._heights:
                 self._take_note(index, note)
 
@@ -242,9 +257,8 @@ class Rows:
         """
         with self._reading[index]:  # whoever comes second finds what the first one kept
             later = (index in self._heights or index < self._begins) and bool(self._again)
-            wanted = list(columns) if columns is not None else self._again if later else self._columns
-            self.asked = wanted
-            kept = self._cache.frame(index, wanted) if later else None
+            self.asked = wanted = list(columns) if columns is not None else self._again if later else self._columns
+            kept = self._cache.frame(index, wanted, self._ending) if later else None
             frame = read_only(kept) if kept is not None else self._read(index, wanted)
             return frame if self._copies is None else self._copies.known(index, frame, self._again)
 
@@ -253,8 +267,9 @@ class Rows:
         first = index not in self._heights and index >= self._begins
         names = list(dict.fromkeys([*wanted, *(self._columns if first or self._identity else self._again)]))
         started = time.perf_counter()
-        frame, report = self.source.load_with_report(index, names, self._device)
-        frame = self._as_asked(index, frame)
+        how = (index, names, self._device)
+        frame, report = patiently(lambda: self.source.load_with_report(*how), self.note_io_retry)
+        frame = as_asked(self.source.partitions[index], frame, self._schema, self._identity)
         if self._again:
             frame = read_only(frame)
         with self._lock:
@@ -263,15 +278,6 @@ class Rows:
             views = isinstance(self.source.partitions[index], TablePartition)
             self._cache.put(index, frame.select(self._again), views)
         return frame.select(wanted)
-
-    def _as_asked(self, index: int, frame: Frame) -> Frame:
-        if self._schema is not None:
-            with self.placed(index, frame):
-                frame = as_planned(frame, self._schema)
-        if self._identity is not None:
-            with self.placed(index, frame):
-                frame = Frame(frame.columns, frame.n_rows, self._identity(frame), frame.positions)
-        return frame
 
     def _note(self, index: int, frame: Frame, report: LoadReport, seconds: float) -> None:
         self.seconds_reading += seconds
@@ -284,18 +290,8 @@ class Rows:
         self.report = self.report + note.report
         self._heights[index] = note.height
         if note.height and index <= self._first and note.head is not None:
-            self._first, self.head = index, _first_rows(note.head, min(HEAD, note.height))
+            self._first, self.head = index, first_rows(note.head, min(HEAD, note.height))
             note = note._replace(head=self.head)
         else:
             note = note._replace(head=None)
         self._notes[index] = note
-
-
-def _first_rows(frame: Frame, size: int) -> Frame:
-    """So many rows, copied, on the host."""
-    first = frame.rows(0, size)
-    return first.with_columns({name: first[name] for name in first.columns}).take(np.arange(size))
-
-
-def _copies(device: Device, room: Room) -> Any:
-    return optional.load("gpupipe.backends.gpu.copies").Copies(device, room)

@@ -113,6 +113,12 @@ class Dimension:
         self._index: JoinIndex | None = None
         self._lock = Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self.source, "keys": self.keys}  # another process reads it itself, once
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__init__(kept["source"], kept["keys"])  # type: ignore[misc]
+
     def get(self, names: Sequence[str]) -> tuple[JoinIndex, dict[str, Column]]:
         """The index over its keys, and the named columns; text as dictionaries.
 

@@ -106,15 +106,22 @@ def _pack_state(value: State, arrays: Arrays) -> list[Any]:
 
 
 def _pack_gram(value: Gram, arrays: Arrays) -> list[Any]:
-    own, known = value.to_arrays()
-    name = f"{_name(arrays)}g"
-    arrays.update({f"{name}.{key}": array for key, array in own.items()})
-    return [name, sorted(own), known]
+    """In its own units, as whole numbers in the fewest bytes that hold all of them."""
+    whole = [int(sum_) for sum_ in (*value.cross[np.triu_indices(len(value.cross))], *value.beside.ravel())]
+    width = max((sum_.bit_length() // 8 + 1 for sum_ in whole), default=1)
+    data = b"".join(sum_.to_bytes(width, "little", signed=True) for sum_ in whole)
+    sums = np.frombuffer(data, np.uint8).reshape(len(whole), width)
+    return [_pack(part, arrays) for part in (value.masks, value.low, value.labels, sums, value.met)]
 
 
 def _unpack_gram(rest: list[Any], arrays: Mapping[str, Any]) -> Gram:
-    name, keys, known = rest
-    return Gram.from_arrays({key: arrays[f"{name}.{key}"] for key in keys}, known)
+    masks, low, labels, sums, met = (_unpack(part, arrays) for part in rest)
+    whole = [int.from_bytes(row.tobytes(), "little", signed=True) for row in sums]
+    size = 1 + len(masks) + len(low)
+    cross, half = np.zeros((size, size), object), size * (size + 1) // 2
+    cross[np.triu_indices(size)] = whole[:half]
+    cross = np.where(np.tri(size, dtype=bool), cross.T, cross)
+    return Gram(masks, low, labels, cross, np.array(whole[half:], object).reshape(-1, size), met)
 
 
 def _pack_frame(value: Frame, arrays: Arrays) -> list[Any]:

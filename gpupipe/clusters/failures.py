@@ -1,0 +1,73 @@
+"""What is done about workers that are lost: who is to blame, what is tried again, and when it is given up."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from gpupipe.errors import PoisonPartitionError, WorkerLostError, counted
+from gpupipe.sources.partition import Partition
+
+#: Workers that a partition may end: once beside others, once alone.
+MOST_DEATHS = 2
+#: The same while workers end on partitions too that are not to blame, or on none: then the machines fail.
+MOST_AMID_OTHERS = 5
+_LATELY = 120.0  # seconds
+#: Seconds without any worker, without a scheduler, and without a sign of life of a worker that has work.
+NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 30.0
+
+
+class Account:
+    """Which partitions were at work on workers that were lost, in one trip."""
+
+    def __init__(self) -> None:
+        self._deaths: Counter[int] = Counter()
+        self._others: list[float] = []  # when workers were lost for no fault of a partition
+        self.lost = 0
+
+    def died(self, indices: Iterable[int]) -> None:
+        """A worker was lost while these partitions were on it."""
+        self.lost += 1
+        self._deaths.update(indices)
+
+    def done(self, index: int) -> None:
+        """A partition went through: what ended workers before was something else."""
+        self._others += [time.monotonic()] * self._deaths.pop(index, 0)
+
+    def is_poison(self, index: int) -> bool:
+        """Whether a partition is to be given up."""
+        lately = time.monotonic() - _LATELY
+        others = any(when > lately for when in self._others)
+        return self._deaths[index] >= (MOST_AMID_OTHERS if others else MOST_DEATHS)
+
+    def deaths(self, index: int) -> int:
+        """How many workers were lost on a partition."""
+        return self._deaths[index]
+
+
+def poison(partition: Partition, index: int, n_partitions: int, deaths: int) -> PoisonPartitionError:
+    """The error of a partition that ends workers."""
+    place = partition.place(None)
+    parts = [place.file, None if place.row_group is None else f"row group {place.row_group}"]
+    named = "".join(f", {name}" for name in parts if name is not None)
+    return PoisonPartitionError(
+        f"Partition {index + 1:,} of {n_partitions:,}{named} ({counted(partition.n_rows, 'row')}, "
+        f"{partition.n_bytes:,} bytes decoded) ended {counted(deaths, 'worker')}: beside others, and alone. It needs "
+        "more memory than a worker has, or what reads it crashes. Try a smaller partition_bytes in gp.scan(…), workers "
+        "with more memory, or on_bad_partition='quarantine', which leaves it out and says so."
+    )
+
+
+def no_workers(address: str, seconds: float) -> WorkerLostError:
+    """The error of a cluster without workers."""
+    return WorkerLostError(
+        f"The cluster at {address} has had no worker for {seconds:.0f} seconds. See why they ended (the logs of the "
+        "workers say), start new ones, and fit again; fit(…, run='folder') would go on from where this one was."
+    )
+
+
+def no_scheduler(address: str) -> WorkerLostError:
+    """The error of a scheduler that went away."""
+    return WorkerLostError(
+        f"The scheduler at {address} is gone, or cannot be reached any more. Start it again with its workers, and fit "
+        "again; fit(…, run='folder') would go on from where this one was."
+    )

@@ -1,0 +1,249 @@
+"""What the workers of a cluster do: read a partition, carry an order out on it, put results together. No more than that
+is called by Dask; all of it can be done again, on another worker, and gives the same.
+"""
+
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+from gpupipe.backends import devices
+from gpupipe.backends.states.state import State
+from gpupipe.columns import AnyColumn, Column, Frame, on_host
+from gpupipe.runtime.cache import column_bytes, read_only
+from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
+from gpupipe.runtime.halving import in_quarters, once_more
+from gpupipe.runtime.orders import Order, Work
+from gpupipe.runtime.patience import patiently
+from gpupipe.runtime.scattered import nbytes
+from gpupipe.schema import Schema
+from gpupipe.sources.load import loaded
+from gpupipe.sources.partition import Partition
+from gpupipe.sources.steps import Step
+
+_READY = 16  # orders that stay bound in a worker
+
+
+@dataclass(frozen=True, eq=False)
+class Recipes:
+    """How the partitions of some rows are read; sent to a worker once.
+
+    Attributes:
+        steps, schema: of the source.
+        how: what is done besides.
+        label, n_partitions: of the source, for messages.
+    """
+
+    steps: tuple[Step, ...]
+    schema: Schema
+    how: HowRead
+    label: str
+    n_partitions: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One partition to be read.
+
+    Attributes:
+        partition, index: the recipe, and its number.
+        needed: the columns needed from the reader, then after each step.
+        wanted: those that are kept.
+    """
+
+    partition: Partition
+    index: int
+    needed: tuple[tuple[str, ...], ...]
+    wanted: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A partition that was read, on its worker.
+
+    Attributes:
+        frame: its rows.
+        note, seconds, token: what reading told, how long it took, and which reading it was.
+        io_retries: how often a read was tried again.
+    """
+
+    frame: Frame
+    note: Note
+    seconds: float
+    token: str
+    io_retries: int = 0
+
+    def __sizeof__(self) -> int:  # by which Dask knows what a worker holds
+        return 1_000 + sum(_size(self.frame.resident(name)) for name in self.frame.columns) + self.frame.row_ids.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of an order, of one or several partitions.
+
+    Attributes:
+        result: that.
+        indices: the partitions.
+        read: of each that was read for it: its number, what was told, how long it took, which reading it was, and how
+            often it was tried again.
+        retries: how many times something was tried again for want of memory.
+    """
+
+    result: Any
+    indices: tuple[int, ...]
+    read: tuple[tuple[int, Note, float, str, int], ...]
+    retries: int = 0
+
+    def __sizeof__(self) -> int:
+        return 1_000 + result_bytes(self.result)
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """An order as it is sent: once to each worker."""
+
+    token: str
+    order: Order[Any]
+
+
+def kept(thing: Any) -> Any:
+    """What was sent, as it is: a worker keeps it for the tasks that take it."""
+    return thing
+
+
+def read(recipes: Recipes, asked: Asked) -> Held:
+    """Read a partition.
+
+    Raises:
+        DataError: with its place.
+    """
+    rows = WorkerRows(recipes, asked)
+    return once_more(rows, asked.index, rows.load)
+
+
+def selected(held: Held, columns: Sequence[str]) -> Held:
+    """The columns that further trips need, on the host."""
+    frame = held.frame.select(columns)
+    host: dict[str, AnyColumn] = {name: on_host(frame.resident(name)) for name in frame.columns}
+    return replace(held, frame=read_only(Frame(host, frame.n_rows, frame.row_ids, frame.places)))
+
+
+def worked(recipes: Recipes, sent: Sent, asked: Asked, held: Held, alone: bool = False) -> Outcome:
+    """Carry an order out on a partition.
+
+    Args:
+        alone: with as little memory as can be: something went wrong with it before.
+    """
+    rows, work, order = WorkerRows(recipes, asked, held), _ready(sent), sent.order
+    frame = held.frame if order.columns is None else held.frame.select(order.columns)
+    small: AbstractContextManager[None] = in_quarters() if alone else nullcontext()
+    with rows.placed(asked.index, frame), small:
+        result = work(rows, asked.index, frame)
+    told = (asked.index, held.note, held.seconds, held.token, held.io_retries)
+    return Outcome(result, (asked.index,), (told,), rows.retries)
+
+
+def read_and_worked(recipes: Recipes, sent: Sent, asked: Asked, alone: bool = False) -> Outcome:
+    """Both, of rows that nothing else needs."""
+    return worked(recipes, sent, asked, read(recipes, asked), alone)
+
+
+def merged(sent: Sent, *outcomes: Outcome) -> Outcome:
+    """Several outcomes as one: where the order adds results up their sum, else the list of them."""
+    result = sent.order.merged([outcome.result for outcome in outcomes])  # type: ignore[attr-defined]
+    indices = tuple(index for outcome in outcomes for index in outcome.indices)
+    told = tuple(one for outcome in outcomes for one in outcome.read)
+    return Outcome(result, indices, told, sum(outcome.retries for outcome in outcomes))
+
+
+class WorkerRows:
+    """What an order may ask of the rows of a partition, on a worker: see :class:`gpupipe.runtime.orders.PartitionRows`.
+
+    Args:
+        held: the partition, where it was read already.
+    """
+
+    def __init__(self, recipes: Recipes, asked: Asked, held: Held | None = None) -> None:
+        self._recipes, self._asked, self._held = recipes, asked, held
+        self.n_partitions = recipes.n_partitions
+        self.source: Any = SimpleNamespace(partitions={asked.index: asked.partition}, label=recipes.label)
+        self.retries = self.io_retries = 0
+
+    def load(self) -> Held:
+        """Read it."""
+        asked, recipes = self._asked, self._recipes
+        started = time.perf_counter()
+        device = devices.gpu().device if recipes.how.on_device else None
+        how = (asked.partition, asked.index, asked.needed, recipes.steps, recipes.schema, device)
+        frame, report = patiently(lambda: loaded(*how), self._tried_again)
+        frame = as_asked(asked.partition, frame.select(asked.wanted), recipes.how.schema, recipes.how.identity)
+        note = Note(report, frame.n_rows, first_rows(frame, min(HEAD, frame.n_rows)))
+        return Held(read_only(frame), note, time.perf_counter() - started, uuid.uuid4().hex, self.io_retries)
+
+    def _tried_again(self) -> None:
+        self.io_retries += 1
+
+    def note_retry(self) -> None:
+        """Something is tried again for want of memory."""
+        self.retries += 1
+
+    def leave_device(self) -> None:
+        """Nothing is kept on a device."""
+
+    def placed(self, index: int, frame: Frame) -> AbstractContextManager[None]:
+        """Errors of data inside say where in the source the row of a partition's frame stands."""
+        found: AbstractContextManager[None] = self._asked.partition.placed(frame)
+        return found
+
+    def noted(self, index: int) -> Note | None:
+        """What reading told."""
+        return None if self._held is None else self._held.note
+
+
+class _Bound:
+    """An order that is bound, or being bound, in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.work: Work[Any] | None = None
+
+
+_bound: OrderedDict[str, _Bound] = OrderedDict()
+_lock = threading.Lock()
+
+
+def _ready(sent: Sent) -> Work[Any]:
+    """The order bound, once a process."""
+    with _lock:
+        found = _bound.setdefault(sent.token, _Bound())
+        _bound.move_to_end(sent.token)
+        while len(_bound) > _READY:
+            _bound.popitem(last=False)
+    with found.lock:
+        if found.work is None:
+            found.work = sent.order.ready()
+        return found.work
+
+
+def result_bytes(result: Any) -> int:
+    """About how much memory a result takes."""
+    if isinstance(result, State):
+        return nbytes(result)
+    if isinstance(result, Frame):
+        return sum(_size(result.resident(name)) for name in result.columns)
+    if isinstance(result, Column):
+        return column_bytes(result)
+    if isinstance(result, dict):
+        return sum(map(result_bytes, result.values()))
+    if isinstance(result, list | tuple):
+        return sum(map(result_bytes, result))
+    return int(getattr(result, "nbytes", 64))
+
+
+def _size(column: AnyColumn) -> int:
+    return column_bytes(column) if isinstance(column, Column) else column.device_bytes

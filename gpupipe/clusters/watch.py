@@ -1,0 +1,72 @@
+"""A look at the workers now and then: that there are some, and that they live."""
+
+import time
+from typing import Any
+
+from gpupipe.clusters.failures import FROZEN, NO_ANSWER, NO_WORKERS, no_scheduler, no_workers
+from gpupipe.clusters.joining import workers_of
+from gpupipe.errors import ClusterError
+
+LOOK = 1.0  # seconds between two looks, while nothing comes
+
+
+class Watch:
+    """Sees that there are workers, and that they live."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._looked = 0.0
+        self._threads = 1
+        self._without: float | None = None
+        self._restarted: dict[str, float] = {}
+        self.look(at_once=True)
+
+    def n_threads(self) -> int:
+        """Of all workers."""
+        return self._threads
+
+    def lives(self) -> None:
+        """Something came."""
+        self._without = None
+
+    def look(self, *, at_once: bool = False) -> None:
+        """See how many there are; those that gave no sign of life for long are begun anew.
+
+        Raises:
+            WorkerLostError: no workers, or no scheduler, for long.
+        """
+        now = time.monotonic()
+        if self._client.status not in ("running", "connecting"):
+            raise no_scheduler(self._client.scheduler.address if self._client.scheduler else "…")
+        if not at_once and now - self._looked < LOOK:
+            return
+        self._looked = now
+        try:
+            workers = workers_of(self._client)
+        except ClusterError:
+            self._missing(now, NO_ANSWER, no_scheduler(self._client.scheduler.address))
+            return
+        self._threads = max(sum(worker["nthreads"] for worker in workers.values()), 1)
+        if not workers:
+            self._missing(now, NO_WORKERS, no_workers(self._client.scheduler.address, NO_WORKERS))
+            return
+        self._without = None
+        self._end_frozen(workers, now)
+
+    def _missing(self, now: float, most: float, error: ClusterError) -> None:
+        self._without = self._without or now
+        if now - self._without > most:
+            raise error
+
+    def _end_frozen(self, workers: dict[str, dict[str, Any]], now: float) -> None:
+        """What the scheduler does after worker-ttl, where that is set to minutes, as it is by default."""
+        latest = max(worker["last_seen"] for worker in workers.values())
+        for address, worker in workers.items():
+            known = self._restarted.get(address, 0.0)
+            if max(latest, time.time()) - worker["last_seen"] > FROZEN and now - known > FROZEN:
+                self._restarted[address] = now
+                self._client.loop.add_callback(self._restart, address)
+
+    async def _restart(self, address: str) -> None:
+        how: dict[str, Any] = {"timeout": 10, "wait_for_workers": False, "on_error": "return"}
+        await self._client.scheduler.restart_workers(workers=[address], **how)
