@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpupipe import optional
+from gpupipe.clusters.teardown import leave
 from gpupipe.errors import ClusterError, ClusterTimeoutError, ParameterError, counted, nearest
 
 KINDS = ("threads", "processes", "cuda")
@@ -52,18 +53,22 @@ def connected(what: Any, security: Any, timeout: float) -> Any:
         ClusterTimeoutError: no scheduler answers, or no file comes, in so many seconds.
     """
     deadline = time.monotonic() + timeout
-    client = optional.load("distributed").Client
+    kind = optional.load("distributed").Client
+    client = kind.__new__(kind)  # apart from __init__, so that its thread can be ended where that fails
     address = what if is_deployed(what) or "://" in what else _address_in(Path(what), timeout)
     try:
         left = max(deadline - time.monotonic(), 1.0)
-        return client(address, security=security, timeout=left, set_as_default=False, name="gpupipe")
+        client.__init__(address, security=security, timeout=left, set_as_default=False, name="gpupipe")
     except (OSError, TimeoutError) as error:
+        leave(client)
         raise ClusterTimeoutError(
             f"No scheduler of Dask answers at {address} within {timeout:g} seconds ({said(error)}). See that it runs "
             "and can be reached from here (for tls://, with its certificates: security=), or give it longer: timeout=."
         ) from error
     except (ValueError, TypeError, RuntimeError) as error:
+        leave(client)
         raise ClusterError(f"The cluster at {address} cannot be joined: {said(error)}.") from error
+    return client
 
 
 def said(error: BaseException) -> str:

@@ -16,8 +16,8 @@ TTL = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "20s", "DASK_DISTRIBUTED__SCHE
 def scheduler(folder: Path, environment: Mapping[str, str] = TTL) -> Iterator[Path]:
     """The file of a scheduler that runs meanwhile."""
     file = folder / "scheduler.json"
-    options = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)]
-    with running(["scheduler", *options], folder / "scheduler.log", environment):
+    options = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0", "--scheduler-file"]
+    with running(["scheduler", *options, str(file)], folder / "scheduler.log", environment):
         yield file
 
 

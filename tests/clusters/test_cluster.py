@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,10 @@ from typing import Any
 
 import dask
 import distributed
+import numba
+import pyarrow
 import pytest
+import threadpoolctl
 from on_loopback import TTL, children, listening, scheduler, worker
 
 import gpupipe as gp
@@ -85,18 +90,18 @@ def test_nothing_listens_beyond_loopback_and_nothing_is_served(two: gp.Cluster) 
     assert len(addresses) >= 7  # a scheduler, two nannies, two workers
     assert {address.partition(":")[0] for address in addresses} == {"127.0.0.1"}
     assert two.dashboard_link is None
-    routes = two.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.http_application.wildcard_router.rules))
-    assert routes <= 1
+    (page,) = {int(address.partition(":")[2]) for address in addresses} & {services(two)["dashboard"]}
+    for path in ("status", "info/main/workers.html", "metrics", "json/counts.json"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{page}/{path}", timeout=5)
+
+
+def services(cluster: gp.Cluster) -> dict[str, int]:
+    return dict(cluster.client.scheduler_info()["services"])
 
 
 def test_libraries_keep_to_the_threads_of_their_worker(two: gp.Cluster) -> None:
-    def told() -> list[int]:
-        import numba
-        import pyarrow
-        import threadpoolctl
-
-        import numpy  # noqa: F401, PLC0415 (its BLAS is asked)
-
+    def told() -> list[int]:  # in a worker
         blas = [each["num_threads"] for each in threadpoolctl.threadpool_info()]
         return [numba.config.NUMBA_NUM_THREADS, pyarrow.cpu_count(), *blas]
 
@@ -138,7 +143,9 @@ def test_a_scheduler_file_joins_and_leaves(apart: Path) -> None:
         assert os.getppid() not in joined.client.run(os.getppid).values()
     with gp.cluster(address, n_workers=1) as again:  # it goes on without us
         assert again.address == address
-        assert re.fullmatch(r"Cluster\(joined: 1 worker, 1 thread, 2\.0 GiB, tcp://127\.0\.0\.1:\d+, http://127\.0\.0\.1:\d+/status\)", repr(again))
+        assert re.match(
+            r"Cluster\(joined: 1 worker, 1 thread, 2\.0 GiB, tcp://127\.0\.0\.1:\d+, http://127", repr(again)
+        )
 
 
 def test_a_client_stays_its_owners(apart: Path) -> None:
@@ -180,9 +187,9 @@ def test_settings_that_we_rely_on_are_asked_of_others_clusters(apart: Path, tmp_
         warnings.simplefilter("error")
         gp.cluster(apart).close()  # that one is set as docs/clusters.md says
     late = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "9", "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "null"}
-    with scheduler(tmp_path, late) as file, worker(file, tmp_path):
-        with pytest.warns(UserWarning, match=r"worker-ttl is off.*allowed-failures is 9.*end 10 of them"):
-            gp.cluster(file).close()
+    words = r"worker-ttl is off.*allowed-failures is 9.*end 10 of them"
+    with scheduler(tmp_path, late) as file, worker(file, tmp_path), pytest.warns(UserWarning, match=words):
+        gp.cluster(file).close()
 
 
 # -- refused ----------------------------------------------------------------------------------------------
@@ -191,14 +198,14 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "a number": (4, {}, ParameterError, "4 is no cluster. It takes 'threads'"),
     "no worker": ("processes", {"n_workers": 0}, ParameterError, "n_workers=0 is no count"),
     "no thread": ("processes", {"threads_per_worker": 0.5}, ParameterError, "threads_per_worker=0.5 is no count"),
-    "an option of threads": ("threads", {"memory_limit": "1GiB"}, ArgumentError, "threads has no option 'memory_limit'"),
+    "an option of threads": ("threads", {"memory_limit": "1GiB"}, ArgumentError, "threads has no option 'memory_lim"),
     "an option misspelt": ("processes", {"memory_limits": 1}, ArgumentError, "no option 'memory_limits'"),
     "what we decide": ("processes", {"host": "0.0.0.0"}, ArgumentError, "no option 'host'"),
     "of others' workers": ("tcp://127.0.0.1:9", {"memory_limit": 1}, ArgumentError, "there already has no option"),
     "no amount": ("processes", {"memory_limit": "4 GB of it"}, ParameterError, "is no amount of memory"),
     "too much memory": ("processes", {"memory_limit": "900TiB"}, ParameterError, "are free on this machine"),
     "no file": ("nowhere/scheduler.json", {"timeout": 0.2}, ClusterTimeoutError, "There is no scheduler file nowhere"),
-    "nobody there": ("tcp://127.0.0.1:9", {"timeout": 1.0}, ClusterTimeoutError, "answers at tcp://127.0.0.1:9 within 1 s"),
+    "nobody there": ("tcp://127.0.0.1:9", {"timeout": 1.0}, ClusterTimeoutError, "at tcp://127.0.0.1:9 within 1 s"),
     "no such protocol": ("smoke://10.0.0.1:9", {"timeout": 1.0}, ClusterError, "cannot be joined: .*smoke"),
     "a GPU that is not there": ("cuda", {}, DeviceError, "."),
 }
@@ -262,9 +269,9 @@ def test_a_worker_without_gpupipe_is_refused(apart: Path, tmp_path: Path) -> Non
     """A real one: its own Dask says that it has no such package."""
     hide = tmp_path / "hide.py"
     hide.write_text(HIDE)
-    with worker(apart, tmp_path, "bare", ["--preload", str(hide)]):
-        with pytest.raises(ClusterError, match=r"1 of 2 workers .* has no gpupipe"):
-            gp.cluster(apart, n_workers=2)
+    words = r"1 of 2 workers .* has no gpupipe"
+    with worker(apart, tmp_path, "bare", ["--preload", str(hide)]), pytest.raises(ClusterError, match=words):
+        gp.cluster(apart, n_workers=2)
 
 
 def test_memory_is_shared_out_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
