@@ -20,7 +20,7 @@ from gpupipe.runtime.progress import Shown, listening, stages_of
 from gpupipe.runtime.report import LastReport, Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
-from gpupipe.sources.kinds import labels_array
+from gpupipe.sources.kinds import ARRAYS, labels_array
 
 
 class Pipeline(DeclaredPipeline):
@@ -175,7 +175,7 @@ class Pipeline(DeclaredPipeline):
         validation: Any,
         progress: Shown,
         *,
-        transform: bool = False,
+        transform: str | None = None,
         keep_state: bool | str = False,
         run: Asked | None = None,
     ) -> Rows:
@@ -221,9 +221,10 @@ class Pipeline(DeclaredPipeline):
         >>> gp.Pipeline([gp.col("x").fill_null("mean")]).fit_transform({"x": [1.0, None, 3.0]}, output="numpy").tolist()
         [[1.0], [2.0], [3.0]]
         """
+        made = "matrix" if out is None and self._kind(X, output) in ARRAYS else "columns"
         with (
             listening(progress) as heard,
-            self._run(X, y, sample_weight, groups, None, heard, transform=True) as rows,
+            self._run(X, y, sample_weight, groups, None, heard, transform=made) as rows,
         ):
             rows.last_trip()
             found = self._given_back(self._fitted().features.for_training(), rows, X, output, out, overwrite)

@@ -18,7 +18,7 @@ from gpupipe.compiler.words import no_number
 from gpupipe.expr.node import Node, walk
 
 # Category codes are Int32; a vocabulary beyond 2^24 entries is far from what one column can hold here.
-_EXACT_IN_FLOAT32 = frozenset({"Float32", "Boolean", "Int8", "Int16", "UInt8", "UInt16", "Int32"})
+EXACT_IN_FLOAT32 = frozenset({"Float32", "Boolean", "Int8", "Int16", "UInt8", "UInt16", "Int32"})
 
 
 @dataclass(eq=False)
@@ -64,7 +64,7 @@ class FittedFeatures:
     @property
     def beyond_float32(self) -> list[Output]:
         """The outputs that a float32 matrix does not hold as they are."""
-        return [output for output in self.outputs if output.dtype.name not in _EXACT_IN_FLOAT32]
+        return [output for output in self.outputs if output.dtype.name not in EXACT_IN_FLOAT32]
 
     def columns(self, frame: Frame) -> list[Column]:
         """The outputs over the rows of `frame`, each in its type."""

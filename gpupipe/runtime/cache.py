@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from gpupipe.columns import AnyColumn, Column, Frame, Values, on_host
 from gpupipe.memory import Room
+from gpupipe.runtime.beneath import Beneath, beneath_matrix
+from gpupipe.runtime.packed import Packed, packed
 from gpupipe.runtime.spill import Spill, Spilled
 from gpupipe.schema import UInt64
 
@@ -18,6 +20,9 @@ class Counting:
     """Row numbers one after the other, which take no room: `first`, `first` + 1, …"""
 
     first: int
+
+
+_Part = AnyColumn | Packed | Counting | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +35,7 @@ class _Held:
     """
 
     n_rows: int
-    columns: Mapping[str | int, AnyColumn | Spilled | Counting | None]
+    columns: Mapping[str | int, _Part | Spilled]
     kept_bytes: int
 
     @property
@@ -50,7 +55,9 @@ class Cache:
         on_device: what columns on a device may take of its memory; others are copied from there. None: nothing.
 
     Attributes:
+        beneath: where columns wait, as many as fit, until the last trip makes a matrix there; None: nowhere.
         kept_bytes: those that stay in memory.
+        beneath_bytes: those that stand beneath the matrix, packed.
         spilled_bytes: written to scratch files.
         failure: why some are held nowhere; None: all are.
 
@@ -64,11 +71,12 @@ class Cache:
 
     def __init__(self, budget: int, on_device: Room | None = None) -> None:
         self._budget, self._on_device = budget, on_device or Room(0)
+        self.beneath: Beneath | None = None
         self._held: dict[int, _Held] = {}
         self._spill = Spill()
         self._lock = threading.Lock()
         self._released = False
-        self.kept_bytes = self.spilled_bytes = 0
+        self.kept_bytes = self.spilled_bytes = self.beneath_bytes = 0
         self.failure: str | None = None
 
     def put(self, index: int, frame: Frame, views: bool = False) -> None:
@@ -80,10 +88,12 @@ class Cache:
         """
         if index in self._held:
             return
-        parts: dict[str | int, AnyColumn | Counting | None] = {_IDS: _counting(frame.row_ids)}
+        parts: dict[str | int, _Part] = {_IDS: _counting(frame.row_ids)}
         parts[_PLACES] = None if frame.places is None else _counting(frame.places)
         for name, column in frame.columns.items():
             parts[name] = column if self._stays(column) else on_host(column)
+        if not views:
+            self._put_beneath(index, parts)
         taken = self._reserved(parts, views)
         try:
             waiting = self._spilled({key: part for key, part in parts.items() if key not in taken})
@@ -92,20 +102,26 @@ class Cache:
             return
         self._held[index] = _Held(frame.n_rows, {**parts, **waiting}, sum(taken.values()))
 
-    def frame(self, index: int, names: Sequence[str]) -> Frame | None:
-        """The named columns of a partition; None where some of them are not held."""
+    def frame(self, index: int, names: Sequence[str], last: bool = False) -> Frame | None:
+        """The named columns of a partition; None where some of them are not held.
+
+        Args:
+            last: whether nobody asks for columns of the partition again: nothing of it is held any more then.
+        """
         held = self._held.get(index)
         if held is None or not held.columns.keys() >= set(names):
             return None
         keys: list[str | int] = [_IDS, _PLACES, *names]
         wanted = {key: held.columns[key] for key in keys}
         try:
-            parts = {**wanted, **self._read({key: part for key, part in wanted.items() if isinstance(part, Spilled)})}
+            read = self._read({key: part for key, part in wanted.items() if isinstance(part, Spilled)})
         except OSError as error:
-            dropped = self._held.pop(index, None)  # unless another thread was quicker
-            freed = 0 if dropped is None else dropped.kept_bytes
-            self._fail(freed, f"reading the temporary files failed: {error.strerror or error}")
+            self._drop(index)
+            self._fail(0, f"reading the temporary files failed: {error.strerror or error}")
             return None
+        parts = self._unpacked(index, {**wanted, **read}, stays=not last)
+        if last:
+            self._held.pop(index, None)
         row_ids, places = _numbers(parts[_IDS], held.n_rows), _numbers(parts[_PLACES], held.n_rows)
         assert row_ids is not None
         return Frame({name: _known(parts[name]) for name in names}, held.n_rows, row_ids, places)
@@ -118,11 +134,17 @@ class Cache:
             if held is None or not held.device_bytes:
                 continue
             frame = self.frame(index, [key for key in held.columns if isinstance(key, str)])
-            if frame is not None and self._held.pop(index, None) is not None:
-                with self._lock:
-                    self.kept_bytes -= held.kept_bytes
+            if frame is not None and self._drop(index):
                 self._on_device.give_back(held.device_bytes)
                 self.put(index, frame)
+
+    def wait_beneath(self, heights: Sequence[int] | None, width: int | None) -> None:
+        """The last trip makes a matrix of so many rows a partition, and columns: those that fit wait in its memory."""
+        self.beneath = None if width is None else beneath_matrix(heights, width)
+
+    def matrix(self, width: int) -> Values | None:
+        """That memory, for a matrix of so many columns; None where there is none."""
+        return None if self.beneath is None or self.beneath.width != width else self.beneath.matrix
 
     def close(self) -> None:
         """Free memory and files; frames that were taken out stay."""
@@ -130,12 +152,43 @@ class Cache:
         self._spill.close()
 
     # -- inside -------------------------------------------------------------------------------------------
+    def _put_beneath(self, index: int, parts: dict[str | int, _Part]) -> None:
+        """Pack columns beneath the partition's rows of the matrix, those that fit."""
+        if self.beneath is None:
+            return
+        block, end = self.beneath.block(index), 0
+        for key, part in parts.items():
+            found = packed(part, block, end) if isinstance(part, Column) else None
+            if found is not None:
+                parts[key], end = found, found.end
+        with self._lock:
+            self.beneath_bytes += end
+
+    def _unpacked(
+        self, index: int, parts: Mapping[str | int, _Part | Spilled], *, stays: bool
+    ) -> Mapping[str | int, _Part | Spilled]:
+        """The parts, columns from beneath the matrix; they may not be in its memory unless it `stays` as it is."""
+        if self.beneath is None or not any(isinstance(part, Packed) for part in parts.values()):
+            return parts
+        block = self.beneath.block(index)
+        return {
+            key: part.column(block, stays=stays) if isinstance(part, Packed) else part for key, part in parts.items()
+        }
+
+    def _drop(self, index: int) -> bool:
+        """Hold nothing of a partition any more; gives whether something was, and no other thread was quicker."""
+        held = self._held.pop(index, None)
+        if held is not None:
+            with self._lock:
+                self.kept_bytes -= held.kept_bytes
+        return held is not None
+
     def _stays(self, column: AnyColumn) -> bool:
         """Whether a column stays where it is on a device, whose memory is counted from now on."""
         size = 0 if isinstance(column, Column) else column.device_bytes
         return size > 0 and self._on_device.take(size)
 
-    def _reserved(self, parts: Mapping[str | int, AnyColumn | Counting | None], views: bool) -> dict[str | int, int]:
+    def _reserved(self, parts: Mapping[str | int, _Part], views: bool) -> dict[str | int, int]:
         """What may stay in memory, with the bytes it takes from now on."""
         taken: dict[str | int, int] = {}
         for key, part in parts.items():
@@ -151,7 +204,7 @@ class Cache:
             self.kept_bytes -= freed
             self.failure = self.failure or why
 
-    def _spilled(self, parts: Mapping[str | int, AnyColumn | Counting | None]) -> dict[str | int, Spilled]:
+    def _spilled(self, parts: Mapping[str | int, _Part]) -> dict[str | int, Spilled]:
         if parts and self.failure is not None:
             raise OSError(self.failure)
         spilled = self._spill.write([part for part in parts.values() if isinstance(part, Column)]) if parts else []
@@ -166,12 +219,12 @@ class Cache:
         return dict(zip(parts, self._spill.read_all(list(parts.values())), strict=True))
 
 
-def _known(part: AnyColumn | Spilled | Counting | None) -> AnyColumn:
-    assert part is not None and not isinstance(part, Spilled | Counting)
+def _known(part: _Part | Spilled) -> AnyColumn:
+    assert part is not None and not isinstance(part, Spilled | Counting | Packed)
     return part
 
 
-def _numbers(part: AnyColumn | Spilled | Counting | None, n_rows: int) -> Values | None:
+def _numbers(part: _Part | Spilled, n_rows: int) -> Values | None:
     if part is None or isinstance(part, Counting):
         return None if part is None else np.arange(part.first, part.first + n_rows, dtype=np.uint64)
     values: Values = on_host(_known(part)).values

@@ -22,6 +22,7 @@ from gpupipe.models.estimators import Row, describe, takers_of_nan
 from gpupipe.models.families.ranking import refuse_groups
 from gpupipe.models.partitions.table import way_of
 from gpupipe.models.targets import refuse_number
+from gpupipe.runtime.beneath import known_width
 from gpupipe.runtime.carried import Carried, with_all_values
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.crew import crew_for
@@ -147,7 +148,7 @@ def run_fit(
     progress: Progress,
     memory: int | str | None = None,
     *,
-    transform: bool = False,
+    transform: str | None = None,
     carried: Carried | None = None,
     run: Asked | None = None,
 ) -> Outcome:
@@ -155,7 +156,8 @@ def run_fit(
 
     Args:
         memory: as `Pipeline` takes it.
-        transform: whether the training rows' features are wanted next, of the outcome's rows.
+        transform: what is made next of the training rows' features, of the outcome's rows: ``matrix``, of float32
+            on the host, or ``columns``; None: nothing.
         carried: the states of earlier rows, and where those of all are kept.
         run: where what comes of partitions is kept, so that another process can go on; None: nowhere.
 
@@ -173,15 +175,17 @@ def run_fit(
     linear = linear_fit(plan, declared.model, stops_early=validation is not None, **how)
     _refuse_elsewhere(backend, declared, linear)
     sums = declared.training == "partitions"
-    again = columns_again(plan, features=trains and linear.beside is None, given_back=transform or sums)
+    again = columns_again(plan, features=trains and linear.beside is None, given_back=bool(transform) or sums)
     together = None if declared.key else group_identity(plan, backend)
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=together)
+    if not (carried or run or sums) and (trains and linear.refused is not None) != bool(transform):
+        rows.makes_matrix(known_width(plan, transform))
     of = partial(_identity, declared, plan, source, validation, carried)
     with rows.closed_on_error(), begun_as(run, of) as journal, crew_for(rows) as hands:
         crew = kept_by(hands, journal)
         refuse_on_cluster(declared, linear, crew)
         with clock.stage("statistics"):
-            by: dict[str, Any] = {"trains": transform or trains, "beside": linear.beside}
+            by: dict[str, Any] = {"trains": bool(transform) or trains, "beside": linear.beside}
             learned = run_scans(plan, rows, backend, crew, progress, carried, **by)
             features = FittedFeatures(plan, learned, backend)
         told, row_ids = Taught(None, {}), None

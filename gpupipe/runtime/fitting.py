@@ -147,7 +147,7 @@ def _stacked(rows: Rows, width: int, device: Device | None, *, here: bool) -> St
     if device is not None and not here:
         return Stacked(None, width, device)  # it comes in parts, and is put on the device whole
     try:
-        return Stacked(rows.heights, width, device)
+        return Stacked(rows.heights, width, device, rows.matrix(width) if here and device is None else None)
     except DeviceMemoryError:
         rows.leave_device()
         return Stacked(rows.heights, width, device)

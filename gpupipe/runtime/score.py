@@ -154,7 +154,8 @@ def transformed_matrix(features: FittedFeatures, rows: Rows, on_device: bool = F
     """
     device = features.backend.device if on_device else None
     with crew_for(rows) as crew, told("features", rows) as progress:
-        matrix = Stacked(rows.heights if crew.is_here or device is None else None, len(features.outputs), device)
+        width, heights = len(features.outputs), rows.heights if crew.is_here or device is None else None
+        matrix = Stacked(heights, width, device, rows.matrix(width) if crew.is_here and device is None else None)
         order = Computing(features, "matrix", into=matrix if crew.is_here else None)
         return matrix.whole(matrices(crew, rows, order, matrix, progress))
 
