@@ -40,7 +40,7 @@ class Batch:
         self.stores = tuple(stores)
         self._info, self._scalars = info, scalars
         self.leaves = tuple(node for node in self._reached(in_memory) if info[node].dtype != String)
-        self._tables: dict[tuple[np.dtype[Any], ...], Table] = {}
+        self._tables: dict[tuple[tuple[np.dtype[Any], ...], bool], Table] = {}
 
     def _reached(self, in_memory: Callable[[Node], bool]) -> list[Node]:
         """The nodes in memory that the stores load: not what is beneath them in turn."""
@@ -54,24 +54,28 @@ class Batch:
             waiting.extend(() if reached[node] else node.args)
         return [node for node in walk(*(store.node for store in self.stores)) if reached.get(node)]
 
-    def table(self, storage: Sequence[np.dtype[Any]]) -> Table:
-        """The stores as programs over leaves that are stored so; store number n is its output n."""
-        key = tuple(storage)
+    def table(self, storage: Sequence[np.dtype[Any]], *, joined: bool = False) -> Table:
+        """The stores as programs over leaves that are stored so; store number n is its output n.
+
+        Args:
+            joined: whether steps that neighbours have in common are taken once, as ``group`` does it.
+        """
+        key = (tuple(storage), joined)
         table = self._tables.get(key)
         if table is None:
-            leaves = {leaf: dtype.name for leaf, dtype in zip(self.leaves, key, strict=True)}
-            table = self._tables[key] = self._grouped(leaves)
+            leaves = {leaf: dtype.name for leaf, dtype in zip(self.leaves, key[0], strict=True)}
+            table = self._tables[key] = self._grouped(leaves, joined)
         return table
 
-    def _grouped(self, leaves: Mapping[Node, str]) -> Table:
-        grouping = group(self.stores, leaves, self._info)
+    def _grouped(self, leaves: Mapping[Node, str], joined: bool) -> Table:
+        grouping = group(self.stores, leaves, self._info, joined=joined)
         programs = [Program(np.array(shape.steps, np.int64), shape.n_registers) for shape in grouping.shapes]
         place = {node: index for index, node in enumerate(leaves)}
         return Table.build(
             programs,
             [
-                (shape, [place[leaf] for leaf in row.columns], [self._parameter(p) for p in row.parameters], [index])
-                for index, (shape, row) in enumerate(grouping.rows)
+                (shape, [place[leaf] for leaf in row.columns], [self._parameter(p) for p in row.parameters], outputs)
+                for shape, row, outputs in grouping.rows
             ],
         )
 

@@ -6,6 +6,7 @@ start; its NumPy form gives the same bits.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,11 +14,14 @@ from gpupipe import optional, pool
 from gpupipe.backends import compiled
 from gpupipe.backends.batches import Batch, Buffer, Run
 from gpupipe.backends.categories import Tables
+from gpupipe.backends.keys import is_nan
 from gpupipe.backends.one_row import Coding, OneRow
 from gpupipe.backends.reference import as_made
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
 from gpupipe.backends.staged import Staged
 from gpupipe.backends.states import together
+from gpupipe.backends.states.ends import Ends, state_by_rows
+from gpupipe.backends.states.orders import ORDER
 from gpupipe.backends.states.state import State
 from gpupipe.backends.taking import OnHost
 from gpupipe.columns import AnyColumn, Column, Frame, Values
@@ -42,23 +46,34 @@ class CpuBackend(OnHost):
 
     Args:
         numba: whether the interpreter's Numba form may run; None: where it is installed.
+        ends: of columns whose states are gathered, by their place: where values are kept instead of counted by bin.
     """
 
     name = "cpu"
 
-    def __init__(self, numba: bool | None = None) -> None:
+    def __init__(self, numba: bool | None = None, ends: Mapping[int, Ends] = MappingProxyType({})) -> None:
         self._numba = optional.available("numba") if numba is None else numba
+        self._ends = ends
+
+    def keeping(self, ends: Mapping[int, Ends]) -> "CpuBackend":
+        """The same for the columns of one scan, whose order states may be of kind ``ends``."""
+        return CpuBackend(self._numba, ends)
 
     def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> "CpuProgram":
         """The outputs, ready to run on any number of frames, from any number of threads."""
         return CpuProgram(outputs, info, tables, self._numba)
 
-    def together(self, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
+    def together(self, place: int, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
         """Those of the states of these kinds, of a column that is all one group, that one pass over it gives."""
         wanted = together.KINDS.intersection(kinds)
-        if not self._numba or not wanted or not together.takes(column) or not compiled.worth(len(column)):
-            return {}
-        return together.gathered(wanted, column) or {}
+        ends = self._ends.get(place)
+        bounds = None if ends is None else ends.bounds(column)
+        found: dict[str, State] = {}
+        if self._numba and wanted and together.takes(column) and compiled.worth(len(column)):
+            found = together.gathered(wanted, column, bounds) or {}
+        if bounds is not None and ORDER.name not in found and is_nan(column) is None:
+            found[ORDER.name] = state_by_rows(bounds, column)
+        return found
 
 
 class CpuProgram(Staged[Column]):
@@ -171,7 +186,7 @@ class CpuProgram(Staged[Column]):
         if not batch.stores or not frame.n_rows:
             return
         run = self._interpreter(frame.n_rows * len(batch.stores))
-        table = batch.table([values.dtype for values, _ in inputs])
+        table = batch.table([values.dtype for values, _ in inputs], joined=run is not interpreter.run)
         status = run(table, inputs, out, 0, frame.n_rows)
         if status[:, 0].any():
             self._refuse(frame)

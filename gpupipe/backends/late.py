@@ -15,7 +15,7 @@ from gpupipe.backends.states.gathering import gather, regroup, with_rows, withou
 from gpupipe.backends.states.integers import total
 from gpupipe.backends.states.moments import INFINITE, TAILS
 from gpupipe.backends.states.state import State, groups_of
-from gpupipe.backends.states.tails import amid, clipped
+from gpupipe.backends.states.tails import Clipped, amid, clipped, ends_clipped
 from gpupipe.columns import Column, Frame, Values
 from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
@@ -70,6 +70,8 @@ class Waiting:
         }
         #: The last state that rows were added to, what for, and what came of it: a mean and a deviation share it.
         self._last: tuple[State, Late, State] | None = None
+        #: The same of what clipping makes of a state's ends, which is asked for before and when rows are added.
+        self._ends: tuple[State, Node, Clipped] | None = None
 
     def rows(self, slot: Slot) -> list[Rows]:
         """The rows of each constant of a slot."""
@@ -109,14 +111,19 @@ class Waiting:
         clip = slot.late.clip
         if clip is None or state.entries is not None:
             return np.zeros(0)
-        return amid(state, lambda values: self._taken(clip, values))
+        return amid(state, self._ends_clipped(clip, state))
 
     def _clipped(self, clip: Node, state: State) -> State:
         """The state as if all values had been clipped before."""
         if state.entries is None:
-            return clipped(state, lambda values: self._taken(clip, values))
+            return clipped(state, self._ends_clipped(clip, state))
         values = Column(Float64, state.entries.values.values.astype(np.float64))  # all of them were kept
         return gather(TAILS.name, self._taken(clip, values), groups_of([], len(values)), state.entries.counts)
+
+    def _ends_clipped(self, clip: Node, state: State) -> Clipped:
+        if self._ends is None or self._ends[0] is not state or self._ends[1] != clip:
+            self._ends = state, clip, ends_clipped(state, lambda values: self._taken(clip, values))
+        return self._ends[2]
 
     def _taken(self, steps: Node, values: Column) -> Column:
         """What steps make of the values gathered."""

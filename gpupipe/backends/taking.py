@@ -52,7 +52,7 @@ class OnHost:
         }
         alone = [] if last else [intake for intake in intakes if not intake.keys]
         together = {
-            place: self.together([intake.gather.state for intake in of_it], held.column(place))
+            place: self.together(place, [intake.gather.state for intake in of_it], held.column(place))
             for place, of_it in by_place(alone).items()
         }
         states = []
@@ -65,8 +65,12 @@ class OnHost:
                 states.append(gather(kind, held.wide(intake.value), groups[intake.keys]))
         return states
 
-    def together(self, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
-        """Those of the states of these kinds, of a column that is all one group, that one pass over it gives."""
+    def together(self, place: int, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
+        """Those of the states of these kinds, of a column that is all one group, that one pass over it gives.
+
+        Args:
+            place: the column's.
+        """
         return {}
 
 

@@ -14,6 +14,7 @@ from gpupipe.kernels.opcodes import CODES, load_of, store_of
 from gpupipe.schema import DType, String
 
 Step = tuple[int, int, int, int, int]
+_MOST_JOINED, _MOST_STEPS = 64, 256  # stores, and steps, of one program: registers stay in cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,12 @@ class Grouping:
 
     Attributes:
         shapes: the distinct programs.
-        rows: for each expression, in the order given, (index of its shape, its leaves).
+        rows: for each expression, or several that are computed together, in the order given: (index of its shape, its
+            leaves, the positions of what it stores).
     """
 
     shapes: tuple[Shape, ...]
-    rows: tuple[tuple[int, Row], ...]
+    rows: tuple[tuple[int, Row, tuple[int, ...]], ...]
 
 
 def is_tile(node: Node, info: Mapping[Node, Info]) -> bool:
@@ -73,41 +75,74 @@ def register_kind(dtype: DType) -> str:
     return "b" if dtype.name in ("Boolean", "Null") else "i"
 
 
-def group(stores: Sequence[Store], leaves: Mapping[Node, str], info: Mapping[Node, Info]) -> Grouping:
+def group(
+    stores: Sequence[Store], leaves: Mapping[Node, str], info: Mapping[Node, Info], *, joined: bool = False
+) -> Grouping:
     """Group `stores` by shape.
 
     Args:
         leaves: nodes that stand in memory when the group runs, with their storage dtype.
         info: what is known of every node; scalar nodes become parameters.
+        joined: whether neighbours that have steps in common are one program, which takes those once. Then fewer
+            expressions share one.
     """
     shapes: dict[Shape, int] = {}
     rows = []
-    for store in stores:
-        shape, row = _Linear(leaves, info).program(store)
-        rows.append((shapes.setdefault(shape, len(shapes)), row))
+    for places in _neighbours(stores, leaves, info) if joined else [(at,) for at in range(len(stores))]:
+        shape, row = _Linear(leaves, info).program([stores[at] for at in places])
+        rows.append((shapes.setdefault(shape, len(shapes)), row, places))
     return Grouping(tuple(shapes), tuple(rows))
 
 
+def _neighbours(
+    stores: Sequence[Store], leaves: Mapping[Node, str], info: Mapping[Node, Info]
+) -> list[tuple[int, ...]]:
+    """The positions of stores, those together of which each has a step in common with one before it."""
+    found: list[tuple[int, ...]] = []
+    held: set[Node] = set()
+    for at, store in enumerate(stores):
+        steps = _Linear(leaves, info).steps(store)
+        if held.isdisjoint(steps) or len(found[-1]) == _MOST_JOINED or len(held) > _MOST_STEPS:
+            found.append(())
+            held = set()
+        found[-1] += (at,)
+        held |= steps
+    return found
+
+
 class _Linear:
-    """Writes one expression as steps over registers that are used again as soon as they are free."""
+    """Writes expressions as steps over registers that are used again as soon as they are free."""
 
     def __init__(self, leaves: Mapping[Node, str], info: Mapping[Node, Info]) -> None:
         self._leaves, self._info = leaves, info
         self._row = Row()
         self._steps: list[Step] = []
 
-    def program(self, store: Store) -> tuple[Shape, Row]:
-        order = self._order(self._through(store.node))
+    def steps(self, store: Store) -> set[Node]:
+        """What is computed for a store alone; nothing where it is converted besides."""
+        if register_kind(self._info[store.node].dtype) != "f":
+            return set()
+        return {node for node in self._order(self._through(store.node)) if not self._is_leaf(node)}
+
+    def program(self, stores: Sequence[Store]) -> tuple[Shape, Row]:
+        roots = [self._through(store.node) for store in stores]
+        order = self._order(*roots)
         registers = Registers(order, self._operands)
+        places: dict[Node, list[int]] = {}
+        for place, root in enumerate(roots):
+            places.setdefault(root, []).append(place)
         for node in order:
             sources = [registers.of(arg) for arg in self._operands(node)]
             self._emit(node, registers.place(node), sources)
-        last = registers.of(order[-1])
-        kind = register_kind(self._info[store.node].dtype)
-        if store.storage.startswith("float") and kind != "f":
-            self._steps.append((CODES["i_to_f"], last, last, 0, 0))
-        self._steps.append((int(store_of(store.storage)), 0, last, 0, 0))
+            for place in places.get(node, ()):
+                self._store(stores[place], place, registers.of(node))
+            registers.release(node)
         return Shape(tuple(self._steps), registers.count), self._row
+
+    def _store(self, store: Store, place: int, register: int) -> None:
+        if store.storage.startswith("float") and register_kind(self._info[store.node].dtype) != "f":
+            self._steps.append((CODES["i_to_f"], register, register, 0, 0))
+        self._steps.append((int(store_of(store.storage)), place, register, 0, 0))
 
     def _is_leaf(self, node: Node) -> bool:
         return node in self._leaves or self._info[node].scalar
@@ -121,15 +156,15 @@ class _Linear:
             node = node.args[0]
         return node
 
-    def _order(self, root: Node) -> list[Node]:
+    def _order(self, *roots: Node) -> list[Node]:
         inside: set[Node] = set()
-        stack = [root]
+        stack = list(roots)
         while stack:
             node = stack.pop()
             if node not in inside:
                 inside.add(node)
                 stack.extend(self._operands(node))
-        return [node for node in walk(root) if node in inside]
+        return [node for node in walk(*roots) if node in inside]
 
     def _emit(self, node: Node, out: int, sources: list[int]) -> None:
         if node in self._leaves:

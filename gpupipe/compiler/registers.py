@@ -18,7 +18,7 @@ class Registers:
 
     def __init__(self, order: Sequence[Node], operands: Callable[[Node], tuple[Node, ...]]) -> None:
         self._operands = operands
-        self._last: dict[Node, int] = {order[-1]: len(order)}
+        self._last: dict[Node, int] = {}
         for position, node in enumerate(order):
             for arg in operands(node):
                 self._last[arg] = max(position, self._last.get(arg, 0))
@@ -42,3 +42,8 @@ class Registers:
         self._free.sort(reverse=True)
         self._register[node] = self._free.pop()
         return self._register[node]
+
+    def release(self, node: Node) -> None:
+        """Free the register of a node that nothing uses any more, now that it is stored."""
+        if node not in self._last:
+            self._free.append(self._register[node])

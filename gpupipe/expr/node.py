@@ -139,16 +139,20 @@ def make(op: str, *args: Node, **params: Param) -> Node:
 def walk(*roots: Node, leaves: Container[str] = ()) -> Iterator[Node]:
     """Every distinct node under `roots`, operands before what uses them; nothing beneath operations among `leaves`."""
     seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
+    stack: list[Node | None] = list(reversed(roots))
     while stack:
-        node, done = stack.pop()
-        if done:
+        node = stack.pop()
+        if node is None:  # what stands below has had its operands
+            yield stack.pop()  # type: ignore[misc]
+            continue
+        size = len(seen)
+        seen.add(node)  # one hash a node, since planning does little else
+        if len(seen) == size:
+            continue
+        if node.args and node.op not in leaves:
+            stack += (node, None, *reversed(node.args))
+        else:
             yield node
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            if node.op not in leaves:
-                stack.extend((arg, False) for arg in reversed(node.args) if arg not in seen)
 
 
 def rewrite(roots: list[Node], step: Callable[[Node], Node]) -> list[Node]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from gpupipe.backends import compiled
 from gpupipe.backends.backend import Backend
+from gpupipe.backends.cpu import CpuBackend
 from gpupipe.backends.late import Waiting
 from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Frame
@@ -16,10 +17,12 @@ from gpupipe.compiler.gathering import BoundScan, bind_scan, without_idle_folds
 from gpupipe.compiler.plan import Plan
 from gpupipe.runtime.carried import Carried
 from gpupipe.runtime.crew import Crew
+from gpupipe.runtime.ends import ends_of
 from gpupipe.runtime.finishing import finish
+from gpupipe.runtime.looks import Look, Seen, Trip
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.progress import Progress
-from gpupipe.runtime.refine import Later, Look, Seen, Trip, refined
+from gpupipe.runtime.refine import Later, refined
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.scanning import BesideOrder, FoldOf, Gathered, Gathering, Looking
 from gpupipe.runtime.scattered import Scattered
@@ -83,7 +86,10 @@ def run_scans(
         watching = beside if scan.level == 1 else None
         bound = bind_scan(scan, binder) if watching is None else watching.joined(bind_scan(scan, binder), binder)
         how: dict[str, Any] = {"narrow": watching is None, "beside": watching}
-        order = gathering(f"scan {scan.level}", bound, binder, fitted, backend, crew, **how)
+        taking, is_first = backend, carried is not None and scan.level == 1
+        if isinstance(backend, CpuBackend) and crew.is_here and watching is None and not is_first:
+            taking = backend.keeping(ends_of(bound, binder.info, rows))
+        order = gathering(f"scan {scan.level}", bound, binder, fitted, taking, crew, **how)
         compiled.expect((rows.source.n_rows or 0) * (len(bound.outputs) + len(bound.intakes)))
         again = further_trips(binder, fitted, rows, backend, crew, progress)
         scattered: dict[int, Scattered] = {}

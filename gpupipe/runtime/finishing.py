@@ -19,7 +19,8 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.scans import Gather, Scan, Slot
 from gpupipe.errors import EmptyDataError, counted
 from gpupipe.expr.node import Node, show, walk
-from gpupipe.runtime.refine import Trip, divided
+from gpupipe.runtime.looks import Trip
+from gpupipe.runtime.refine import divided
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.scattered import Scattered
 

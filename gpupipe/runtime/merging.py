@@ -8,7 +8,7 @@ import numpy as np
 
 from gpupipe.backends.keys import factorize
 from gpupipe.backends.named import named
-from gpupipe.backends.states.gathering import merge
+from gpupipe.backends.states.gathering import merge, merge_alike
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.state import State
 from gpupipe.columns import concat
@@ -99,9 +99,10 @@ def _merged(intakes: Sequence[Intake], parts: list[list[State]]) -> list[State]:
         return parts[0]
     merged, keys = [], parts[0][0].keys
     groups = factorize([concat([part[0].keys[at] for part in parts]) for at in range(len(keys))]) if keys else None
+    alike = merge_alike(parts)
     for number, intake in enumerate(intakes):
         with named(intake.gather.node):
-            merged.append(merge([part[number] for part in parts], groups))
+            merged.append(alike[number] or merge([part[number] for part in parts], groups))
     return merged
 
 

@@ -2,27 +2,22 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gpupipe.backends.indexes import KeyIndex
+from gpupipe.backends.states.ends import ENDS, Kept
 from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.spans import Found, Spans
-from gpupipe.backends.states.state import Groups, State, groups_of
-from gpupipe.backends.states.tails import Division, Sought, Tails
-from gpupipe.backends.taking import widened
-from gpupipe.columns import AnyColumn, Column, Values, on_host
-from gpupipe.compiler.bind import Output
+from gpupipe.backends.states.state import State, groups_of
+from gpupipe.backends.states.tails import Division, Tails
+from gpupipe.columns import Column, Values
 from gpupipe.compiler.gathering import BoundScan, Intake
 from gpupipe.compiler.late import needs_ends
 from gpupipe.compiler.scans import REFINED, TAILS, Slot
 from gpupipe.errors import InternalError
+from gpupipe.runtime.looks import Bins, Look, LookAt, Seen, Trip
 
-Seen = list[tuple[Any, Found | None]]  # by one look at some rows, a pair for each column looked at
-#: Looks at the columns of these outputs in all partitions, and gives what was seen to the function, from any thread.
-Trip = Callable[[Sequence[Output], "Look", Callable[[Seen], None]], None]
 #: How many rows, of each group of a slot's state, each of its late constants stands for.
 Later = Callable[[Slot], Sequence[Values]]
 
@@ -49,26 +44,55 @@ def refined(
         later: of slots with late constants, how many rows those are; they may be added to the result as they are
             (``gathering.with_rows``), whatever their values.
     """
-    result = list(states)
-    outer = list(training)
+    result, outer = list(states), list(training)
+    kept = _kept(bound, result, trip, later)
     opened = {
         number: Settling(state, _asked(intake, state, outer, later))
-        for number, (intake, state) in enumerate(zip(bound.intakes, states, strict=True))
+        for number, (intake, state) in enumerate(zip(bound.intakes, result, strict=True))
         if state.kind == REFINED
     }
-    apart = _beside(bound, states)
+    apart = _beside(bound, result)
     tails: dict[int, Tails] = {}
     waiting = dict(opened)
     while waiting:
         collecting = _next(waiting, apart, states, tails)
         waiting = {number: waiting[number] for number in collecting}
         if collecting:
-            _go(bound, collecting, trip)
+            _go(bound, collecting, kept, trip)
     for number, settling in opened.items():
         result[number] = settling.state()
     for number, found in tails.items():
         result[apart[number]] = found.state()
     return result
+
+
+def _kept(bound: BoundScan, states: list[State], trip: Trip, later: Later | None) -> dict[int, Column]:
+    """The values kept of columns, by number of the state, which becomes one of bins; where these do not tell what was
+    asked for, in one more trip for all such columns."""
+    found: dict[int, Column] = {}
+    missed = []
+    for number, state in enumerate(states):
+        if state.kind != ENDS.name:
+            continue
+        ends, states[number] = Kept(state), State(REFINED, [], state.rows, {})
+        if ends.is_whole:
+            states[number], found[number] = ends.binned(), ends.column
+            settling = Settling(states[number], _asked(bound.intakes[number], states[number], [], later))
+        if not ends.is_whole or settling.asks_of(ends.middle):
+            missed.append(number)
+    for number, binned in zip(missed, _binned(bound, missed, trip) if missed else [], strict=True):
+        states[number] = binned
+        found.pop(number, None)
+    return found
+
+
+def _binned(bound: BoundScan, numbers: Sequence[int], trip: Trip) -> list[State]:
+    """The order states of these intakes, of rows in one group."""
+    used = sorted({bound.intakes[number].value for number in numbers})
+    parts: list[Seen] = []
+    look = Bins((), tuple(used.index(bound.intakes[number].value) for number in numbers))
+    trip([bound.outputs[place] for place in used], look, parts.append)
+    return [state for state, _ in look.merged(parts)]
 
 
 def _beside(bound: BoundScan, states: Sequence[State]) -> dict[int, int]:
@@ -95,69 +119,6 @@ def _next(
         if spans is not None or (beside is not None and beside.needs_rows):
             collecting[number] = _Collecting(settling, spans, beside)
     return collecting
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LookAt:
-    """What is sought in one column, as data.
-
-    Attributes:
-        value, keys: the places of the column and its keys among those that the trip computes.
-        groups: the keys of the groups that are known, whose numbers are told of; none: all rows are in one.
-        both: where anything is sought; None: `spans` alone say.
-        spans, aside: where values are told, and where rows are told for their sums.
-    """
-
-    value: int
-    keys: tuple[int, ...]
-    groups: list[Column]
-    both: Spans | None
-    spans: Spans | None
-    aside: Sought | None
-
-    def ready(self) -> Callable[[Sequence[AnyColumn], Groups], tuple[Any, Found | None]]:
-        """(the columns, the groups of their rows) -> what was found."""
-        index = KeyIndex(self.groups) if self.groups else None
-
-        def found(columns: Sequence[AnyColumn], by: Groups) -> tuple[Any, Found | None]:
-            group_of = np.zeros(1, np.int64) if index is None else index.find(by.keys)
-            column = columns[self.value]
-            column, by = (column, by) if self.both is None else self.both.part_of(column, by)
-            aside = None if self.aside is None else self.aside.found(column, by, group_of)
-            return aside, None if self.spans is None else self.spans.found(column, by, group_of)
-
-        return found
-
-    def merged(self, parts: Sequence[tuple[Any, Found | None]]) -> tuple[Any, Found | None]:
-        """What was found in several parts of the rows."""
-        asides = [aside for aside, _ in parts if aside is not None]
-        found = [part for _, part in parts if part is not None]
-        aside = None if not asides or self.aside is None else self.aside.merged(asides)
-        return aside, None if not found or self.spans is None else self.spans.merged(found)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """What a trip looks for, as data: in another process it is the same."""
-
-    each: tuple[LookAt, ...]
-
-    def ready(self) -> Callable[[Sequence[AnyColumn], list[Column], int], Seen]:
-        """(the columns, the last key if states have one besides their own, how many rows) -> what was seen."""
-        ready = [one.ready() for one in self.each]
-
-        def look(columns: Sequence[AnyColumn], last: list[Column], n_rows: int) -> Seen:
-            groups = {
-                keys: groups_of([widened(on_host(columns[place])) for place in keys] + last, n_rows)
-                for keys in dict.fromkeys(one.keys for one in self.each)
-            }
-            return [found(columns, groups[one.keys]) for one, found in zip(self.each, ready, strict=True)]
-
-        return look
-
-    def merged(self, seen: Sequence[Seen]) -> Seen:
-        """What was seen in several parts of the rows."""
-        return [one.merged(parts) for one, parts in zip(self.each, zip(*seen, strict=True), strict=True)]
 
 
 class _Collecting:
@@ -197,8 +158,19 @@ class _Collecting:
             self._settling.settle(self._spans, self._parts)
 
 
-def _go(bound: BoundScan, collecting: dict[int, _Collecting], trip: Trip) -> None:
-    """One trip that takes in the columns of these intakes alone."""
+def _go(bound: BoundScan, collecting: dict[int, _Collecting], kept: Mapping[int, Column], trip: Trip) -> None:
+    """One trip that takes in the columns of these intakes alone; none for those of which all it would see was kept."""
+    for number in collecting.keys() & kept.keys():
+        found = collecting[number].sought(0, ()).ready()([kept[number]], groups_of([], len(kept[number])))
+        collecting[number].take_in(*found)
+    left = [number for number in collecting if number not in kept]
+    if left:
+        _go_over(bound, {number: collecting[number] for number in left}, trip)
+    for each in collecting.values():
+        each.settle()
+
+
+def _go_over(bound: BoundScan, collecting: Mapping[int, _Collecting], trip: Trip) -> None:
     intakes = {number: bound.intakes[number] for number in collecting}
     used = sorted({place for intake in intakes.values() for place in (intake.value, *intake.keys)})
     at = {place: position for position, place in enumerate(used)}
@@ -211,8 +183,6 @@ def _go(bound: BoundScan, collecting: dict[int, _Collecting], trip: Trip) -> Non
             each.take_in(*found)
 
     trip([bound.outputs[place] for place in used], look, take_in)
-    for each in collecting.values():
-        each.settle()
 
 
 def divided(

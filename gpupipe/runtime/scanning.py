@@ -16,9 +16,9 @@ from gpupipe.compiler.gathering import BoundScan
 from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
 from gpupipe.runtime.halving import in_parts
+from gpupipe.runtime.looks import Look, Seen
 from gpupipe.runtime.merging import together
 from gpupipe.runtime.orders import Work
-from gpupipe.runtime.refine import Look, Seen
 
 #: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
 FoldOf = Callable[[int, Frame], Column]

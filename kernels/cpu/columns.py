@@ -85,11 +85,45 @@ def _count(bins, counts, w):
         counts[bins[i]] += 1
 
 
+@part
+def _at_ends(x, flags, low, high, w):
+    """Bytes: 1 where a value is below `low` or from `high` on, 0 up to a whole word; gives how many are NaN."""
+    x, flags = f8(x), u1(flags)
+    missing = 0
+    for i in range(w):
+        flags[i] = np.uint8(x[i] < low) | np.uint8(x[i] >= high)
+        missing += x[i] != x[i]
+    for i in range(w, (w + 7) // 8 * 8):
+        flags[i] = 0
+    return missing
+
+
+@part
+def _unflag_nulls(flags, ok, stride, w):
+    flags, ok = u1(flags), u1(ok)
+    for i in range(w):
+        flags[i] &= np.uint8(ok[i * stride] != 0)
+
+
+@part
+def _keep(x, flags, kept, size, w):
+    """The values with a flag behind the first `size`; most words of eight flags have none. Gives the size then."""
+    x, words, flags, kept = f8(x), i8(flags), u1(flags), f8(kept)
+    for word in range((w + 7) // 8):
+        if words[word] != 0:
+            for i in range(8 * word, 8 * word + 8):
+                kept[size] = x[i]
+                size += np.int64(flags[i])
+    return size
+
+
 @kernel
 def _pass_over(
-    op, address, stride, ok, ok_stride, n, slices, magic, per_unit, totals, tile, wrong, counts, scratch, found,
+    op, address, stride, ok, ok_stride, n, slices, magic, per_unit, totals, tile, wrong, counts, low, high, kept,
+    scratch, found,
 ):  # fmt: skip
-    """Gives in `found` how many values are valid, how many are NaN, and how many integers are beyond 2^53."""
+    """Gives in `found` how many values are valid, how many are NaN, how many integers are beyond 2^53, and how many
+    values were kept, -1 where these are too many."""
     skipped = (64 - scratch.ctypes.data % 64) % 64
     x = scratch.ctypes.data + skipped
     bins = x + 8 * _APART
@@ -107,6 +141,11 @@ def _pass_over(
             if ok != 0:
                 _drop_nulls(bins, ok + first * ok_stride, ok_stride, w)
             _count(bins, counts, w)
+        if len(kept) and found[3] >= 0:
+            found[1] += _at_ends(x, bins, low, high, w)
+            if ok != 0:
+                _unflag_nulls(bins, ok + first * ok_stride, ok_stride, w)
+            found[3] = _keep(x, bins, kept.ctypes.data, found[3], w) if found[3] + ROWS < len(kept) else -1
 
 
 @part
@@ -160,11 +199,18 @@ class _Scratch(threading.local):
         self.tiles = np.empty(64 + 2 * 8 * _APART, np.uint8)
         self.counts = np.zeros(TABLE, np.int32)
         self.places, self.often = np.empty(BINS, np.int64), np.empty(BINS, np.int64)
+        self.kept = np.empty(0)
+
+    def room(self, most: int) -> Array:
+        """Where so many values can be kept, and no more than a tile beyond."""
+        if len(self.kept) < most + ROWS + 1:
+            self.kept = np.empty(most + ROWS + 1)
+        return self.kept[: most + ROWS + 1]
 
 
 _SCRATCH = _Scratch()
 _LOADS = {np.dtype(name): int(load_of(name)) for name in STORAGE}
-_NO_COUNTS = np.zeros(0, np.int32)
+_NO_COUNTS, _NONE = np.zeros(0, np.int32), np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +224,7 @@ class Totals:
         totals: as of ``tile_sums``.
         wrong: int64, the tiles that the totals lack.
         bins, counts: int64, the bins in use, ascending, and how many values each holds.
+        kept: in the column's type, the values at the ends; None where these are too many, or were not wanted.
     """
 
     n: int
@@ -187,9 +234,17 @@ class Totals:
     wrong: Array
     bins: Array
     counts: Array
+    kept: Array | None
 
 
-def totals_of(values: Array, valid: Array | None, grid: tuple[int, int] | None, *, counted: bool) -> Totals:
+def totals_of(
+    values: Array,
+    valid: Array | None,
+    grid: tuple[int, int] | None,
+    *,
+    counted: bool,
+    ends: tuple[float, float, int] | None = None,
+) -> Totals:
     """The sums of slices and of products of a column's values on a grid, and how many values lie in each bin.
 
     Args:
@@ -197,20 +252,25 @@ def totals_of(values: Array, valid: Array | None, grid: tuple[int, int] | None, 
         valid: bool, of the same length; None: every row has a value.
         grid: (low, slices); None: no sums are wanted.
         counted: whether bins are.
+        ends: (low, high, most) for the values of a column of floats to be kept that are below `low`, or from `high` on
+            (NaN: none), as long as they are no more than `most`; None: none are.
     """
-    low, slices = (0, 0) if grid is None else grid
-    magic, per_unit = constants(low, max(slices, 2), True)
+    grid_low, slices = (0, 0) if grid is None else grid
+    magic, per_unit = constants(grid_low, max(slices, 2), True)
+    low, high, most = (0.0, 0.0, 0) if ends is None else ends
     totals = np.zeros(n_totals(slices, True) if slices else 0, np.int64)
-    wrong, found = np.zeros(-(-len(values) // ROWS), bool), np.zeros(3, np.int64)
+    wrong, found = np.zeros(-(-len(values) // ROWS), bool), np.zeros(4, np.int64)
     own, values = _SCRATCH, _whole_steps(values)
+    kept = _NONE if ends is None else own.room(most)
     _pass_over(
         *_stored(values, valid), slices, magic, per_unit, totals, np.empty(len(totals)), wrong,
-        own.counts if counted else _NO_COUNTS, own.tiles, found,
+        own.counts if counted else _NO_COUNTS, low, high, kept, own.tiles, found,
     )  # fmt: skip
     used = _take_out(own.counts, own.places, own.often) if counted else 0
-    n, missing, beyond = found.tolist()
+    n, missing, beyond, size = found.tolist()
     bins, counts = own.places[:used].copy(), own.often[:used].copy()
-    return Totals(n, missing, beyond, totals, np.flatnonzero(wrong), bins, counts)
+    whole = None if ends is None or not 0 <= size <= most else kept[:size].astype(values.dtype)
+    return Totals(n, missing, beyond, totals, np.flatnonzero(wrong), bins, counts, whole)
 
 
 def rows_between(values: Array, valid: Array | None, low: Array, high: Array) -> Array:

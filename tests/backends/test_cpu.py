@@ -1,6 +1,7 @@
 """The CPU backend beside the reference: Numba and NumPy forms, every storage, matrices, many threads."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +38,23 @@ def test_all_forms_give_the_same_bits(monkeypatch):
     numba = matrix_on(CpuBackend(numba=True))
     assert slow.dtype == np.float32 and slow.shape == numpy.shape
     assert slow.view("u4").tolist() == numpy.view("u4").tolist() == numba.view("u4").tolist()
+
+
+def test_steps_that_features_have_in_common_are_taken_once_to_the_same_bits(monkeypatch):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(2)
+    data = {f"v{at}": pa.array(rng.normal(size=1300), mask=rng.random(1300) < 0.1 * at) for at in range(6)}
+    scaled = [(col(name).clip(-1, 2) - 0.25) / 3 for name in data]
+    scaled[3] = scaled[3].fill_null(0.5)
+    pairs = [(one * other).alias(f"p{at}") for at, (one, other) in enumerate(combinations(scaled, 2))]
+    features = [*scaled, *pairs, (scaled[0] > 0).alias("flag"), (scaled[0] + scaled[1]).alias("sum"), (col("v1") * 2).alias("d")]
+    plain = gp.Pipeline(features).fit(data)
+    matrix, columns = plain.transform(data, output="numpy"), plain.transform(data, output="arrow")
+    monkeypatch.setattr(compiled.Work, "started", True)
+    monkeypatch.setattr(compiled, "TINY", 0)
+    joined = gp.Pipeline(features).fit(data)
+    assert joined.transform(data, output="numpy").tobytes() == matrix.tobytes()
+    assert joined.transform(data, output="arrow").equals(columns)
 
 
 @pytest.mark.parametrize("device", DEVICES)

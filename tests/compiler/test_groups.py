@@ -1,5 +1,7 @@
 """The work, counted: shapes, steps, stages and the pages that show them."""
 
+from itertools import combinations
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -28,10 +30,10 @@ def bound(features, data=TABLE):
     return [output.node for output in outputs], binder.info
 
 
-def grouped(features, data=TABLE, storage="float64"):
+def grouped(features, data=TABLE, storage="float64", joined=False):
     nodes, info = bound(features, data)
     leaves = {n: storage for n in walk(*nodes) if n.op == "col" or not (is_tile(n, info) or info[n].scalar)}
-    return group([Store(node, "float32") for node in nodes], leaves, info)
+    return group([Store(node, "float32") for node in nodes], leaves, info, joined=joined)
 
 
 def steps(shape):
@@ -42,7 +44,7 @@ def test_two_hundred_columns_of_one_chain_are_one_shape():
     data = {f"v{at}": pa.array(np.arange(3.0) + at) for at in range(200)}
     grouping = grouped([gp.numeric().fill_null("median").clip(0).log1p().standardize()], data)
     assert len(grouping.shapes) == 1 and len(grouping.rows) == 200
-    assert len({row.columns[0] for _, row in grouping.rows}) == 200
+    assert len({row.columns[0] for _, row, _ in grouping.rows}) == 200
     assert steps(grouping.shapes[0]).count("log1p") == 1
 
 
@@ -74,6 +76,24 @@ def test_registers_are_used_again():
 def test_a_column_is_loaded_once_a_row():
     (shape,) = grouped([(x + y) * (x - y)]).shapes
     assert sum(name.startswith("load") for name in steps(shape)) == 2
+
+
+def test_neighbours_with_steps_in_common_are_one_program_that_takes_them_once():
+    """Every product of two of ten values: these are computed once, and stay in registers as long as they are needed."""
+    data = {f"v{at}": pa.array(np.arange(3.0) + at) for at in range(10)}
+    scaled = [(col(name).fill_null(0) - 1.5).abs() for name in data]
+    pairs = [(one * other).alias(f"p{at}") for at, (one, other) in enumerate(combinations(scaled, 2))]
+    (shape,), ((_, row, places),) = (grouping := grouped(pairs, data, joined=True)).shapes, grouping.rows
+    assert places == tuple(range(45)) and len(row.columns) == 10
+    assert [steps(shape).count(name) for name in ("abs_f", "mul_f", "store_f4")] == [10, 45, 45]
+    assert shape.n_registers <= 14
+    assert len(grouped(pairs, data).rows) == 45
+    apart = grouped([*pairs[:2], col("v3") + 1.0, pairs[2], pairs[3]], data, joined=True)
+    assert [places for _, _, places in apart.rows] == [(0, 1), (2,), (3, 4)]
+
+
+def test_columns_and_constants_in_common_do_not_join():
+    assert len(grouped([x + 1.0, (x - 1.0).alias("b"), (x * 2.0).alias("c")], joined=True).rows) == 3
 
 
 def test_a_costly_value_that_several_features_share_stands_in_memory_once():

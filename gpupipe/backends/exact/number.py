@@ -93,7 +93,15 @@ def each_of_places(places: Values, bases: Values) -> list[Exact]:
     >>> [number.fractions() for number in each_of_places(np.array([[3, -1]]), np.array([0, 1]))]
     [[Fraction(3, 1)], [Fraction(-4294967296, 1)]]
     """
-    numbers = _canonical(_carried(places), bases)
+    return each(_canonical(_carried(places), bases))
+
+
+def each(numbers: Exact) -> list[Exact]:
+    """Each of some numbers by itself, with digits as few as it needs.
+
+    >>> [number.digits.shape for number in each(from_integers([1, 1 << 100], -64))]
+    [(1, 1), (1, 1)]
+    """
     signs = _signs(numbers.digits[:, -1])
     unlike = numbers.digits != signs[:, None]
     last = unlike.shape[1] - 1 - unlike[:, ::-1].argmax(axis=1)

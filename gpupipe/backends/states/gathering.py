@@ -1,16 +1,20 @@
 """States made of a partition's rows, combined, and taken apart by folds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gpupipe.backends import keys as grouping
 from gpupipe.backends.states.integers import total
-from gpupipe.backends.states.kinds import KINDS
+from gpupipe.backends.states.kinds import KINDS, MERGED
+from gpupipe.backends.states.moments import MOMENTS, SUM, TAILS, each
 from gpupipe.backends.states.state import Entries, Groups, State
 from gpupipe.backends.states.values import VALUES, distinct_texts
 from gpupipe.columns import Column, Values, concat, taken_from
 from gpupipe.errors import NonFiniteError
 from gpupipe.schema import String
 
+_SUMS = (SUM.name, MOMENTS.name, TAILS.name)
 NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
 
 
@@ -70,7 +74,7 @@ def regroup(state: State, keys: list[Column], groups: Values, chosen: Values | N
     into = groups if all_of_them else groups[kept]
     arrays = state.arrays if all_of_them else {name: array[kept] for name, array in state.arrays.items()}
     rows = total(state.rows if all_of_them else state.rows[kept], into, n_groups)
-    made = KINDS[state.kind]
+    made = MERGED[state.kind]
     combined = made.combine(arrays, into, n_groups)
     if state.entries is None or made.entries is None:
         return State(state.kind, keys, rows, combined)
@@ -84,7 +88,7 @@ def _stacked(states: list[State], with_keys: bool = True) -> State:
     first = states[0]
     offsets = np.cumsum([0, *(state.n_groups for state in states)])
     keys = [concat([state.keys[index] for state in states]) for index in range(len(first.keys) if with_keys else 0)]
-    arrays = KINDS[first.kind].stack([state.arrays for state in states])
+    arrays = MERGED[first.kind].stack([state.arrays for state in states])
     rows = np.concatenate([state.rows for state in states])
     found = [(state.entries, offset) for state, offset in zip(states, offsets, strict=False)]
     parts = [(entries, entries.groups + offset) for entries, offset in found if entries is not None]
@@ -113,6 +117,28 @@ def merge(states: list[State], known: tuple[Values, list[Column]] | None = None)
         return regroup(whole, [], np.zeros(whole.n_groups, np.int64))
     groups, keys = grouping.factorize(whole.keys)
     return regroup(whole, keys, groups)
+
+
+def merge_alike(parts: Sequence[Sequence[State]]) -> list[State | None]:
+    """States of whole columns, those of each partition side by side: many sums are added as one array.
+
+    Returns:
+        each merged, as :func:`merge` would; None for those that are not of this kind.
+    """
+    merged: list[State | None] = [None] * len(parts[0])
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for number, state in enumerate(parts[0]):
+        if state.kind in _SUMS and not state.keys:
+            names = {name for part in parts for name in part[number].arrays}
+            alike.setdefault((state.kind, *sorted(names)), []).append(number)
+    for (kind, *_), numbers in alike.items():
+        states = [part[number] for part in parts for number in numbers]
+        groups, size = np.tile(np.arange(len(numbers)), len(parts)), len(numbers)
+        arrays = KINDS[kind].combine(KINDS[kind].stack([state.arrays for state in states]), groups, size)
+        rows = total(np.concatenate([state.rows for state in states]), groups, size)
+        for at, (number, of_one) in enumerate(zip(numbers, each(arrays), strict=True)):
+            merged[number] = State(kind, [], rows[at : at + 1], of_one)
+    return merged
 
 
 def without_fold(state: State) -> State:

@@ -83,6 +83,18 @@ def _combine(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
     return result
 
 
+def each(arrays: Arrays) -> list[Arrays]:
+    """The arrays of every group by itself, as if no others had been beside it."""
+    size = len(arrays["n"])
+    found: list[Arrays] = [
+        {name: array[at : at + 1] for name, array in arrays.items() if not _is_exact(name)} for at in range(size)
+    ]
+    for name in filter(_has_digits, arrays):
+        for part, number in zip(found, exact.each(Exact(arrays[name], arrays[name + _SCALE])), strict=True):
+            part |= {name: number.digits, name + _SCALE: number.scale}
+    return found
+
+
 def negated(arrays: Arrays) -> Arrays:
     """The arrays of a state of sums or moments that take its rows out again where they are combined with others."""
     result = {name: -array for name, array in arrays.items() if not _is_exact(name)}

@@ -5,6 +5,7 @@ distinct values, and dividing them into bins again changes nothing.
 """
 
 from functools import cache
+from itertools import product
 from types import ModuleType
 
 import numpy as np
@@ -106,6 +107,28 @@ def neighbours(n: Values, q: float | Values) -> tuple[Values, Values, Values]:
     fraction = place - low
     low = low.astype(np.int64)
     return low, np.minimum(low + 1, np.maximum(n - 1, 0)), fraction
+
+
+def ranks_of(n: int, q: Values, later: tuple[int, ...], *, mirrored: bool) -> Values:
+    """The ranks, among `n` values seen, of all values that the quantiles `q` may come from.
+
+    Args:
+        later: how many rows of one value, known later, are added; a number for each such value.
+        mirrored: whether the quantiles may be asked of the values in falling order besides.
+    """
+    found = [np.zeros(0, np.int64)]
+    for present in product((False, True), repeat=len(later)):  # a value known later may turn out to be null
+        added = [times for times, is_there in zip(later, present, strict=True) if is_there]
+        size = n + sum(added)
+        places = np.concatenate(neighbours(np.full(len(q), size), q)[:2])
+        if mirrored:
+            places = np.concatenate([places, size - 1 - places])
+        below = np.zeros(1, np.int64)
+        for times in added:
+            below = np.unique(np.concatenate([below, below + times]))
+        found.append((places[:, None] - below).ravel())
+    ranks = np.unique(np.concatenate(found))
+    return ranks[(ranks >= 0) & (ranks < n)]
 
 
 def kernels() -> ModuleType:

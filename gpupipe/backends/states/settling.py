@@ -7,11 +7,10 @@ less m. All of those are settled, so that where the copies belong among the othe
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
-from gpupipe.backends.states.orders import neighbours
+from gpupipe.backends.states.orders import ranks_of
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Entries, State
 from gpupipe.columns import Column, Values
@@ -92,6 +91,10 @@ class Settling:
         """float64 or int64, ascending: the values at the ranks asked for, once all is settled."""
         return np.unique(self._values[self._places()])
 
+    def asks_of(self, value: float) -> bool:
+        """Whether a rank asked for lies in the bin, or at the value, of the entry of this value."""
+        return bool((self._values[self._places()] == value).any())
+
     def aside(self) -> Spans:
         """Where no rank asked for lies, beside and between the bins that hold one, and not all values are known."""
         low, high, _ = self._bounds(radix.ordered_bits(self._values[self._places()]))
@@ -122,7 +125,7 @@ class Settling:
             running = np.cumsum(np.where(asked[0].groups[self._groups], self._counts, 0))
             n = int(running[-1]) if len(running) else 0
             for same in _alike(asked, lambda one: (one.later, one.mirrored)):
-                ranks = _ranks(n, np.array([one.q for one in same]), same[0].later, mirrored=same[0].mirrored)
+                ranks = ranks_of(n, np.array([one.q for one in same]), same[0].later, mirrored=same[0].mirrored)
                 found.append(np.searchsorted(running, ranks, side="right"))
         return np.unique(np.concatenate(found))
 
@@ -173,23 +176,6 @@ class Settling:
         used = np.flatnonzero(total)
         entries = Entries(Column(self._dtype, least[used % slots]), used // slots, total[used])
         return State("values", self._state.keys, self._state.rows, {}, entries)
-
-
-def _ranks(n: int, q: Values, later: tuple[int, ...], *, mirrored: bool) -> Values:
-    """The ranks, among `n` values seen, of all values that the quantiles may come from."""
-    found = [np.zeros(0, np.int64)]
-    for present in product((False, True), repeat=len(later)):  # a value known later may turn out to be null
-        added = [times for times, is_there in zip(later, present, strict=True) if is_there]
-        size = n + sum(added)
-        places = np.concatenate(neighbours(np.full(len(q), size), q)[:2])
-        if mirrored:
-            places = np.concatenate([places, size - 1 - places])
-        below = np.zeros(1, np.int64)
-        for times in added:
-            below = np.unique(np.concatenate([below, below + times]))
-        found.append((places[:, None] - below).ravel())
-    ranks = np.unique(np.concatenate(found))
-    return ranks[(ranks >= 0) & (ranks < n)]
 
 
 def _alike(asked: Iterable[Asked], key: Callable[[Asked], Hashable]) -> Iterable[list[Asked]]:

@@ -225,31 +225,50 @@ class Division:
         return State(TAILS.name, keys, both["n"], both)
 
 
-def clipped(state: State, clip: Callable[[Column], Column]) -> State:
-    """The state of all rows, each clipped, from one taken apart by :class:`Tails` (and by nothing else).
+@dataclass(frozen=True, slots=True, eq=False)
+class Clipped:
+    """What clipping makes of the ends of a state's runs, as :class:`Tails` left it (and nothing else).
+
+    Attributes:
+        least, greatest: of the least and the greatest value that each run may hold.
+        bounds: float64, of -inf and inf.
+    """
+
+    least: Column
+    greatest: Column
+    bounds: Values
+
+
+def ends_clipped(state: State, clip: Callable[[Column], Column]) -> Clipped:
+    """All that is asked of `clip`, in one call.
 
     Args:
         clip: what becomes of values, in rows that all lie on the same side of its bounds.
     """
+    size = state.n_groups
+    found = clip(Column(Float64, np.concatenate([*_ends(state), [-np.inf, np.inf]])))
+    least, greatest = (found.take(np.arange(first, first + size)) for first in (0, size))
+    return Clipped(least, greatest, np.unique(found.values[2 * size :]))
+
+
+def clipped(state: State, found: Clipped) -> State:
+    """The state of all rows, each clipped."""
     none = np.zeros(state.n_groups, np.int64)
     if not state.n_groups:
         return regroup(state, [], none)
-    values, greatest = (clip(end) for end in state.keys[:2])
-    moved = (values.values != state.keys[0].values) | (greatest.values != state.keys[1].values)
+    moved = (found.least.values != state.keys[0].values) | (found.greatest.values != state.keys[1].values)
     kept = regroup(state, [], none, ~moved)
-    return with_rows(kept, values.take(np.flatnonzero(moved)), state.arrays["n"][moved], none[moved])
+    return with_rows(kept, found.least.take(np.flatnonzero(moved)), state.arrays["n"][moved], none[moved])
 
 
-def amid(state: State, clip: Callable[[Column], Column]) -> Values:
-    """float64, the bounds of `clip` that lie amid a run of the state's rows, so that these are not all on one side."""
+def amid(state: State, found: Clipped) -> Values:
+    """float64, the bounds that lie amid a run of the state's rows, so that these are not all on one side."""
     if not state.n_groups:
         return np.zeros(0)
-    ends = _ends(state)
-    least, greatest = (clip(end).values for end in state.keys[:2])
+    ends, least, greatest = _ends(state), found.least.values, found.greatest.values
     divided = (least != greatest) & ((least != ends[0]) | (greatest != ends[1]))
-    bounds = np.unique(clip(Column(Float64, np.array([-np.inf, np.inf]))).values)
-    inside = (ends[0][divided, None] < bounds) & (bounds <= ends[1][divided, None])
-    return bounds[inside.any(axis=0)]
+    inside = (ends[0][divided, None] < found.bounds) & (found.bounds <= ends[1][divided, None])
+    return found.bounds[inside.any(axis=0)]
 
 
 def _ends(state: State) -> tuple[Values, Values]:

@@ -8,6 +8,7 @@ import numpy as np
 from gpupipe import optional
 from gpupipe.backends.exact.sums import of_all
 from gpupipe.backends.exact.totals import Sums, add_totals, grid_of, joined, of_all_rows
+from gpupipe.backends.states.ends import Bounds, most_kept, state_of
 from gpupipe.backends.states.gathering import merge
 from gpupipe.backends.states.moments import MOMENTS, TAILS, arrays_of
 from gpupipe.backends.states.orders import ORDER, of_places
@@ -32,27 +33,30 @@ def takes(column: Column) -> bool:
     )
 
 
-def gathered(kinds: Collection[str], column: Column) -> dict[str, State] | None:
+def gathered(kinds: Collection[str], column: Column, bounds: Bounds | None = None) -> dict[str, State] | None:
     """The states of these kinds of a column that is all one group, its floats and integers of any width.
 
-    None where one of them may have to be refused, or needs more than a pass: :func:`gathering.gather` then says.
+    With `bounds` the values beyond them are kept in the place of an order state. None where one of them may have to be
+    refused, or needs more than a pass: :func:`gathering.gather` then says.
     """
     parts = []
     for first in range(0, len(column), _AT_ONCE):
-        part = _of_part(kinds, column.rows(first, first + _AT_ONCE))
+        part = _of_part(kinds, column.rows(first, first + _AT_ONCE), bounds)
         if part is None:
             return None
         parts.append(part)
     return {kind: merge([part[kind] for part in parts]) for kind in kinds}
 
 
-def _of_part(kinds: Collection[str], column: Column) -> dict[str, State] | None:
+def _of_part(kinds: Collection[str], column: Column, bounds: Bounds | None) -> dict[str, State] | None:
     values, valid = column.values, column.valid
     summed = bool(_SUMMED.intersection(kinds))
     grid = _grid(values, valid) if summed else None
     if summed and grid is None:
         return None
-    found = _kernels().totals_of(values, valid, grid, counted=ORDER.name in kinds)
+    counted = ORDER.name in kinds
+    ends = None if bounds is None or not counted else (bounds.low, bounds.high, most_kept(len(values)))
+    found = _kernels().totals_of(values, valid, grid, counted=counted and ends is None, ends=ends)
     if found.missing or (summed and found.beyond):
         return None
     arrays: Arrays = {}
@@ -63,7 +67,9 @@ def _of_part(kinds: Collection[str], column: Column) -> dict[str, State] | None:
         arrays = {"n": np.array([found.n]), **arrays_of(sums)}
     rows, none = np.array([len(values)]), {"infinite": np.zeros((1, 2), np.int64)}
     states = {kind: State(kind, [], rows, arrays | none if kind == TAILS.name else arrays) for kind in _SUMMED}
-    if ORDER.name in kinds:
+    if bounds is not None and counted:
+        states[ORDER.name] = state_of(bounds, column, found.n, found.kept)
+    elif counted:
         dtype = Float64 if column.dtype.is_float else Int64
         states[ORDER.name] = State(ORDER.name, [], rows, {}, of_places(dtype, found.bins, found.counts))
     return states

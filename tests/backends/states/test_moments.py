@@ -14,7 +14,7 @@ import gpupipe as gp
 from gpupipe import col
 from gpupipe.backends.exact.rational import ExactMoments, each_moments, exact_moments, rounded, rounded_root
 from gpupipe.backends.finish import FINISH
-from gpupipe.backends.states.gathering import gather, merge, regroup, with_rows, without_nulls
+from gpupipe.backends.states.gathering import gather, merge, merge_alike, regroup, with_rows, without_nulls
 from gpupipe.backends.states.moments import negated
 from gpupipe.backends.states.state import State, groups_of
 from gpupipe.columns import Column
@@ -196,3 +196,26 @@ def test_a_pipeline_has_the_same_bits_however_its_source_is_cut(device):
                 col("x").sum().cast("Float64").alias("t")]  # fmt: skip
     found = [gp.Pipeline(features, device=device).fit_transform(gp.scan(data, partitions=n)) for n in (1, 7)]
     assert found[0].equals(found[1])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["sum", "moments", "tails"]), st.sampled_from([Float64, Float32, Int64])),
+                min_size=1, max_size=5), st.integers(2, 4), st.data())  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_states_side_by_side_are_merged_as_each_by_itself(kinds, parts, data):
+    states = [
+        [
+            state_of(kind, data.draw(st.lists(st.none() | DTYPES[dtype], min_size=1, max_size=6)), [], dtype)
+            for kind, dtype in kinds
+            if not (kind == "tails" and dtype == Int64)
+        ]
+        for _ in range(parts)
+    ]
+    merged = merge_alike(states) if states[0] else []
+    for number, found in enumerate(merged):
+        assert found is not None
+        same(found, merge([part[number] for part in states]))
+
+
+def test_states_of_other_kinds_and_by_keys_are_left_to_merge():
+    states = [state_of("sum", [1, 2], [[0, 1]], Int64), state_of("count", [1], [], Int64)]
+    assert merge_alike([states, states]) == [None, None]
