@@ -5,17 +5,16 @@ import uuid
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpupipe.clusters import tasks
+from gpupipe.clusters.current import current
 from gpupipe.clusters.failures import NO_ANSWER, Account, poison
+from gpupipe.clusters.reading import Reading
 from gpupipe.clusters.watch import LOOK, Watch
-from gpupipe.errors import GpupipeError
+from gpupipe.errors import GpupipeError, counted
 from gpupipe.runtime.orders import Order
-from gpupipe.runtime.progress import Progress
-
-if TYPE_CHECKING:
-    from gpupipe.clusters.crew import Reading
+from gpupipe.runtime.progress import Progress, carried_out
 
 _AHEAD = 3  # tasks for each thread of the workers: one that runs, and two that wait there
 _AT_ONCE = 8  # outcomes that are merged into one
@@ -53,7 +52,7 @@ class Trip:
     """
 
     def __init__(
-        self, reading: "Reading", order: Order[Any], progress: Progress, chosen: Sequence[int], *, merges: bool,
+        self, reading: Reading, order: Order[Any], progress: Progress, chosen: Sequence[int], *, merges: bool,
         in_order: bool,
     ) -> None:  # fmt: skip
         self._reading, self._order, self._progress = reading, order, progress
@@ -67,6 +66,11 @@ class Trip:
         self._account, self._tries = Account(), Counter[tuple[int, ...]]()
         self._watch = Watch(reading.client)
         self._sent = reading.submit("order", tasks.kept, tasks.Sent(uuid.uuid4().hex, order))
+        carried_out(progress, self._who, self._watch.n_threads(), getattr(current(), "dashboard_link", None))
+
+    def _who(self) -> str:
+        lost = f", {self._account.lost:,} lost" if self._account.lost else ""
+        return counted(self._watch.n_workers, "worker") + lost
 
     # -- outcomes -----------------------------------------------------------------------------------------
     def outcomes(self) -> Iterator[tasks.Outcome]:

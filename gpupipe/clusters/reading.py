@@ -1,0 +1,84 @@
+"""How workers read the partitions of some rows, and which of them they hold for further trips."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from gpupipe.clusters import tasks
+from gpupipe.runtime.rows import Rows
+from gpupipe.sources.memory import TablePartition
+from gpupipe.sources.partition import Partition
+
+
+class Reading:
+    """How the partitions of some rows are read on workers, and which of them are there.
+
+    Attributes:
+        held: by number the future of a partition that further trips need.
+    """
+
+    def __init__(self, client: Any, rows: Rows) -> None:
+        self.client, self.rows = client, rows
+        self.held: dict[int, Any] = {}
+        self._seen: set[str] = set()  # readings whose cost was counted
+        self._token = uuid.uuid4().hex[:12]
+        source, how = rows.source, rows.how_read
+        self._recipes = tasks.Recipes(source._steps, source._listing.schema, how, source.label, rows.n_partitions)
+        self.recipes: Any = None
+
+    def submit(self, what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """A task of this fit's own, whose name begins with what it does."""
+        key = f"gpupipe-{what}-{self._token}-{uuid.uuid4().hex[:8]}"
+        return self.client.submit(function, *arguments, key=key, pure=False, **options)
+
+    def see_recipes(self) -> None:
+        """What says how partitions are read is there, or sent anew."""
+        if self.recipes is None or self.recipes.status in ("error", "cancelled", "lost"):
+            self.recipes = self.submit("how", tasks.kept, self._recipes)
+
+    def asked(self, index: int, columns: tuple[str, ...], *, rows: bool = True) -> tasks.Asked:
+        """A partition to be read with these columns; without its rows, what names it in messages."""
+        source = self.rows.source
+        needed = tuple(tuple(level) for level in source._needed(list(columns)))
+        return tasks.Asked(_sent(source.partitions[index], needed[0] if rows else ()), index, needed, columns)
+
+    def held_at(self, index: int) -> Any:
+        """The future of a partition that is held on a worker, or is made again there; None: it is to be read."""
+        found = self.held.get(index)
+        if found is not None and found.status in ("error", "cancelled", "lost"):
+            return self.held.pop(index, None) and None
+        return found
+
+    def hold(self, index: int, columns: tuple[str, ...], again: tuple[str, ...]) -> Any:
+        """The future of a partition with all its columns, of which those that are needed again stay there."""
+        whole = self.submit("read", tasks.read, self.recipes, self.asked(index, columns))
+        same = set(again) == set(columns)
+        self.held[index] = whole if same else self.submit("keep", tasks.selected, whole, again)
+        return whole
+
+    def note(self, outcome: tasks.Outcome) -> None:
+        """Count what an outcome's reading cost, once for each reading."""
+        for index, note, seconds, token, io_retries in outcome.read:
+            if token not in self._seen:
+                self._seen.add(token)
+                self.rows.note(index, note, seconds)
+                self.rows.io_retries += io_retries
+        self.rows.retries += outcome.retries
+
+    def close(self) -> None:
+        """The workers forget the partitions."""
+        self.held.clear()
+        self.recipes = None
+
+
+def _sent(partition: Partition, columns: tuple[str, ...]) -> Partition:
+    """A partition as it is sent: of a table in memory the slice and the columns alone."""
+    if not isinstance(partition, TablePartition):
+        return partition
+    sink, table = pa.BufferOutputStream(), partition.table.select(columns)
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return replace(partition, table=pa.ipc.open_stream(sink.getvalue()).read_all(), memory=None)
