@@ -19,11 +19,10 @@ from gpupipe.errors import RunBusyError, RunCorruptError, RunError
 from gpupipe.runtime.journal.identity import changed
 from gpupipe.runtime.journal.packing import unpacked
 from gpupipe.runtime.journal.records import Records
-from gpupipe.runtime.journal.results import RESULTS, remove_results, writing
+from gpupipe.runtime.journal.results import JOURNAL, RESULTS, remove_results, writing
 from gpupipe.runtime.journal.run import Run
 from gpupipe.storage import disk, made_folders, sync_folder
 
-JOURNAL = "journal"
 _JOURNAL_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ANEW = "Remove the folder to begin anew, or pass on_change='recompute' (--on-change recompute), which does that."
 
@@ -50,7 +49,7 @@ def begun(
         run = undo.enter_context(Run(path, _locked(path)))
         if not _goes_on(run, identity, recompute=recompute):
             run.begin_anew(identity)
-        who = {"process": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+        who = {"process": os.getpid(), "token": run.token, "host": socket.gethostname(), "time": time.time()}
         run.note({"at work": who | ({} if command is None else {"command": dict(command)})})
         undo.pop_all()
         return run

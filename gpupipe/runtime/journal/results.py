@@ -2,17 +2,20 @@
 
 import contextlib
 import secrets
+import socket
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gpupipe.errors import RunError
 from gpupipe.runtime.journal.packing import packed
 from gpupipe.runtime.journal.records import Records
 from gpupipe.storage import disk, failing
 
-RESULTS = "results-"
+JOURNAL, RESULTS = "journal", "results-"
 _BETWEEN = 0.5  # seconds between two times that results are forced to the disk, at least
 
 
@@ -21,17 +24,22 @@ class Results:
 
     Args:
         folder: the run's.
+        token: what the run is known by where another process keeps results for it: text that its journal holds.
+
+    Attributes:
+        file: closes it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, token: str) -> None:
+        self._folder, self._token = folder, token
+        self.file = contextlib.ExitStack()
         self._records: Records | None = None
         self._lock = threading.Lock()
         self._synced = time.monotonic()
 
-    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+    def __reduce__(self) -> tuple[Any, tuple[Path, str]]:
         """For another process: that keeps what it makes in a file of its own."""
-        return _of_this_process, (self._folder,)
+        return _of_this_process, (self._folder, self._token)
 
     def keep(self, stage: str, number: int, document: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         """Keep what came of a partition; from any thread.
@@ -56,27 +64,42 @@ class Results:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            records, self._records = self._records, None
-        if records is not None:
-            records.close()
+            self._records = None
+            self.file.close()
 
     def _opened(self) -> Records:
         with self._lock:
             if self._records is None:
+                _refuse_unseen(self._folder, self._token)
                 self._records = Records.new(self._folder / f"{RESULTS}{secrets.token_hex(8)}")
+                self.file.callback(self._records.close)
             return self._records
 
 
-_OPEN: dict[Path, Results] = {}
-_OPENING = threading.Lock()
+_open: weakref.WeakValueDictionary[tuple[Path, str], Results] = weakref.WeakValueDictionary()
+_opening = threading.Lock()
 
 
-def _of_this_process(folder: Path) -> Results:
-    """Where this process keeps what it does for a run that another one drives."""
-    with _OPENING:
-        for other in [path for path in _OPEN if path != folder]:
-            _OPEN.pop(other).close()
-        return _OPEN.setdefault(folder, Results(folder))
+def _of_this_process(folder: Path, token: str) -> Results:
+    """Where this process keeps what it does for a run that another one drives: one file, while it does any of it."""
+    with _opening:
+        found = _open.get((folder, token))
+        if found is None:
+            found = _open[folder, token] = Results(folder, token)
+            weakref.finalize(found, found.file.close)
+        return found
+
+
+def _refuse_unseen(folder: Path, token: str) -> None:
+    try:
+        seen = token.encode() in (folder / JOURNAL).read_bytes()
+    except FileNotFoundError:
+        seen = False
+    if not seen:
+        raise RunError(
+            f"The run {folder} is not seen from {socket.gethostname()}, where a worker was to keep results in it. Give "
+            "run= a folder that all workers share, such as one on a network's file system."
+        )
 
 
 def remove_results(folder: Path) -> None:

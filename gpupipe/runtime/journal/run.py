@@ -1,5 +1,6 @@
 """A run that this process is at work on: what was finished of it before, and what is from now on."""
 
+import secrets
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -17,13 +18,15 @@ class Run:
     Attributes:
         folder: where it is kept.
         resumed: how many results of partitions were read back.
+        token: what this process's work on it is known by.
         results: where this process, and those at work for it, keep what comes of partitions.
     """
 
     def __init__(self, folder: Path, journal: Records) -> None:
         self.folder, self.resumed = folder, 0
         self._journal = journal
-        self.results = Results(folder)
+        self.token = secrets.token_hex(16)
+        self.results = Results(folder, self.token)
         self._kept: dict[str, dict[int, tuple[Records, Place]]] = {}
         self._once: dict[str, Place] = {}
         self._read: list[Records] = []
