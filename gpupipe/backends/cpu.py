@@ -53,7 +53,7 @@ class CpuBackend(OnHost):
 
     def __init__(self, numba: bool | None = None, ends: Mapping[int, Ends] = MappingProxyType({})) -> None:
         self._numba = optional.available("numba") if numba is None else numba
-        self._ends = ends
+        self._ends = dict(ends)  # a mappingproxy cannot be sent to another process
 
     def keeping(self, ends: Mapping[int, Ends]) -> "CpuBackend":
         """The same for the columns of one scan, whose order states may be of kind ``ends``."""
