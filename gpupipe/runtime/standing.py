@@ -132,7 +132,8 @@ def claimed(folder: Path) -> Iterator[None]:
                 raise
         yield
     finally:
-        disk.close(descriptor)
+        with contextlib.suppress(OSError):  # nothing was written by it
+            disk.close(descriptor)
 
 
 def standing(folder: Path, about: About, *, overwrite: bool = False) -> Standing:
