@@ -52,6 +52,7 @@ PLANS = {
     "short": [
         Case("clicks", "matrix", 1_000_000, LIGHT),
         Case("clicks", "parquet", 1_000_000, BIG),
+        Case("clicks", "parquet_files", 1_000_000, BIG),
         Case("wide", "matrix", 200_000, LIGHT),
         Case("trips", "matrix", 1_000_000, LIGHT),
         Case("serving", "logistic", 10_000, ("sklearn",)),
@@ -61,6 +62,7 @@ PLANS = {
         Case("clicks", "matrix", 1_000_000, (*LIGHT, *HEAVY)),
         Case("clicks", "matrix_zero", 1_000_000, BIG),
         Case("clicks", "parquet", 5_000_000, BIG),
+        Case("clicks", "parquet_files", 5_000_000, BIG),
         Case("clicks", "models", 200_000, LIGHT),
         Case("wide", "matrix", 2_000_000, LIGHT),
         Case("trips", "matrix", 5_000_000, LIGHT),

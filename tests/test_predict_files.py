@@ -92,8 +92,6 @@ def kill_and_go_on(work: Path, data: Path, out: Path, kills: int, seed: int) -> 
             continue
         counts["killed"] += 1
         counts["with files"] += bool(stands)
-            n for n in before if n[0] == "."
-        }
     assert cli.main(words(work, f"{data}/*.parquet", out)) == 0
     assert contents(out) == expected, "and nothing else stands there"
     check_all(out, files)

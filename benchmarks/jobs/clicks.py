@@ -8,6 +8,8 @@ Variants:
     matrix: a float32 matrix in memory, a row after another: columns n1 … n13, c1 … c26. Kept as ``matrix.npy``.
     matrix_zero: the same with nulls of the numbers filled by 0.
     parquet: a Parquet file, ``features.parquet``: numbers float32, codes whole numbers, rows in the same order.
+    parquet_files: the same in as many files as one likes, in the folder ``features`` (or in the one file): by their
+        names in the order of rows.
     models: the matrix, then logistic regression and XGBoost trained on its first four fifths (training.py beside the
         peers); their AUC on the last fifth is noted, and kept as ``models.json``.
 """
@@ -27,7 +29,7 @@ from .data import GROUP, blocks, made, main, write_groups
 
 NAME = "clicks"
 FILE = "rows.parquet"
-VARIANTS = ("matrix", "matrix_zero", "parquet", "models")
+VARIANTS = ("matrix", "matrix_zero", "parquet", "parquet_files", "models")
 NUMBERS = [f"n{at}" for at in range(1, 14)]
 WORDS = [f"c{at}" for at in range(1, 27)]
 MIN_COUNT = 15
@@ -123,9 +125,10 @@ def agree(ours: Path, theirs: Path, variant: str) -> str:
 
 
 def _columns(folder: Path, variant: str) -> Callable[[int], NDArray[Any]]:
-    if variant == "parquet":
-        file = pq.ParquetFile(folder / "features.parquet")
-        return lambda at: file.read([(NUMBERS + WORDS)[at]]).column(0).to_numpy()
+    if variant.startswith("parquet"):
+        files = folder / "features"
+        path = files if files.is_dir() else folder / "features.parquet"
+        return lambda at: pq.read_table(path, columns=[(NUMBERS + WORDS)[at]]).column(0).to_numpy()
     matrix = np.load(folder / "matrix.npy", mmap_mode="r")
     if matrix.dtype != np.float32 or matrix.ndim != 2 or not matrix.flags.c_contiguous:
         raise ValueError(f"{folder / 'matrix.npy'} is no float32 matrix, row after row")

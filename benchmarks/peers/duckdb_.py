@@ -44,7 +44,7 @@ def clicks(task: Task) -> None:
     codes = [f"coalesce(v_{name}.code, (input.{name} IS NOT NULL)::INTEGER) AS {name}" for name in WORDS]
     joins = " ".join(f"LEFT JOIN v_{name} ON input.{name} = v_{name}.value" for name in WORDS)
     query = f"SELECT {', '.join(numbers + codes)} FROM input {joins} ORDER BY file_row_number"
-    if task.variant == "parquet":
+    if task.variant.startswith("parquet"):
         base.execute(f"COPY ({query}) TO '{task.out / 'features.parquet'}' (FORMAT parquet)")
         task.lap("codes, write")
         return

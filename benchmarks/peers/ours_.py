@@ -27,6 +27,10 @@ def clicks(task: Task) -> None:
         pipeline.fit_transform(rows, out=task.out / "features.parquet")
         task.lap("job")
         return
+    if task.variant == "parquet_files":
+        pipeline.fit_transform(rows, out=f"{task.out}/features/", overwrite=True)
+        task.lap("job")
+        return
     matrix = pipeline.fit_transform(rows, output="numpy")
     task.lap("job")
     if task.variant == "models":

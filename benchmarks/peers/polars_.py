@@ -37,7 +37,7 @@ def clicks(task: Task) -> None:
     many = pl.scan_parquet(path).select(pl.len()).collect().item() > 10_000_000
     streamed = task.settings.get("way", "streamed" if many else "in memory") == "streamed"
     features = _streamed(task) if streamed else _in_memory(task).lazy()
-    if task.variant == "parquet":
+    if task.variant.startswith("parquet"):
         features.sink_parquet(task.out / "features.parquet", compression="snappy")  # as the others do
         task.lap("write")
         return
@@ -98,7 +98,7 @@ def _vocabulary(rows: pl.LazyFrame, name: str) -> pl.LazyFrame:
 
 
 def _codes(vocabularies: Sequence[pl.DataFrame], task: Task) -> list[pl.Expr]:
-    dtype = pl.Int32 if task.variant == "parquet" else pl.Float32
+    dtype = pl.Int32 if task.variant.startswith("parquet") else pl.Float32
     return [_code(name, each["value"], dtype) for name, each in zip(WORDS, vocabularies, strict=True)]
 
 
