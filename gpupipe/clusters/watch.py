@@ -16,7 +16,7 @@ class Watch:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._looked = 0.0
-        self._threads = 1
+        self._threads, self.n_workers = 1, 0
         self._without: float | None = None
         self._restarted: dict[str, float] = {}
         self.look(at_once=True)
@@ -46,6 +46,7 @@ class Watch:
         except ClusterError:
             self._missing(now, NO_ANSWER, no_scheduler(self._client.scheduler.address))
             return
+        self.n_workers = len(workers)
         self._threads = max(sum(worker["nthreads"] for worker in workers.values()), 1)
         if not workers:
             self._missing(now, NO_WORKERS, no_workers(self._client.scheduler.address, NO_WORKERS))

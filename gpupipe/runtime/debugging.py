@@ -34,6 +34,8 @@ class Debugging:
 
     def advance(self, n_rows: int) -> None: ...
 
+    def note(self, link: str) -> None: ...
+
     def end(self, running: Running, stage: Stage) -> None:
         """As :class:`Display` says."""
         speed = f", {_speed(running, stage)}" if running.over is not None else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gpupipe.compiler.plan import Plan
 from gpupipe.models.estimators import Row
+from gpupipe.runtime.machine import slowness
 from gpupipe.runtime.rows import Rows
 
 # Nanoseconds of one thread for a value, measured on a server's core (docs/performance.md): decoding it and gathering
@@ -12,6 +13,7 @@ from gpupipe.runtime.rows import Rows
 _NUMBER, _TEXT, _FEATURE = 15, 30, 5
 _START = 0.3  # seconds until the first partition is read: planning, kernels
 _SMALL = 2_000_000  # values up to which NumPy computes, and nothing is started
+_SPREAD = 2.0  # times and parts of what is expected that other columns, pages and caches make of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +23,22 @@ class Prediction:
     Attributes:
         bytes_read: bytes of the columns read, as stored.
         memory: bytes taken at most beside what the process holds when it begins.
-        seconds: wall seconds of statistics and features; what is at work beside it on the machine is not known.
+        seconds: wall seconds of statistics and features, as fast as this machine was when a process first asked.
     """
 
     bytes_read: int
     memory: int
     seconds: float
 
+    @property
+    def seconds_range(self) -> tuple[float, float]:
+        """Within which the seconds are likely to be."""
+        return self.seconds / _SPREAD, self.seconds * _SPREAD
+
     def __str__(self) -> str:
         memory = "under 100 MB" if self.memory < 100e6 else f"about {self.memory / 1e6:,.0f} MB"
-        seconds = "under a second" if self.seconds < 1 else f"about {self.seconds:,.0f} s"
+        low, high = self.seconds_range
+        seconds = "under a second" if self.seconds < 1 else f"{_rounded(low)} to {_rounded(high)} s"
         return f"{self.bytes_read / 1e6:,.1f} MB read, {memory} of memory beside what is held, {seconds}"
 
 
@@ -50,5 +58,10 @@ def predicted(plan: Plan, rows: Rows, again: Sequence[str], model: Row | None = 
     features = len(plan.features) if matrix else 0
     each = _TEXT * texts + _NUMBER * (len(columns) - texts) + _FEATURE * features
     started = 0.0 if n_rows * len(columns) < _SMALL else _START
-    seconds = started + n_rows * each / 1e9 / rows.n_workers
+    slower = slowness(rows.n_workers) if started else 1.0  # measured where it matters: in hundredths of a second, once
+    seconds = started + slower * n_rows * each / 1e9 / rows.n_workers
     return Prediction(source.nbytes(columns, stored=True), rows.budget.at_work + kept + matrix, seconds)
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds < 10 else f"{seconds:,.0f}"

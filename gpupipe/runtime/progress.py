@@ -1,7 +1,7 @@
 """Progress: who hears of the stages of a run, and what is kept of them for its report."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -60,6 +60,7 @@ class Heard:
         self._display: Display = display or Nothing()
         self._running: Running | None = None
         self._depth = 0
+        self._link: str | None = None
         self.stages: list[Stage] = []
 
     def begin(self, what: str, rows: "Rows") -> None:
@@ -76,6 +77,14 @@ class Heard:
         if self._running is not None:
             self._running.advance(n_rows)
             self._display.advance(n_rows)
+
+    def carried_out(self, where: Callable[[], str], threads: int, link: str | None = None) -> None:
+        """Others than threads of this process make the trip: `where` says who, and `link` is where more is told."""
+        if link is not None and link != self._link:
+            self._link = link
+            self._display.note(link)
+        if self._running is not None:
+            self._running.where, self._running.threads = where, threads
 
     @contextmanager
     def during(self, what: str) -> Iterator[None]:
@@ -129,6 +138,8 @@ class Own:
 
     def advance(self, n_rows: int) -> None:
         self._tell("advance", n_rows)
+
+    def note(self, link: str) -> None: ...
 
     def end(self, running: Running, stage: Stage) -> None: ...
 
@@ -202,6 +213,12 @@ def told(what: str, rows: "Rows") -> Iterator[Progress]:
 def during(progress: Progress, what: str) -> Any:
     """A stage that goes over no rows, where `progress` hears of such."""
     return progress.during(what) if isinstance(progress, Heard) else nullcontext()
+
+
+def carried_out(progress: Progress, where: Callable[[], str], threads: int, link: str | None = None) -> None:
+    """Others than threads of this process make the trip that began; see :meth:`Heard.carried_out`."""
+    if isinstance(progress, Heard):
+        progress.carried_out(where, threads, link)
 
 
 def expecting(progress: Progress, n_partitions: int) -> None:

@@ -72,6 +72,11 @@ class Bars:
 
     def advance(self, n_rows: int) -> None: ...
 
+    def note(self, link: str) -> None:
+        """As :class:`Display` says."""
+        with self._lock:
+            self._try(lambda: self._surface.keep(Line("dashboard", "", None, [(link, "link")])))
+
     def draw(self) -> None:
         """Draw what is there now."""
         with self._lock:
@@ -213,5 +218,5 @@ def text_of(line: Sequence[Piece]) -> Any:
     """The pieces of a line as a text of rich."""
     text = optional.load("rich.text").Text(no_wrap=True, overflow="crop")
     for part, kind in line:
-        text.append(part, _STYLES[kind])
+        text.append(part, f"link {part}" if kind == "link" else _STYLES[kind])
     return text

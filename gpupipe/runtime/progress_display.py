@@ -21,6 +21,9 @@ class Display(Protocol):
     def advance(self, n_rows: int) -> None:
         """A partition of so many rows is done, and counted; from any thread."""
 
+    def note(self, link: str) -> None:
+        """More is told at this address."""
+
     def end(self, running: Running, stage: Stage) -> None:
         """A stage is done, or was stopped."""
 
@@ -36,6 +39,8 @@ class Nothing:
     def begin(self, running: Running) -> None: ...
 
     def advance(self, n_rows: int) -> None: ...
+
+    def note(self, link: str) -> None: ...
 
     def end(self, running: Running, stage: Stage) -> None: ...
 

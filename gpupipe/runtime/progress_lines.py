@@ -42,6 +42,10 @@ class Lines:
 
     def advance(self, n_rows: int) -> None: ...
 
+    def note(self, link: str) -> None:
+        """As :class:`Display` says."""
+        self._write(f"dashboard {link}")
+
     def look(self) -> None:
         """Write a line, if one is due."""
         with self._lock:

@@ -57,7 +57,8 @@ def sentence(running: Running, stage: Stage, *, ended: bool) -> str:
     if stage.rows:
         parts.append(f"{stage.rows_a_second:,.0f} rows/s")
     if stage.decoded_a_second > _SLOW:
-        parts.append(f"{stage.decoded_a_second / 1e9:.2f} GB/s decoded, {of_bandwidth(running, stage)}")
+        share = "" if stage.where else f", {of_bandwidth(running, stage)}"  # of this machine's; workers have others
+        parts.append(f"{stage.decoded_a_second / 1e9:.2f} GB/s decoded{share}")
     left = running.seconds_left
     if not ended and left is not None:
         parts.append(f"{duration(left)} left")
@@ -67,14 +68,14 @@ def sentence(running: Running, stage: Stage, *, ended: bool) -> str:
 
 
 def _how_far(running: Running, stage: Stage, ended: bool) -> str:
-    told = f"in {duration(stage.seconds)}"
+    told = duration(stage.seconds)
     if running.partitions:
         whole = ended and stage.finished and stage.partitions >= running.partitions
         of = "" if whole else f"{stage.partitions:,} of "
-        told = f"{of}{counted(running.partitions, 'partition')}, {counted(stage.rows, 'row')} {told}"
+        told = f"{of}{counted(running.partitions, 'partition')}, {counted(stage.rows, 'row')} in {told}"
     if ended:
-        return told if stage.finished else f"stopped after {told.removeprefix('in ')}"
-    return told if running.partitions else f"for {duration(stage.seconds)} so far"
+        return told if stage.finished else f"stopped after {told}"
+    return told if running.partitions else f"{told} so far"
 
 
 def of_bandwidth(running: Running, stage: Stage) -> str:
@@ -159,7 +160,8 @@ def _speeds(running: Running, stage: Stage) -> list[Piece]:
     found += [(f"{amount(stage.rows_a_second)} rows/s", "speed")] if stage.rows else []
     if stage.decoded_a_second > _SLOW:
         share = stage.decoded_a_second / copy_bandwidth(running.threads)
-        found.append((f"{stage.decoded_a_second / 1e9:.2f} GB/s ({share:.0%})", "speed"))
+        told = "" if stage.where else f" ({share:.0%})"
+        found.append((f"{stage.decoded_a_second / 1e9:.2f} GB/s{told}", "speed"))
     found += [(stage.where, "where")] if stage.where else []
     return found
 

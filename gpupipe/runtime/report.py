@@ -1,20 +1,23 @@
-"""What a fit did: trips over the data, bytes, time, memory. Set by fit only."""
+"""What a call did: trips over the data, bytes, time, memory, stage by stage."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from html import escape
+from typing import Any
 
 from gpupipe.errors import counted
 from gpupipe.runtime.prediction import Prediction
 from gpupipe.runtime.resident import held_memory, peak_memory, taken_since
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.stages import Stage
+from gpupipe.runtime.stages import Stage, stage_table
+from gpupipe.runtime.tables import html_table, text_table
 
 __all__ = ["Report", "held_memory", "report_of", "taken_since"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a fit did.
+    """What a fit did, or another call: as text and HTML with a table of its stages, as numbers, and as a dict.
 
     Attributes:
         scans: every trip over all rows, from the source or from memory, features and training matrix included.
@@ -44,6 +47,8 @@ class Report:
         stages: what each stage did: trips over the rows, and training.
         memory: bytes taken beside what the process held when the fit began; 0 where it had held as much before, so that
             its peak does not tell.
+        io_retries: how many times a read was tried again after a failure that may pass.
+        done_here: stages that no worker of the current cluster could do, and this process did.
         resumed: results of partitions, of all stages, that an earlier process had kept in the run and were read back.
     """
 
@@ -69,6 +74,8 @@ class Report:
     memory: int = 0
     stages: tuple[Stage, ...] = ()
     resumed: int = 0
+    io_retries: int = 0
+    done_here: tuple[str, ...] = ()
 
     @property
     def errors(self) -> Mapping[str, float]:
@@ -77,8 +84,7 @@ class Report:
         """
         if self.predicted is None:
             return {}
-        seconds = self.seconds.get("statistics", 0.0) + self.seconds.get("features", 0.0)
-        was = {"bytes_read": self.bytes_read, "memory": self.memory, "seconds": seconds}
+        was = {"bytes_read": self.bytes_read, "memory": self.memory, "seconds": self._seconds}
         least = {"bytes_read": 1.0, "memory": 100e6, "seconds": 1.0}
         expected = {name: getattr(self.predicted, name) for name in was}
         return {name: was[name] / value for name, value in expected.items() if value >= least[name] and was[name]}
@@ -111,7 +117,41 @@ class Report:
         lines += [f"of what was expected ({self.predicted}), as a multiple: {told}"] if told else []
         lines += [f"computed on {self.device}"] if self.device.startswith("gpu") else []
         lines += [f"on the host: {what}, since {why}" for what, why in self.on_host.items()]
+        lines += [f"a read was tried again {counted(self.io_retries, 'time')}"] if self.io_retries else []
+        lines += [f"in this process, not on the cluster: {', '.join(self.done_here)}"] if self.done_here else []
+        lines += [text_table("", stage_table(self.stages))] if self.stages else []
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        told = replace(self, stages=()).__repr__()
+        parts = [f"<p>{escape(line)}</p>" for line in told.splitlines()]
+        parts += [html_table("stages", stage_table(self.stages))] if self.stages else []
+        parts += [html_table("expected", self._expected())] if self.predicted is not None else []
+        return "\n".join(parts)
+
+    def _expected(self) -> list[list[str]]:
+        assert self.predicted is not None
+        low, high = self.predicted.seconds_range
+        rows = [
+            ["bytes read", f"{self.bytes_read / 1e6:,.1f} MB", f"{self.predicted.bytes_read / 1e6:,.1f} MB"],
+            ["memory", f"{self.memory / 1e6:,.0f} MB", f"{self.predicted.memory / 1e6:,.0f} MB"],
+            ["seconds", f"{self._seconds:.2f}", f"{low:.2f} to {high:.2f}"],
+        ]
+        times = {name.replace("_", " "): f"{value:.2f}" for name, value in self.errors.items()}
+        return [["", "was", "expected", "times"], *([*row, times.get(row[0], "")] for row in rows)]
+
+    @property
+    def _seconds(self) -> float:
+        """Those that are predicted: training is not."""
+        return self.seconds.get("statistics", 0.0) + self.seconds.get("features", 0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values, with `errors`."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        found = {name: dict(value) if isinstance(value, Mapping) else value for name, value in found.items()}
+        found |= {name: list(value) for name, value in found.items() if isinstance(value, tuple)}
+        found["predicted"] = None if self.predicted is None else asdict(self.predicted)
+        return found | {"stages": [stage.to_dict() for stage in self.stages], "errors": dict(self.errors)}
 
 
 @dataclass(slots=True, eq=False)
@@ -152,6 +192,8 @@ def report_of(
         constant=constant,
         refinements=rows.refinements,
         retries=rows.retries,
+        io_retries=rows.io_retries,
+        done_here=tuple(rows.done_here),
         kept_bytes=rows.kept_bytes,
         spilled_bytes=rows.spilled_bytes,
         read_again=rows.read_again,

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,7 @@ class Running:
         partitions: how many it goes over.
         done: how many of them are done.
         threads: how many partitions are at work at a time.
-        where: who does it, where that is not the threads of this process.
+        where: says who does it, where that is not the threads of this process.
     """
 
     def __init__(self, name: str, rows: "Rows | None" = None) -> None:
@@ -90,7 +90,7 @@ class Running:
         self.partitions = 0 if rows is None else rows.n_partitions
         self.threads = 1 if rows is None else rows.n_workers
         self.done = self._rows = 0
-        self.where = ""
+        self.where: Callable[[], str] = str
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
         self.start()
@@ -151,7 +151,7 @@ class Running:
             decoded_bytes=int(rows * self._bytes_a_row) if rows else 0,
             peak_bytes=peak_memory(),
             finished=finished,
-            where=self.where,
+            where=self.where(),
             **{name: int(value) for name, value in since.items()},
         )
 
@@ -167,3 +167,32 @@ class Running:
 
 def _counts(rows: "Rows | None") -> Mapping[str, float]:
     return {} if rows is None else {name: getattr(rows.whole, name) for name in _COUNTED}
+
+
+def stage_table(stages: Sequence[Stage]) -> list[list[str]]:
+    """The stages as a table of text, its head first; what is nothing in all of them is left out."""
+    columns: list[tuple[str, Callable[[Stage], str]]] = [
+        ("seconds", lambda stage: f"{stage.seconds:.2f}"),
+        ("CPU s", lambda stage: f"{stage.cpu_seconds:.2f}"),
+        ("reading s", lambda stage: _some(stage.reading_seconds, 1, ".2f")),
+        ("partitions", lambda stage: _some(stage.partitions)),
+        ("rows", lambda stage: _some(stage.rows)),
+        ("rows/s", lambda stage: _some(stage.rows_a_second)),
+        ("GB/s", lambda stage: _some(stage.decoded_a_second, 1e9, ".2f")),
+        ("read MB", lambda stage: _some(stage.bytes_read, 1e6, ",.1f")),
+        ("kept MB", lambda stage: _some(stage.kept_bytes, 1e6, ",.1f")),
+        ("spilled MB", lambda stage: _some(stage.spilled_bytes, 1e6, ",.1f")),
+        ("peak MB", lambda stage: _some(stage.peak_bytes, 1e6)),
+        ("retries", lambda stage: _some(stage.retries)),
+        ("by", lambda stage: stage.where),
+        ("", lambda stage: "" if stage.finished else "stopped"),
+    ]
+    shown = [(name, told) for name, told in columns if any(told(stage) for stage in stages)]
+    head = ["stage", *(name for name, _ in shown)]
+    return [head, *([stage.name, *(told(stage) for _, told in shown)] for stage in stages)]
+
+
+def _some(value: float, unit: float = 1, form: str = ",.0f") -> str:
+    """A number, or nothing where it rounds to 0."""
+    text = format(value / unit, form)
+    return text if text.strip("0.,") else ""

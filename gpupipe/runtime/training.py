@@ -14,7 +14,7 @@ from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.fitting import examples
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.linear.fit import LinearFit
-from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.progress import Progress, during
 from gpupipe.runtime.reductions.fit import trained_on_partitions
 from gpupipe.runtime.reductions.trips import Trips
 from gpupipe.runtime.rows import Rows
@@ -114,5 +114,5 @@ def _on_rows(
                 with other.all_placed(unseen.positions):
                     checked_rows(unseen, other, row, features)
             held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
-    with clock.stage("training"):
+    with clock.stage("training"), during(progress, f"training {row.name}"):
         return taught(declared, features, found, rows, held), found.row_ids

@@ -184,6 +184,9 @@ class RowsOf(Rows):
         """Something of these rows is tried again; from any thread."""
         self._rows.note_retry()
 
+    def matrix(self, width: int) -> None:
+        """None: these rows are not the last that are gone over."""
+
     def leave_device(self) -> None:
         """The device's memory is needed: what is kept there for further trips is kept as other columns are."""
         self._rows.leave_device()

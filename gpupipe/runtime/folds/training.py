@@ -24,7 +24,7 @@ from gpupipe.runtime.folds.rows import Fold, Folds, RowsOf
 from gpupipe.runtime.folds.scans import within
 from gpupipe.runtime.linear.components import CovariancePath, Projected
 from gpupipe.runtime.linear.path import Solved
-from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.progress import Progress, during
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import provenance_at
 from gpupipe.runtime.teaching import Taught, checked_rows, taught, training_device
@@ -76,9 +76,12 @@ class Training:
         training = RowsOf(self.rows, folds, fold.trains)
         with within(fold):
             with self.clock.stage("features"):
-                learned = self._examples(features.for_training(), training)
-                stopping = self._examples(features, RowsOf(self.rows, folds, fold.stops)) if fold.stops else None
-            fits = [self._taught(model, features, learned, training, stopping) for model in models]
+                what = f"fold {fold.name}, "
+                learned = self._examples(features.for_training(), training, f"{what}features")
+                stops = RowsOf(self.rows, folds, fold.stops)
+                stopping = self._examples(features, stops, f"{what}validation") if fold.stops else None
+            with during(self.progress, f"{what}training {describe(self.declared.model).name}"):
+                fits = [self._taught(model, features, learned, training, stopping) for model in models]
             positions = [*learned.positions, *([] if stopping is None else stopping.positions)]
             keys = self.declared.key, learned.row_ids
             seen = provenance_at(self.rows.source, self.plan.fit_columns, positions, keys)
@@ -107,16 +110,16 @@ class Training:
     def own_rows(self, folds: Folds, fold: Fold, features: FittedFeatures, fits: Sequence[Fit]) -> Examples:
         """The features of the rows that a fold is judged on, which its models take."""
         rows = RowsOf(self.rows, folds, fold.tests)
-        unseen = self._examples(features, rows, checked=False)
+        unseen = self._examples(features, rows, f"fold {fold.name}, judging", checked=False)
         if not all(takes_nan(fit.model) for fit in fits if fit.model is not None):
             with rows.all_placed(unseen.positions):
                 refuse_nan(unseen.matrix, features.names, type(self.declared.model).__name__)
         return unseen
 
-    def _examples(self, features: FittedFeatures, rows: Rows, *, checked: bool = True) -> Examples:
+    def _examples(self, features: FittedFeatures, rows: Rows, what: str, *, checked: bool = True) -> Examples:
         self.trips += 1
         device = training_device(features.backend, self.declared.model)[0] if checked else None
-        found = examples(features, rows, self.crew, self.progress, device=device)
+        found = examples(features, rows, self.crew, self.progress, what=what, device=device)
         if checked:
             with rows.all_placed(found.positions):
                 checked_rows(found, rows, describe(self.declared.model), features)
