@@ -5,6 +5,7 @@ for was torn then, if nothing whole follows it; anything else is damage. What wa
 and the machine once it was forced to the disk (`sync`), which is done a few times a second and not for each record.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -167,8 +168,9 @@ class Records:
         disk.ftruncate(self.descriptor, self._end)
 
     def close(self) -> None:
-        """Close the file."""
-        disk.close(self.descriptor)
+        """Close the file, whose records are whole or torn by now, whatever the system answers."""
+        with contextlib.suppress(OSError):
+            disk.close(self.descriptor)
 
     def _header(self, at: int) -> Place | None:
         """The record that begins at a byte, as far as its header tells; None: none does."""

@@ -1,0 +1,435 @@
+"""What is done with a run's folder that is damaged, busy, of something else, or on a disk that is full."""
+
+import errno
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from faults import FailsFrom, FailsOnce, in_place, no_waiting, open_files
+from sklearn.linear_model import LogisticRegression, Ridge
+
+import gpupipe as gp
+from gpupipe import cli, col
+from gpupipe.errors import (
+    ParameterError,
+    RunBusyError,
+    RunChangedError,
+    RunCorruptError,
+    RunError,
+    StorageError,
+)
+from gpupipe.runtime.journal import opening
+from gpupipe.runtime.journal.results import Results
+
+FEATURES = [col("x").fill_null("median").standardize(), col("c").fill_null("?").one_hot()]
+
+
+class Interrupted(Exception):
+    """In the middle of a fit."""
+
+
+def write(path: Path, seed: int, rows: int = 400) -> None:
+    draw = np.random.default_rng(seed)
+    x = draw.normal(size=rows)
+    labels = pa.array(draw.choice(["a", "b", "c"], rows), mask=draw.random(rows) < 0.1)
+    table = {"x": pa.array(x, mask=draw.random(rows) < 0.1), "c": labels, "y": x + 1, "l": draw.integers(0, 2, rows)}
+    pq.write_table(pa.table(table), path, row_group_size=100)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for number in range(3):
+        write(folder / f"{number}.parquet", number)
+    return folder
+
+
+def ridge(**options: Any) -> gp.Pipeline:
+    return gp.Pipeline(FEATURES, target="y", model=Ridge(**options))
+
+
+def rows(data: Path, **how: Any) -> Any:
+    return gp.scan(str(data), **({"partition_bytes": 1_000} | how))
+
+
+def interrupted(pipeline: gp.Pipeline, source: Any, run: Path, kept: int = 8, **how: Any) -> None:
+    """A fit that ended amid the way, when it had kept so many results."""
+    keep, left = Results.keep, [None] * kept
+
+    def ending(self: Results, *arguments: Any) -> None:
+        if not left:
+            raise Interrupted
+        left.pop()
+        keep(self, *arguments)
+
+    with mock.patch.object(Results, "keep", ending), pytest.raises(Interrupted):
+        pipeline.fit(source, run=run, **how)
+
+
+def results_of(run: Path) -> list[Path]:
+    return sorted(path for path in run.iterdir() if path.name.startswith("results-"))
+
+
+# -- what is left, and who may read it --------------------------------------------------------------------
+def test_it_is_gone_on_with_in_the_same_process(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    interrupted(ridge(), rows(data), run)
+    assert stat.S_IMODE(run.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in run.iterdir()} == {0o600}
+    found = ridge().fit(rows(data), run=run)
+    assert found.report_.resumed == 8
+    assert "8 results of partitions read back from the run" in repr(found.report_)
+    assert found.report_.rows == 1200
+    plain = ridge().fit(rows(data))
+    assert found.state_digest() == plain.state_digest()
+    assert found.predict(rows(data)).equals(plain.predict(rows(data)))
+    assert os.listdir(run) == ["journal"] and not open_files(run)
+
+
+def test_saved_it_is_the_same_but_for_nothing(data: Path, tmp_path: Path) -> None:
+    interrupted(ridge(), rows(data), tmp_path / "run", 1)
+    found, plain = ridge().fit(rows(data), run=tmp_path / "run"), ridge().fit(rows(data))
+    found.save(tmp_path / "found.gpp")
+    plain.save(tmp_path / "plain.gpp")
+    for name in os.listdir(tmp_path / "plain.gpp"):
+        assert (tmp_path / "found.gpp" / name).read_bytes() == (tmp_path / "plain.gpp" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("when", [0, 3, 11, 12, 20, 24, 30, 36])
+def test_wherever_it_ended_it_goes_on(data: Path, tmp_path: Path, when: int) -> None:
+    def made() -> gp.Pipeline:
+        deep = (col("x").fill_null(0) - col("x").mean()).abs().mean().alias("spread")
+        return gp.Pipeline([*FEATURES, deep], target="l", model=LogisticRegression())
+
+    interrupted(made(), rows(data), tmp_path / "run", when)
+    found = made().fit(rows(data), run=tmp_path / "run")
+    assert found.report_.resumed == when
+    assert found.state_digest() == made().fit(rows(data)).state_digest()
+
+
+def test_rows_that_were_filtered_are_counted_and_states_are_kept_for_later(data: Path, tmp_path: Path) -> None:
+    def source() -> Any:
+        return rows(data).filter(col("x") > 0)
+
+    interrupted(ridge(), source(), tmp_path / "run", keep_state=True)
+    found, plain = ridge().fit(source(), run=tmp_path / "run", keep_state=True), ridge().fit(source(), keep_state=True)
+    assert found.report_.rows == plain.report_.rows
+    assert found.report_.rows_filtered == plain.report_.rows_filtered
+    write(data / "3.parquet", 9)
+    new = gp.scan(str(data / "3.parquet"))
+    assert found.update(new).state_digest() == plain.update(new).state_digest()
+
+
+def test_tables_in_memory_are_known_by_their_values(tmp_path: Path) -> None:
+    table = {"x": np.arange(20.0), "c": ["a", "b"] * 10, "y": np.arange(20.0) ** 2}
+    interrupted(ridge(), gp.scan(table, partitions=9), tmp_path / "run", 4)
+    with pytest.raises(RunChangedError, match="the training rows are others, or in another order"):
+        ridge().fit(gp.scan({**table, "x": np.arange(20.0) + 1}, partitions=9), run=tmp_path / "run")
+    again = {name: values.copy() if hasattr(values, "copy") else values for name, values in table.items()}
+    assert ridge().fit(gp.scan(again, partitions=9), run=tmp_path / "run").report_.resumed == 4
+
+
+# -- something else ---------------------------------------------------------------------------------------
+def touched(data: Path) -> None:
+    write(data / "1.parquet", 77)
+
+
+def gone(data: Path) -> None:
+    (data / "1.parquet").unlink()
+
+
+def more(data: Path) -> None:
+    write(data / "3.parquet", 3)
+
+
+OTHER: dict[str, tuple[Callable[[Path], Any], Callable[[], gp.Pipeline], dict[str, Any], str]] = {
+    "a file written anew": (touched, ridge, {}, r"the file .*/1.parquet was changed since \([0-9,]+ bytes then"),
+    "a file that is gone": (gone, ridge, {}, r"the file .*/1.parquet is not among the training rows any more"),
+    "another file": (more, ridge, {}, r"the file .*/3.parquet was not among the training rows"),
+    "another feature": (
+        lambda data: None,
+        lambda: gp.Pipeline([col("x").fill_null("mean").standardize(), FEATURES[1]], target="y", model=Ridge()),
+        {},
+        r"a feature was x = x.fill_null\('median'\).standardize\(\), and is x = x.fill_null\('mean'\)",
+    ),
+    "a feature less": (
+        lambda data: None, lambda: gp.Pipeline(FEATURES[:1], target="y", model=Ridge()), {},
+        r"the feature c = c.fill_null.* is not there any more",
+    ),
+    "another target": (
+        lambda data: None, lambda: gp.Pipeline(FEATURES, target="l", model=Ridge()), {}, "target was y, and is l now"
+    ),
+    "another parameter": (lambda data: None, lambda: ridge(alpha=2.0), {}, "model's alpha was 1.0, and is 2.0 now"),
+    "another model": (
+        lambda data: None, lambda: gp.Pipeline(FEATURES, target="y"), {}, "model's class was .*Ridge, and is not there"
+    ),
+    "other partitions": (lambda data: None, ridge, {"partition_bytes": 10_000_000}, "were cut into 12 partitions, and"),
+    "another filter": (
+        lambda data: None, ridge, {"filter": col("x") > 1}, r"went through no step, and go through filter \(x > 1\)"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_run_of_something_else_is_refused_or_begun_anew(data: Path, tmp_path: Path, name: str) -> None:
+    change, made, how, message = OTHER[name]
+    run = tmp_path / "run"
+    interrupted(ridge(), rows(data), run)
+    change(data)
+    test = how.pop("filter", None)
+    source = rows(data, **how) if test is None else rows(data).filter(test)
+    with pytest.raises(RunChangedError, match=message) as caught:
+        made().fit(source, run=run)
+    assert "on_change='recompute'" in str(caught.value)
+    assert results_of(run), "a refusal leaves the run as it was"
+    found = made().fit(source, run=run, on_change="recompute")
+    assert found.report_.resumed == 0 and os.listdir(run) == ["journal"]
+    assert found.state_digest() == made().fit(source).state_digest()
+
+
+def test_recompute_goes_on_where_nothing_changed(data: Path, tmp_path: Path) -> None:
+    interrupted(ridge(), rows(data), tmp_path / "run")
+    assert ridge().fit(rows(data), run=tmp_path / "run", on_change="recompute").report_.resumed == 8
+
+
+def test_another_version_is_something_else(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(ridge(), rows(data), tmp_path / "run")
+    monkeypatch.setattr("gpupipe.runtime.journal.identity.metadata.version", lambda name: "99.0")
+    with pytest.raises(RunChangedError, match=r"begun by gpupipe .*, and this is 99.0"):
+        ridge().fit(rows(data), run=tmp_path / "run")
+
+
+def test_rows_that_no_other_process_can_read_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path
+) -> None:
+    source = rows(data)
+    monkeypatch.setattr(type(source.partitions[0]), "origin", lambda self: None)
+    with pytest.raises(ParameterError, match="Write them to Parquet files"):
+        ridge().fit(source, run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("run", "on_change", "message"), [
+    (3, "refuse", "A path is text"), ("x", "recomputed", "on_change is 'refuse' or 'recompute'.*Did you mean"),
+])  # fmt: skip
+def test_what_is_no_run(data: Path, run: Any, on_change: str, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        ridge().fit(rows(data), run=run, on_change=on_change)
+
+
+def test_folders_that_are_no_runs_are_left_alone(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(RunError, match=r"mine is no folder of a run: 'notes.txt' stands there"):
+        ridge().fit(rows(data), run=tmp_path / "mine", on_change="recompute")
+    assert os.listdir(tmp_path / "mine") == ["notes.txt"]
+    with pytest.raises(RunError, match="is a file"):
+        ridge().fit(rows(data), run=data / "0.parquet")
+
+
+def test_a_folder_of_another_user_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(ridge(), rows(data), tmp_path / "run")
+    monkeypatch.setattr(opening.os, "geteuid", lambda: 12345)
+    with pytest.raises(RunError, match="belongs to another user"):
+        ridge().fit(rows(data), run=tmp_path / "run")
+
+
+# -- damage -----------------------------------------------------------------------------------------------
+def test_a_journal_that_was_altered_is_refused_or_begun_anew(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    interrupted(ridge(), rows(data), run)
+    whole = (run / "journal").read_bytes()
+    for at in (0, 20, 40, 100, len(whole) // 2):
+        altered = bytearray(whole)
+        altered[at] ^= 4
+        (run / "journal").write_bytes(altered)
+        with pytest.raises(RunCorruptError, match=r"journal was altered.*Remove the folder to begin anew"):
+            ridge().fit(rows(data), run=run)
+        assert (run / "journal").read_bytes() == altered
+    found = ridge().fit(rows(data), run=run, on_change="recompute")
+    assert found.report_.resumed == 0 and os.listdir(run) == ["journal"]
+
+
+def test_results_that_were_altered_are_refused_or_begun_anew(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    interrupted(ridge(), rows(data), run)
+    (results,) = results_of(run)
+    altered = bytearray(results.read_bytes())
+    altered[len(altered) // 2] ^= 1
+    results.write_bytes(altered)
+    with pytest.raises(RunCorruptError, match=r"results-\w+ was altered: the record at its byte"):
+        ridge().fit(rows(data), run=run)
+    assert ridge().fit(rows(data), run=run, on_change="recompute").report_.resumed == 0
+
+
+def test_results_that_are_missing_or_cut_short_are_made_again(data: Path, tmp_path: Path) -> None:
+    digest = ridge().fit(rows(data)).state_digest()
+    for number, damage in enumerate((Path.unlink, lambda path: os.truncate(path, path.stat().st_size // 2))):
+        run = tmp_path / f"run{number}"
+        interrupted(ridge(), rows(data), run)
+        damage(results_of(run)[0])
+        found = ridge().fit(rows(data), run=run)
+        assert found.report_.resumed == (0, 3)[number] or 0 < found.report_.resumed < 8
+        assert found.state_digest() == digest
+
+
+def test_a_torn_end_of_the_journal_anywhere_loses_nothing_but_that(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_waiting(monkeypatch)
+    run = tmp_path / "run"
+    interrupted(ridge(), rows(data), run)
+    whole, results = (run / "journal").read_bytes(), results_of(run)[0].read_bytes()
+    name = results_of(run)[0].name
+    begun = whole.rindex(b'"at work"')
+    for size in [*range(begun, len(whole), 17), len(whole) - 1]:
+        for path in run.iterdir():
+            path.unlink()
+        (run / "journal").write_bytes(whole[:size])
+        (run / name).write_bytes(results)
+        interrupted(ridge(), rows(data), run, 0)
+        assert b'"at work"' in (run / "journal").read_bytes()[begun - 10 :]
+    assert ridge().fit(rows(data), run=run).report_.resumed >= 8
+
+
+# -- busy -------------------------------------------------------------------------------------------------
+def test_two_at_one_run(data: Path, tmp_path: Path) -> None:
+    started, end = threading.Event(), threading.Event()
+
+    class Waiting:
+        def begin(self, what: str, rows: Any) -> None: ...
+
+        def advance(self, n_rows: int) -> None:
+            started.set()
+            assert end.wait(30)
+
+        def end(self) -> None: ...
+
+    first = threading.Thread(target=lambda: ridge().fit(rows(data), run=tmp_path / "run", progress=Waiting()))
+    first.start()
+    assert started.wait(30)
+    with pytest.raises(RunBusyError, match=rf"Another process \({os.getpid()} on .*\) is at work on the run"):
+        ridge().fit(rows(data), run=tmp_path / "run", on_change="recompute")
+    end.set()
+    first.join()
+    assert os.listdir(tmp_path / "run") == ["journal"]
+
+
+# -- disks ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["full", "once"])
+def test_a_disk_that_fails_at_any_call_leaves_a_run_that_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """At every call of the file system in turn: an error that says so, and then the fit goes on to the same bits."""
+    source, failed = rows(data / "0.parquet", partition_bytes=6_000), 0
+    digest = gp.Pipeline(FEATURES).fit(source).state_digest()
+    no_waiting(monkeypatch)
+    for at in range(1, 200):
+        run = tmp_path / f"run{at}"
+        storage = (
+            FailsFrom(at, errno.ENOSPC, ("open", "pwrite", "fsync", "mkdir", "ftruncate"))
+            if kind == "full"
+            else FailsOnce(at, errno.EIO)
+        )
+        try:
+            with in_place(storage):
+                gp.Pipeline(FEATURES).fit(source, run=run)
+        except StorageError as error:
+            failed += 1
+            assert str(run) in str(error) and ("disk" in str(error) or "Try again" in str(error)), error
+        if at > storage.count:
+            break
+        assert not open_files(run)
+        if run.exists() and not (run / "journal").exists():
+            assert os.listdir(run) == []
+        try:
+            assert gp.Pipeline(FEATURES).fit(source, run=run).state_digest() == digest
+        except RunError as error:
+            assert "is finished" in str(error)
+        assert os.listdir(run) == ["journal"]
+    else:
+        raise AssertionError("there is no end of calls")
+    assert failed > 15
+
+
+# -- the command line -------------------------------------------------------------------------------------
+PIPELINE = """
+import os
+import gpupipe as gp
+from gpupipe import col
+from sklearn.linear_model import Ridge
+
+class Ending:
+    left = 5
+    def begin(self, what, rows): ...
+    def end(self): ...
+    def advance(self, n_rows):
+        self.left -= 1
+        if self.left < 0 and "KILLED" in os.environ:
+            os.kill(os.getpid(), 9)
+
+class Killed(gp.Pipeline):
+    def fit(self, X, **options):
+        return super().fit(gp.scan("rows", partition_bytes=1000), **{**options, "progress": Ending()})
+
+made = Killed([col("x").fill_null("median").standardize()], target="y", model=Ridge())
+"""
+
+
+def test_the_command_line_goes_on_from_the_folder_alone(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text(PIPELINE)
+    words = ["fit", "own.py:made", "--data", "rows", "--run", "kept/run", "--out", "out.gpp", "--quiet"]
+    command = [sys.executable, "-m", "gpupipe", *words]
+    killed = subprocess.run(command, cwd=tmp_path, env={**os.environ, "KILLED": "1"}, timeout=60)
+    assert killed.returncode == -9 and results_of(tmp_path / "kept" / "run")
+    monkeypatch.chdir(tmp_path / "kept")  # not where it was begun
+    assert cli.main(["fit", "--resume", "run", "--quiet"]) == 0, capsys.readouterr().err
+    assert "saved to out.gpp" in capsys.readouterr().out
+    assert gp.load(tmp_path / "out.gpp").predict(gp.scan(str(data))).num_rows == 1200
+    assert os.listdir(tmp_path / "kept" / "run") == ["journal"]
+    assert cli.main(["fit", "--resume", str(tmp_path / "kept" / "run")]) == 1
+    assert "is finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--resume", "nowhere"], "There is no run of `gpupipe fit` to resume at .*nowhere. Is the path right?"),
+    (["--resume", "run", "--out", "x"], "Leave --out out"),
+    (["own.py", "--resume", "run"], "Leave FILE.py out"),
+    (["own.py", "--data", "d", "--out", "o", "--on-change", "recompute"], "give --run RUN too"),
+    (["--run", "run"], "FILE.py and --data and --out must be given, or --resume RUN alone"),
+])  # fmt: skip
+def test_wrong_usage(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["fit", *words]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_run_of_a_program_is_not_resumed_by_the_command_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted(ridge(), rows(data), tmp_path / "run")
+    assert cli.main(["fit", "--resume", str(tmp_path / "run")]) == 2
+    assert "begun by Pipeline.fit(run=…): run that again" in capsys.readouterr().err
+
+
+def test_the_journal_says_what_it_was_of(data: Path, tmp_path: Path) -> None:
+    ridge().fit(rows(data), run=tmp_path / "run")
+    text = (tmp_path / "run" / "journal").read_bytes()
+    assert str(data / "0.parquet").encode() in text and b"Ridge" in text
+    assert json.dumps("x = x.fill_null('median').standardize()").encode() in text
