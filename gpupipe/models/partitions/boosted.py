@@ -53,7 +53,7 @@ def rounds_of(clone: Any, n_classes: int | None, *, held: bool) -> Rounds:
         ParameterError: stopping early was asked for, and there are no rows to stop by.
     """
     params = clone.get_xgb_params()
-    stops = clone.early_stopping_rounds
+    stops = getattr(clone, "early_stopping_rounds", None)
     if held:
         why = "early_stopping_rounds is not set, so they would not matter. Set it"
         need(stops is not None, type(clone).__name__, why)
@@ -117,7 +117,9 @@ def with_refusals(train: Callable[[], None], clone: Any) -> None:
     except GpupipeError:
         raise
     except (ValueError, TypeError) as error:  # XGBoostError is a ValueError
-        raise TrainingError(f"xgboost.{type(clone).__name__} refused to train on partitions: {error}") from error
+        raise TrainingError(f"xgboost.{type(clone).__name__} refused to train on partitions: {error}") from (
+            error.with_traceback(None)  # whose frames hold matrices, and these the files of their bins
+        )
 
 
 def _iterator(xgboost: Any, batches: Batches, folder: str | None, name: str) -> Any:

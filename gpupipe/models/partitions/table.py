@@ -95,8 +95,10 @@ WAYS: dict[str, Way] = {
     "sklearn.naive_bayes.MultinomialNB": Way(_COUNTS),
     "sklearn.naive_bayes.ComplementNB": Way(_COUNTS),
     "sklearn.naive_bayes.BernoulliNB": Way(_COUNTS, _one_alpha),
-    "xgboost.XGBClassifier": Way("XGBoost's data iterator", _xgboost, same_bits=False),
-    "xgboost.XGBRegressor": Way("XGBoost's data iterator", _xgboost, same_bits=False),
+    **{
+        f"xgboost.{name}": Way("XGBoost's data iterator", _xgboost, same_bits=False)
+        for name in ("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor")
+    },
 }
 
 

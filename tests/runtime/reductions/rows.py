@@ -9,8 +9,8 @@ import gpupipe as gp
 from gpupipe import col
 
 N = 3000
-SCALED = [gp.cols("a", "b", "far").fill_null("mean").standardize(), col("c"), col("k").one_hot()]
-COUNTS = [gp.cols("a", "b").fill_null("mean").min_max(), col("c"), col("k").one_hot()]
+SCALED = [gp.cols("a", "b", "far").fill_null("mean").standardize(), col("c").fill_null(0), col("k").one_hot()]
+COUNTS = [gp.cols("a", "b").fill_null("mean").min_max(), col("c").fill_null(0), col("k").one_hot()]
 
 
 def table(n: int = N, seed: int = 0) -> pa.Table:

@@ -109,7 +109,7 @@ def test_one_class(model: Any) -> None:
 
 
 def test_a_null_target_names_its_row() -> None:
-    with pytest.raises(TargetError, match="target 'y' is null") as told:
+    with pytest.raises(TargetError, match="target y is null") as told:
         trained(rows(y=["a", "b", "a", None]), GaussianNB())
     assert "ow 3" in str(told.value)
 
