@@ -7,7 +7,7 @@ from typing import Any
 
 import gpupipe as gp
 from gpupipe.artifact.kept import SUFFIX
-from gpupipe.commands.options import add_data, add_split
+from gpupipe.commands.options import add_data, add_progress, add_split, progress_asked
 from gpupipe.errors import ArtifactExistsError, UsageError, counted
 from gpupipe.own_file import load_pipeline
 from gpupipe.runtime.given import scan_as
@@ -29,7 +29,7 @@ def add_fit(commands: Any) -> None:
     command.add_argument("--run", metavar="RUN", dest="kept", help="a folder that keeps what is done, as it is done")
     command.add_argument("--resume", metavar="RUN", help="go on with a fit that was killed; no more is needed")
     command.add_argument("--on-change", choices=CHANGES, help="where RUN is of another pipeline or of other rows")
-    command.add_argument("--quiet", action="store_true", help="no plan, no progress")
+    add_progress(command, "no plan, ")
     command.set_defaults(run=_fit)
 
 
@@ -46,9 +46,9 @@ def _fit(arguments: argparse.Namespace) -> None:
         print(pipeline.explain(train), "\n", sep="")
     held = None if arguments.validation is None else scan_as(arguments.validation, train.schema)
     keep = {None: False, "yes": True}.get(arguments.keep_state, arguments.keep_state)
-    pipeline.fit(train, validation=held, keep_state=keep, progress=not arguments.quiet, run=wanted)
+    pipeline.fit(train, validation=held, keep_state=keep, progress=progress_asked(arguments), run=wanted)
     if test is not None:
-        print(pipeline.evaluate(test), "\n", sep="")
+        print(pipeline.evaluate(test, progress=progress_asked(arguments)), "\n", sep="")
     pipeline.save(arguments.out, overwrite=arguments.overwrite)
     if wanted is not None:
         end(wanted.path)
@@ -104,7 +104,7 @@ def add_update(commands: Any) -> None:
         "--pipeline", metavar="FILE.py[:NAME]", help="your file, for its model: it is trained anew, on all rows"
     )
     command.add_argument("--out", metavar="DIR", help="where the artifact goes (default: it is replaced)")
-    command.add_argument("--quiet", action="store_true", help="no progress")
+    add_progress(command)
     command.set_defaults(run=_update)
 
 
@@ -119,6 +119,6 @@ def _update(arguments: argparse.Namespace) -> None:
     seen = None if arguments.seen is None else pipeline.scan(arguments.seen, target=True)
     if seen is not None and arguments.split is not None:
         seen = seen.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)[0]
-    pipeline.update(arguments.data, seen=seen, progress=not arguments.quiet)
+    pipeline.update(arguments.data, seen=seen, progress=progress_asked(arguments))
     pipeline.save(out, overwrite=arguments.out is None)
     print(f"{counted(pipeline.report_.rows, 'row')} read, saved to {out}")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import gpupipe as gp
-from gpupipe.commands.options import add_data, add_split
+from gpupipe.commands.options import add_data, add_progress, add_split, progress_asked
 from gpupipe.errors import ParameterError, counted
 from gpupipe.examples import demo
 from gpupipe.runtime.out import write_predictions
+from gpupipe.runtime.progress import listening
 from gpupipe.runtime.standing import is_dataset
 from gpupipe.sources.write import write_parquet
 from gpupipe.storage import failing, made_folders
@@ -28,6 +29,7 @@ def add_evaluate(commands: Any) -> None:
     command.add_argument("--by", metavar="COLUMN", action="append", help="also by slice of a column; repeatable")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--allow-overlap", action="store_true", help="judge by rows of the fit too, and tell how many")
+    add_progress(command)
     command.set_defaults(run=_evaluate)
 
 
@@ -37,7 +39,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     rows = pipeline.scan(arguments.data, target=True)
     if arguments.split is not None:
         rows = rows.split(test=arguments.split, seed=arguments.seed, key=pipeline.together)[1]
-    evaluation = pipeline.evaluate(rows, by=arguments.by or (), allow_overlap=arguments.allow_overlap)
+    how = {"allow_overlap": arguments.allow_overlap, "progress": progress_asked(arguments)}
+    evaluation = pipeline.evaluate(rows, by=arguments.by or (), **how)
     print(json.dumps(evaluation.to_dict(), indent=2) if arguments.json else evaluation)
 
 
@@ -55,6 +58,7 @@ def add_predict(commands: Any) -> None:
     how.add_argument(
         "--overwrite", action="store_true", help="replace scores in DIR that are of another artifact or other data"
     )
+    add_progress(command)
     command.set_defaults(run=_predict)
 
 
@@ -67,13 +71,14 @@ def _predict(arguments: argparse.Namespace) -> None:
     pipeline = gp.load(arguments.artifact)
     rows = pipeline.scan(arguments.data)
     if arguments.one_file:
-        tables = pipeline.predictions(rows, keep=arguments.keep)
+        tables = pipeline.predictions(rows, keep=arguments.keep, progress=progress_asked(arguments))
         with ExitStack() as stack:
             with failing(f"The scores were not written to {single}", single):
                 stack.enter_context(made_folders(single.parent))
             print(f"{counted(write_parquet(tables, single), 'row')} scored to {out / SCORES}")
         return
-    written = write_predictions(pipeline._fitted(), rows, arguments.keep, out, overwrite=arguments.overwrite)
+    with listening(progress_asked(arguments)):
+        written = write_predictions(pipeline._fitted(), rows, arguments.keep, out, overwrite=arguments.overwrite)
     stood = written.files - written.made
     before = f", {stood:,} of which stood there" if stood else ""
     print(f"{counted(written.rows, 'row')} scored to {out}: {counted(written.files, 'file')}{before}")

@@ -87,6 +87,7 @@ class Bars:
         """As :class:`Display` says."""
         with self._lock:
             self._running = [one for one in self._running if one is not running]
+            self.draw()
             self._try(lambda: self._surface.keep(line_at_end(running, stage)))
 
     def close(self) -> None:

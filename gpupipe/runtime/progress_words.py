@@ -152,7 +152,7 @@ def line_at_end(running: Running, stage: Stage) -> Line:
     more = [(duration(stage.seconds), "left")] if stage.finished else [(f"stopped, {duration(stage.seconds)}", "bad")]
     more += [(counted(stage.rows, "row"), "rows")] if stage.rows else []
     more += _speeds(running, stage)
-    return Line(running.name, count if running.partitions else "", 1.0 if whole else running.share, more)
+    return Line(running.name, count if running.partitions else "", running.share, more)
 
 
 def _speeds(running: Running, stage: Stage) -> list[Piece]:
