@@ -71,6 +71,8 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.backends.backend": {"cupy"},  # that is, gpupipe.backends.gpu.backend
     "gpupipe.backends.devices": {"*", "cupy"},  # what others ask for; gpupipe.kernels.gpu
     "gpupipe.backends.gpu": {"pylibcudf"},
+    "gpupipe.sources.dask_rows": {"dask"},
+    "gpupipe.sources.dask_frames": {"cupy"},
     "gpupipe.sources": {"pandas", "polars", "cudf", "cupy", "pylibcudf"},
     "gpupipe.sources.decoding": {"numba"},  # that is, gpupipe.sources.pages
     "gpupipe.runtime.progress_bars": {"rich"},

@@ -4,14 +4,18 @@ import atexit
 import os
 import threading
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from gpupipe.runtime.crew import Crew, crews_from
 from gpupipe.runtime.rows import Rows
+from gpupipe.sources.dask_rows import computes_with
 
 
 class Current(Protocol):
     """What can be current."""
+
+    @property
+    def client(self) -> Any: ...
 
     def crew(self, rows: Rows) -> AbstractContextManager[Crew] | None: ...
 
@@ -33,7 +37,7 @@ def entered(cluster: Current) -> None:
     """From now on this cluster is current, until it is closed."""
     with _lock:
         _open.append(cluster)
-    crews_from(_crew_for)
+    _see_to(cluster)
 
 
 def left(cluster: Current) -> None:
@@ -41,6 +45,14 @@ def left(cluster: Current) -> None:
     with _lock:
         if cluster in _open:
             _open.remove(cluster)
+    _see_to(current())
+
+
+def _see_to(cluster: Current | None) -> None:
+    """From now on crews come from this cluster, and partitions of Dask frames are computed there."""
+    crews_from(None if cluster is None else _crew_for)
+    client = None if cluster is None else cluster.client
+    computes_with(None if client is None else client.get)
 
 
 def _crew_for(rows: Rows) -> AbstractContextManager[Crew] | None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from gpupipe.clusters import tasks
 from gpupipe.runtime.rows import Rows
+from gpupipe.sources.dask_frames import DaskPartition
 from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import Partition
 
@@ -45,6 +46,13 @@ class Reading:
         needed = tuple(tuple(level) for level in source._needed(list(columns)))
         return tasks.Asked(_sent(source.partitions[index], needed[0] if rows else ()), index, needed, columns)
 
+    def computed(self, asked: tasks.Asked) -> list[Any]:
+        """Of a Dask frame, the future of what Dask computes of a partition, for the task that reads it."""
+        partition = self.rows.source.partitions[asked.index]
+        if not isinstance(partition, DaskPartition):
+            return []
+        return [self.client.get(*partition.task(asked.needed[0]), sync=False)]
+
     def held_at(self, index: int) -> Any:
         """The future of a partition that is held on a worker, or is made again there; None: it is to be read."""
         found = self.held.get(index)
@@ -54,7 +62,8 @@ class Reading:
 
     def hold(self, index: int, columns: tuple[str, ...], again: tuple[str, ...]) -> Any:
         """The future of a partition with all its columns, of which those that are needed again stay there."""
-        whole = self.submit("read", tasks.read, self.recipes, self.asked(index, columns))
+        asked = self.asked(index, columns)
+        whole = self.submit("read", tasks.read, self.recipes, asked, *self.computed(asked))
         same = set(again) == set(columns)
         self.held[index] = whole if same else self.submit("keep", tasks.selected, whole, again)
         return whole
@@ -76,6 +85,8 @@ class Reading:
 
 def _sent(partition: Partition, columns: tuple[str, ...]) -> Partition:
     """A partition as it is sent: of a table in memory the slice and the columns alone."""
+    if isinstance(partition, DaskPartition):
+        return partition.apart(columns)
     if not isinstance(partition, TablePartition):
         return partition
     sink, table = pa.BufferOutputStream(), partition.table.select(columns)

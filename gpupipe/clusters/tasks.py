@@ -22,6 +22,8 @@ from gpupipe.runtime.orders import Order, Work
 from gpupipe.runtime.patience import patiently
 from gpupipe.runtime.scattered import nbytes
 from gpupipe.schema import Schema
+from gpupipe.sources.dask_frames import with_rows
+from gpupipe.sources.dask_rows import Columns
 from gpupipe.sources.load import loaded
 from gpupipe.sources.partition import Partition
 from gpupipe.sources.steps import Step
@@ -116,12 +118,17 @@ def kept(thing: Any) -> Any:
     return thing
 
 
-def read(recipes: Recipes, asked: Asked) -> Held:
+def read(recipes: Recipes, asked: Asked, *computed: Columns) -> Held:
     """Read a partition.
+
+    Args:
+        computed: of a Dask frame, what it computed of the partition.
 
     Raises:
         DataError: with its place.
     """
+    for columns in computed:
+        asked = replace(asked, partition=with_rows(asked.partition, columns))
     rows = WorkerRows(recipes, asked)
     return once_more(rows, asked.index, rows.load)
 
@@ -148,9 +155,11 @@ def worked(recipes: Recipes, sent: Sent, asked: Asked, held: Held, alone: bool =
     return Outcome(result, (asked.index,), (told,), rows.retries)
 
 
-def read_and_worked(recipes: Recipes, sent: Sent, asked: Asked, alone: bool = False) -> Outcome:
+def read_and_worked(
+    recipes: Recipes, sent: Sent, asked: Asked, alone: bool = False, *computed: Columns
+) -> Outcome:
     """Both, of rows that nothing else needs."""
-    return worked(recipes, sent, asked, read(recipes, asked), alone)
+    return worked(recipes, sent, asked, read(recipes, asked, *computed), alone)
 
 
 def merged(sent: Sent, *outcomes: Outcome) -> Outcome:

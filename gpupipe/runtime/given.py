@@ -21,6 +21,8 @@ from gpupipe.models.contract import warn_of_column_vector
 from gpupipe.runtime.inputs import Inputs
 from gpupipe.schema import Schema
 from gpupipe.sources.addresses import Memory
+from gpupipe.sources.dask_frames import list_beside
+from gpupipe.sources.dask_rows import is_dask
 from gpupipe.sources.files import CSV, find_files, format_of
 from gpupipe.sources.from_device import from_device, is_on_device
 from gpupipe.sources.listing import is_paths, list_rows
@@ -74,7 +76,9 @@ def source_of(X: Any, y: Any, sample_weight: Any, key: str | None, groups: Any =
         )
     if not extra:
         return scan(X).with_key(key) if key else scan(X)
-    if is_on_device(X):
+    if is_dask(X):
+        source = Source(list_beside(X, extra, attached, as_given))
+    elif is_on_device(X):
         lists = optional.load("gpupipe.sources.device_table")
         rows = pa.table({"": pa.nulls(lists.height_of(X))})
         source = Source(lists.list_device(X, beside=attached(rows, extra).drop_columns([""])))

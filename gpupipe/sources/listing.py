@@ -9,6 +9,8 @@ from gpupipe.errors import ParameterError, SchemaMismatchError
 from gpupipe.schema import DType, Field, Schema, parse_dtype
 from gpupipe.sources.addresses import Memory
 from gpupipe.sources.csv import list_csv
+from gpupipe.sources.dask_frames import list_dask, nothing_beside
+from gpupipe.sources.dask_rows import is_dask
 from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
 from gpupipe.sources.from_device import is_on_device
 from gpupipe.sources.ipc import list_ipc
@@ -72,6 +74,8 @@ def _read(data: Any, wanted: Wanted, partitions: int | None, size: int | None, m
     if is_paths(data):
         paths = find_files(data)
         return _READERS[format_of(paths)](paths, wanted, partitions, size)
+    if is_dask(data):
+        return list_dask(data, {}, nothing_beside, (partitions, size))
     if is_on_device(data):
         listed: Listing = optional.load("gpupipe.sources.device_table").list_device(data, partitions, size)
         return listed

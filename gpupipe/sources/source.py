@@ -32,9 +32,9 @@ def scan(
 
     Args:
         data: a path, glob, folder or list of paths to Parquet, CSV or Arrow IPC files; a pyarrow Table or
-            RecordBatch, a pandas, Polars or cuDF frame, anything that exports an Arrow stream, or an Arrow
-            array in a GPU's memory; a dict of arrays; a 2-D array of NumPy or CuPy (columns x0, x1, …), or a
-            structured one; or a Source, given back as it is.
+            RecordBatch, a pandas, Polars, cuDF or Dask frame, anything that exports an Arrow stream, or an
+            Arrow array in a GPU's memory; a dict of arrays; a 2-D array of NumPy or CuPy (columns x0, x1, …), or
+            a structured one; or a Source, given back as it is.
         schema: types by name, such as ``{"zip": "String"}``. CSV is read as these types; of typed data it is checked.
         partitions: into how many pieces: exact in memory, about so many for files.
         partition_bytes: or how large pieces are, decoded; if neither is given, a thirty-second of all, 16 to 32 MiB.
