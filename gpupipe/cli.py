@@ -1,6 +1,6 @@
 """The command line: ``gpupipe fit | update | evaluate | predict | explain | inspect | demo | doctor``.
 
-Exit codes: 0 done, 1 failed (one message on stderr), 2 wrong usage.
+Exit codes: 0 done, 1 failed (one message on stderr), 2 wrong usage, 3 done but for data that could not be read.
 """
 
 import argparse
@@ -45,7 +45,8 @@ no code: loading one runs nothing of anybody's.
 
 DATA is a file, folder or glob of Parquet, CSV or Arrow IPC; quote globs, and give several after one --data.
 
-exit codes: 0 done, 1 failed (the reason on stderr), 2 wrong usage
+exit codes: 0 done, 1 failed (the reason on stderr), 2 wrong usage, 3 done but for data that could not be read
+(predict --on-bad-partition quarantine)
 """
 
 
@@ -58,9 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     try:
         arguments = parser().parse_args(words)
-        arguments.run(arguments)
+        code: int | None = arguments.run(arguments)  # None: all is well
         sys.stdout.flush()
-        return DONE
+        return code or DONE
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE

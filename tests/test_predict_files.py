@@ -110,13 +110,19 @@ def test_killed_fifty_times_it_goes_on_to_the_same_bytes(work: Path, tmp_path: P
 
 
 # -- memory ---------------------------------------------------------------------------------------------------
+_PEAK = """
+import re, sys
+from gpupipe import cli
+code = cli.main(sys.argv[1:])
+print(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+sys.exit(code)
+"""
+
+
 def peak(work: Path, data: str, out: Path) -> int:
-    """The most memory, in KiB, that scoring takes in a process of its own."""
-    process = subprocess.Popen([sys.executable, "-m", "gpupipe", *words(work, data, out)], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return used.ru_maxrss
+    """The most memory, in KiB, that scoring takes in a process of its own (what wait4 tells is its parent's too)."""
+    command = [sys.executable, "-c", _PEAK, *words(work, data, out)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 def test_memory_does_not_grow_with_the_number_of_files(work: Path, tmp_path: Path) -> None:
@@ -195,3 +201,47 @@ def test_a_file_that_cannot_be_read_is_named(work: Path, tmp_path: Path, capsys:
     assert cli.main(words(work, str(data), tmp_path / "s")) == 1
     assert "day-0017.parquet: it begins as Parquet and has no footer" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
+
+
+def test_what_cannot_be_read_is_left_out_if_asked_and_said(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = written(tmp_path / "in", 20)
+    (data / "day-0003.parquet").write_bytes(b"PAR1 and no more")
+    for number in (7, 8):  # pages that cannot be decoded, which only reading them shows
+        stored = bytearray((data / f"day-{number:04}.parquet").read_bytes())
+        start = pq.read_metadata(data / f"day-{number:04}.parquet").row_group(0).column(1).data_page_offset
+        stored[start : start + 60] = bytes(60)
+        (data / f"day-{number:04}.parquet").write_bytes(stored)
+    command = words(work, str(data), tmp_path / "s", "--on-bad-partition", "quarantine")
+    for _ in range(2):  # they are tried again
+        assert cli.main(command) == 3
+        told = capsys.readouterr()
+        assert f"850 rows scored to {tmp_path}/s: 17 files" in told.out
+        for number in (3, 7, 8):
+            assert f"left out: {data}/day-{number:04}.parquet: " in told.err
+    left = {3, 7, 8}
+    expected = [row for number in range(20) if number not in left for row in range(number * ROWS, (number + 1) * ROWS)]
+    assert pq.read_table(tmp_path / "s")["id"].to_pylist() == expected
+    manifest = json.loads((tmp_path / "s" / "_manifest.json").read_text())
+    assert [os.path.basename(each["file"]) for each in manifest["left_out"]] == ["day-0007.parquet", "day-0008.parquet"]
+    assert [each["rows"] for each in manifest["left_out"]] == [ROWS, ROWS]
+    assert cli.main(words(work, str(data), tmp_path / "t")) == 1
+
+
+def test_where_nothing_can_be_read_that_is_the_error(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = written(tmp_path / "in", 2)
+    for path in data.iterdir():
+        path.write_bytes(b"PAR1")
+    assert cli.main(words(work, str(data), tmp_path / "s", "--on-bad-partition", "quarantine")) == 1
+    assert "day-0000.parquet" in capsys.readouterr().err
+    data = written(tmp_path / "more", 2)
+    for path in data.iterdir():
+        stored = bytearray(path.read_bytes())
+        start = pq.read_metadata(path).row_group(0).column(1).data_page_offset
+        stored[start : start + 60] = bytes(60)
+        path.write_bytes(stored)
+    assert cli.main(words(work, str(data), tmp_path / "s", "--on-bad-partition", "quarantine")) == 1
+    assert "more/day-000" in capsys.readouterr().err

@@ -3,21 +3,26 @@
 import argparse
 import json
 import os
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import gpupipe as gp
-from gpupipe.commands.options import add_data, add_progress, add_split, progress_asked
-from gpupipe.errors import ParameterError, counted
+from gpupipe.commands.options import add_cluster, add_data, add_progress, add_split, on_cluster, progress_asked
+from gpupipe.errors import DataError, ParameterError, counted
 from gpupipe.examples import demo
 from gpupipe.runtime.out import write_predictions
 from gpupipe.runtime.progress import listening
 from gpupipe.runtime.standing import is_dataset
+from gpupipe.sources.files import find_files
 from gpupipe.sources.write import write_parquet
 from gpupipe.storage import failing, made_folders
 
 SCORES = demo.SCORES
+LEFT_OUT = 3  # the exit code: some data could not be read
+_MOST_TOLD = 20
 
 
 def add_evaluate(commands: Any) -> None:
@@ -30,7 +35,8 @@ def add_evaluate(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument("--allow-overlap", action="store_true", help="judge by rows of the fit too, and tell how many")
     add_progress(command)
-    command.set_defaults(run=_evaluate)
+    add_cluster(command)
+    command.set_defaults(run=on_cluster(_evaluate))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -58,30 +64,68 @@ def add_predict(commands: Any) -> None:
     how.add_argument(
         "--overwrite", action="store_true", help="replace scores in DIR that are of another artifact or other data"
     )
+    command.add_argument(
+        "--on-bad-partition", choices=["raise", "quarantine"], default="raise",
+        help="of what cannot be read: fail (raise), or score the rest, say so, and end with exit code 3",
+    )  # fmt: skip
     add_progress(command)
-    command.set_defaults(run=_predict)
+    add_cluster(command)
+    command.set_defaults(run=on_cluster(_predict))
 
 
-def _predict(arguments: argparse.Namespace) -> None:
+def _predict(arguments: argparse.Namespace) -> int | None:
     """Write scores to DIR, a row for each row of the data, in order: a Parquet file for each file or piece of it, each
     of which is whole or not there, and _manifest.json at the end. The same command goes on with what was not finished.
     """
     out, single = Path(arguments.out), Path(os.path.abspath(arguments.out), SCORES)
     _refuse_both_forms(arguments, single)
     pipeline = gp.load(arguments.artifact)
-    rows = pipeline.scan(arguments.data)
     if arguments.one_file:
+        rows = pipeline.scan(arguments.data)
         tables = pipeline.predictions(rows, keep=arguments.keep, progress=progress_asked(arguments))
         with ExitStack() as stack:
             with failing(f"The scores were not written to {single}", single):
                 stack.enter_context(made_folders(single.parent))
             print(f"{counted(write_parquet(tables, single), 'row')} scored to {out / SCORES}")
-        return
+        return None
+    policy = arguments.on_bad_partition
+    rows, bad = readable(pipeline, arguments.data) if policy == "quarantine" else (pipeline.scan(arguments.data), [])
+    how = {"overwrite": arguments.overwrite, "on_bad_partition": policy}
     with listening(progress_asked(arguments)):
-        written = write_predictions(pipeline._fitted(), rows, arguments.keep, out, overwrite=arguments.overwrite)
+        written = write_predictions(pipeline._fitted(), rows, arguments.keep, out, **how)
     stood = written.files - written.made
     before = f", {stood:,} of which stood there" if stood else ""
     print(f"{counted(written.rows, 'row')} scored to {out}: {counted(written.files, 'file')}{before}")
+    return _told([*bad, *(each.why for each in written.left_out)])
+
+
+def _told(left_out: Sequence[str]) -> int | None:
+    """Say what was left out; the exit code that says so too."""
+    for why in left_out[:_MOST_TOLD]:
+        print(f"gpupipe: left out: {why}", file=sys.stderr)
+    if len(left_out) > _MOST_TOLD:
+        print(f"gpupipe: left out: {counted(len(left_out) - _MOST_TOLD, 'other')}", file=sys.stderr)
+    return LEFT_OUT if left_out else None
+
+
+def readable(pipeline: Any, data: Any) -> tuple[gp.Source, list[str]]:
+    """The rows of the files that can be read, as far as a look at each tells, and why others cannot.
+
+    Raises:
+        DataError: none can be read; or no one file is to blame.
+    """
+    try:
+        return pipeline.scan(data), []
+    except DataError as error:
+        paths, bad = find_files(data), {}
+        for path in paths:
+            try:
+                pipeline.scan(path)
+            except DataError as wrong:
+                bad[path] = str(wrong)
+        if not 0 < len(bad) < len(paths):
+            raise error
+        return pipeline.scan([path for path in paths if path not in bad]), list(bad.values())
 
 
 def _refuse_both_forms(arguments: argparse.Namespace, single: Path) -> None:

@@ -8,9 +8,9 @@ written last: where it stands, all of them do.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe.columns import Frame
-from gpupipe.errors import InternalError, RunChangedError
+from gpupipe.errors import DataError, InternalError, RunChangedError
 from gpupipe.runtime.crew import crew_for
 from gpupipe.runtime.orders import Order, Work
 from gpupipe.runtime.progress import told
@@ -29,7 +29,6 @@ from gpupipe.runtime.standing import (
     MANIFEST,
     About,
     Part,
-    Standing,
     claimed,
     name_of,
     note_of,
@@ -48,6 +47,16 @@ Tables = Order[Any]
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A partition without results: its number, the file that it is of, its rows, and why."""
+
+    number: int
+    file: str | None
+    rows: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What stands in a folder of results.
 
@@ -55,12 +64,14 @@ class Written:
         folder: its path.
         rows, files: how many, in all.
         made: how many of the files were made now; the others stood there.
+        left_out: the partitions that could not be read and have no file.
     """
 
     folder: Path
     rows: int
     files: int
     made: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +142,7 @@ def write_folder(
     *,
     cut: Callable[[Source], Rows] | None = None,
     overwrite: bool = False,
+    leave_out: bool = False,
 ) -> Written:
     """Make the results of all `rows` stand in the folder `out`, a file a partition, and a manifest of them.
 
@@ -143,6 +155,8 @@ def write_folder(
         encodings: as for :class:`Writing`.
         cut: some of the source's partitions to the rows to read; None: `rows` are read whatever is missing.
         overwrite: results of something else that stand there go; nothing else does.
+        leave_out: partitions that cannot be read, tried once more alone, are left out and told; else the first is the
+            error.
 
     Raises:
         ParameterError: something else than results stands in the folder.
@@ -158,49 +172,101 @@ def write_folder(
             there = standing(folder, about, overwrite=overwrite)
         if there.is_whole:
             return Written(folder, there.rows, about.n_files, 0)
-        made = list(_made(folder, about, rows, there, tables, encodings, cut))
-        return _finished(folder, about, rows.source, there, made)
+        job = _Job(folder, about, rows, tables, encodings, cut, dict(there.parts))
+        job.make_all() if not leave_out else job.make_readable()
+        return job.finished(len(there.parts))
 
 
-def _made(
-    folder: Path,
-    about: About,
-    rows: Rows,
-    there: Standing,
-    tables: Tables,
-    encodings: Mapping[str, str] | None,
-    cut: Callable[[Source], Rows] | None,
-) -> Iterator[Part]:
-    missing = [number for number in range(about.n_files) if number not in there.parts]
-    if not missing:
-        return
-    order = partial(Writing, about.what, folder, about, tables, encodings)
-    if cut is None or len(missing) == about.n_files:
-        ordered = order(range(about.n_files), frozenset(there.parts))
-    else:
-        rows, ordered = cut(at_partitions(rows.source, missing)), order(missing)
-    with rows.closed_on_error(), crew_for(rows) as crew, told(about.what, rows) as progress:
-        yield from chain.from_iterable(crew.listed(rows, ordered, progress))
+@dataclass(eq=False)
+class _Job:
+    """Files to be made in a folder that is ours meanwhile.
+
+    Attributes:
+        parts: the files that stand, by number.
+        left_out: the partitions that cannot be read, by number.
+    """
+
+    folder: Path
+    about: About
+    rows: Rows
+    tables: Tables
+    encodings: Mapping[str, str] | None
+    cut: Callable[[Source], Rows] | None
+    parts: dict[int, Part]
+    left_out: dict[int, LeftOut] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[int]:
+        """The partitions that have no file yet, and are not left out."""
+        return [at for at in range(self.about.n_files) if at not in self.parts and at not in self.left_out]
+
+    def make_all(self) -> None:
+        """Make what is missing; the first partition that cannot be read is the error."""
+        if missing := self.missing:
+            rows, order = self._ordered(missing)
+            with rows.closed_on_error(), crew_for(rows) as crew, told(self.about.what, rows) as progress:
+                self._take(chain.from_iterable(crew.listed(rows, order, progress)))
+
+    def make_readable(self) -> None:
+        """Make what is missing, without the partitions that cannot be read: each is tried once more, alone."""
+        while missing := self.missing:
+            error = self._attempted(missing)
+            if error is None:
+                return
+            before = len(self.missing)
+            partitions = self.rows.source.partitions
+            for number in self.missing:
+                file = partitions[number].place(None).file
+                if file == error.file and (alone := self._attempted([number])) is not None:
+                    self.left_out[number] = LeftOut(number, file, partitions[number].n_rows, str(alone))
+            if len(self.missing) == before or not (self.missing or self.parts):
+                raise error
+
+    def _attempted(self, numbers: Sequence[int]) -> DataError | None:
+        """Make some files, in order, until one cannot be made for what its rows are: the error that says so."""
+        rows, order = self._ordered(numbers)
+        try:
+            with rows.closed_on_error(), crew_for(rows) as crew, told(self.about.what, rows) as progress:
+                for _, parts in crew.results(rows, order, progress):
+                    self._take(parts)
+        except DataError as error:
+            return error
+        return None
+
+    def _ordered(self, numbers: Sequence[int]) -> tuple[Rows, Writing]:
+        order = partial(Writing, self.about.what, self.folder, self.about, self.tables, self.encodings)
+        if self.cut is None or len(numbers) == self.about.n_files:
+            return self.rows, order(range(self.about.n_files), frozenset(self.parts))
+        return self.cut(at_partitions(self.rows.source, numbers)), order(numbers)
+
+    def _take(self, parts: Iterable[Part]) -> None:
+        self.parts |= {part.number: part for part in parts}
+
+    def finished(self, stood: int) -> Written:
+        """Write the manifest; `stood` files were there."""
+        if self.missing:
+            raise InternalError(f"{len(self.missing)} of {self.about.n_files} files were not made, and no error told.")
+        files = [self._told(number) for number in sorted(self.parts)]
+        rows = sum(part.rows for part in self.parts.values())
+        schema = pq.read_schema(self.folder / files[0]["name"])
+        columns = {name: str(schema.field(name).type) for name in schema.names}
+        document: dict[str, Any] = {**self.about.noted(), "rows": rows, "columns": columns, "files": files}
+        left_out = tuple(self.left_out[number] for number in sorted(self.left_out))
+        document["left_out"] = [asdict(each) for each in left_out]
+        _publish(self.folder, document)
+        return Written(self.folder, rows, len(files), len(files) - stood, left_out)
+
+    def _told(self, number: int) -> dict[str, Any]:
+        name, origin = name_of(number, self.about.n_files), came_from(self.rows.source.partitions[number])
+        return {"name": name, **self.parts[number].told(), "from": origin}
 
 
-def _finished(folder: Path, about: About, source: Source, there: Standing, made: Sequence[Part]) -> Written:
-    parts = {**there.parts, **{part.number: part for part in made}}
-    if len(parts) != about.n_files:
-        raise InternalError(f"{len(parts)} of {about.n_files} files were made, and no error was told.")
-    files = [
-        {"name": name_of(number, about.n_files), **parts[number].told(), "from": came_from(source.partitions[number])}
-        for number in range(about.n_files)
-    ]
-    rows = sum(part.rows for part in parts.values())
-    schema = pq.read_schema(folder / name_of(0, about.n_files))
-    columns = {name: str(schema.field(name).type) for name in schema.names}
-    document: dict[str, Any] = {**about.noted(), "rows": rows, "columns": columns, "files": files}
+def _publish(folder: Path, manifest: Mapping[str, Any]) -> None:
     with failing(f"The manifest of {folder} was not written", folder):
-        _force_all(folder, [file["name"] for file in files])  # before the manifest says that they stand
-    write_bytes(json.dumps(document, indent=1).encode(), folder / MANIFEST, "The manifest")
+        _force_all(folder, [file["name"] for file in manifest["files"]])  # before it says that they stand
+    write_bytes(json.dumps(manifest, indent=1).encode(), folder / MANIFEST, "The manifest")
     with failing(f"The results stand, whole, in {folder}, but may be lost if the power fails", folder):
         sync_folder(folder)
-    return Written(folder, rows, about.n_files, len(made))
 
 
 def _force_all(folder: Path, names: Sequence[str]) -> None:

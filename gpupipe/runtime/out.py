@@ -109,19 +109,37 @@ def _into_folder(
     return write_folder(out, about, rows, tables, encodings, cut=cut, overwrite=overwrite)
 
 
-def write_predictions(fit: Fit, source: Source, keep: Sequence[str], out: Any, *, overwrite: bool = False) -> Written:
+def write_predictions(
+    fit: Fit, source: Source, keep: Sequence[str], out: Any, *, overwrite: bool = False, on_bad_partition: str = "raise"
+) -> Written:
     """What :func:`predictions` gives, written to a folder of Parquet files, a file a partition.
+
+    Args:
+        on_bad_partition: "raise" or "quarantine": what cannot be read is an error, or left out and told.
 
     Raises:
         ColumnNotFoundError, TypeMismatchError, DuplicateNameError: as for :func:`predictions`.
         ParameterError, RunChangedError, RunBusyError, StorageError: as for `write_folder`.
     """
+    leave_out = checked_policy(on_bad_partition)
     rows = predicted_rows(fit, source, keep)
     kept = tuple(dict.fromkeys(keep))
     columns = [*fit.features.plan.columns, *kept]
     about = About("predictions", learned_digest(fit, fit.model), kept, snapshot(source, columns))
     cut = partial(predicted_rows, fit, keep=kept)
-    return write_folder(out, about, rows, Predicting(fit, kept), None, cut=cut, overwrite=overwrite)
+    order = Predicting(fit, kept)
+    return write_folder(out, about, rows, order, None, cut=cut, overwrite=overwrite, leave_out=leave_out)
+
+
+def checked_policy(on_bad_partition: str) -> bool:
+    """Whether partitions that cannot be read are left out.
+
+    >>> checked_policy("quarantine"), checked_policy("raise")
+    (True, False)
+    """
+    if on_bad_partition not in ("raise", "quarantine"):
+        raise ParameterError(f"on_bad_partition={on_bad_partition!r} is neither 'raise' nor 'quarantine'.")
+    return on_bad_partition == "quarantine"
 
 
 def predictions_to(out: Any, fit: Fit, source: Source, keep: Sequence[str], overwrite: bool) -> int:

@@ -231,8 +231,13 @@ def _listed(number: int, file: Mapping[str, Any]) -> Part:
 
 
 def _all_there(folder: Path, names: Iterable[str], manifest: Mapping[str, Any]) -> bool:
+    """Whether all that a manifest lists stands there, and nothing was left out."""
     sizes = {file["name"]: file["bytes"] for file in manifest["files"]}
-    return sizes.keys() == set(names) and all(disk.stat(folder / name).st_size == sizes[name] for name in names)
+    return (
+        not manifest.get("left_out")
+        and sizes.keys() == set(names)
+        and all(disk.stat(folder / name).st_size == sizes[name] for name in names)
+    )
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:
