@@ -34,6 +34,7 @@ from gpupipe.models.families.wrappers import WRAPPERS
 from gpupipe.models.gpu.places import has_twin
 from gpupipe.models.gpu.table import TWINS
 from gpupipe.models.gpu.twin import Rule
+from gpupipe.models.partitions.table import WAYS
 from gpupipe.schema import Field, Schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -276,7 +277,22 @@ the nearest of these named.
 - *Targets*: whether it learns one, several, or any number.
 - *By name*: parameters that take a dict of labels (`class_weight`) or of features (constraints: `{"age": 1}` rises,
   `-1` falls), whatever position or code the library knows them by.
+- *Partitions*: whether `Pipeline(training="partitions")` trains it without a matrix of all rows; [below](#on-partitions)
+  how.
 - *GPU*: whether it is trained on a GPU where features are computed on one; [below](#on-a-gpu) by what.
+"""
+ON_PARTITIONS = """\
+With `Pipeline(training="partitions")` these train in trips over the rows, and no matrix of all of them is ever made: for
+data beyond memory, and on a cluster. Others are refused, unless `training="gather"` brings all rows into this process.
+
+- *Only*: the parameters that it is trained so with; others are an error before a row is read.
+- *Bits*: "same" where any partitions, threads and workers, in any order, give the same model to the bit.
+
+scikit-learn's own solution is met within 1e-6 (most within 1e-12), where its solver is run to the end: `tol` and `solver`
+say how near scikit-learn gets, and Newton's method gets there in a few trips whatever they are. KMeans from given
+centres takes scikit-learn's steps; `init="k-means++"` and `"random"` draw other rows than scikit-learn does, by the
+identity of each row and `random_state`, which is how the draw can be the same for any layout. XGBoost's trees hang on
+the partitions in the last bits. See [decision 44](decisions/0044-training-on-partitions.md).
 """
 ON_A_GPU = """\
 Where features are computed on a GPU they are trained on there, from the same memory, by the class of cuML that learns
@@ -318,7 +334,7 @@ _LIGHTGBM = ("monotone_constraints", "interaction_constraints", "categorical_fea
 
 def estimators_page() -> str:
     """docs/estimators.md."""
-    head = ["Estimator", "Form", "Null", "Weights", "Validation", "Targets", "By name", "GPU"]
+    head = ["Estimator", "Form", "Null", "Weights", "Validation", "Targets", "By name", "Partitions", "GPU"]
     parts = [ESTIMATORS_INTRO]
     for kind, title in _KINDS.items():
         rows = sorted((row for row in ROWS if row.kind == kind), key=lambda row: (_library(row), row.name))
@@ -326,6 +342,9 @@ def estimators_page() -> str:
     wrappers = [[f"`{wrapper.module}.{name}`", f"`{wrapper.form}`"] for name, wrapper in WRAPPERS.items()]
     wrappers += [[f"`{MODULE}.{name}`", f"`{form}`"] for name, (_, form) in COMMITTEES.items()]
     parts.append(_section("around other estimators of these", ["Estimator", "Form"], wrappers))
+    ways = [[f"`{path}`", way.by, way.only, "same" if way.same_bits else ""] for path, way in WAYS.items()]
+    table = _section("on partitions", ["Estimator", "By", "Only", "Bits"], ways)
+    parts.append(table.replace("\n\n", f"\n\n{ON_PARTITIONS}\n", 1))
     titles = ["Estimator", "Trained by", "Trained in", "Only", "Besides"]
     table = _section("on a GPU", titles, [_gpu_row(row) for row in ROWS if has_twin(row)])
     parts.append(table.replace("\n\n", f"\n\n{ON_A_GPU}\n", 1))
@@ -362,7 +381,7 @@ def _estimator_row(row: Row) -> list[str]:
     yes = {True: "yes", False: ""}
     stops = yes[row.early_stopping is not None]
     takes = [yes[row.accepts_nan], yes[row.accepts_weights], stops, row.targets]
-    return [f"`{row.path}`", form, *takes, ", ".join(given), yes[has_twin(row)]]
+    return [f"`{row.path}`", form, *takes, ", ".join(given), yes[row.path in WAYS], yes[has_twin(row)]]
 
 
 def main() -> None:

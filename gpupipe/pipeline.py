@@ -43,6 +43,11 @@ class Pipeline(DeclaredPipeline):
             partitions are worked on at a time as half of it holds (at least one); columns that further trips over the
             rows need are kept in a quarter or more, and beyond it in temporary files (see TMPDIR). Results given back
             and a model's training matrix come on top. None: half of what is free.
+        training: ``"partitions"`` trains the model in trips over the rows, without a matrix of all of them, to the same
+            bits for any partitions and any number of workers (docs/estimators.md lists what can be trained so); an
+            estimator that cannot be is refused. ``"gather"`` brings all rows into this process. None: linear regression
+            and ridge from covariances where their features allow, the others on all rows of this process; on a cluster
+            they are refused.
 
     Attributes (after the fit):
         features_: the fitted features as a pipeline without the model: it transforms, saves, and can be shared.

@@ -59,7 +59,7 @@ def rounds_of(clone: Any, n_classes: int | None, *, held: bool) -> Rounds:
         need(stops is not None, type(clone).__name__, why)
     elif stops is not None:
         alone(clone)
-    if callable(params.get("eval_metric")):
+    if callable(clone.eval_metric):
         raise ModelOptionError(
             "training='partitions' takes an eval_metric of XGBoost's, by name: a function sees a matrix of all rows."
         )

@@ -25,11 +25,13 @@ class Way:
     Attributes:
         by: in words.
         refused: its parameters to those, written as in a call, that it cannot be trained so with.
+        only: what it learns the same with, in words.
         same_bits: whether any layout of the rows gives the same bits.
     """
 
     by: str
     refused: Callable[[Params], list[str]] = lambda params: []
+    only: str = ""
     same_bits: bool = True
 
 
@@ -84,19 +86,26 @@ def _xgboost(params: Params) -> list[str]:
     return _given(params, ("tree_method", lambda given: given in (None, "auto", "hist")))
 
 
-_COUNTS = "sums by class"
+_COUNTS, _NOT_POSITIVE = "sums by class", "`positive`: False"
+_HIST = "`tree_method`: 'hist', 'auto', None; `eval_metric`: no function"
 WAYS: dict[str, Way] = {
-    "sklearn.linear_model.LinearRegression": Way("covariances", _linear),
-    "sklearn.linear_model.Ridge": Way("covariances", _linear),
-    "sklearn.linear_model.LogisticRegression": Way("Newton's method or L-BFGS, a trip a step", _logistic),
-    "sklearn.decomposition.PCA": Way("covariances", _components),
-    "sklearn.cluster.KMeans": Way("Lloyd's iterations, a trip each", _clusters),
+    "sklearn.linear_model.LinearRegression": Way("covariances", _linear, _NOT_POSITIVE),
+    "sklearn.linear_model.Ridge": Way("covariances", _linear, _NOT_POSITIVE),
+    "sklearn.linear_model.LogisticRegression": Way(
+        "Newton's method or L-BFGS, a trip a step", _logistic, "penalty l2 or none; any `solver` but liblinear"
+    ),
+    "sklearn.decomposition.PCA": Way(
+        "covariances", _components, "`svd_solver`: 'auto', 'full', 'covariance_eigh'; `n_components`: any but 'mle'"
+    ),
+    "sklearn.cluster.KMeans": Way(
+        "Lloyd's iterations, a trip each", _clusters, "`init`: no function; `random_state`: a number, None (as 0)"
+    ),
     "sklearn.naive_bayes.GaussianNB": Way(_COUNTS),
     "sklearn.naive_bayes.MultinomialNB": Way(_COUNTS),
     "sklearn.naive_bayes.ComplementNB": Way(_COUNTS),
-    "sklearn.naive_bayes.BernoulliNB": Way(_COUNTS, _one_alpha),
+    "sklearn.naive_bayes.BernoulliNB": Way(_COUNTS, _one_alpha, "`alpha`: one number"),
     **{
-        f"xgboost.{name}": Way("XGBoost's data iterator", _xgboost, same_bits=False)
+        f"xgboost.{name}": Way("XGBoost's data iterator", _xgboost, _HIST, same_bits=False)
         for name in ("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor")
     },
 }
