@@ -7,7 +7,7 @@ from typing import Any
 
 import gpupipe as gp
 from gpupipe.artifact.kept import SUFFIX
-from gpupipe.commands.options import add_data, add_progress, add_split, progress_asked
+from gpupipe.commands.options import add_cluster, add_data, add_progress, add_split, on_cluster, progress_asked
 from gpupipe.errors import ArtifactExistsError, UsageError, counted
 from gpupipe.own_file import load_pipeline
 from gpupipe.runtime.given import scan_as
@@ -30,7 +30,8 @@ def add_fit(commands: Any) -> None:
     command.add_argument("--resume", metavar="RUN", help="go on with a fit that was killed; no more is needed")
     command.add_argument("--on-change", choices=CHANGES, help="where RUN is of another pipeline or of other rows")
     add_progress(command, "no plan, ")
-    command.set_defaults(run=_fit)
+    add_cluster(command)
+    command.set_defaults(run=on_cluster(_fit))
 
 
 def _fit(arguments: argparse.Namespace) -> None:
@@ -105,7 +106,8 @@ def add_update(commands: Any) -> None:
     )
     command.add_argument("--out", metavar="DIR", help="where the artifact goes (default: it is replaced)")
     add_progress(command)
-    command.set_defaults(run=_update)
+    add_cluster(command)
+    command.set_defaults(run=on_cluster(_update))
 
 
 def _update(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,13 @@
 """Options that several commands share."""
 
 import argparse
+from collections.abc import Callable
+from functools import wraps
+
+import gpupipe as gp
+from gpupipe.errors import UsageError
+
+Run = Callable[[argparse.Namespace], int | None]
 
 
 def add_data(command: argparse.ArgumentParser, required: bool = True) -> None:
@@ -33,6 +40,34 @@ def progress_asked(arguments: argparse.Namespace) -> bool | str:
 
 
 _PROGRESS: dict[str, bool | str] = {"yes": True, "no": False, "lines": "lines"}
+
+
+def add_cluster(command: argparse.ArgumentParser) -> None:
+    """``--cluster`` and ``--workers``; what is run is then wrapped by :func:`on_cluster`."""
+    command.add_argument(
+        "--cluster", metavar="WHAT", help="run on workers: threads, processes (of this machine), cuda (its GPUs), an "
+        "address such as tcp://10.0.0.1:8786, the file of a scheduler, or `configured`: as Dask's configuration says"
+    )  # fmt: skip
+    command.add_argument(
+        "--workers", metavar="N", type=int, help="how many (default: a worker a core, or GPU); of a cluster that is "
+        "there, how many to wait for"
+    )  # fmt: skip
+
+
+def on_cluster(run: Run) -> Run:
+    """A command that runs on the cluster that its options name, which ends with it."""
+
+    @wraps(run)
+    def there(arguments: argparse.Namespace) -> int | None:
+        what, count = arguments.cluster, arguments.workers
+        if what is None:
+            if count is not None:
+                raise UsageError(f"--workers {count} goes with --cluster, such as: --cluster processes.")
+            return run(arguments)
+        with gp.cluster(None if what == "configured" else what, n_workers=count):
+            return run(arguments)
+
+    return there
 
 
 def _share(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Dask's data frames as rows: their own partitions, the bits of the same rows in memory, and never the whole at once."""
+"""Dask frames as rows: their own partitions, the bits of the same rows in memory, and never the whole at once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,7 +193,7 @@ def test_a_frame_that_changes_is_noticed() -> None:
 def test_partitions_of_other_types_are_told() -> None:
     parts = [pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": ["x", "y"]})]
     frame = dd.from_map(lambda at: parts[at], [0, 1], meta=parts[0])
-    with pytest.raises(SchemaMismatchError, match=r"partition 1, column 'a': it is String here and Int64 in partition 0"):
+    with pytest.raises(SchemaMismatchError, match=r"partition 1, column 'a': it is String here and Int64 in part"):
         gp.scan(frame)
 
 
