@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from gpupipe.runtime.halving import once_more
 from gpupipe.runtime.orders import Order, Result, Work, numbers
@@ -41,6 +41,17 @@ class Crew(Protocol):
 
     def merged(self, rows: Rows, order: Order[Result], progress: Progress, first: int = 0) -> list[Result]:
         """Few results that all others were merged into, where the order merges; else all."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A crew that remembers what orders came to, once all that came of partitions was brought together."""
+
+    def recall(self, rows: Rows, order: Order[Any]) -> Any:
+        """What an order came to in an earlier process; None: it was not known there."""
+
+    def remember(self, order: Order[Any], whole: Any) -> None:
+        """What it has come to."""
 
 
 class Threads:

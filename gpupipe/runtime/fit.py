@@ -211,7 +211,8 @@ def _identity(
     """What a run is of: what its results depend on, and no more."""
     sources = {"training": source} | ({} if validation is None else {"validation": validation})
     keeps = None if carried is None else "values" if carried.exact else "yes"
-    return identity(plan, declared.target, declared.model, sources, key=declared.key, keep_state=keeps)
+    options = {"key": declared.key, "keep_state": keeps, "training": declared.training}
+    return identity(plan, declared.target, declared.model, sources, **options)
 
 
 def _notes(declared: Declared) -> dict[str, Any]:

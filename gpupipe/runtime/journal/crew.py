@@ -11,9 +11,12 @@ from gpupipe.runtime.journal.results import Results
 from gpupipe.runtime.journal.run import Run
 from gpupipe.runtime.orders import Local, Merges, Order, Packs, Work
 from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.reductions.boosted import Handing
 from gpupipe.runtime.rows import Rows
 
 _AT_ONCE = 8
+#: What no results are kept of: functions of this process, and passes of a library that goes over all rows as it likes.
+_UNKEPT = (Local, Handing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +96,7 @@ class Journaled:
 
     def __init__(self, crew: Crew, run: Run) -> None:
         self._crew, self._run = crew, run
+        self._noted: set[tuple[int, int]] = set()
         self.n_workers, self.is_near = crew.n_workers, crew.is_near
 
     def take_in(
@@ -128,27 +132,34 @@ class Journaled:
         return [result for _, result in self.results(rows, order, progress, first, in_order=True)]
 
     def merged(self, rows: Rows, order: Order[Any], progress: Progress, first: int = 0) -> list[Any]:
-        """As :class:`gpupipe.runtime.crew.Crew` says; what it came to is one more record, such as an iteration's."""
-        known = self._run.recall(order.stage)
-        if known is not None:
-            return [unpacked(order, known[0], known[1])]
+        """As :class:`gpupipe.runtime.crew.Crew` says."""
         found: list[Any] = []
         for _, result in self._known(rows, order, progress, first):
             found.append(result)
             if len(found) == _AT_ONCE and isinstance(order, Merges):
                 found = [order.merged(found)]
-        found += self._crew.merged(rows, self._kept(order), progress, first)
-        if isinstance(order, Merges) and not isinstance(order, Local) and found:
-            found = [order.merged(found)]
-            self._run.remember(order.stage, *packed(order, found[0]))
-        return found
+        return found + self._crew.merged(rows, self._kept(order), progress, first)
+
+    def recall(self, rows: Rows, order: Order[Any]) -> Any:
+        """What an order came to in an earlier process, such as an iteration; None: it was not known there."""
+        known = self._run.recall(order.stage)
+        if known is None:
+            return None
+        for index in self._done(order):
+            if (id(rows), index) not in self._noted:
+                self._note(rows, index, *self._run.read(order.stage, index))
+        return values.unpacked(*known)
+
+    def remember(self, order: Order[Any], whole: Any) -> None:
+        """What an order has come to: one more record."""
+        self._run.remember(order.stage, *values.packed(whole))
 
     def _done(self, order: Order[Any]) -> Collection[int]:
-        return () if isinstance(order, Local) else self._run.done(order.stage)
+        return () if isinstance(order, _UNKEPT) else self._run.done(order.stage)
 
     def _kept(self, order: Order[Any]) -> Any:
-        """The order, which keeps what it makes; one of this process alone as it is."""
-        if isinstance(order, Local):
+        """The order, which keeps what it makes; one of this process alone, or whose results are all rows, as it is."""
+        if isinstance(order, _UNKEPT):
             return order
         kind = KeepingMerged if isinstance(order, Merges) else Keeping
         return kind(order, self._run.results, frozenset(self._done(order)))
@@ -159,8 +170,10 @@ class Journaled:
         """The number and result of each partition whose result was kept, in their order."""
         for index in sorted(number for number in self._done(order) if number >= first):
             document, arrays = self._run.read(order.stage, index)
-            rows.note(index, values.unpacked(document["noted"], arrays))
+            self._note(rows, index, document, arrays)
             progress.advance(document["rows"])
             yield index, unpacked(order, document["result"], arrays)
 
-
+    def _note(self, rows: Rows, index: int, document: dict[str, Any], arrays: dict[str, Any]) -> None:
+        rows.note(index, values.unpacked(document["noted"], arrays))
+        self._noted.add((id(rows), index))

@@ -1,5 +1,6 @@
 """Results as a JSON document and named arrays, and back: of plain values, arrays, columns, states and sums alone."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
@@ -17,6 +18,9 @@ from gpupipe.compiler.document import get_column, put_column
 from gpupipe.errors import GpupipeError, InternalError, RunCorruptError
 from gpupipe.runtime.elsewhere import Note
 from gpupipe.runtime.linear.sums import SumsOf
+from gpupipe.runtime.reductions.centres import Assigned, Drawn, Sampled
+from gpupipe.runtime.reductions.facts import Facts
+from gpupipe.runtime.reductions.logistic import Slopes
 from gpupipe.runtime.scanning import Gathered
 from gpupipe.sources.partition import LoadReport
 
@@ -26,6 +30,7 @@ _PLAIN = (type(None), bool, int, float, str)
 #: What is put together of other values, by the name it is kept under: named tuples and dataclasses.
 _MADE: dict[str, type] = {
     "gathered": Gathered, "sums": SumsOf, "found": Found, "exact": Exact, "note": Note, "report": LoadReport,
+    "facts": Facts, "slopes": Slopes, "assigned": Assigned, "sampled": Sampled, "drawn": Drawn,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _MADE.items()}
 
@@ -149,6 +154,13 @@ _KINDS: dict[Any, tuple[str, _Packing, _Unpacking]] = {
     ),
     np.ndarray: ("array", _pack_array, lambda rest, arrays: arrays[rest[0]]),
     np.generic: ("scalar", _pack_array, lambda rest, arrays: arrays[rest[0]][()]),
+    dt.datetime: ("datetime", lambda value, _: [value.isoformat()], lambda rest, _: dt.datetime.fromisoformat(rest[0])),
+    dt.date: ("date", lambda value, _: [value.isoformat()], lambda rest, _: dt.date.fromisoformat(rest[0])),
+    dt.timedelta: (
+        "timedelta",
+        lambda value, _: [value.days, value.seconds, value.microseconds],
+        lambda rest, _: dt.timedelta(*rest),
+    ),
     list: (
         "list",
         lambda value, arrays: [_pack(item, arrays) for item in value],

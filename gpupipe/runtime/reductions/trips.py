@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpupipe.backends.features import FittedFeatures
-from gpupipe.runtime.crew import Crew
+from gpupipe.runtime.crew import Crew, Remembers
 from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
@@ -33,11 +33,17 @@ class Trips:
             EmptyDataError: there are no rows.
         """
         self.begin(order.stage)
+        crew = self.crew
+        known = crew.recall(self.rows, order) if isinstance(crew, Remembers) else None
+        if known is not None:
+            return known
         adding = _Adding(order)
-        self.crew.take_in(self.rows, order, adding.add, self.progress)
+        crew.take_in(self.rows, order, adding.add, self.progress)
         if not self.rows.report.rows_kept:
             raise no_rows(self.rows)
         (whole,) = order.merged([adding.total])
+        if isinstance(crew, Remembers):
+            crew.remember(order, whole)
         return whole
 
     def begin(self, stage: str) -> None:

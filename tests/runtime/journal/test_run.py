@@ -18,7 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from faults import FailsFrom, FailsOnce, in_place, no_waiting, open_files
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
+from xgboost import XGBRegressor
 
 import gpupipe as gp
 from gpupipe import cli, col
@@ -131,6 +134,40 @@ def test_rows_that_were_filtered_are_counted_and_states_are_kept_for_later(data:
     write(data / "3.parquet", 9)
     new = gp.scan(str(data / "3.parquet"))
     assert found.update(new).state_digest() == plain.update(new).state_digest()
+
+
+@pytest.mark.parametrize("kept", [5, 17, 26])
+@pytest.mark.parametrize("model", [LogisticRegression(), KMeans(3, n_init=1, random_state=0), PCA(1)])
+def test_iterations_of_a_model_that_learns_on_partitions_are_gone_on_with(
+    data: Path, tmp_path: Path, model: Any, kept: int
+) -> None:
+    def made() -> gp.Pipeline:
+        target = "l" if isinstance(model, LogisticRegression) else None
+        return gp.Pipeline([FEATURES[0], col("y").clip(-1, 2)], target, model, training="partitions")
+
+    interrupted(made(), rows(data), tmp_path / "run", kept)
+    found, plain = made().fit(rows(data), run=tmp_path / "run"), made().fit(rows(data))
+    assert 0 < found.report_.resumed <= kept
+    one, other = ((each.transform if isinstance(model, PCA) else each.predict)(rows(data)) for each in (found, plain))
+    assert one.equals(other)
+    found.save(tmp_path / "found.gpp")
+    plain.save(tmp_path / "plain.gpp")
+    names = [name for name in os.listdir(tmp_path / "plain.gpp") if name.startswith("model")]
+    assert names
+    for name in names:
+        assert (tmp_path / "found.gpp" / name).read_bytes() == (tmp_path / "plain.gpp" / name).read_bytes()
+
+
+def test_a_library_that_goes_over_the_rows_itself_does_it_again(data: Path, tmp_path: Path) -> None:
+    def made() -> gp.Pipeline:
+        model = XGBRegressor(n_estimators=3)
+        return gp.Pipeline(FEATURES[:1], "y", model, training="partitions")
+
+    interrupted(made(), rows(data), tmp_path / "run", 30)
+    sizes = sum(path.stat().st_size for path in results_of(tmp_path / "run"))
+    found = made().fit(rows(data), run=tmp_path / "run")
+    assert found.report_.resumed and sizes < 300_000, "passes of XGBoost are not kept"
+    assert found.predict(rows(data)).equals(made().fit(rows(data)).predict(rows(data)))
 
 
 def test_tables_in_memory_are_known_by_their_values(tmp_path: Path) -> None:
