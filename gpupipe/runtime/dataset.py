@@ -8,11 +8,10 @@ written last: where it stands, all of them do.
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,7 @@ from gpupipe.runtime.standing import (
     part_at,
     standing,
 )
-from gpupipe.sources.snapshot import at_partitions, came_from
-from gpupipe.sources.source import Source
+from gpupipe.sources.snapshot import came_from
 from gpupipe.sources.write import force, write_bytes, write_part
 from gpupipe.storage import failing, made_folders, place, sync_folder
 
@@ -83,8 +81,7 @@ class Writing:
         about: what the results are.
         tables: makes the results.
         encodings: as `write_parquet` takes them; None: fractions, which seldom repeat, without dictionaries.
-        numbers: the number of each of the rows' partitions among all.
-        done: those of them whose files stand.
+        done: the partitions that need no file: it stands, or they are left out.
     """
 
     stage: str
@@ -92,20 +89,15 @@ class Writing:
     about: About
     tables: Tables
     encodings: Mapping[str, str] | None
-    numbers: Sequence[int]
     done: frozenset[int] = frozenset()
     columns: Sequence[str] | None = None
 
-    def ready(self) -> Work[list[Part]]:
+    def ready(self) -> Work[Part]:
         """Writes the file of a partition."""
         tables = self.tables.ready()
 
-        def work(rows: Any, index: int, frame: Frame) -> list[Part]:
-            number = self.numbers[index]
-            if number in self.done:
-                return []
-            found = tables(rows, index, frame)
-            return [self._written(found, number, came_from(rows.source.partitions[index]))]
+        def work(rows: Any, index: int, frame: Frame) -> Part:
+            return self._written(tables(rows, index, frame), index, came_from(rows.source.partitions[index]))
 
         return work
 
@@ -140,7 +132,6 @@ def write_folder(
     tables: Tables,
     encodings: Mapping[str, str] | None,
     *,
-    cut: Callable[[Source], Rows] | None = None,
     overwrite: bool = False,
     leave_out: bool = False,
 ) -> Written:
@@ -153,7 +144,6 @@ def write_folder(
         rows: all of them.
         tables: makes them.
         encodings: as for :class:`Writing`.
-        cut: some of the source's partitions to the rows to read; None: `rows` are read whatever is missing.
         overwrite: results of something else that stand there go; nothing else does.
         leave_out: partitions that cannot be read, tried once more alone, are left out and told; else the first is the
             error.
@@ -172,7 +162,7 @@ def write_folder(
             there = standing(folder, about, overwrite=overwrite)
         if there.is_whole:
             return Written(folder, there.rows, about.n_files, 0)
-        job = _Job(folder, about, rows, tables, encodings, cut, dict(there.parts))
+        job = _Job(folder, about, rows, tables, encodings, dict(there.parts))
         job.make_all() if not leave_out else job.make_readable()
         return job.finished(len(there.parts))
 
@@ -191,7 +181,6 @@ class _Job:
     rows: Rows
     tables: Tables
     encodings: Mapping[str, str] | None
-    cut: Callable[[Source], Rows] | None
     parts: dict[int, Part]
     left_out: dict[int, LeftOut] = field(default_factory=dict)
 
@@ -203,9 +192,9 @@ class _Job:
     def make_all(self) -> None:
         """Make what is missing; the first partition that cannot be read is the error."""
         if missing := self.missing:
-            rows, order = self._ordered(missing)
-            with rows.closed_on_error(), crew_for(rows) as crew, told(self.about.what, rows) as progress:
-                self._take(chain.from_iterable(crew.listed(rows, order, progress)))
+            with crew_for(self.rows) as crew, told(self.about.what, self.rows) as progress:
+                for part in crew.listed(self.rows, self._order(missing), progress):
+                    self.parts[part.number] = part
 
     def make_readable(self) -> None:
         """Make what is missing, without the partitions that cannot be read: each is tried once more, alone."""
@@ -224,23 +213,17 @@ class _Job:
 
     def _attempted(self, numbers: Sequence[int]) -> DataError | None:
         """Make some files, in order, until one cannot be made for what its rows are: the error that says so."""
-        rows, order = self._ordered(numbers)
         try:
-            with rows.closed_on_error(), crew_for(rows) as crew, told(self.about.what, rows) as progress:
-                for _, parts in crew.results(rows, order, progress):
-                    self._take(parts)
+            with crew_for(self.rows) as crew, told(self.about.what, self.rows) as progress:
+                for _, part in crew.results(self.rows, self._order(numbers), progress):
+                    self.parts[part.number] = part
         except DataError as error:
             return error
         return None
 
-    def _ordered(self, numbers: Sequence[int]) -> tuple[Rows, Writing]:
-        order = partial(Writing, self.about.what, self.folder, self.about, self.tables, self.encodings)
-        if self.cut is None or len(numbers) == self.about.n_files:
-            return self.rows, order(range(self.about.n_files), frozenset(self.parts))
-        return self.cut(at_partitions(self.rows.source, numbers)), order(numbers)
-
-    def _take(self, parts: Iterable[Part]) -> None:
-        self.parts |= {part.number: part for part in parts}
+    def _order(self, numbers: Sequence[int]) -> Writing:
+        others = frozenset(range(self.about.n_files)) - frozenset(numbers)
+        return Writing(self.about.what, self.folder, self.about, self.tables, self.encodings, others)
 
     def finished(self, stood: int) -> Written:
         """Write the manifest; `stood` files were there."""

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.orders import Work
 from gpupipe.runtime.progress import told
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.score import Computing, Predicting, matrices, passing, predicted_rows, predictions
+from gpupipe.runtime.score import Computing, Predicting, matrices, predicted_rows, predictions
 from gpupipe.runtime.stacked import Stacked
 from gpupipe.runtime.standing import About
 from gpupipe.sources.kinds import columns_as, matrix_as, plain
@@ -105,8 +104,7 @@ def _into_folder(
         snapshot(rows.source, columns),
     )
     tables, encodings = Tabling(features, tuple(names), model), _encodings(features, model, names)
-    cut = None if is_training else lambda source: passing(source, features)
-    return write_folder(out, about, rows, tables, encodings, cut=cut, overwrite=overwrite)
+    return write_folder(out, about, rows, tables, encodings, overwrite=overwrite)
 
 
 def write_predictions(
@@ -126,9 +124,8 @@ def write_predictions(
     kept = tuple(dict.fromkeys(keep))
     columns = [*fit.features.plan.columns, *kept]
     about = About("predictions", learned_digest(fit, fit.model), kept, snapshot(source, columns))
-    cut = partial(predicted_rows, fit, keep=kept)
     order = Predicting(fit, kept)
-    return write_folder(out, about, rows, order, None, cut=cut, overwrite=overwrite, leave_out=leave_out)
+    return write_folder(out, about, rows, order, None, overwrite=overwrite, leave_out=leave_out)
 
 
 def checked_policy(on_bad_partition: str) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -41,17 +41,6 @@ def snapshot(source: Source, columns: Sequence[str]) -> Snapshot:
     (True, False)
     """
     return _snapshot(source, source._needed(source._known(columns))[0])
-
-
-def at_partitions(source: Source, numbers: Sequence[int]) -> Source:
-    """Only the partitions of these numbers: their rows stay who they are.
-
-    >>> from gpupipe.sources.source import scan
-    >>> at_partitions(scan({"x": [1, 2, 3]}, partitions=3), [0, 2]).load(1)["x"].values
-    array([3])
-    """
-    kept = replace(source._listing, partitions=tuple(source.partitions[number] for number in numbers))
-    return Source(kept, tuple(step.at(numbers) for step in source._steps))
 
 
 def came_from(partition: Partition) -> dict[str, Any]:

@@ -42,10 +42,6 @@ class Step(ABC):
     def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
         """The frame after the step, with (at least) the columns `keep`."""
 
-    def at(self, partitions: Sequence[int]) -> "Step":
-        """The step for these partitions alone, numbered anew."""
-        return self
-
 
 def _kept(frame: Frame, mask: Values, keep: Sequence[str]) -> Frame:
     needed = frame.select(keep)
@@ -143,9 +139,6 @@ class Head(Step):
 
     def apply(self, frame: Frame, partition: int, keep: Sequence[str]) -> Frame:
         return _kept(frame, np.arange(frame.n_rows) < self.limits[partition], keep)
-
-    def at(self, partitions: Sequence[int]) -> "Head":
-        return Head(tuple(self.limits[number] for number in partitions))
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ from gpupipe.errors import FileFormatError, ParameterError, RunBusyError, RunCha
 from gpupipe.runtime.dataset import Writing
 from gpupipe.runtime.score import Predicting
 from gpupipe.runtime.standing import MANIFEST, About, is_dataset
-from gpupipe.sources.snapshot import Snapshot, at_partitions, snapshot
+from gpupipe.sources.snapshot import Snapshot, snapshot
 from gpupipe.storage import disk
 
 FILES, ROWS = 5, 20
@@ -477,11 +477,11 @@ def test_killed_before_any_call_the_next_run_has_the_same_bytes(
 def test_the_order_goes_to_other_processes(data: Path, fitted: gp.Pipeline, tmp_path: Path) -> None:
     source = rows(data)
     about = About("predictions", "p", (), snapshot(source, ["x", "c"]))
-    order = Writing("predictions", tmp_path, about, Predicting(fitted._fitted()), None, range(FILES))
+    order = Writing("predictions", tmp_path, about, Predicting(fitted._fitted()), None)
     sent = pickle.loads(pickle.dumps(order))
-    (part,) = sent.ready()(gp.runtime.score.predicted_rows(fitted._fitted(), source), 2, source.load(2))
+    part = sent.ready()(gp.runtime.score.predicted_rows(fitted._fitted(), source), 2, source.load(2))
     assert (part.number, part.rows, os.listdir(tmp_path)) == (2, ROWS, [NAMES[2]])
-    (again,) = order.ready()(gp.runtime.score.predicted_rows(fitted._fitted(), source), 2, source.load(2))
+    again = order.ready()(gp.runtime.score.predicted_rows(fitted._fitted(), source), 2, source.load(2))
     assert again == part, "done twice, it is the same file"
 
 
@@ -514,11 +514,3 @@ def test_a_snapshot_knows_rows_again_and_tells_others_apart(data: Path, tmp_path
                os.stat(data / f"{at}.parquet").st_mtime_ns) for at in range(FILES)),
         found["files"], FILES,
     )  # fmt: skip
-
-
-def test_some_partitions_of_a_source_keep_their_rows(data: Path) -> None:
-    source = rows(data).head(70)
-    some = at_partitions(source, [1, 3])
-    assert some.load(0)["id"].values.tolist() == list(range(20, 40))
-    assert some.load(1)["id"].values.tolist() == list(range(60, 70))
-    assert some.load(1).row_ids.tolist() == list(range(60, 70))
