@@ -87,6 +87,30 @@ def test_each_stage_tells_what_it_took(
     pipeline.transform(file, out=np.empty((ROWS, 2), np.float32))
     lines = capsys.readouterr().err.splitlines()
     stages = [line.removeprefix("gpupipe: ").partition(":")[0] for line in lines]
-    assert stages == ["scan 1 of 1", "settling quantiles", "features", "features", "features"]
+    assert stages == [*TRIPS[:3], "training LogisticRegression", *TRIPS[3:]]
     figures = r": 20,000 rows in \d+\.\d{3} s, [\d.,]+ million a second, [\d.]+ GB/s decoded, \d+% of the [\d.]+ GB/s"
-    assert all(re.search(figures, line) and "CPU s" in line for line in lines)
+    assert all(re.search(figures, line) for line, stage in zip(lines, stages, strict=True) if stage in TRIPS)
+    assert all("CPU s" in line for line in lines)
+
+
+TRIPS = ["scan 1 of 1", "settling quantiles", "features", "features", "features"]
+
+
+def test_seconds_are_a_range_by_how_fast_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({f"x{at}": np.zeros(300_000) for at in range(10)})
+    pipeline, expected = gp.Pipeline([gp.numeric().standardize()]), []
+    for slower in (1.0, 100.0):
+        monkeypatch.setattr("gpupipe.runtime.prediction.slowness", lambda threads, slower=slower: slower)
+        found = pipeline.explain(table).predicted
+        assert isinstance(found, Prediction)
+        expected.append(found)
+    slow = expected[1].seconds
+    assert slow > 10 * expected[0].seconds and expected[1].seconds_range == (slow / 2, slow * 2)
+    assert str(Prediction(10**6, 10**9, 3.0)) == (
+        "1.0 MB read, about 1,000 MB of memory beside what is held, 1.5 to 6.0 s"
+    )
+
+
+def test_small_data_measure_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpupipe.runtime.prediction.slowness", lambda threads: pytest.fail("measured"))
+    gp.Pipeline(FEATURES).explain(file)
