@@ -79,6 +79,7 @@ class OnCluster:
             for outcome in trip.outcomes():
                 reading.note(outcome)
                 yield outcome.indices[0], outcome.result
+            reading.known.update(trip.chosen)
         finally:
             trip.close()
 

@@ -13,31 +13,48 @@ MOST_DEATHS = 2
 MOST_AMID_OTHERS = 5
 _LATELY = 120.0  # seconds
 #: Seconds without any worker, without a scheduler, and without a sign of life of a worker that has work.
-NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 30.0
+NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 40.0
 
 
 class Account:
-    """Which partitions were at work on workers that were lost, in one trip."""
+    """Which partitions were at work on workers that were lost, in one trip.
+
+    A worker that was lost is put down to the partitions that were on it. When all of those have gone through since, it
+    was none of them: machines fail, or somebody ends workers.
+    """
 
     def __init__(self) -> None:
+        self._suspects: dict[str, set[int]] = {}  # by worker
         self._deaths: Counter[int] = Counter()
-        self._others: list[float] = []  # when workers were lost for no fault of a partition
-        self.lost = 0
+        self._unexplained: list[float] = []  # when
+        self._lost: set[str] = set()
 
-    def died(self, indices: Iterable[int]) -> None:
+    @property
+    def lost(self) -> int:
+        """How many workers were lost."""
+        return len(self._lost)
+
+    def died(self, worker: str, indices: Iterable[int]) -> None:
         """A worker was lost while these partitions were on it."""
-        self.lost += 1
-        self._deaths.update(indices)
+        self._lost.add(worker)
+        suspects = self._suspects.setdefault(worker, set())
+        self._deaths.update(set(indices) - suspects)
+        suspects.update(indices)
 
     def done(self, index: int) -> None:
         """A partition went through: what ended workers before was something else."""
-        self._others += [time.monotonic()] * self._deaths.pop(index, 0)
+        del self._deaths[index]
+        for worker, suspects in list(self._suspects.items()):
+            suspects.discard(index)
+            if not suspects:
+                del self._suspects[worker]
+                self._unexplained.append(time.monotonic())
 
     def is_poison(self, index: int) -> bool:
         """Whether a partition is to be given up."""
         lately = time.monotonic() - _LATELY
-        others = any(when > lately for when in self._others)
-        return self._deaths[index] >= (MOST_AMID_OTHERS if others else MOST_DEATHS)
+        amid_others = any(when > lately for when in self._unexplained)
+        return self._deaths[index] >= (MOST_AMID_OTHERS if amid_others else MOST_DEATHS)
 
     def deaths(self, index: int) -> int:
         """How many workers were lost on a partition."""

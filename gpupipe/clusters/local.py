@@ -1,5 +1,6 @@
 """A cluster of processes on this machine: a scheduler here, a process a worker, all on the loopback interface."""
 
+import functools
 import inspect
 import multiprocessing
 from collections.abc import Mapping
@@ -72,6 +73,7 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
     page = {"dashboard": wanted.dashboard, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {**page, **options.pop("scheduler_kwargs", {})}
     made = make.__new__(make)  # apart from __init__, so that it can be ended where that fails halfway
+    _keep_nannies(made)
     settings = {**configuration(wanted.threads, wanted.dashboard), "temporary-directory": str(wanted.folder)}
     with optional.load("dask.config").set(settings):
         try:
@@ -85,10 +87,20 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
             )
         except BaseException as error:
             end(made)
+            if isinstance(error, ImportError):
+                raise MissingDependencyError(f"This cluster needs a package that is not installed: {error}.") from error
             if not isinstance(error, RuntimeError | OSError):
                 raise
             raise ClusterError(f"The workers did not start: {' '.join(str(error).split())} {_GUARD}") from error
     return made
+
+
+def _keep_nannies(made: Any) -> None:
+    """Dask ends the nanny of a worker that is not there 15 seconds after one of its name was lost: it may just be
+    starting, for the second time. A nanny starts workers until the cluster is closed.
+    """
+    usual = optional.load("distributed.deploy.cluster").Cluster._update_worker_status
+    made._update_worker_status = functools.partial(usual, made)
 
 
 def refuse_in_worker() -> None:

@@ -1,7 +1,7 @@
 """How workers read the partitions of some rows, and which of them they hold for further trips."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,13 @@ class Reading:
     """How the partitions of some rows are read on workers, and which of them are there.
 
     Attributes:
-        held: by number the future of a partition that further trips need.
+        held: by number the future of a partition that further trips need, and its columns.
     """
 
     def __init__(self, client: Any, rows: Rows) -> None:
         self.client, self.rows = client, rows
-        self.held: dict[int, Any] = {}
+        self.held: dict[int, tuple[Any, frozenset[str]]] = {}
+        self.known: set[int] = set()  # partitions whose first trip is over
         self._seen: set[str] = set()  # readings whose cost was counted
         self._token = uuid.uuid4().hex[:12]
         source, how = rows.source, rows.how_read
@@ -53,19 +54,25 @@ class Reading:
             return []
         return [self.client.get(*partition.task(asked.needed[0]), sync=False)]
 
-    def held_at(self, index: int) -> Any:
-        """The future of a partition that is held on a worker, or is made again there; None: it is to be read."""
-        found = self.held.get(index)
+    def held_at(self, index: int, columns: Collection[str]) -> Any:
+        """The future of a partition that is held on a worker, or is made again there; None: it is to be read.
+
+        Args:
+            columns: that it has to have.
+        """
+        found, has = self.held.get(index, (None, frozenset()))
         if found is not None and found.status in ("error", "cancelled", "lost"):
-            return self.held.pop(index, None) and None
-        return found
+            del self.held[index]
+            return None
+        return found if has.issuperset(columns) else None
 
     def hold(self, index: int, columns: tuple[str, ...], again: tuple[str, ...]) -> Any:
         """The future of a partition with all its columns, of which those that are needed again stay there."""
         asked = self.asked(index, columns)
         whole = self.submit("read", tasks.read, self.recipes, asked, *self.computed(asked))
         same = set(again) == set(columns)
-        self.held[index] = whole if same else self.submit("keep", tasks.selected, whole, again)
+        kept = whole if same else self.submit("keep", tasks.selected, whole, again)
+        self.held[index] = kept, frozenset(again)
         return whole
 
     def note(self, outcome: tasks.Outcome) -> None:

@@ -58,7 +58,7 @@ class Trip:
         self._reading, self._order, self._progress = reading, order, progress
         self._merges, self._in_order = merges, in_order
         self._waiting, self._alone = deque(chosen), deque[int]()
-        self._chosen = list(chosen)
+        self.chosen = list(chosen)
         self._running: dict[str, _Task] = {}
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._finished: defaultdict[int, list[_Task]] = defaultdict(list)
@@ -81,7 +81,7 @@ class Trip:
             PoisonPartitionError: a partition ended its workers.
             WorkerLostError: there are no workers any more.
         """
-        order = deque(self._chosen)
+        order = deque(self.chosen)
         ready: dict[int, tasks.Outcome] = {}
         for outcome in self._as_they_come(order):
             if not self._in_order:
@@ -141,23 +141,24 @@ class Trip:
         if self._sent.status in _GONE:
             self._sent = reading.submit("order", tasks.kept, tasks.Sent(uuid.uuid4().hex, self._order))
         name, columns = self._order.stage.replace(" ", "-"), self._columns(index)
-        held = reading.held_at(index)
-        if held is None and not how.again:
+        held = reading.held_at(index, columns)
+        if held is None and not how.keeps:
             asked = reading.asked(index, columns)
-            future = reading.submit(name, tasks.read_and_worked, reading.recipes, self._sent, asked, alone)
+            computed = reading.computed(asked)
+            future = reading.submit(name, tasks.read_and_worked, reading.recipes, self._sent, asked, alone, *computed)
         else:
-            held = reading.hold(index, columns, how.again) if held is None else held
+            whole = tuple(dict.fromkeys([*columns, *how.again]))
+            held = reading.hold(index, whole, how.again) if held is None else held
             asked = reading.asked(index, columns, rows=False)
             future = reading.submit(name, tasks.worked, reading.recipes, self._sent, asked, held, alone)
         self._watch_over(_Task(future, (index,), alone=alone))
 
     def _columns(self, index: int) -> tuple[str, ...]:
-        """What is read of a partition that is not there: all that any trip needs at the first time."""
+        """What the order needs of a partition, and what the first trip reads besides."""
         how = self._reading.rows.how_read
-        own = () if self._order.columns is None else tuple(self._order.columns)
-        if index < how.begins and how.identity is None:
-            return tuple(dict.fromkeys([*own, *how.again]))
-        return tuple(dict.fromkeys([*own, *how.columns, *how.again]))
+        later = index < how.begins or index in self._reading.known
+        own = how.again or how.columns if self._order.columns is None else tuple(self._order.columns)
+        return tuple(dict.fromkeys(own if later and how.identity is None else [*own, *how.columns]))
 
     def _watch_over(self, task: _Task) -> None:
         key = task.future.key
@@ -227,8 +228,8 @@ class Trip:
             self._give_up(task, error)
             return
         killed = _is_killed(error)
-        if killed and not task.level and _is_of_rows(error):
-            self._account.died(task.indices)
+        if killed and not task.level:
+            self._account.died(_worker(error), task.indices if _is_of_rows(error) else ())
         self._watch.look(at_once=True)
         if task.level:
             self._again(task)
@@ -272,6 +273,11 @@ class Trip:
 
 def _is_killed(error: BaseException | None) -> bool:
     return error is not None and type(error).__name__ == "KilledWorker"
+
+
+def _worker(error: BaseException | None) -> str:
+    """The worker that was lost."""
+    return str(getattr(getattr(error, "last_worker", None), "address", ""))
 
 
 def _is_of_rows(error: BaseException | None) -> bool:

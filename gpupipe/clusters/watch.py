@@ -18,7 +18,7 @@ class Watch:
         self._looked = 0.0
         self._threads, self.n_workers = 1, 0
         self._without: float | None = None
-        self._restarted: dict[str, float] = {}
+        self._quiet: dict[str, tuple[float, float]] = {}  # since when each worker has given no further sign of life
         self.look(at_once=True)
 
     def n_threads(self) -> int:
@@ -60,12 +60,13 @@ class Watch:
             raise error
 
     def _end_frozen(self, workers: dict[str, dict[str, Any]], now: float) -> None:
-        """What the scheduler does after worker-ttl, where that is set to minutes, as it is by default."""
-        latest = max(worker["last_seen"] for worker in workers.values())
+        """What the scheduler does itself after its worker-ttl, where that is set to minutes, as it is by default."""
         for address, worker in workers.items():
-            known = self._restarted.get(address, 0.0)
-            if max(latest, time.time()) - worker["last_seen"] > FROZEN and now - known > FROZEN:
-                self._restarted[address] = now
+            since = self._quiet.setdefault(address, (worker["last_seen"], now))
+            if since[0] != worker["last_seen"] or not worker["last_seen"]:
+                self._quiet[address] = (worker["last_seen"], now)
+            elif now - since[1] > FROZEN:
+                self._quiet[address] = (worker["last_seen"], now)
                 self._client.loop.add_callback(self._restart, address)
 
     async def _restart(self, address: str) -> None:

@@ -26,6 +26,7 @@ class HowRead(NamedTuple):
 
     Attributes:
         columns, again: of the first trip, and of further ones; none: there are none.
+        keeps: whether what is read now is kept for further ones.
         begins: the partition that the first trip begins with.
         schema, identity: as given.
         on_device: whether columns are decoded on the device.
@@ -33,6 +34,7 @@ class HowRead(NamedTuple):
 
     columns: tuple[str, ...]
     again: tuple[str, ...]
+    keeps: bool
     begins: int
     schema: Schema | None
     identity: Callable[[Frame], Values] | None

@@ -159,8 +159,8 @@ class Rows:
     @property
     def how_read(self) -> HowRead:
         """How another process reads them."""
-        on_device, again = self._device is not None, () if self._ending else tuple(self._again)
-        return HowRead(tuple(self._columns), again, self._begins, self._schema, self._identity, on_device)
+        columns, keeps = (tuple(self._columns), tuple(self._again)), bool(self._again) and not self._ending
+        return HowRead(*columns, keeps, self._begins, self._schema, self._identity, self._device is not None)
 
     def last_trip(self) -> None:
         """The trip that begins is the last: what it reads is not kept, nor what was kept once it was taken."""
