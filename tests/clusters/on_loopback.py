@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,11 +13,13 @@ TTL = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "20s", "DASK_DISTRIBUTED__SCHE
 
 
 @contextmanager
-def scheduler(folder: Path, environment: Mapping[str, str] = TTL) -> Iterator[Path]:
+def scheduler(
+    folder: Path, environment: Mapping[str, str] = TTL, more: Sequence[str] = ()
+) -> Iterator[Path]:
     """The file of a scheduler that runs meanwhile."""
     file = folder / "scheduler.json"
     options = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0", "--scheduler-file"]
-    with running(["scheduler", *options, str(file)], folder / "scheduler.log", environment):
+    with running(["scheduler", *options, str(file), *more], folder / "scheduler.log", environment):
         yield file
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -190,6 +191,31 @@ def test_settings_that_we_rely_on_are_asked_of_others_clusters(apart: Path, tmp_
     words = r"worker-ttl is off.*allowed-failures is 9.*end 10 of them"
     with scheduler(tmp_path, late) as file, worker(file, tmp_path), pytest.warns(UserWarning, match=words):
         gp.cluster(file).close()
+
+
+KEYS = """
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem
+openssl req -newkey rsa:2048 -nodes -subj /CN=node -keyout node.key -out node.csr
+openssl x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out node.pem
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=stranger -keyout other.key -out other.pem
+"""
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificates with openssl")
+def test_tls_lets_in_who_has_a_certificate(tmp_path: Path) -> None:
+    subprocess.run(["sh", "-ec", KEYS], cwd=tmp_path, check=True, capture_output=True)
+    ca, node, key = (str(tmp_path / name) for name in ("ca.pem", "node.pem", "node.key"))
+    tls = ["--protocol", "tls", "--tls-ca-file", ca, "--tls-cert", node, "--tls-key", key]
+    with scheduler(tmp_path, TTL, tls) as file, worker(file, tmp_path, options=tls):
+        mine = distributed.Security(tls_ca_file=ca, tls_client_cert=node, tls_client_key=key, require_encryption=True)
+        with gp.cluster(file, security=mine) as joined:
+            assert str(joined.address).startswith("tls://") and joined.n_workers == 1
+            address = joined.address
+        other, its = str(tmp_path / "other.pem"), str(tmp_path / "other.key")
+        strange = distributed.Security(tls_ca_file=ca, tls_client_cert=other, tls_client_key=its)
+        for keys in (strange, None):
+            with pytest.raises(ClusterError, match=r"No scheduler of Dask answers at tls|cannot be joined"):
+                gp.cluster(address, security=keys, timeout=2.0)
 
 
 # -- refused ----------------------------------------------------------------------------------------------
