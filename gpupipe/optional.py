@@ -42,6 +42,7 @@ EXTRAS: dict[str, str] = {
 # Modules of ours that import such a package as they load, or are of use only beside it.
 OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.columns": "numba",
+    "gpupipe.kernels.cpu.entries": "numba",
     "gpupipe.kernels.cpu.exact": "numba",
     "gpupipe.kernels.cpu.hashing": "numba",
     "gpupipe.kernels.cpu.interpreter": "numba",

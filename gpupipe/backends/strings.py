@@ -1,17 +1,22 @@
 """Text columns as Arrow arrays: a function of strings runs once for each distinct value that some row uses."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpupipe import optional
 from gpupipe.arrow_arrays import array_of, filled, null_of, text_of, values_of
+from gpupipe.backends import compiled
 from gpupipe.columns import Column, Values
+from gpupipe.kernels.reference import entries as reference
 from gpupipe.schema import Boolean, DType, Null, String
 
 Strings = Any  # a pa.StringArray
+_TAKEN = (np.dtype(np.int32), np.dtype(np.int64))  # what the compiled form takes
 
 
 def decoded(column: Column) -> Strings:
@@ -31,7 +36,9 @@ def entry_ids(column: Column) -> Values:
 
 def of_entries(entries: Values, column: Column) -> Values:
     """What stands in `entries`, of which there is at least one, for the entry of each row; under a null arbitrary."""
-    return entries.take(entry_ids(column), mode="clip")
+    ids = entry_ids(column)
+    found: Values = (_kernels(len(ids)) if entries.dtype in _TAKEN else reference).taken(entries, ids)
+    return found
 
 
 def text_column(strings: Strings) -> Column:
@@ -63,10 +70,14 @@ def distinct(column: Column) -> tuple[Strings, Values | None]:
 
 def rows_of_entries(column: Column) -> Values:
     """int64, how many rows have each entry of a dictionary; nulls count for none."""
-    ids, size = entry_ids(column), len(column.values.dictionary)
-    if column.valid is None:
-        return np.bincount(ids, minlength=size)
-    return np.bincount(np.where(column.valid, ids, np.int32(size)), minlength=size + 1)[:size]
+    ids = entry_ids(column)
+    found: Values = _kernels(len(ids)).counted(ids, column.valid, len(column.values.dictionary))
+    return found
+
+
+def _kernels(n_rows: int) -> ModuleType:
+    """The form of the kernels of dictionaries that is worth its start for so many rows; both give the same."""
+    return optional.load("gpupipe.kernels.cpu.entries") if compiled.worth(n_rows) else reference
 
 
 def as_text(column: Column) -> Column:

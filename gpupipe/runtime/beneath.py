@@ -47,17 +47,19 @@ class Beneath:
         return found[-found.ctypes.data % _ALIGNED :]
 
 
-def known_width(plan: Plan, made: str | None = None) -> int | None:
-    """How many columns the matrix of all features has; None where only a fit can tell.
+def known_width(plan: Plan, made: str | None, trains: bool) -> int | None:
+    """How many columns the one matrix has that is made of all rows' features; None where there is none, or another trip
+    besides, or only a fit can tell.
 
     Args:
-        made: ``matrix``: of no use unless float32 holds every feature as it is; ``columns``: none is made. None: it is
-            for a model.
+        made: ``matrix``: it is given back, and of no use unless float32 holds every feature as it is; ``columns``:
+            these are; None: nothing is.
+        trains: whether a model is trained on one.
     """
     features = plan.features
-    if made == "columns" or any(feature.info.wide is not None for feature in features):
+    if made == "columns" or trains == bool(made) or any(feature.info.wide is not None for feature in features):
         return None
-    exact = made is None or all(feature.dtype.name in EXACT_IN_FLOAT32 for feature in features)
+    exact = trains or all(feature.dtype.name in EXACT_IN_FLOAT32 for feature in features)
     return len(features) if exact else None
 
 

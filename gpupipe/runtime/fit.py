@@ -178,8 +178,7 @@ def run_fit(
     again = columns_again(plan, features=trains and linear.beside is None, given_back=bool(transform) or sums)
     together = None if declared.key else group_identity(plan, backend)
     rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=together)
-    if not (carried or run or sums) and (trains and linear.refused is not None) != bool(transform):
-        rows.makes_matrix(known_width(plan, transform))
+    rows.makes_matrix(None if carried or run or sums else known_width(plan, transform, trains and bool(linear.refused)))
     of = partial(_identity, declared, plan, source, validation, carried)
     with rows.closed_on_error(), begun_as(run, of) as journal, crew_for(rows) as hands:
         crew = kept_by(hands, journal)
