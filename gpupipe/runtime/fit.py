@@ -29,7 +29,7 @@ from gpupipe.runtime.crew import crew_for
 from gpupipe.runtime.execute import run_scans
 from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import group_identity
-from gpupipe.runtime.journal.asked import Asked, begun_as, kept_by
+from gpupipe.runtime.journal.asked import Asked, begun_as, kept_by, resumed
 from gpupipe.runtime.journal.identity import identity
 from gpupipe.runtime.linear.fit import LinearFit, linear_fit
 from gpupipe.runtime.prediction import predicted
@@ -38,7 +38,7 @@ from gpupipe.runtime.report import Report, held_memory, report_of, taken_since
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import keyed_by, provenance
 from gpupipe.runtime.seen.twins import refuse_target_elsewhere
-from gpupipe.runtime.teaching import Taught, training_device, where_computed
+from gpupipe.runtime.teaching import training_device, where_computed
 from gpupipe.runtime.training import refuse_on_cluster, trained
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
@@ -168,16 +168,10 @@ def run_fit(
     """
     clock, before, plan = Clock(), held_memory(), planned(declared, source.schema, carried)
     refuse_target_elsewhere(plan, declared.target, source)
-    if validation is None and declared.row is not None and declared.row.alone is not None:
-        declared.row.alone(declared.model)
-    trains = declared.model is not None
-    how = {"joins": carried is None, "gathers": declared.training == "gather"}
-    linear = linear_fit(plan, declared.model, stops_early=validation is not None, **how)
-    _refuse_elsewhere(backend, declared, linear)
+    trains, linear = declared.model is not None, _linear(declared, plan, validation, carried, backend)
     sums = declared.training == "partitions"
     again = columns_again(plan, features=trains and linear.beside is None, given_back=bool(transform) or sums)
-    together = None if declared.key else group_identity(plan, backend)
-    rows = _rows(source, plan, carried, needed_again=again, memory=memory, device=backend.device, identity=together)
+    rows = _rows(declared, source, plan, carried, backend, needed_again=again, memory=memory)
     rows.makes_matrix(None if carried or run or sums else known_width(plan, transform, trains and bool(linear.refused)))
     of = partial(_identity, declared, plan, source, validation, carried)
     with rows.closed_on_error(), begun_as(run, of) as journal, crew_for(rows) as hands:
@@ -185,20 +179,15 @@ def run_fit(
         refuse_on_cluster(declared, linear, crew)
         with clock.stage("statistics"):
             by: dict[str, Any] = {"trains": bool(transform) or trains, "beside": linear.beside}
-            learned = run_scans(plan, rows, backend, crew, progress, carried, **by)
-            features = FittedFeatures(plan, learned, backend)
-        told, row_ids = Taught(None, {}), None
-        if trains:
-            told, row_ids = trained(declared, features, rows, validation, crew, progress, clock, linear)
+            features = FittedFeatures(plan, run_scans(plan, rows, backend, crew, progress, carried, **by), backend)
+        told, row_ids = trained(declared, features, rows, validation, crew, progress, clock, linear)
         probe = _probe(rows)
     progress.end()
     trips = len(plan.scans) + (0 if not trains or linear.made_no_trip else told.trips)
-    report = report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows)
     besides = _expected(plan, rows, again, None if linear.beside or sums else declared.row, carried)
+    besides |= {"memory": taken_since(before), "training": told.how, "resumed": resumed(journal)}
     besides |= where_computed(backend, rows, declared.model, told)
-    besides |= {"training": told.how}
-    besides |= {} if journal is None else {"resumed": journal.resumed}
-    report = replace(report, memory=taken_since(before), **besides)
+    report = replace(report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows), **besides)
     seen = _seen(declared, source, validation, plan, carried, row_ids)
     beside = declared.target, declared.weights, declared.task, probe, _notes(declared) | told.notes, declared.groups
     return Outcome(Fit(features, told.model, *beside, seen), report, rows)
@@ -226,16 +215,28 @@ def _expected(
     return {} if updates else {"predicted": predicted(plan, rows, again, model)}
 
 
-def _refuse_elsewhere(backend: Backend, declared: Declared, linear: LinearFit) -> None:
-    """Refuse, before anything is read, an estimator that the GPU was asked to train and cannot as it is."""
+def _linear(
+    declared: Declared, plan: Plan, validation: Source | None, carried: Carried | None, backend: Backend
+) -> LinearFit:
+    """How the model is fitted if it is a linear one. Refuses, before anything is read, an estimator that needs rows to
+    stop early by, or that the GPU was asked to train and cannot as it is.
+    """
+    if validation is None and declared.row is not None and declared.row.alone is not None:
+        declared.row.alone(declared.model)
+    how = {"joins": carried is None, "gathers": declared.training == "gather"}
+    linear = linear_fit(plan, declared.model, stops_early=validation is not None, **how)
     if declared.model is not None and linear.beside is None:
         training_device(backend, declared.model)
+    return linear
 
 
-def _rows(source: Source, plan: Plan, carried: Carried | None, **how: Any) -> Rows:
+def _rows(
+    declared: Declared, source: Source, plan: Plan, carried: Carried | None, backend: Backend, **how: Any
+) -> Rows:
     """The rows to be read: of an update the new ones, and those that came before where a statistic needs them."""
     started: dict[str, Any] = {} if carried is None else {"first": carried.first, "schema": source.schema}
-    rows = Rows(source, plan.fit_columns, **how, **started)
+    together = None if declared.key else group_identity(plan, backend)
+    rows = Rows(source, plan.fit_columns, device=backend.device, identity=together, **how, **started)
     if source.n_rows == 0 and (carried is None or carried.newest is None):  # new ones may be none
         raise no_rows(rows)
     return rows

@@ -55,12 +55,14 @@ def trained(
     progress: Progress,
     clock: Clock,
     linear: LinearFit,
-) -> tuple[Taught, Values]:
-    """The model, and the identities of the rows it learned from.
+) -> tuple[Taught, Values | None]:
+    """The model, and the identities of the rows it learned from; nothing where none was declared.
 
     Raises:
         DataError, ModelError: rows, or an estimator, that cannot be trained on or so.
     """
+    if declared.model is None:
+        return Taught(None, {}), None
     if linear.refused is None:
         with clock.stage("training"):
             solved = linear.trained(features, rows, crew, progress)

@@ -68,6 +68,11 @@ def kept_by(crew: Crew, run: Run | None) -> Crew:
     return crew if run is None else Journaled(crew, run)
 
 
+def resumed(run: Run | None) -> int:
+    """How many results of partitions were read back."""
+    return 0 if run is None else run.resumed
+
+
 # -- the command line -------------------------------------------------------------------------------------
 def command_of(path: Path) -> tuple[str, dict[str, Any]]:
     """(the folder that the command of a run was given in, its arguments).
