@@ -36,7 +36,7 @@ from gpupipe.runtime.standing import (
 )
 from gpupipe.sources.snapshot import came_from
 from gpupipe.sources.write import force, write_bytes, write_part
-from gpupipe.storage import failing, made_folders, place, sync_folder
+from gpupipe.storage import ONE_FILE, failing, made_folders, place, sweep, sync_folder
 
 _AT_A_TIME = 8  # files that are forced to the disk
 
@@ -245,6 +245,7 @@ class _Job:
 
 
 def _publish(folder: Path, manifest: Mapping[str, Any]) -> None:
+    sweep(folder, ONE_FILE)  # of workers that died meanwhile
     with failing(f"The manifest of {folder} was not written", folder):
         _force_all(folder, [file["name"] for file in manifest["files"]])  # before it says that they stand
     write_bytes(json.dumps(manifest, indent=1).encode(), folder / MANIFEST, "The manifest")

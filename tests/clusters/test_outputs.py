@@ -1,0 +1,102 @@
+"""Folders of results written by workers: the bytes are those of threads, also when workers are killed meanwhile."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import gpupipe as gp
+from gpupipe import col
+
+pytest.importorskip("distributed")
+FILES, ROWS = 30, 400
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(5)
+    for number in range(FILES):
+        ids = np.arange(number * ROWS, (number + 1) * ROWS)
+        values = {"id": ids, "x": rng.normal(size=ROWS), "c": rng.choice(["a", "b"], ROWS)}
+        pq.write_table(pa.table({**values, "y": rng.choice(["no", "yes"], ROWS)}), folder / f"{number:03}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(data: Path) -> gp.Pipeline:
+    features = [col("x").standardize(), col("c").target_mean()]
+    return gp.Pipeline(features, target="y", model=LogisticRegression()).fit(data)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with gp.cluster("processes", n_workers=2) as made:
+        yield made
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in sorted(os.listdir(folder))}
+
+
+def alone(fitted: gp.Pipeline, data: Path, out: Path) -> dict[str, bytes]:
+    """What threads of this process write."""
+    with gp.cluster("threads"):
+        fitted.predictions(data, keep=["id"], out=f"{out}/")
+    return contents(out)
+
+
+def test_workers_write_the_same_bytes_and_go_on_from_what_stands(
+    data: Path, fitted: gp.Pipeline, cluster: Any, tmp_path: Path
+) -> None:
+    expected = alone(fitted, data, tmp_path / "alone")
+    assert fitted.predictions(data, keep=["id"], out=f"{tmp_path}/s/") == FILES * ROWS
+    assert contents(tmp_path / "s") == expected and len(expected) == FILES + 1
+    for name in sorted(expected)[::4]:
+        (tmp_path / "s" / name).unlink()
+    assert fitted.predictions(data, keep=["id"], out=f"{tmp_path}/s/") == FILES * ROWS
+    assert contents(tmp_path / "s") == expected
+
+
+def test_features_of_the_training_rows_too(data: Path, cluster: Any, tmp_path: Path) -> None:
+    features = [col("x").standardize(), col("c").target_mean()]
+    with gp.cluster("threads"):
+        gp.Pipeline(features, target="y").fit_transform(data, out=f"{tmp_path}/alone/")
+    gp.Pipeline(features, target="y").fit_transform(data, out=f"{tmp_path}/s/")
+    assert contents(tmp_path / "s") == contents(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_leave_every_row_once(
+    data: Path, fitted: gp.Pipeline, cluster: Any, tmp_path: Path
+) -> None:
+    expected = alone(fitted, data, tmp_path / "alone")
+    killed = 0
+    for run in range(5):
+        out = tmp_path / f"s{run}"
+        stop = threading.Event()
+
+        def kill(out: Path = out, stop: threading.Event = stop) -> None:
+            nonlocal killed
+            pids = list(cluster.client.run(os.getpid).values())
+            while not (out.exists() and len(os.listdir(out)) > 3):
+                if stop.wait(0.01):
+                    return
+            os.kill(pids[0], signal.SIGKILL)
+            killed += 1
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        fitted.predictions(data, keep=["id"], out=f"{out}/")
+        stop.set()
+        thread.join()
+        assert contents(out) == expected
+    print(f"{killed} workers killed")
+    assert killed >= 3
