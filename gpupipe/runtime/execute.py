@@ -21,7 +21,7 @@ from gpupipe.runtime.ends import ends_of
 from gpupipe.runtime.finishing import finish
 from gpupipe.runtime.looks import Look, Seen, Trip
 from gpupipe.runtime.merging import Merging
-from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.progress import Progress, expecting
 from gpupipe.runtime.refine import Later, refined
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.scanning import BesideOrder, FoldOf, Gathered, Gathering, Looking
@@ -96,6 +96,7 @@ def run_scans(
         if carried is None or scan.level > 1:
             states, scattered = taken_in(order, rows, crew, progress, beside=watching).merged()
         else:
+            expecting(progress, rows.n_partitions - carried.first)
             new = taken_in(order, rows, crew, progress, first=carried.first)
             states = carried.merged(bound, new.states())
         later = later_rows(plan, bound, states, fitted)

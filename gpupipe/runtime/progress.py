@@ -173,9 +173,9 @@ def progress_for(progress: Shown) -> Heard:
     """
     if isinstance(progress, Heard):
         return progress
-    if progress is None or isinstance(progress, bool) or (isinstance(progress, str) and progress in SHOWN):
+    if progress is None or isinstance(progress, bool) or progress in SHOWN:
         return Heard(shown(progress) or (Debugging() if debugging() else None))
-    if all(callable(getattr(progress, name, None)) for name in ("begin", "advance", "end")):
+    if not isinstance(progress, str) and all(callable(getattr(progress, name, None)) for name in ("begin", "advance", "end")):
         return Heard(Own(progress))
     raise ParameterError(
         f"progress={progress!r} says nothing. Give True, False, None (in a terminal or a notebook alone), 'lines', or "

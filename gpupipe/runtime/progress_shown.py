@@ -12,7 +12,7 @@ from gpupipe.runtime.progress_display import Display, is_terminal
 from gpupipe.runtime.progress_lines import Lines
 
 
-def shown(progress: bool | str | None) -> Display | None:
+def shown(progress: Any) -> Display | None:
     """Who shows it as ``progress=`` asks; None: nobody.
 
     Args:

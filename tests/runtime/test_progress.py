@@ -31,10 +31,11 @@ from gpupipe.cli import main
 from gpupipe.errors import ParameterError
 from gpupipe.runtime import machine, progress_bars, progress_lines, progress_shown
 from gpupipe.runtime.debugging import Debugging
-from gpupipe.runtime.progress import Heard, Own, carried_out, expecting, progress_for, told
+from gpupipe.runtime.progress import Heard, carried_out, progress_for, told
 from gpupipe.runtime.progress_bars import Bars, Terminal
+from gpupipe.runtime.progress_display import Nothing
 from gpupipe.runtime.progress_lines import Lines
-from gpupipe.runtime.progress_words import Line, line_at_end, line_of, sentence
+from gpupipe.runtime.progress_words import Line, line_at_end, sentence
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stages import Running, Stage
 
@@ -166,7 +167,7 @@ def test_who_shows_it(
 def test_what_progress_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     for wrong in ("bar", 3, object()):
         with pytest.raises(ParameterError, match="says nothing"):
-            progress_for(wrong)  # type: ignore[arg-type]
+            progress_for(wrong)
 
 
 # -- a terminal -----------------------------------------------------------------------------------------------
@@ -512,21 +513,15 @@ def test_every_call_that_goes_over_rows_tells(call: str) -> None:
 
 
 def test_of_an_update_the_new_partitions_are_counted() -> None:
-    shown: list[tuple[int, int]] = []
+    seen: list[tuple[str, int, float | None]] = []
 
-    class Counting(Kept):
-        def end(self) -> None:
-            shown.append((running.done, running.partitions))
+    class Seeing(Nothing):
+        def end(self, running: Running, stage: Stage) -> None:
+            seen.append((line_at_end(running, stage).count, stage.rows, running.share))
 
-    heard = Heard(Own(Counting()))
-    with heard:
-        heard.begin("scan", rows())
-        expecting(heard, 3)
-        running = heard._running
-        assert running is not None
-        heard.advance(1)
-        assert (running.share, line_of(running).count) == (1 / 3, "1/3")
-    assert shown == [(1, 3)]
+    kept = gp.Pipeline([col("x").fill_null("median").standardize()]).fit(source(), keep_state=True)
+    kept.update(gp.scan({"x": np.arange(600.0)}, partitions=3), progress=Heard(Seeing()), seen=source())
+    assert seen == [("3", 600, 1.0), (f"{PARTITIONS + 3}", ROWS + 600, 1.0)]  # medians are settled over all rows
 
 
 @pytest.mark.parametrize(
