@@ -20,9 +20,9 @@ _GUARD = (
     "putting it under `if __name__ == '__main__':`."
 )
 _DECIDED = {
-    "asynchronous", "config", "dashboard_address", "host", "interface", "ip", "local_directory", "loop", "memory_limit", "n_workers",
-    "nthreads", "name", "processes", "scheduler_file", "scheduler_ip", "self", "start", "threads_per_worker",
-    "worker_dashboard_address",
+    "asynchronous", "config", "dashboard_address", "host", "interface", "ip", "local_directory", "loop", "memory_limit",
+    "n_workers", "nthreads", "name", "processes", "scheduler_file", "scheduler_ip", "self", "start",
+    "threads_per_worker", "worker_dashboard_address",
 }  # fmt: skip
 
 

@@ -48,8 +48,8 @@ async def _close_workers(cluster: Any) -> None:
 
 def _processes(cluster: Any) -> list[Any]:
     """The processes of its workers, as Dask's nannies hold them."""
-    nannies = [getattr(worker, "process", None) for worker in getattr(cluster, "workers", {}).values()]
-    return [nanny.process for nanny in nannies if getattr(nanny, "process", None) is not None]
+    held = [getattr(worker, "process", None) for worker in getattr(cluster, "workers", {}).values()]
+    return [found for each in held if (found := getattr(each, "process", None)) is not None]
 
 
 def _signal(processes: list[Any], number: signal.Signals) -> None:

@@ -104,7 +104,7 @@ def services(cluster: gp.Cluster) -> dict[str, int]:
 def test_libraries_keep_to_the_threads_of_their_worker(two: gp.Cluster) -> None:
     def told() -> list[int]:  # in a worker
         blas = [each["num_threads"] for each in threadpoolctl.threadpool_info()]
-        return [numba.config.NUMBA_NUM_THREADS, pyarrow.cpu_count(), *blas]
+        return [numba.get_num_threads(), pyarrow.cpu_count(), *blas]
 
     for counts in two.client.run(told).values():
         assert len(counts) >= 3 and set(counts) == {1}
