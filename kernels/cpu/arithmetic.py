@@ -74,6 +74,30 @@ def float_binary(op, o, x, y, w):
 
 
 @part
+def float_by_one(op, o, x, y, w):
+    """The same by one number."""
+    o, x = f8(o), f8(x)
+    if op == Op.ADD_F:
+        for i in range(w):
+            o[i] = x[i] + y
+    elif op == Op.SUB_F:
+        for i in range(w):
+            o[i] = x[i] - y
+    elif op == Op.MUL_F:
+        for i in range(w):
+            o[i] = x[i] * y
+    elif op == Op.DIV_F:
+        for i in range(w):
+            o[i] = x[i] / y
+    elif op == Op.MAX_F:
+        for i in range(w):
+            o[i] = x[i] if (x[i] > y) | (x[i] != x[i]) else y
+    else:
+        for i in range(w):
+            o[i] = x[i] if (x[i] < y) | (x[i] != x[i]) else y
+
+
+@part
 def float_divmod(op, o, x, y, w):
     """FLOORDIV_F and MOD_F, by numpy.floor_divide's and numpy.remainder's rule; fmod is exact."""
     o, x, y = f8(o), f8(x), f8(y)

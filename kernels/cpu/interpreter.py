@@ -36,7 +36,8 @@ def run(table: Table, inputs: Sequence[Buffer], outputs: Sequence[Buffer], start
         _flat_programs(table), table.row_program, table.columns, table.column_start,
         table.parameters.view(np.int64), table.parameter_valid, table.parameter_start, table.outputs,
         table.output_start, _addresses(sources), _addresses(outputs), start, stop, scratch, status,
-        np.empty(n_slots, np.int64), np.empty(n_slots, np.bool_), np.empty((3, STAGE), np.int64),
+        np.empty(n_slots, np.int64), np.empty(n_slots, np.bool_), np.zeros(n_slots, np.bool_),
+        np.empty((3, STAGE), np.int64),
     )  # fmt: skip
     return status
 
@@ -75,7 +76,7 @@ def _flat_programs(table: Table) -> tuple[Array, Array]:
 @kernel
 def _run_tiles(
     programs, row_program, columns, column_start, parameters, parameter_valid, parameter_start, outputs, output_start,
-    sources, targets, start, stop, scratch, status, slots, masked, pending,
+    sources, targets, start, stop, scratch, status, slots, masked, single, pending,
 ):  # fmt: skip
     steps, program_start = programs
     n_slots = len(slots)
@@ -95,18 +96,19 @@ def _run_tiles(
                 op, out, a = steps[s, 0], steps[s, 1], steps[s, 2]
                 row, code = -1, INT_OVERFLOW
                 if op <= Op.LOAD_F8:
-                    row = load_step(op, base, slots[out], masked, sources[columns[column_start[e] + a]], first, w)
+                    source = sources[columns[column_start[e] + a]]
+                    row = load_step(op, base, slots[out], masked, single, source, first, w)
                 elif op <= Op.CONST_I:
                     at = parameter_start[e] + a
-                    const_step(base, slots[out], masked, parameters[at], parameter_valid[at], w)
+                    const_step(base, slots[out], masked, single, parameters[at], parameter_valid[at], w)
                 elif op <= Op.STORE_F8:
                     target = targets[outputs[output_start[e] + out]]
                     staged, tile = where_to_store(op, target, first, stage, count, pending)
-                    row, code = store_step(op, base, slots[a], masked, clean, target, first, tile, w)
+                    row, code = store_step(op, base, slots[a], masked, single, clean, target, first, tile, w)
                     count = flush_when_full(stage, count + staged, pending, w)
                 else:
                     b, c, spare = slots[steps[s, 3]], slots[steps[s, 4]], slots[spare_at]
-                    row, code = compute_step(op, base, spare, slots[a], b, c, masked, suspect, w)
+                    row, code = compute_step(op, base, spare, slots[a], b, c, masked, single, suspect, w)
                     slots[spare_at], slots[out] = slots[out], spare
                 if row >= 0 and (status[e, 0] == 0 or first + row < status[e, 1]):
                     status[e, 0], status[e, 1] = code, first + row

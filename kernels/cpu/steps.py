@@ -1,7 +1,9 @@
 """One step of a program over one tile: where its operands lie, which are null, and what it reports.
 
 A register is a slot: a tile of values and behind it a tile of validity, which counts only where `masked` says that any
-row may be null. `base` is the address of slot 0. Steps give the first offending row of the tile (-1: none) and a code.
+row may be null. Where `single` says so its first value stands for all rows: a parameter is written out only for steps
+that need it in every row. `base` is the address of slot 0. Steps give the first offending row of the tile (-1: none)
+and a code.
 """
 
 import numpy as np
@@ -44,9 +46,18 @@ def require_mask(base, slot, masked, w):
         masked[slot] = True
 
 
+@part
+def spread_single(base, slot, single, w):
+    """Make sure that the slot's value is written out in every row."""
+    if single[slot]:
+        nulls.fill_raw(values_of(base, slot), i8(values_of(base, slot))[0], w)
+        single[slot] = False
+
+
 @inlined
-def load_step(op, base, slot, masked, source, first, w):
+def load_step(op, base, slot, masked, single, source, first, w):
     """A column's values and validity; uint64 beyond int64 is an overflow."""
+    single[slot] = False
     o, ok = values_of(base, slot), valid_of(base, slot)
     transfer.load(op, o, source[0] + first * source[1], source[1], w)
     masked[slot] = source[2] != 0 and nulls.copy_valid(ok, source[2] + first * source[3], source[3], w)
@@ -66,18 +77,19 @@ def first_valid_negative(x, ok, w):
 
 
 @inlined
-def const_step(base, slot, masked, bits, valid, w):
+def const_step(base, slot, masked, single, bits, valid, w):
     """A parameter in every row."""
-    nulls.fill_raw(values_of(base, slot), bits, w)
-    masked[slot] = valid == 0
+    i8(values_of(base, slot))[0] = bits
+    masked[slot], single[slot] = valid == 0, True
     if valid == 0:
         nulls.fill_bytes(valid_of(base, slot), 0, w)
 
 
 @inlined
-def store_step(op, base, slot, masked, clean, target, first, tile, w):
+def store_step(op, base, slot, masked, single, clean, target, first, tile, w):
     """A register to a contiguous tile of the output's type, and its validity to the output's. Null rows hold 0, or
     NaN where a float output has no validity. Gives row and code."""
+    spread_single(base, slot, single, w)
     x, ok = values_of(base, slot), ok_of(base, slot, masked)
     null_row = -1
     if ok != 0:
@@ -94,9 +106,32 @@ def store_step(op, base, slot, masked, clean, target, first, tile, w):
     return null_row, NULL_IN_OUTPUT
 
 
+@part
+def single_step(op, base, out, a, b, masked, w):
+    """ADD_F to MIN_F, and COALESCE, where the second operand is one number for all rows."""
+    o, x, y = values_of(base, out), values_of(base, a), f8(values_of(base, b))[0]
+    ok = ok_of(base, a, masked)
+    if op != Op.COALESCE:
+        masked[out] = nulls.both_valid(valid_of(base, out), ok, 0, w)
+        arithmetic.float_by_one(op, o, x, y, w)
+        return
+    masked[out] = False
+    if ok != 0:
+        nulls.keep_valid(o, ok, x, i8(values_of(base, b))[0], w)
+    else:
+        nulls.copy_raw(o, x, w)
+
+
 @inlined
-def compute_step(op, base, out, a, b, c, masked, suspect, w):
+def compute_step(op, base, out, a, b, c, masked, single, suspect, w):
     """Any step between loads and stores; `out` is none of the operands' slots. Gives row and code."""
+    single[out] = False
+    spread_single(base, a, single, w)
+    if single[b] and not masked[b] and (Op.ADD_F <= op <= Op.MIN_F or op == Op.COALESCE):
+        single_step(op, base, out, a, b, masked, w)
+        return -1, 0
+    spread_single(base, b, single, w)
+    spread_single(base, c, single, w)
     o, x, y = values_of(base, out), values_of(base, a), values_of(base, b)
     if op >= Op.SELECT or op == Op.AND_B or op == Op.OR_B:
         null_aware(op, base, out, a, b, c, masked, suspect, w)
