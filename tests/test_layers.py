@@ -83,6 +83,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.runtime.explained": {"cupy"},  # gpupipe.models.gpu.places
     "gpupipe.runtime.teaching": {"cupy"},  # the same
     "gpupipe.clusters": {"dask", "distributed"},
+    "gpupipe.clusters.boosting": {"xgboost"},
     "gpupipe.clusters.cuda": {"cupy", "dask_cuda"},
     "gpupipe.crossval": {"pandas", "sklearn"},
     "gpupipe.doctor": {"*", "cupy", "xgboost"},

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gpupipe.clusters.boosting import Matrices, boost
 from gpupipe.clusters.joining import workers_of
 from gpupipe.clusters.reading import Reading
 from gpupipe.clusters.trip import Trip
@@ -11,6 +12,9 @@ from gpupipe.runtime.crew import Threads, threads
 from gpupipe.runtime.orders import Local, Merges, Order, Result, numbers
 from gpupipe.runtime.progress import Progress, carried_out
 from gpupipe.runtime.rows import Rows
+
+#: Rows, and the order that makes their parts.
+Handed = tuple[Rows, Order[Any]]
 
 
 class OnCluster:
@@ -92,6 +96,11 @@ class OnCluster:
     def _alone_here(self, rows: Rows, order: Local, progress: Progress) -> None:
         rows.done_here.append(order.stage)
         carried_out(progress, lambda: "in this process", rows.n_workers)
+
+    def boosts(self, clone: Any, rounds: Any, training: Handed, held: Handed | None) -> None:
+        """Train XGBoost on the workers: see :func:`gpupipe.clusters.boosting.boost`."""
+        each = [None if some is None else Matrices(self._reading_of(some[0]), some[1]) for some in (training, held)]
+        boost(self.client, clone, rounds, *each)
 
     def close(self) -> None:
         """The workers forget all of it."""

@@ -105,7 +105,7 @@ WAYS: dict[str, Way] = {
     "sklearn.naive_bayes.ComplementNB": Way(_COUNTS),
     "sklearn.naive_bayes.BernoulliNB": Way(_COUNTS, _one_alpha, "`alpha`: one number"),
     **{
-        f"xgboost.{name}": Way("XGBoost's data iterator", _xgboost, _HIST, same_bits=False)
+        f"xgboost.{name}": Way("XGBoost's data iterator, or xgboost.dask", _xgboost, _HIST, same_bits=False)
         for name in ("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor")
     },
 }

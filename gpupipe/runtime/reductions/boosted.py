@@ -8,7 +8,7 @@ from typing import Any
 
 from gpupipe.columns import Frame
 from gpupipe.memory import memory_bytes
-from gpupipe.models.partitions.boosted import BINS, Batch, learn, rounds_of
+from gpupipe.models.partitions.boosted import BINS, Batch, Rounds, learn, rounds_of
 from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.reductions.lesson import Lesson, Part
 from gpupipe.runtime.reductions.trips import Trips
@@ -47,11 +47,16 @@ class Passes:
 
     def __call__(self) -> Iterator[Batch]:
         """One pass, which begins when the first batch is asked for."""
-        order = Handing(f"{self.what} {self.trips.made}", self.lesson)
-        self.trips.begin(order.stage)
+        order = self.begun()
         for _, parts in self.trips.crew.results(self.trips.rows, order, self.trips.progress, in_order=True):
             for part in parts:
                 yield part.X, part.y, part.weights
+
+    def begun(self) -> Handing:
+        """The order of a pass that begins."""
+        order = Handing(f"{self.what} {self.trips.made}", self.lesson)
+        self.trips.begin(order.stage)
+        return order
 
 
 def boosted(clone: Any, lesson: Lesson, trips: Trips, held: Trips | None, n_rows: int) -> str:
@@ -64,6 +69,9 @@ def boosted(clone: Any, lesson: Lesson, trips: Trips, held: Trips | None, n_rows
     """
     rounds = rounds_of(clone, None if lesson.classes is None else len(lesson.classes), held=held is not None)
     unseen = None if held is None else Passes(replace(lesson, features=held.features), held, "validation, pass")
+    boosts = getattr(trips.crew, "boosts", None)
+    if boosts is not None:
+        return _elsewhere(boosts, clone, rounds, Passes(lesson, trips, "features"), unseen)
     bins = n_rows * len(lesson.features.names) * (1 if rounds.max_bin <= BINS else 2)
     on_disk = bins > memory_bytes(trips.rows.memory) // _SHARE
     folder: AbstractContextManager[str | None] = nullcontext(None)
@@ -72,4 +80,11 @@ def boosted(clone: Any, lesson: Lesson, trips: Trips, held: Trips | None, n_rows
     with folder as path:
         learn(clone, rounds, Passes(lesson, trips, "features, pass"), unseen, path)
     where = "in temporary files" if on_disk else "in memory"
-    return f"{bins / 1e6:,.1f} MB of bins {where}"
+    return f"XGBoost's data iterator, {bins / 1e6:,.1f} MB of bins {where}"
+
+
+def _elsewhere(boosts: Any, clone: Any, rounds: Rounds, training: Passes, held: Passes | None) -> str:
+    """On the workers that the crew has."""
+    handed = [None if some is None else (some.trips.rows, some.begun()) for some in (training, held)]
+    boosts(clone, rounds, *handed)
+    return "xgboost.dask, on the workers that have the partitions"

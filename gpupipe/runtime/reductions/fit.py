@@ -65,14 +65,14 @@ def trained_on_partitions(estimator: Any, trips: Trips, held: Trips | None, *, k
         listed = list(facts.labels)
         lesson = replace(lesson, classes=tuple(listed[at] for at in order_of_classes(listed, facts.n)))
         recode(clone, [lesson.classes])
-    task, more = Task(row, clone, lesson, facts), ""
+    task, by = Task(row, clone, lesson, facts), way.by
     if way.same_bits:
         _carried_out(task, trips.ask)
     else:
-        more = f", {boosted(clone, lesson, trips, held, facts.n)}"
+        by = boosted(clone, lesson, trips, held, facts.n)
     targets = features.plan.target_names if row.supervised else None
     model = model_of(row, *row.convert(clone), features.names, lesson.classes, targets)
-    how = f"on partitions, in {trips.made} trips: {way.by}{more}"
+    how = f"on partitions, in {trips.made} trips: {by}"
     return FromPartitions(model, {"rows": facts.n, "baseline": _baseline(task)}, facts.ids, how)
 
 
