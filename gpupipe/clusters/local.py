@@ -14,6 +14,7 @@ from gpupipe.clusters.teardown import end
 from gpupipe.errors import ClusterError, MissingDependencyError
 
 LOOPBACK = "127.0.0.1"
+_PARENT = "gpupipe.clusters.parent"
 
 _GUARD = (
     "Each worker imports the file that was run: see that the line that makes the cluster does not run there too, by "
@@ -72,6 +73,7 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
     options = {**given, **wanted.options}
     page = {"dashboard": wanted.dashboard, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {**page, **options.pop("scheduler_kwargs", {})}
+    preload = [_PARENT, *_listed(options.pop("preload", None))]
     made = make.__new__(make)  # apart from __init__, so that it can be ended where that fails halfway
     _keep_nannies(made)
     settings = {**configuration(wanted.threads, wanted.dashboard), "temporary-directory": str(wanted.folder)}
@@ -83,6 +85,7 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
                 host=LOOPBACK,
                 dashboard_address=f"{LOOPBACK}:0" if wanted.dashboard else None,
                 scheduler_kwargs=scheduler,
+                preload=preload,
                 **options,
             )
         except BaseException as error:
@@ -101,6 +104,10 @@ def _keep_nannies(made: Any) -> None:
     """
     usual = optional.load("distributed.deploy.cluster").Cluster._update_worker_status
     made._update_worker_status = functools.partial(usual, made)
+
+
+def _listed(preload: Any) -> list[Any]:
+    return [preload] if isinstance(preload, str) else list(preload or ())
 
 
 def refuse_in_worker() -> None:

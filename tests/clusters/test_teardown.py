@@ -132,6 +132,7 @@ def test_a_driver_that_ends_closes_what_it_left_open(temporary: Path, then: str,
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_of_a_driver_that_is_killed_end_at_once(temporary: Path, number: signal.Signals) -> None:
     process, pids = driver(temporary, "wait")
+    os.kill(pids[0], signal.SIGSTOP)  # even one that cannot see it
     process.send_signal(number)
     process.wait(10)
     assert len(pids) == 2
