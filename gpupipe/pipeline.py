@@ -17,6 +17,7 @@ from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
 from gpupipe.runtime.journal.asked import Asked, asked
 from gpupipe.runtime.out import Out
 from gpupipe.runtime.progress import Shown, listening, stages_of
+from gpupipe.runtime.quarantine import Quarantine, quarantine_for
 from gpupipe.runtime.report import LastReport, Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
@@ -80,6 +81,7 @@ class Pipeline(DeclaredPipeline):
         progress: Shown = False,
         run: Any = None,
         on_change: str = "refuse",
+        on_bad_partition: str = "raise",
     ) -> Self:
         """Learn the features' statistics and train the model; gives the pipeline itself.
 
@@ -100,6 +102,9 @@ class Pipeline(DeclaredPipeline):
                 where this one was killed (docs/runs.md).
             on_change: ``"recompute"`` begins anew where the run in that folder is of another pipeline or of other rows,
                 or was damaged; ``"refuse"`` says what has changed.
+            on_bad_partition: ``"quarantine"`` leaves out a partition that cannot be read (a page that is corrupt, a
+                disk that fails, rows that end the workers they are given to), as if its rows were not listed, and tells
+                so in ``report_.quarantined``; ``"raise"`` ends with its error.
 
         Raises:
             PlanError: what was declared does not fit the data's schema; nothing has been read.
@@ -114,7 +119,8 @@ class Pipeline(DeclaredPipeline):
         array(['no', 'yes'], dtype=object)
         """
         wanted = asked(run, on_change)
-        self._run(X, y, sample_weight, groups, validation, progress, keep_state=keep_state, run=wanted).close()
+        how: dict[str, Any] = {"run": wanted, "quarantine": quarantine_for(on_bad_partition)}
+        self._run(X, y, sample_weight, groups, validation, progress, keep_state=keep_state, **how).close()
         return self
 
     @weighed_if_the_model_is
@@ -183,6 +189,7 @@ class Pipeline(DeclaredPipeline):
         transform: str | None = None,
         keep_state: bool | str = False,
         run: Asked | None = None,
+        quarantine: Quarantine | None = None,
     ) -> Rows:
         self._refuse_no_estimator()
         if self.model is None and sample_weight is not None:
@@ -197,7 +204,8 @@ class Pipeline(DeclaredPipeline):
         carried = keeping(keep_state)
         with listening(progress) as heard:
             how = (backend_for(self.device), heard, self.memory)
-            outcome = run_fit(declared, source, held, *how, transform=transform, carried=carried, run=run)
+            more: dict[str, Any] = {"transform": transform, "carried": carried, "run": run, "quarantine": quarantine}
+            outcome = run_fit(declared, source, held, *how, **more)
         state = KeptState() if carried is None else kept_of(declared, carried, source, outcome)
         self._keep(outcome.fit, inputs, state)
         self.report_ = self._last.report = replace(outcome.report, stages=stages_of(heard))

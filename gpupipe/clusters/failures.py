@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from gpupipe.errors import PoisonPartitionError, WorkerLostError, counted
+from gpupipe.errors import GpupipeError, PoisonPartitionError, WorkerLostError, counted
 from gpupipe.sources.partition import Partition
 
 #: Workers that a partition may end: once beside others, once alone.
@@ -88,3 +88,27 @@ def no_scheduler(address: str) -> WorkerLostError:
         f"The scheduler at {address} is gone, or cannot be reached any more. Start it again with its workers, and fit "
         "again; fit(…, run='folder') would go on from where this one was."
     )
+
+
+def is_killed(error: BaseException | None) -> bool:
+    """Whether a worker was lost while it had a task."""
+    return error is not None and type(error).__name__ == "KilledWorker"
+
+
+def worker_of(error: BaseException | None) -> str:
+    """The worker that was lost."""
+    return str(getattr(getattr(error, "last_worker", None), "address", ""))
+
+
+def is_of_rows(error: BaseException | None) -> bool:
+    """Whether a worker was lost on something of a partition; what all partitions need is put there anew."""
+    key = str(getattr(error, "task", ""))
+    return not key.startswith(("gpupipe-order-", "gpupipe-how-"))
+
+
+def is_of_cluster(error: BaseException) -> bool:
+    """Whether an error says something of workers, and nothing of the rows."""
+    module = type(error).__module__.partition(".")[0]
+    if isinstance(error, GpupipeError):
+        return False
+    return module in ("distributed", "dask", "tornado") or isinstance(error, TimeoutError | ConnectionError)

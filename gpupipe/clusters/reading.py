@@ -28,7 +28,8 @@ class Reading:
         self._seen: set[str] = set()  # readings whose cost was counted
         self._token = uuid.uuid4().hex[:12]
         source, how = rows.source, rows.how_read
-        self._recipes = tasks.Recipes(source._steps, source._listing.schema, how, source.label, rows.n_partitions)
+        listed, count = source._listing.schema, rows.n_partitions
+        self._recipes = tasks.Recipes(source._steps, listed, how, source.label, count, source.schema)
         self.recipes: Any = None
 
     def submit(self, what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -45,7 +46,9 @@ class Reading:
         """A partition to be read with these columns; without its rows, what names it in messages."""
         source = self.rows.source
         needed = tuple(tuple(level) for level in source._needed(list(columns)))
-        return tasks.Asked(_sent(source.partitions[index], needed[0] if rows else ()), index, needed, columns)
+        quarantine = self.rows.quarantine
+        left = (quarantine is not None and index not in self.known, quarantine is not None and index in quarantine)
+        return tasks.Asked(_sent(source.partitions[index], needed[0] if rows else ()), index, needed, columns, *left)
 
     def computed(self, asked: tasks.Asked) -> list[Any]:
         """Of a Dask frame, the future of what Dask computes of a partition, for the task that reads it."""
@@ -77,11 +80,13 @@ class Reading:
 
     def note(self, outcome: tasks.Outcome) -> None:
         """Count what an outcome's reading cost, once for each reading."""
-        for index, note, seconds, token, io_retries in outcome.read:
-            if token not in self._seen:
-                self._seen.add(token)
-                self.rows.note(index, note, seconds)
-                self.rows.io_retries += io_retries
+        for told in outcome.read:
+            if told.token not in self._seen:
+                self._seen.add(told.token)
+                self.rows.note(told.index, told.note, told.seconds)
+                self.rows.io_retries += told.io_retries
+                if told.bad is not None and self.rows.quarantine is not None:
+                    self.rows.quarantine.add(told.index, self.rows.source.partitions[told.index], told.bad)
         self.rows.retries += outcome.retries
 
     def close(self) -> None:

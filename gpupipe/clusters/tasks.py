@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpupipe.backends import devices
 from gpupipe.backends.states.state import State
@@ -19,7 +19,7 @@ from gpupipe.runtime.cache import column_bytes, read_only
 from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
 from gpupipe.runtime.halving import in_quarters, once_more
 from gpupipe.runtime.orders import Order, Work
-from gpupipe.runtime.patience import patiently
+from gpupipe.runtime.quarantine import Quarantine, load
 from gpupipe.runtime.scattered import nbytes
 from gpupipe.schema import Schema
 from gpupipe.sources.dask_frames import with_rows
@@ -39,6 +39,7 @@ class Recipes:
         steps, schema: of the source.
         how: what is done besides.
         label, n_partitions: of the source, for messages.
+        whole: the schema after all steps.
     """
 
     steps: tuple[Step, ...]
@@ -46,6 +47,7 @@ class Recipes:
     how: HowRead
     label: str
     n_partitions: int
+    whole: Schema
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +58,15 @@ class Asked:
         partition, index: the recipe, and its number.
         needed: the columns needed from the reader, then after each step.
         wanted: those that are kept.
+        may_be_left_out, is_left_out: whether it counts as a partition without rows if it cannot be read; and anyway.
     """
 
     partition: Partition
     index: int
     needed: tuple[tuple[str, ...], ...]
     wanted: tuple[str, ...]
+    may_be_left_out: bool = False
+    is_left_out: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +77,7 @@ class Held:
         frame: its rows.
         note, seconds, token: what reading told, how long it took, and which reading it was.
         io_retries: how often a read was tried again.
+        bad: why it could not be read, and counts as one without rows.
     """
 
     frame: Frame
@@ -79,9 +85,21 @@ class Held:
     seconds: float
     token: str
     io_retries: int = 0
+    bad: str | None = None
 
     def __sizeof__(self) -> int:  # by which Dask knows what a worker holds
         return 1_000 + sum(_size(self.frame.resident(name)) for name in self.frame.columns) + self.frame.row_ids.nbytes
+
+
+class Told(NamedTuple):
+    """What the reading of a partition told: as :class:`Held` has it."""
+
+    index: int
+    note: Note
+    seconds: float
+    token: str
+    io_retries: int
+    bad: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +109,13 @@ class Outcome:
     Attributes:
         result: that.
         indices: the partitions.
-        read: of each that was read for it: its number, what was told, how long it took, which reading it was, and how
-            often it was tried again.
+        read: of each what its reading told.
         retries: how many times something was tried again for want of memory.
     """
 
     result: Any
     indices: tuple[int, ...]
-    read: tuple[tuple[int, Note, float, str, int], ...]
+    read: tuple[Told, ...]
     retries: int = 0
 
     def __sizeof__(self) -> int:
@@ -151,7 +168,7 @@ def worked(recipes: Recipes, sent: Sent, asked: Asked, held: Held, alone: bool =
     small: AbstractContextManager[None] = in_quarters() if alone else nullcontext()
     with rows.placed(asked.index, frame), small:
         result = work(rows, asked.index, frame)
-    told = (asked.index, held.note, held.seconds, held.token, held.io_retries)
+    told = Told(asked.index, held.note, held.seconds, held.token, held.io_retries, held.bad)
     return Outcome(result, (asked.index,), (told,), rows.retries)
 
 
@@ -189,10 +206,15 @@ class WorkerRows:
         started = time.perf_counter()
         device = devices.gpu().device if recipes.how.on_device else None
         how = (asked.partition, asked.index, asked.needed, recipes.steps, recipes.schema, device)
-        frame, report = patiently(lambda: loaded(*how), self._tried_again)
+        quarantine = Quarantine() if asked.may_be_left_out or asked.is_left_out else None
+        if quarantine is not None and asked.is_left_out:
+            quarantine.add(asked.index, asked.partition, "")
+        what = (asked.index, asked.partition, recipes.whole.select(asked.wanted))
+        frame, report = load(lambda: loaded(*how), *what, quarantine, self._tried_again)
         frame = as_asked(asked.partition, frame.select(asked.wanted), recipes.how.schema, recipes.how.identity)
         note = Note(report, frame.n_rows, first_rows(frame, min(HEAD, frame.n_rows)))
-        return Held(read_only(frame), note, time.perf_counter() - started, uuid.uuid4().hex, self.io_retries)
+        bad = None if quarantine is None or not quarantine.found else quarantine.found[0].why
+        return Held(read_only(frame), note, time.perf_counter() - started, uuid.uuid4().hex, self.io_retries, bad)
 
     def _tried_again(self) -> None:
         self.io_retries += 1

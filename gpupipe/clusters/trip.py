@@ -9,10 +9,10 @@ from typing import Any
 
 from gpupipe.clusters import tasks
 from gpupipe.clusters.current import current
-from gpupipe.clusters.failures import NO_ANSWER, Account, poison
+from gpupipe.clusters.failures import NO_ANSWER, Account, is_killed, is_of_cluster, is_of_rows, poison, worker_of
 from gpupipe.clusters.reading import Reading
 from gpupipe.clusters.watch import LOOK, Watch
-from gpupipe.errors import GpupipeError, counted
+from gpupipe.errors import counted
 from gpupipe.runtime.orders import Order
 from gpupipe.runtime.progress import Progress, carried_out
 
@@ -224,25 +224,31 @@ class Trip:
     def _recover(self, task: _Task, error: BaseException | None) -> None:
         """Do what failed again, or say why it failed for good."""
         self._tries[task.indices] += 1
-        if error is not None and (not _is_of_cluster(error) or self._tries[task.indices] > _TRIES):
+        if error is not None and (not is_of_cluster(error) or self._tries[task.indices] > _TRIES):
             self._give_up(task, error)
             return
-        killed = _is_killed(error)
+        killed = is_killed(error)
         if killed and not task.level:
-            self._account.died(_worker(error), task.indices if _is_of_rows(error) else ())
+            self._account.died(worker_of(error), task.indices if is_of_rows(error) else ())
         self._watch.look(at_once=True)
         if task.level:
             self._again(task)
         elif self._account.is_poison(task.indices[0]):
-            self._give_up(task, self._poison(task.indices[0]))
+            self._leave_out(task)
         elif killed:
             self._alone.append(task.indices[0])
         else:
             self._waiting.appendleft(task.indices[0])
 
-    def _poison(self, index: int) -> BaseException:
-        rows = self._reading.rows
-        return poison(rows.source.partitions[index], index, rows.n_partitions, self._account.deaths(index))
+    def _leave_out(self, task: _Task) -> None:
+        """A partition ends its workers: it is told, or counts as one without rows, where none of it was taken in."""
+        rows, (index,) = self._reading.rows, task.indices
+        error = poison(rows.source.partitions[index], index, rows.n_partitions, self._account.deaths(index))
+        if rows.quarantine is None or index in self._reading.known:
+            self._give_up(task, error)
+            return
+        rows.quarantine.add(index, rows.source.partitions[index], str(error))
+        self._waiting.appendleft(index)
 
     def _again(self, task: _Task) -> None:
         """Merge anew: of what is merged, that is done again which was lost."""
@@ -269,26 +275,3 @@ class Trip:
         client = self._reading.client
         if those and client.status == "running":
             client.cancel([task.future for task in those], force=True, reason="gpupipe has no use for it any more")
-
-
-def _is_killed(error: BaseException | None) -> bool:
-    return error is not None and type(error).__name__ == "KilledWorker"
-
-
-def _worker(error: BaseException | None) -> str:
-    """The worker that was lost."""
-    return str(getattr(getattr(error, "last_worker", None), "address", ""))
-
-
-def _is_of_rows(error: BaseException | None) -> bool:
-    """Whether a worker was lost on something of a partition; what all partitions need is put there anew."""
-    key = str(getattr(error, "task", ""))
-    return not key.startswith(("gpupipe-order-", "gpupipe-how-"))
-
-
-def _is_of_cluster(error: BaseException) -> bool:
-    """Whether an error says something of workers, and nothing of the rows."""
-    module = type(error).__module__.partition(".")[0]
-    if isinstance(error, GpupipeError):
-        return False
-    return module in ("distributed", "dask", "tornado") or isinstance(error, TimeoutError | ConnectionError)

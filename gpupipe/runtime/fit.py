@@ -34,6 +34,7 @@ from gpupipe.runtime.journal.identity import identity
 from gpupipe.runtime.linear.fit import LinearFit, linear_fit
 from gpupipe.runtime.prediction import predicted
 from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.quarantine import Quarantine
 from gpupipe.runtime.report import Report, held_memory, report_of, taken_since
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import keyed_by, provenance
@@ -151,6 +152,7 @@ def run_fit(
     transform: str | None = None,
     carried: Carried | None = None,
     run: Asked | None = None,
+    quarantine: Quarantine | None = None,
 ) -> Outcome:
     """Plan, scan, train. The outcome's rows are open still.
 
@@ -159,6 +161,7 @@ def run_fit(
         transform: what is made next of the training rows' features, of the outcome's rows: ``matrix``, of float32
             on the host, or ``columns``; None: nothing.
         carried: the states of earlier rows, and where those of all are kept.
+        quarantine: where partitions go that cannot be read; None: nowhere, their error is raised.
         run: where what comes of partitions is kept, so that another process can go on; None: nowhere.
 
     Raises:
@@ -172,7 +175,9 @@ def run_fit(
     sums = declared.training == "partitions"
     again = columns_again(plan, features=trains and linear.beside is None, given_back=bool(transform) or sums)
     rows = _rows(declared, source, plan, carried, backend, needed_again=again, memory=memory)
-    rows.makes_matrix(None if carried or run or sums else known_width(plan, transform, trains and bool(linear.refused)))
+    rows.quarantine = quarantine
+    parts = carried or run or sums or quarantine
+    rows.makes_matrix(None if parts else known_width(plan, transform, trains and bool(linear.refused)))
     of = partial(_identity, declared, plan, source, validation, carried)
     with rows.closed_on_error(), begun_as(run, of) as journal, crew_for(rows) as hands:
         crew = kept_by(hands, journal)

@@ -7,6 +7,7 @@ from typing import Any
 
 from gpupipe.errors import counted
 from gpupipe.runtime.prediction import Prediction
+from gpupipe.runtime.quarantine import LeftOut
 from gpupipe.runtime.resident import held_memory, peak_memory, taken_since
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stages import Stage, stage_table
@@ -49,6 +50,7 @@ class Report:
             its peak does not tell.
         io_retries: how many times a read was tried again after a failure that may pass.
         done_here: stages that no worker of the current cluster could do, and this process did.
+        quarantined: partitions that could not be read and were left out: file, row group, rows, and why.
         resumed: results of partitions, of all stages, that an earlier process had kept in the run and were read back.
     """
 
@@ -76,6 +78,7 @@ class Report:
     resumed: int = 0
     io_retries: int = 0
     done_here: tuple[str, ...] = ()
+    quarantined: tuple[LeftOut, ...] = ()
 
     @property
     def errors(self) -> Mapping[str, float]:
@@ -118,6 +121,7 @@ class Report:
         lines += [f"computed on {self.device}"] if self.device.startswith("gpu") else []
         lines += [f"on the host: {what}, since {why}" for what, why in self.on_host.items()]
         lines += [f"a read was tried again {counted(self.io_retries, 'time')}"] if self.io_retries else []
+        lines += [f"left out: {_told(one)}" for one in self.quarantined]
         lines += [f"in this process, not on the cluster: {', '.join(self.done_here)}"] if self.done_here else []
         lines += [text_table("", stage_table(self.stages))] if self.stages else []
         return "\n".join(lines)
@@ -194,8 +198,14 @@ def report_of(
         retries=rows.retries,
         io_retries=rows.io_retries,
         done_here=tuple(rows.done_here),
+        quarantined=() if rows.quarantine is None else rows.quarantine.found,
         kept_bytes=rows.kept_bytes,
         spilled_bytes=rows.spilled_bytes,
         read_again=rows.read_again,
         trained_on_rows=on_rows,
     )
+
+
+def _told(one: LeftOut) -> str:
+    group = "" if one.row_group is None else f", row group {one.row_group}"
+    return f"{counted(one.rows, 'row')} of {one.file or 'the data'}{group}: {one.why}"

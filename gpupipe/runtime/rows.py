@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Self
 
 from gpupipe import optional
@@ -16,7 +17,7 @@ from gpupipe.runtime.budget import budget_of, decoded_bytes
 from gpupipe.runtime.cache import Cache, read_only
 from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
 from gpupipe.runtime.hearing import HEARD
-from gpupipe.runtime.patience import patiently
+from gpupipe.runtime.quarantine import Quarantine, load
 from gpupipe.schema import Schema
 from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import LoadReport
@@ -48,6 +49,7 @@ class Rows:
         memory: how much memory a run may take, as it was given.
         budget: how it is shared between partitions at work and columns kept.
         source_reads: how many times the source has been read: the partition read most often counts.
+        quarantine: where partitions go that cannot be read; None: their error is raised.
         report: rows and bytes read so far, and rows that each filter dropped (of the first read).
         head: the first rows of the first partition that has any, of those read so far.
         refinements: how many further trips have settled quantiles.
@@ -66,6 +68,7 @@ class Rows:
 
     asked: Sequence[str] | None = None
     heard: Any = None
+    quarantine: Quarantine | None = None
 
     def __init__(
         self,
@@ -102,8 +105,7 @@ class Rows:
         self._reading = [threading.Lock() for _ in source.partitions]
         self.report = LoadReport()
         self.refinements = self.retries = self.io_retries = 0
-        self.done_here: list[str] = []
-        self.bytes_read, self.seconds_reading = 0, 0.0
+        self.done_here, self.bytes_read, self.seconds_reading = list[str](), 0, 0.0
 
     @property
     def n_partitions(self) -> int:
@@ -159,8 +161,9 @@ class Rows:
     @property
     def how_read(self) -> HowRead:
         """How another process reads them."""
-        columns, keeps = (tuple(self._columns), tuple(self._again)), bool(self._again) and not self._ending
-        return HowRead(*columns, keeps, self._begins, self._schema, self._identity, self._device is not None)
+        keeps = bool(self._again) and not self._ending, self._begins
+        both = tuple(self._columns), tuple(self._again)
+        return HowRead(*both, *keeps, self._schema, self._identity, self._device is not None)
 
     def last_trip(self) -> None:
         """The trip that begins is the last: what it reads is not kept, nor what was kept once it was taken."""
@@ -213,7 +216,7 @@ class Rows:
     @property
     def heights(self) -> list[int] | None:
         """How many rows each partition's frame has; None until all were read, where steps drop rows."""
-        if not self.source.drops_rows:
+        if not self.source.drops_rows and self.quarantine is None:
             return [partition.n_rows for partition in self.source.partitions]
         known = [self._heights[index] for index in range(self.n_partitions) if index in self._heights]
         return known if len(known) == self.n_partitions else None
@@ -267,16 +270,16 @@ class Rows:
         first = index not in self._heights and index >= self._begins
         names = list(dict.fromkeys([*wanted, *(self._columns if first or self._identity else self._again)]))
         started = time.perf_counter()
-        how = (index, names, self._device)
-        frame, report = patiently(lambda: self.source.load_with_report(*how), self.note_io_retry)
-        frame = as_asked(self.source.partitions[index], frame, self._schema, self._identity)
-        if self._again:
-            frame = read_only(frame)
+        partition, schema = self.source.partitions[index], self.source.schema.select(names)
+        read = partial(self.source.load_with_report, index, names, self._device)
+        where = self.quarantine if index not in self._heights or index in (self.quarantine or ()) else None
+        frame, report = load(read, index, partition, schema, where, self.note_io_retry)
+        frame = as_asked(partition, frame, self._schema, self._identity)
+        frame = read_only(frame) if self._again else frame
         with self._lock:
             self._note(index, frame, report, time.perf_counter() - started)
         if self._again and not self._ending:
-            views = isinstance(self.source.partitions[index], TablePartition)
-            self._cache.put(index, frame.select(self._again), views)
+            self._cache.put(index, frame.select(self._again), isinstance(partition, TablePartition))
         return frame.select(wanted)
 
     def _note(self, index: int, frame: Frame, report: LoadReport, seconds: float) -> None:
@@ -288,10 +291,8 @@ class Rows:
 
     def _take_note(self, index: int, note: Note) -> None:
         self.report = self.report + note.report
-        self._heights[index] = note.height
+        self._heights[index], head = note.height, None
         if note.height and index <= self._first and note.head is not None:
-            self._first, self.head = index, first_rows(note.head, min(HEAD, note.height))
-            note = note._replace(head=self.head)
-        else:
-            note = note._replace(head=None)
-        self._notes[index] = note
+            self._first, head = index, first_rows(note.head, min(HEAD, note.height))
+            self.head = head
+        self._notes[index] = note._replace(head=head)

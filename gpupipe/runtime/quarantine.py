@@ -1,0 +1,109 @@
+"""Partitions that cannot be read: told as an error, or left out, counted and named."""
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from gpupipe.arrow_arrays import texts_of
+from gpupipe.columns import Column, Frame
+from gpupipe.errors import FileFormatError, ParameterError, PoisonPartitionError, SourceNotFoundError
+from gpupipe.runtime.patience import patiently
+from gpupipe.schema import Schema, String
+from gpupipe.sources.partition import LoadReport, Partition
+
+POLICIES = ("raise", "quarantine")
+
+
+class LeftOut(NamedTuple):
+    """A partition that was left out: its file and row group where it has one, its rows, and why."""
+
+    file: str | None
+    row_group: int | None
+    rows: int
+    why: str
+
+
+class Quarantine:
+    """The partitions of some rows that were left out. They count as partitions without rows."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, LeftOut] = {}
+        self._lock = threading.Lock()
+
+    def add(self, index: int, partition: Partition, why: str) -> None:
+        """Leave one out; from any thread."""
+        place = partition.place(None)
+        with self._lock:
+            self._found.setdefault(index, LeftOut(place.file, place.row_group, partition.n_rows, why))
+
+    def __contains__(self, index: object) -> bool:
+        return index in self._found
+
+    @property
+    def found(self) -> tuple[LeftOut, ...]:
+        """All of them, in their order."""
+        with self._lock:
+            return tuple(self._found[index] for index in sorted(self._found))
+
+
+def quarantine_for(policy: str) -> Quarantine | None:
+    """What ``on_bad_partition=`` stands for; None: errors are raised.
+
+    Raises:
+        ParameterError: it is neither.
+    """
+    if policy not in POLICIES:
+        raise ParameterError(
+            f"on_bad_partition={policy!r} is no policy. 'raise' ends with the error of a partition that cannot be "
+            "read, 'quarantine' leaves it out, and says so in report_.quarantined."
+        )
+    return Quarantine() if policy == "quarantine" else None
+
+
+def is_bad(error: BaseException) -> bool:
+    """Whether an error says that a partition cannot be read, whatever is wanted of it."""
+    missing = isinstance(error, SourceNotFoundError | MemoryError)
+    return isinstance(error, FileFormatError | PoisonPartitionError | OSError) and not missing
+
+
+def no_rows_of(schema: Schema) -> Frame:
+    """A frame of these columns, without rows."""
+    types = {name: field.dtype for name, field in schema.items()}
+    columns = {
+        name: Column(dtype, texts_of([]) if dtype == String else np.zeros(0, dtype.storage))
+        for name, dtype in types.items()
+    }
+    return Frame(columns, 0, np.zeros(0, np.uint64))
+
+
+def load(
+    read: Callable[[], tuple[Frame, LoadReport]],
+    index: int,
+    partition: Partition,
+    schema: Schema,
+    quarantine: Quarantine | None,
+    tried_again: Callable[[], None],
+) -> tuple[Frame, LoadReport]:
+    """The frame of a partition, and what it cost.
+
+    Args:
+        read: reads it.
+        schema: of the columns that are wanted.
+        quarantine: where it is put if it cannot be read; None: nowhere.
+        tried_again: told before a read is tried once more.
+
+    Raises:
+        DataError: it cannot be read, and there is no quarantine.
+    """
+    if quarantine is None:
+        return patiently(read, tried_again)
+    try:
+        if index not in quarantine:
+            return patiently(read, tried_again)
+    except Exception as error:
+        if not is_bad(error):
+            raise
+        quarantine.add(index, partition, " ".join(str(error).split()))
+    return no_rows_of(schema), LoadReport(rows_listed=partition.n_rows)
