@@ -174,8 +174,7 @@ def run_fit(
     trains, linear = declared.model is not None, _linear(declared, plan, validation, carried, backend)
     sums = declared.training == "partitions"
     again = columns_again(plan, features=trains and linear.beside is None, given_back=bool(transform) or sums)
-    rows = _rows(declared, source, plan, carried, backend, needed_again=again, memory=memory)
-    rows.quarantine = quarantine
+    rows = _rows(declared, source, plan, carried, backend, quarantine, needed_again=again, memory=memory)
     parts = carried or run or sums or quarantine
     rows.makes_matrix(None if parts else known_width(plan, transform, trains and bool(linear.refused)))
     of = partial(_identity, declared, plan, source, validation, carried)
@@ -236,12 +235,19 @@ def _linear(
 
 
 def _rows(
-    declared: Declared, source: Source, plan: Plan, carried: Carried | None, backend: Backend, **how: Any
+    declared: Declared,
+    source: Source,
+    plan: Plan,
+    carried: Carried | None,
+    backend: Backend,
+    quarantine: Quarantine | None,
+    **how: Any,
 ) -> Rows:
     """The rows to be read: of an update the new ones, and those that came before where a statistic needs them."""
     started: dict[str, Any] = {} if carried is None else {"first": carried.first, "schema": source.schema}
     together = None if declared.key else group_identity(plan, backend)
     rows = Rows(source, plan.fit_columns, device=backend.device, identity=together, **how, **started)
+    rows.quarantine = quarantine
     if source.n_rows == 0 and (carried is None or carried.newest is None):  # new ones may be none
         raise no_rows(rows)
     return rows
