@@ -123,7 +123,7 @@ def with_refusals(train: Callable[[], None], clone: Any) -> None:
 
 
 def _iterator(xgboost: Any, batches: Batches, folder: str | None, name: str) -> Any:
-    class Passes(xgboost.DataIter):  # type: ignore[misc]
+    class Passes(xgboost.DataIter):
         def __init__(self) -> None:
             self._left = batches()
             super().__init__(cache_prefix=None if folder is None else f"{folder}/{name}")

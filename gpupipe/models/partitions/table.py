@@ -59,7 +59,7 @@ def _logistic(params: Params) -> list[str]:
 
 
 def _is_seed(given: Any) -> bool:
-    return given is None or (isinstance(given, int | np.integer) and given >= 0)
+    return given is None or (isinstance(given, int | np.integer) and bool(given >= 0))
 
 
 def _clusters(params: Params) -> list[str]:

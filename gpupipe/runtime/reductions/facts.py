@@ -83,7 +83,8 @@ class Looking(OverParts):
 
     def _facts(self, part: Part) -> Facts:
         classifies = self.lesson.kind == "classifier"
-        known, total = {}, ()
+        known: dict[Any, tuple[int, Fraction]] = {}
+        total: tuple[Fraction, ...] = ()
         if classifies and len(part.X):
             known = _labels(part)
         elif part.y is not None and not classifies:

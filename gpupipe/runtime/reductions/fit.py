@@ -63,8 +63,9 @@ def trained_on_partitions(estimator: Any, trips: Trips, held: Trips | None, *, k
     refuse_weightless(facts)
     if row.kind == "classifier":
         listed = list(facts.labels)
-        lesson = replace(lesson, classes=tuple(listed[at] for at in order_of_classes(listed, facts.n)))
-        recode(clone, [lesson.classes])
+        classes = tuple(listed[at] for at in order_of_classes(listed, facts.n))
+        lesson = replace(lesson, classes=classes)
+        recode(clone, [classes])
     task, by = Task(row, clone, lesson, facts), way.by
     if way.same_bits:
         _carried_out(task, trips.ask)

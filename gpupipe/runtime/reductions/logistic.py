@@ -194,7 +194,7 @@ def logistic(
     weight = float(facts.weight)
     steps = newton if by_newton else lbfgs
     beyond = (max_iter,) if by_newton else (tol, max_iter)
-    descent = steps(start, Penalty(penalty, of), weight, *beyond)  # type: ignore[operator]
+    descent = steps(start, Penalty(penalty, of), weight, *beyond)
     wanted: Wanted = next(descent)
     for number in range(1, 1 << 30):
         order = Sloping(lesson, f"step {number} of logistic regression", wanted.theta, wanted.depth, **how)

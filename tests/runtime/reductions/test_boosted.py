@@ -20,13 +20,13 @@ TEST = table(2000, seed=9)
 SMALL = {"n_estimators": 20, "max_depth": 3}
 
 
-def trained(model: Any, target: Any, **how: Any) -> gp.Pipeline:
+def trained(model: Any, target: Any, **how: Any) -> Any:
     fit = {name: how.pop(name) for name in ("validation",) if name in how}
     pipeline = gp.Pipeline(FEATURES, target, model, **how)
     return pipeline.fit(gp.scan(TABLE, partitions=4), **fit)
 
 
-def auc(pipeline: gp.Pipeline) -> float:
+def auc(pipeline: Any) -> float:
     said = pipeline.predict_proba(TEST, output="numpy")[:, 1]
     return float(roc_auc_score(column("two", TEST) == "yes", said))
 
@@ -83,7 +83,7 @@ def test_no_file_is_left(tmp_path: Path, monkeypatch: Any) -> None:
 
 
 def test_what_is_refused() -> None:
-    how = {"training": "partitions"}
+    how: dict[str, Any] = {"training": "partitions"}
     with pytest.raises(UnsupportedEstimatorError, match="XGBRanker cannot be trained on partitions"):
         gp.Pipeline([col("a")], "c", XGBRanker(), groups="k", **how).fit(TABLE)
     with pytest.raises(ModelOptionError, match="tree_method='exact'"):

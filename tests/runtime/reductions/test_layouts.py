@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Any, Any, Any, Any]] = {  # estimator, target, weights, f
 }
 
 
-def declared(case: str, memory: Any = None) -> gp.Pipeline:
+def declared(case: str, memory: Any = None) -> Any:
     model, target, weights, features = CASES[case]
     return gp.Pipeline(features, target, model, weights=weights, training="partitions", memory=memory)
 
@@ -78,7 +78,7 @@ def test_a_key_that_several_rows_share_does_not_show(tmp_path: Path, monkeypatch
     found = set()
     for seed in (1, 2, 3):
         layout = drawn(seed, len(ROWS))
-        pipeline = gp.Pipeline(SCALED[:1], model=KMeans(4, random_state=0), key="c", training="partitions")
+        pipeline: Any = gp.Pipeline(SCALED[:1], model=KMeans(4, random_state=0), key="c", training="partitions")
         with worked_as(layout, monkeypatch):
             found.add(pipeline.fit(source_of(ROWS, layout, tmp_path)).model_.digest())
     assert len(found) == 1

@@ -28,10 +28,12 @@ from gpupipe.errors import (
 
 from .rows import SCALED, TABLE, fitted
 
+Pipeline: Any = gp.Pipeline
+
 
 def test_an_estimator_that_is_not_in_the_table() -> None:
     with pytest.raises(UnsupportedEstimatorError) as told:
-        gp.Pipeline(SCALED, "two", RandomForestClassifier(), training="partitions").fit(TABLE)
+        Pipeline(SCALED, "two", RandomForestClassifier(), training="partitions").fit(TABLE)
     text = str(told.value)
     assert text.startswith("RandomForestClassifier cannot be trained on partitions. These can: LinearRegression, Ridge")
     assert "XGBClassifier" in text and "training='gather'" in text
@@ -51,7 +53,7 @@ def test_an_estimator_that_is_not_in_the_table() -> None:
     ],
 )
 def test_an_option_that_it_is_not_trained_with(model: Any, target: Any) -> None:
-    pipeline = gp.Pipeline(SCALED, target, model, training="partitions")
+    pipeline = Pipeline(SCALED, target, model, training="partitions")
     for refused in (lambda: pipeline.fit(TABLE), lambda: pipeline.explain(TABLE)):
         with pytest.raises(ModelOptionError, match=r"is not trained so with .*=.*training='gather'"):
             refused()
@@ -59,26 +61,26 @@ def test_an_option_that_it_is_not_trained_with(model: Any, target: Any) -> None:
 
 def test_training_is_one_of_three_words() -> None:
     with pytest.raises(ParameterError, match="training='partition' is none of None, 'partitions' and 'gather'"):
-        gp.Pipeline(SCALED, "two", LogisticRegression(), training="partition").fit(TABLE)
+        Pipeline(SCALED, "two", LogisticRegression(), training="partition").fit(TABLE)
 
 
 def test_a_pipeline_is_cloned_with_it() -> None:
-    pipeline = gp.Pipeline(SCALED, "two", LogisticRegression(), training="partitions")
+    pipeline = Pipeline(SCALED, "two", LogisticRegression(), training="partitions")
     assert clone(pipeline).get_params(deep=False)["training"] == "partitions"
 
 
 def test_gathered_is_what_is_trained_today() -> None:
-    by_name = gp.Pipeline(SCALED, "number", Ridge(), training="gather").fit(TABLE)
+    by_name = Pipeline(SCALED, "number", Ridge(), training="gather").fit(TABLE)
     assert by_name.report_.trained_on_rows == "training='gather' was asked for" and by_name.report_.training is None
     forest = RandomForestClassifier(5, random_state=0)
-    one, other = (gp.Pipeline(SCALED, "two", forest, training=how).fit(TABLE).model_ for how in ("gather", None))
+    one, other = (Pipeline(SCALED, "two", forest, training=how).fit(TABLE).model_ for how in ("gather", None))
     assert one.digest() == other.digest()
 
 
 def test_explain_and_the_report_say_how() -> None:
-    pipeline = gp.Pipeline(SCALED, "two", LogisticRegression(), training="partitions")
+    pipeline = Pipeline(SCALED, "two", LogisticRegression(), training="partitions")
     assert "trained on partitions (Newton's method or L-BFGS, a trip a step)" in str(pipeline.explain(TABLE))
-    gathered = gp.Pipeline(SCALED, "two", LogisticRegression(), training="gather")
+    gathered = Pipeline(SCALED, "two", LogisticRegression(), training="gather")
     assert "matrix of all rows" in str(gathered.explain(TABLE))
     report = pipeline.fit(TABLE).report_
     assert report.training.startswith("on partitions, in ") and "trained on partitions" in repr(report)
@@ -98,7 +100,7 @@ def rows(**columns: Any) -> pa.Table:
 
 
 def trained(table: pa.Table, model: Any, target: Any = "y", **declared: Any) -> Any:
-    pipeline = gp.Pipeline([col("x")], target, model, training="partitions", **declared)
+    pipeline = Pipeline([col("x")], target, model, training="partitions", **declared)
     return pipeline.fit(gp.scan(table, partitions=2))
 
 
@@ -145,12 +147,12 @@ def test_weights_of_nothing_but_zeros() -> None:
 
 def test_no_rows() -> None:
     with pytest.raises(EmptyDataError):
-        gp.Pipeline([col("x")], "y", GaussianNB(), training="partitions").fit(gp.scan(rows()).filter(col("x") > 9))
+        Pipeline([col("x")], "y", GaussianNB(), training="partitions").fit(gp.scan(rows()).filter(col("x") > 9))
 
 
 def test_partitions_without_rows_do_not_matter() -> None:
     for model, target in ((LogisticRegression(), "y"), (GaussianNB(), "y"), (KMeans(2), None), (PCA(), None)):
-        pipeline = gp.Pipeline([col("x")], target, model, training="partitions")
+        pipeline = Pipeline([col("x")], target, model, training="partitions")
         sources = [gp.scan(rows(), partitions=number).filter(col("x") != 3) for number in (1, 4)]
         one, other = (pipeline.fit(source).model_.digest() for source in sources)
         assert one == other
@@ -181,7 +183,7 @@ def test_parameters_that_make_no_sense(model: Any, target: Any, said: str) -> No
 
 def test_rows_to_stop_by_that_nothing_stops_by() -> None:
     with pytest.raises(ParameterError, match="does not stop early"):
-        gp.Pipeline([col("x")], "y", GaussianNB(), training="partitions").fit(rows(), validation=rows())
+        Pipeline([col("x")], "y", GaussianNB(), training="partitions").fit(rows(), validation=rows())
 
 
 def test_classes_that_are_told_apart_without_a_penalty() -> None:
@@ -209,8 +211,8 @@ def test_features_that_depend_on_each_other_nearly() -> None:
     columns = {"x": x, "z": x + 1e-6 * rng.normal(size=500), "y": x + rng.normal(size=500), "w": rng.random(500)}
     how: dict[str, Any] = {"weights": "w", "training": "partitions"}
     with pytest.raises(TrainingError, match=r"so nearly dependent .* take Ridge with a penalty, or give training="):
-        gp.Pipeline([gp.cols("x", "z")], "y", LinearRegression(), **how).fit(columns)
-    found = gp.Pipeline([gp.cols("x", "z")], "y", Ridge(1.0), **how).fit(columns).model_
+        Pipeline([gp.cols("x", "z")], "y", LinearRegression(), **how).fit(columns)
+    found = Pipeline([gp.cols("x", "z")], "y", Ridge(1.0), **how).fit(columns).model_
     X = np.stack([columns["x"], columns["z"]], axis=1).astype(np.float32).astype(np.float64)
     theirs = Ridge(1.0).fit(X, columns["y"], columns["w"])
     assert np.allclose(found.arrays["coefficients"], theirs.coef_, rtol=1e-6)
