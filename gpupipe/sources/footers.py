@@ -1,5 +1,7 @@
 """Footers of Parquet files: what they say of row groups, columns and nulls."""
 
+import contextlib
+import gc
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,8 @@ from gpupipe.sources.listed import ListedFile, listed, opening
 from gpupipe.sources.together import Described
 
 _MAGIC = b"PAR1"
-_MANY, _AT_A_TIME = 16, 8  # footers of so many files are read by so many threads
+_MANY, _AT_A_TIME, _BLOCK = 16, 8, 128  # footers of so many files are fetched by so many threads, a block at a time
+_END = 2**16  # bytes that most footers fit into
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +47,25 @@ def opened(paths: Sequence[str]) -> list[ParquetFile]:
     known = _Known()
     if len(paths) < _MANY:
         return [_open(path, known) for path in paths]
+    found: list[ParquetFile] = []
     with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="gpupipe") as pool:
-        return list(pool.map(lambda path: _open(path, known), paths))
+        for first in range(0, len(paths), _BLOCK):
+            block = paths[first : first + _BLOCK]
+            for _ in pool.map(_fetched, block):
+                pass
+            found += [_open(path, known) for path in block]
+            gc.collect(1)  # Arrow's metadata are cycles of 60 KB a file, and nothing else here would end them
+    return found
+
+
+def _fetched(path: str) -> None:
+    """Let the system have the end of a file at hand."""
+    with contextlib.suppress(OSError):  # told by whoever opens it
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.pread(descriptor, _END, max(os.fstat(descriptor).st_size - _END, 0))
+        finally:
+            os.close(descriptor)
 
 
 class _Known:
