@@ -35,7 +35,7 @@ def tops_of(values: Values) -> Values:
 def depth_of(tops: Values, last_bits: Values, most: int) -> int:
     """How many digits hold every value of all columns, `most` at most; `last_bits`: exponents of the least bit set."""
     live = tops > NO_TOP
-    return int(min(most, max(1, (-(-(tops[live] - last_bits[live] + 1) // DIGIT)).max(initial=1))))
+    return int(min(most, max(1, (-(-(tops[live] - last_bits[live]) // DIGIT)).max(initial=1))))
 
 
 def digits(values: Values, tops: Values, depth: int) -> list[Values]:

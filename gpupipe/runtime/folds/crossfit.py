@@ -9,7 +9,7 @@ from gpupipe.backends.backend import Backend
 from gpupipe.columns import Column, Frame
 from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.plan import Plan
-from gpupipe.errors import CovarianceError
+from gpupipe.errors import CovarianceError, ParameterError
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.crew import threads
 from gpupipe.runtime.finishing import no_rows
@@ -111,6 +111,11 @@ def judged_later(crossing: Crossing, folds: Folds, fits: Sequence[Fit], judge: J
 def _path(crossing: Crossing, plan: Plan, models: Sequence[Any]) -> CovariancePath | str:
     """How covariances solve every model; or why they do not, and each can be trained where it was asked for."""
     path = path_from_covariances(plan, models)
+    if isinstance(path, str) and crossing.declared.training == "partitions":
+        raise ParameterError(
+            f"cross_validate trains a model on a matrix of each fold's rows here ({path}), and training='partitions' "
+            "was declared. Give training='gather', or a model that covariances solve: LinearRegression, Ridge, PCA."
+        )
     for model in models if isinstance(path, str) else ():
         training_device(crossing.backend, model)
     return path

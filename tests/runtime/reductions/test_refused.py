@@ -91,7 +91,15 @@ def test_an_artifact_is_the_same_as_any(tmp_path: Any) -> None:
     pipeline = fitted(GaussianNB(), "two")
     pipeline.save(tmp_path / "bayes.gpp")
     loaded = gp.load(tmp_path / "bayes.gpp")
-    assert loaded.predict(TABLE).equals(pipeline.predict(TABLE)) and loaded.model_.digest() == pipeline.model_.digest()
+    assert loaded.predict(TABLE).equals(pipeline.predict(TABLE)) and loaded.model_.digest() == pipeline.model_.digest()  # type: ignore[union-attr]
+
+
+def test_folds_are_trained_on_rows_by_name_alone() -> None:
+    pipeline = Pipeline(SCALED, "two", LogisticRegression(), training="partitions")
+    with pytest.raises(ParameterError, match=r"matrix of each fold's rows.*training='partitions' was declared"):
+        gp.cross_validate(pipeline, TABLE, folds=2)
+    ridge = Pipeline(SCALED, "number", Ridge(), training="partitions")
+    assert gp.cross_validate(ridge, TABLE, folds=2) is not None
 
 
 # -- rows ---------------------------------------------------------------------------------------------------------
