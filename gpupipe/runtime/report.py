@@ -138,7 +138,7 @@ class Report:
         low, high = self.predicted.seconds_range
         rows = [
             ["bytes read", f"{self.bytes_read / 1e6:,.1f} MB", f"{self.predicted.bytes_read / 1e6:,.1f} MB"],
-            ["memory", f"{self.memory / 1e6:,.0f} MB", f"{self.predicted.memory / 1e6:,.0f} MB"],
+            ["memory", f"{self.memory / 1e6:,.0f} MB" if self.memory else "not known", f"{self.predicted.memory / 1e6:,.0f} MB"],
             ["seconds", f"{self._seconds:.2f}", f"{low:.2f} to {high:.2f}"],
         ]
         times = {name.replace("_", " "): f"{value:.2f}" for name, value in self.errors.items()}
@@ -155,6 +155,7 @@ class Report:
         found = {name: dict(value) if isinstance(value, Mapping) else value for name, value in found.items()}
         found |= {name: list(value) for name, value in found.items() if isinstance(value, tuple)}
         found["predicted"] = None if self.predicted is None else asdict(self.predicted)
+        found["quarantined"] = [one._asdict() for one in self.quarantined]
         return found | {"stages": [stage.to_dict() for stage in self.stages], "errors": dict(self.errors)}
 
 

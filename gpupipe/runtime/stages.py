@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 32  # moments that the time left is told by
 _APART = 0.5  # seconds between two of them
-_COUNTED = ("bytes_read", "kept_bytes", "spilled_bytes", "retries", "seconds_reading")
+_COUNTED = ("bytes_read", "kept_bytes", "spilled_bytes", "retries", "io_retries", "seconds_reading")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Stage:
         decoded_bytes: what the columns gone over take decoded, as far as metadata tell.
         kept_bytes: bytes of columns that it put into memory for further trips.
         spilled_bytes: bytes of them that it wrote to temporary files.
-        retries: how many times something was tried again for want of memory.
+        retries: how many times something was tried again: for want of memory, or after a read that failed.
         peak_bytes: the most memory the process ever had, when the stage ended.
         finished: whether it went through to its end.
         where: who did it, where that was not the threads of this process.
@@ -139,6 +139,7 @@ class Running:
     def now(self, finished: bool = True) -> Stage:
         """What it did so far."""
         since = {name: value - self._before[name] for name, value in _counts(self.over).items()}
+        since["retries"] = since.get("retries", 0) + since.pop("io_retries", 0)
         with self._lock:
             rows, done = self._rows, self.done
         return Stage(
