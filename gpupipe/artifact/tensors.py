@@ -1,6 +1,6 @@
 """Named arrays as one safetensors file: numbers as they are, strings as their UTF-8 bytes and offsets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +29,8 @@ _DTYPES = {
     "F32": "float32",
     "F64": "float64",
 }
+KINDS = {dtype: kind for kind, dtype in _DTYPES.items()}
+WIDTHS = {kind: np.dtype(dtype).itemsize for kind, dtype in _DTYPES.items()}
 _STRINGS = {"string": pa.string(), "large_string": pa.large_string()}
 _PARTS = (".utf8", ".offsets", ".valid")
 
@@ -48,6 +50,12 @@ def encode(arrays: Mapping[str, Array]) -> tuple[bytes, dict[str, str]]:
     >>> strings
     {'cities': 'string'}
     """
+    tensors, strings = flat(arrays)
+    return save(tensors), strings
+
+
+def flat(arrays: Mapping[str, Array]) -> tuple[dict[str, Numbers], dict[str, str]]:
+    """The tensors of a file of these arrays, and the types of strings, as :func:`encode` has them."""
     tensors: dict[str, Numbers] = {}
     strings: dict[str, str] = {}
     for name, array in arrays.items():
@@ -60,7 +68,7 @@ def encode(arrays: Mapping[str, Array]) -> tuple[bytes, dict[str, str]]:
                     f"Two arrays would be stored as {part!r}, or the name is reserved. Rename {name!r}."
                 )
             tensors[part] = _storable(name, values)
-    return save(tensors), strings
+    return tensors, strings
 
 
 def decode(data: bytes, strings: Mapping[str, str], name: str) -> dict[str, Array]:
@@ -79,7 +87,14 @@ def decode(data: bytes, strings: Mapping[str, str], name: str) -> dict[str, Arra
         found = safetensors.deserialize(data)
     except safetensors.SafetensorError as error:
         raise ArtifactCorruptError(f"{name} is not a whole safetensors file: {str(error)[:300]}.") from error
-    tensors = {key: _tensor(f"{name}: array {key[:100]!r}", spec) for key, spec in found}
+    return together([(key, spec["dtype"], spec["shape"], spec["data"]) for key, spec in found], strings, name)
+
+
+def together(
+    found: Iterable[tuple[str, str, Any, Any]], strings: Mapping[str, str], name: str
+) -> dict[str, Array]:
+    """The arrays of tensors: (name, safetensors' name of its dtype, shape, bytes); see :func:`decode`."""
+    tensors = {key: _tensor(f"{name}: array {key[:100]!r}", *spec) for key, *spec in found}
     arrays: dict[str, Array] = {key: _strings(name, key, kind, tensors) for key, kind in strings.items()}
     for key, values in tensors.items():
         if key in arrays:
@@ -124,16 +139,14 @@ def _offsets(array: pa.Array) -> tuple[Numbers, Numbers]:
     return offsets - offsets[0], utf8[offsets[0] : offsets[-1]]
 
 
-def _tensor(where: str, spec: Mapping[str, Any]) -> Numbers:
-    if spec["dtype"] not in _DTYPES:
-        raise ArtifactCorruptError(
-            f"{where} has dtype {spec['dtype']}, which is never written. Save it again."
-        )
-    dtype = np.dtype(_DTYPES[spec["dtype"]]).newbyteorder("<")
+def _tensor(where: str, kind: str, shape: Any, data: Any) -> Numbers:
+    if kind not in _DTYPES:
+        raise ArtifactCorruptError(f"{where} has dtype {kind}, which is never written. Save it again.")
+    dtype = np.dtype(_DTYPES[kind]).newbyteorder("<")
     try:
-        values = np.frombuffer(spec["data"], dtype).reshape(spec["shape"])
+        values = np.frombuffer(data, dtype).reshape(shape)
     except (ValueError, OverflowError) as error:  # a shape of an empty array may be any, and is NumPy's to judge
-        raise ArtifactCorruptError(f"{where} has the shape {str(spec['shape'])[:100]}: {error}.") from error
+        raise ArtifactCorruptError(f"{where} has the shape {str(shape)[:100]}: {error}.") from error
     if values.dtype == np.bool_ and values.view(np.uint8).max(initial=0) > 1:
         raise ArtifactCorruptError(f"{where} holds bools that are neither 0 nor 1.")
     values.flags.writeable = False

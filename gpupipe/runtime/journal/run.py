@@ -73,8 +73,8 @@ class Run:
     # -- beginning and end --------------------------------------------------------------------------------
     def finish(self, **document: Any) -> None:
         """Mark the run as finished, and remove what was kept of partitions."""
+        self._close_results()  # not forced to the disk first: they go
         self.note({"finished": document})
-        self._close_results()
         with writing(self.folder):
             remove_results(self.folder)
 
