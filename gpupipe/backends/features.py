@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from gpupipe.compiler.bind import Binder, Output, bind_outputs
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.plan import Plan
 from gpupipe.compiler.words import no_number
-from gpupipe.expr.node import Node, walk
+from gpupipe.expr.node import walk
 
 # Category codes are Int32; a vocabulary beyond 2^24 entries is far from what one column can hold here.
 EXACT_IN_FLOAT32 = frozenset({"Float32", "Boolean", "Int8", "Int16", "UInt8", "UInt16", "Int32"})
@@ -97,15 +98,15 @@ class FittedFeatures:
 
     def constant_divisors(self) -> tuple[str, ...]:
         """Outputs that divide by a statistic which is exactly 0, and so by 1 (see the operator nonzero)."""
-        tables = Tables(self.fitted)
-        frame = Frame({}, 1, np.zeros(1, np.uint64))
-        return tuple(output.name for output in self.outputs if self._divides_by_zero(output.node, frame, tables))
-
-    def _divides_by_zero(self, root: Node, frame: Frame, tables: Tables) -> bool:
         info = self._binder.info
-        guards = [n.args[0] for n in walk(root) if n.op == "select" and info[n].scalar and n.args[0].op == "eq"]
-        found = evaluate_all(guards, frame, tables)
-        return any(bool(found[guard].values[0]) for guard in guards)
+        guards = [
+            [n.args[0] for n in walk(output.node) if n.op == "select" and info[n].scalar and n.args[0].op == "eq"]
+            for output in self.outputs
+        ]
+        frame = Frame({}, 1, np.zeros(1, np.uint64))
+        found = evaluate_all(list(dict.fromkeys(chain(*guards))), frame, Tables(self.fitted))
+        each = zip(self.outputs, guards, strict=True)
+        return tuple(output.name for output, own in each if any(bool(found[guard].values[0]) for guard in own))
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy needs: what is prepared for the device is prepared again. A GPU stays where it is."""

@@ -83,22 +83,28 @@ def _is_float(values: Values) -> bool:
 
 def of_all(run: ModuleType, values: Values, squares: bool) -> Sums | None:
     """The exact sums of float32 or float64 values, all of one group; None where one is NaN or infinite."""
-    found, grid = [0, 0], None
+    found = [0, 0]
+    left = add_all(run, values, squares, found)
+    parts = [of_all_rows(found, squares)]
+    if len(left):
+        rest = Digits(run, 1, squares).of(left, np.zeros(len(left), np.int64), None)
+        if rest is None:
+            return None
+        parts.append(rest)
+    return joined(parts, 1)
+
+
+def add_all(run: ModuleType, values: Values, squares: bool, found: list[int]) -> Values:
+    """Add values to the sum and the sum of squares in `found`, in units of UNIT; gives what is left, mostly nothing:
+    values of very different sizes, or not finite."""
+    grid = None
     for slices in ((2, 3, 4), (4,)) if squares else ((2,), (2,)):
         grid = grid_of(values, slices, squares) if len(values) else None
         values = values if grid is None else _tiles(run, values, *grid, squares, found)
     if grid is not None and len(values):  # of many tiles few values are off the grid
         off = reference.off_grid(values, *grid, squares)
         values = np.concatenate([_tiles(run, values[~off], *grid, squares, found), values[off]])
-    if len(values) <= _FEW and np.isfinite(values).all():
-        values = _add_each(values, squares, found)
-    parts = [of_all_rows(found, squares)]
-    if len(values):
-        rest = Digits(run, 1, squares).of(values, np.zeros(len(values), np.int64), None)
-        if rest is None:
-            return None
-        parts.append(rest)
-    return joined(parts, 1)
+    return _add_each(values, squares, found) if len(values) <= _FEW and np.isfinite(values).all() else values
 
 
 def _add_each(values: Values, squares: bool, found: list[int]) -> Values:

@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 
 from gpupipe import optional
-from gpupipe.backends.exact.sums import of_all
+from gpupipe.backends.exact.sums import add_all, of_all
 from gpupipe.backends.exact.totals import Sums, add_totals, grid_of, joined, of_all_rows
 from gpupipe.backends.states.ends import Bounds, most_kept, state_of
 from gpupipe.backends.states.gathering import merge
@@ -86,15 +86,18 @@ def _sums(values: Values, valid: Values | None, grid: tuple[int, int], totals: l
     """The sums of the tiles on the grid, and those of the others; None where one of these is infinite or NaN."""
     gathered = [0, 0]
     add_totals(totals, *grid, True, gathered)
-    parts = [of_all_rows(gathered, squares=True)]
+    off = values[:0]
     if len(wrong):
-        left = [slice(tile * ROWS, (tile + 1) * ROWS) for tile in wrong.tolist()]
-        rest = np.concatenate([values[rows] if valid is None else values[rows][valid[rows]] for rows in left])
-        more = of_all(_exact(), rest if rest.dtype.kind == "f" else rest.astype(np.float64), squares=True)
+        tiles = [slice(tile * ROWS, (tile + 1) * ROWS) for tile in wrong.tolist()]
+        off = np.concatenate([values[rows] if valid is None else values[rows][valid[rows]] for rows in tiles])
+        off = add_all(_exact(), off if off.dtype.kind == "f" else off.astype(np.float64), True, gathered)
+    parts = [of_all_rows(gathered, squares=True)]
+    if len(off):
+        more = of_all(_exact(), off, squares=True)
         if more is None:
             return None
         parts.append(more)
-    return joined(parts, 1)
+    return parts[0] if len(parts) == 1 else joined(parts, 1)
 
 
 def _kernels() -> ModuleType:
