@@ -73,15 +73,15 @@ class DaskRows:
             graph |= more
             parts.append(its)
         kept = [name for name in names if name in columns]
-        make = partial(_by_name, kept, [self.labels[name] for name in kept], beside)
+        make = partial(_by_name, kept, beside)
         last = [(f"gpupipe-columns-{keys[0][0]}-{len(self._made)}", at) for at in range(self.frame.npartitions)]
         graph |= {key: (make, *of) for key, of in zip(last, zip(*parts, strict=True), strict=True)}
         return graph, last
 
 
-def _by_name(names: Sequence[str], labels: Sequence[Any], beside: Sequence[str], frame: Any, *given: Any) -> Any:
+def _by_name(names: Sequence[str], beside: Sequence[str], frame: Any, *given: Any) -> Any:
     """The columns of a partition by name. (Run by Dask.)"""
-    found = {name: frame[label] for name, label in zip(names, labels, strict=True)}
+    found = {name: frame.iloc[:, at] for at, name in enumerate(names)}
     return Columns({**found, **dict(zip(beside, given, strict=True))}, len(frame))
 
 
