@@ -41,7 +41,7 @@ class Cluster:
     ) -> None:
         self.kind, self.client, self.closed = kind, client, False
         self._ends, self._threads, self._page = ends, n_threads, page
-        self._lock = threading.Lock()
+        self._lock, self._seen = threading.Lock(), frozenset[str]()
         entered(self)
 
     # -- what it is ---------------------------------------------------------------------------------------
@@ -69,10 +69,18 @@ class Cluster:
         """Where Dask shows what its workers do; None where no such page is served."""
         return str(self.client.dashboard_link) if self._page and not self.closed else None
 
-    def crew(self, rows: Rows) -> AbstractContextManager[Crew] | None:
-        """Who carries out orders over these rows; None for threads of this process, as without a cluster."""
+    def crew(self, rows: Rows) -> AbstractContextManager[Crew]:
+        """Who carries out orders over these rows.
+
+        Raises:
+            ClusterError: workers that came since have other versions than this process.
+        """
         if self.client is None:
             return threads(self._threads)
+        there = frozenset(self.workers)
+        if not there <= self._seen:
+            refuse_others(self.client)
+        self._seen = there
         return crew_of(self.client, rows)
 
     # -- its end ------------------------------------------------------------------------------------------

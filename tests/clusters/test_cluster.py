@@ -15,6 +15,7 @@ from typing import Any
 import dask
 import distributed
 import numba
+import numpy as np
 import pyarrow
 import pytest
 import threadpoolctl
@@ -296,8 +297,26 @@ def test_a_worker_without_gpupipe_is_refused(apart: Path, tmp_path: Path) -> Non
     hide = tmp_path / "hide.py"
     hide.write_text(HIDE)
     words = r"1 of 2 workers .* has no gpupipe"
-    with worker(apart, tmp_path, "bare", ["--preload", str(hide)]), pytest.raises(ClusterError, match=words):
-        gp.cluster(apart, n_workers=2)
+    with gp.cluster(apart) as before, worker(apart, tmp_path, "bare", ["--preload", str(hide)]):
+        with pytest.raises(ClusterError, match=words):
+            gp.cluster(apart, n_workers=2)
+        assert current() is before
+        with pytest.raises(ClusterError, match=words):  # nor does a worker that comes later
+            standardized(before)
+
+
+def standardized(cluster: gp.Cluster) -> list[float]:
+    """A column, standardized by what a cluster's workers learned."""
+    made = gp.Pipeline([gp.col("x").standardize()]).fit(gp.scan({"x": np.arange(5.0)}, partitions=5))
+    assert current() is cluster
+    return made.transform({"x": [0.0, 2.0, 4.0]}).column("x").to_pylist()
+
+
+def test_workers_apart_learn_what_this_process_does(apart: Path) -> None:
+    with gp.cluster("threads", n_workers=1) as here:
+        expected = standardized(here)
+    with gp.cluster(apart) as there:
+        assert standardized(there) == expected and expected[1] == 0.0
 
 
 def test_memory_is_shared_out_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
