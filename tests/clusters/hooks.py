@@ -13,6 +13,7 @@ import numpy as np
 
 import gpupipe as gp
 from gpupipe.errors import FileFormatError
+from gpupipe.runtime import halving
 from gpupipe.sources.partition import Comparison, Partition, Reading
 from gpupipe.sources.place import Place
 from gpupipe.sources.source import Source
@@ -99,6 +100,19 @@ def _hog(folder: Path, number: int) -> None:
 
 def _corrupt(folder: Path, number: int) -> None:
     raise FileFormatError("A page of it cannot be decoded: its checksum is another.").of("data.parquet")
+
+
+_attempt = halving._attempt
+
+
+def fail_at(at: int) -> None:
+    """From now on the allocation of that number, counted in this process, fails once: the partition has no memory."""
+    count = iter(range(10**9))
+
+    def failing(compute: Any, start: int, stop: int) -> Any:
+        return ([], MemoryError("seeded")) if next(count) == at else _attempt(compute, start, stop)
+
+    halving._attempt = failing
 
 
 DOES: dict[str, Callable[[Path, int], None]] = {

@@ -1,0 +1,209 @@
+"""Workers that die, freeze, and are ended by what they read: the same bits, or an error that says where."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hooks import fail_at, hooked, marked
+
+import gpupipe as gp
+from gpupipe import col
+from gpupipe.clusters.failures import MOST_AMID_OTHERS, Account
+from gpupipe.errors import FileFormatError, ParameterError, PoisonPartitionError, WorkerLostError
+from gpupipe.runtime import patience
+from gpupipe.sources.source import Source
+
+ROWS, PARTS = 6_000, 12
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[gp.Cluster]:
+    with gp.cluster("processes", n_workers=2, memory_limit="600MiB") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> gp.Source:
+    rng = np.random.default_rng(3)
+    table = pa.table({
+        "x": pa.array(rng.standard_normal(ROWS), mask=rng.random(ROWS) < 0.1),
+        "c": [f"c{at}" for at in rng.integers(0, 40, ROWS)],
+        "t": (rng.random(ROWS) < 0.3).astype(np.int64),
+    })  # fmt: skip
+    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
+    pq.write_table(table, path, row_group_size=ROWS // PARTS)
+    return gp.scan(str(path), partitions=PARTS)
+
+
+def pipeline() -> gp.Pipeline:
+    features = [col("x").fill_null("median").standardize(), col("c").target_mean(smoothing=5)]
+    return gp.Pipeline(features, target="t", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def expected(source: gp.Source) -> str:
+    with gp.cluster("threads"):
+        return pipeline().fit(source).state_digest()
+
+
+def without(source: gp.Source, number: int) -> str:
+    """The digest of a fit on all partitions but one."""
+    kept = tuple(part for at, part in enumerate(source.partitions) if at != number)
+    with gp.cluster("threads"):
+        return pipeline().fit(Source(replace(source._listing, partitions=kept))).state_digest()
+
+
+# -- workers that are lost ----------------------------------------------------------------------------------------
+def test_a_worker_that_dies_is_made_up_for(
+    two: gp.Cluster, source: gp.Source, expected: str, tmp_path: Path
+) -> None:
+    fitted = pipeline().fit(hooked(source, "crash once", tmp_path, [2, 7]))
+    assert fitted.state_digest() == expected
+    assert marked(tmp_path, "crash2") == marked(tmp_path, "crash7") == 1
+    assert fitted.report_.source_reads <= 3 and fitted.report_.rows == ROWS
+
+
+def test_failures_to_read_that_pass_are_tried_again(
+    two: gp.Cluster, source: gp.Source, expected: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    fitted = pipeline().fit(hooked(source, "flaky", tmp_path, [1, 5]))
+    assert fitted.state_digest() == expected and fitted.report_.io_retries == 4
+    monkeypatch.setattr(patience, "WAITS", (0.0, 0.0, 0.0))
+    (tmp_path / "here").mkdir()
+    with gp.cluster("threads"):
+        fitted = pipeline().fit(hooked(source, "flaky", tmp_path / "here", [1, 5]))
+    assert fitted.state_digest() == expected and fitted.report_.io_retries == 4
+
+
+@pytest.mark.slow
+def test_a_frozen_worker_is_noticed(source: gp.Source, expected: str, tmp_path: Path) -> None:
+    with gp.cluster("processes", n_workers=2, memory_limit="600MiB"):
+        began = time.monotonic()
+        fitted = pipeline().fit(hooked(source, "freeze once", tmp_path, [3]))
+        assert fitted.state_digest() == expected and marked(tmp_path, "frozen") == 1
+        assert time.monotonic() - began < 45 + 10
+
+
+def test_no_workers_is_an_error(source: gp.Source, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gpupipe.clusters.watch.NO_WORKERS", 2.0)
+    with gp.cluster("processes", n_workers=1, memory_limit="600MiB") as one:
+        one.client.cluster.scale(0)
+        with pytest.raises(WorkerLostError, match="no worker for"):
+            pipeline().fit(source)
+
+
+# -- partitions that end workers ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("does", ["crash", pytest.param("hog", marks=pytest.mark.slow)])
+def test_a_partition_that_ends_its_workers_is_named(
+    does: str, two: gp.Cluster, source: gp.Source, expected: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PoisonPartitionError, match=r"Partition 4 of 12, .*rows\.parquet.* ended 2 workers"):
+        pipeline().fit(hooked(source, does, tmp_path, [3]))
+    assert marked(tmp_path, does) == 2
+    assert pipeline().fit(source).state_digest() == expected  # the cluster goes on
+
+
+def test_or_left_out_and_told(two: gp.Cluster, source: gp.Source, tmp_path: Path) -> None:
+    fitted = pipeline().fit(hooked(source, "crash", tmp_path, [3]), on_bad_partition="quarantine")
+    assert fitted.state_digest() == without(source, 3)
+    (left,) = fitted.report_.quarantined
+    assert (left.rows, Path(left.file or "").name) == (ROWS // PARTS, "rows.parquet") and "ended 2 workers" in left.why
+    assert fitted.report_.rows == ROWS - ROWS // PARTS and "left out" in repr(fitted.report_)
+
+
+@pytest.mark.parametrize("where", ["threads", "cluster"])
+def test_what_cannot_be_read_is_raised_or_left_out(
+    where: str, two: gp.Cluster, source: gp.Source, tmp_path: Path, request: Any
+) -> None:
+    bad = hooked(source, "corrupt", tmp_path, [3, 8])
+    if where == "threads":
+        here = gp.cluster("threads")
+        request.addfinalizer(here.close)
+    with pytest.raises(FileFormatError, match="checksum"):
+        pipeline().fit(bad)
+    fitted = pipeline().fit(bad, on_bad_partition="quarantine")
+    assert [left.rows for left in fitted.report_.quarantined] == [ROWS // PARTS] * 2
+    assert fitted.report_.rows == ROWS - 2 * ROWS // PARTS
+
+
+def test_no_other_policy(source: gp.Source) -> None:
+    with pytest.raises(ParameterError, match="quarantine"):
+        pipeline().fit(source, on_bad_partition="ignore")
+
+
+# -- whose fault it was -------------------------------------------------------------------------------------------
+def test_two_deaths_on_one_partition_are_its_own() -> None:
+    account = Account()
+    account.died("one", [3, 4])
+    account.done(4)  # it went through alone: it was 3, or nobody
+    assert not account.is_poison(3)
+    account.died("two", [3])
+    assert account.is_poison(3) and account.deaths(3) == 2 and account.lost == 2
+
+
+def test_amid_deaths_of_nobodys_fault_more_are_allowed() -> None:
+    account = Account()
+    account.died("one", [1])
+    account.done(1)
+    for at in range(MOST_AMID_OTHERS - 1):
+        account.died(f"worker {at}", [2])
+        assert not account.is_poison(2)
+    account.died("the last", [2])
+    assert account.is_poison(2)
+
+
+# -- too little memory, in a worker -------------------------------------------------------------------------------
+def test_little_memory_in_a_worker_means_halves(two: gp.Cluster, source: gp.Source, expected: str) -> None:
+    retries = 0
+    for at in range(6):
+        two.client.run(fail_at, at)
+        fitted = pipeline().fit(source)
+        assert fitted.state_digest() == expected
+        retries += fitted.report_.retries
+    two.client.run(fail_at, 10**8)
+    assert retries >= 6
+
+
+# -- chaos --------------------------------------------------------------------------------------------------------
+def chaos(cluster: gp.Cluster, signals: list[int], seed: int, pause: float) -> tuple[threading.Thread, list[int]]:
+    """Sends signals to random workers, one after the other, while the thread runs; the second: those sent."""
+    rng, sent = random.Random(seed), []
+
+    def go() -> None:
+        for each in signals:
+            time.sleep(pause * (0.5 + rng.random()))
+            pids = [nanny.pid for nanny in cluster.client.cluster.workers.values() if nanny.pid]
+            if pids:
+                os.kill(rng.choice(pids), each)
+                sent.append(each)
+
+    return threading.Thread(target=go, daemon=True), sent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "count", "pause"), [(signal.SIGKILL, 50, 4.0), (signal.SIGSTOP, 20, 15.0)])
+def test_chaos(kind: int, count: int, pause: float, source: gp.Source, expected: str, tmp_path: Path) -> None:
+    with gp.cluster("processes", n_workers=3, memory_limit="600MiB") as three:
+        thread, sent = chaos(three, [kind] * count, 1, pause)
+        thread.start()
+        seconds, fits = [], 0
+        while thread.is_alive():
+            began = time.monotonic()
+            assert pipeline().fit(hooked(source, "slow", tmp_path)).state_digest() == expected
+            seconds.append(time.monotonic() - began)
+            fits += 1
+        began = time.monotonic()
+        assert pipeline().fit(hooked(source, "slow", tmp_path)).state_digest() == expected
+        print(f"{len(sent)} of {signal.Signals(kind).name}: {fits} fits, {np.median(seconds):.1f} s each, "
+              f"the longest {max(seconds):.1f} s; undisturbed {time.monotonic() - began:.1f} s")  # fmt: skip
+        assert len(sent) == count
