@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from gpupipe.compiler.plan import Plan
 from gpupipe.models.estimators import Row
-from gpupipe.runtime.machine import slowness
+from gpupipe.runtime.beneath import known_width
+from gpupipe.runtime.machine import crowding, slowness
 from gpupipe.runtime.rows import Rows
 
 # Nanoseconds of one thread for a value, measured on a server's core (docs/performance.md): decoding it and gathering
@@ -23,7 +24,7 @@ class Prediction:
     Attributes:
         bytes_read: bytes of the columns read, as stored.
         memory: bytes taken at most beside what the process holds when it begins.
-        seconds: wall seconds of statistics and features, as fast as this machine was when a process first asked.
+        seconds: wall seconds of statistics and features on this machine, with what was at work on it just before.
     """
 
     bytes_read: int
@@ -54,11 +55,15 @@ def predicted(plan: Plan, rows: Rows, again: Sequence[str], model: Row | None = 
     texts = sum(plan.schema[name].dtype.name == "String" for name in columns if name in plan.schema)
     # The matrix that it trains on, float32, and a copy where the library computes in float64.
     matrix = 0 if model is None else n_rows * len(plan.features) * (12 if model.dtype == "float64" else 4)
-    kept = min(rows.decoded_bytes(again), rows.budget.kept)
+    # Columns wait where the float32 matrix will stand, if its size is known.
+    width = None if rows.heights is None else known_width(plan, None, model is not None)
+    beneath = 4 * n_rows * (width or 0)
+    kept = min(max(rows.decoded_bytes(again) - beneath, 0), rows.budget.kept)
     features = len(plan.features) if matrix else 0
     each = _TEXT * texts + _NUMBER * (len(columns) - texts) + _FEATURE * features
     started = 0.0 if n_rows * len(columns) < _SMALL else _START
-    slower = slowness(rows.n_workers) if started else 1.0  # measured where it matters: in hundredths of a second, once
+    threads = rows.n_workers
+    slower = slowness(threads) * crowding(threads) if started else 1.0  # measured where it matters
     seconds = started + slower * n_rows * each / 1e9 / rows.n_workers
     return Prediction(source.nbytes(columns, stored=True), rows.budget.at_work + kept + matrix, seconds)
 
