@@ -14,6 +14,7 @@ from gpupipe.columns import Values
 from gpupipe.errors import WeightsError
 from gpupipe.models.forms import labels
 from gpupipe.runtime.reductions.lesson import Lesson, OverParts, Part
+from gpupipe.runtime.seen.provenance import MAX_KEYS
 
 _NO_BIT = 2**20  # above every exponent
 
@@ -29,7 +30,8 @@ class Facts:
         weight: of all rows; without weights their number.
         weight_top: weights are below 2**weight_top.
         total: of a regression, for each target the sum of weight times target.
-        ids: the rows' identities, each once, where they were asked for.
+        ids: the rows' identities where they were asked for, in arrays that are put together when they are many; of more
+            than can be kept of a fit the lowest.
     """
 
     n: int
@@ -39,7 +41,12 @@ class Facts:
     weight: Fraction
     weight_top: int
     total: tuple[Fraction, ...]
-    ids: Values
+    ids: tuple[Values, ...]
+
+    @property
+    def row_ids(self) -> Values:
+        """The identities, each once."""
+        return _together(self.ids)[0] if self.ids else np.zeros(0, np.uint64)
 
     def __add__(self, other: "Facts") -> "Facts":
         known = dict(self.labels)
@@ -54,8 +61,19 @@ class Facts:
             self.weight + other.weight,
             max(self.weight_top, other.weight_top),
             tuple(a + b for a, b in zip(self.total, other.total, strict=True)),
-            np.union1d(self.ids, other.ids) if len(self.ids) or len(other.ids) else self.ids,
+            _few((*self.ids, *other.ids)),
         )
+
+
+def _few(ids: tuple[Values, ...]) -> tuple[Values, ...]:
+    """A large array and smaller ones, which become one when they are as large: each is so sorted a few times."""
+    sizes = sorted(len(some) for some in ids)
+    return _together(ids) if sizes and sum(sizes[:-1]) > sizes[-1] else ids
+
+
+def _together(ids: tuple[Values, ...]) -> tuple[Values, ...]:
+    each: Values = np.unique(np.concatenate(ids))
+    return (each[: MAX_KEYS + 2].copy() if len(each) > MAX_KEYS + 2 else each,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +109,7 @@ class Looking(OverParts):
             total = tuple(_sum(column, part.weights) for column in np.reshape(part.y, (len(part.X), -1)).T)
         weight = Fraction(len(part.X)) if part.weights is None else _sum(part.weights, None)
         top = 1 if part.weights is None else int(tops_of(part.weights[:, None])[0])
-        ids = np.unique(part.ids) if self.keeps_ids else np.zeros(0, np.uint64)
+        ids = (np.unique(part.ids),) if self.keeps_ids else ()
         sized = part.X if self.sizes else part.X[:0]
         return Facts(len(part.X), tops_of(sized), _last_bits(sized), known, weight, top, total, ids)
 

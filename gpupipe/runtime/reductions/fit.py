@@ -74,7 +74,7 @@ def trained_on_partitions(estimator: Any, trips: Trips, held: Trips | None, *, k
     targets = features.plan.target_names if row.supervised else None
     model = model_of(row, *row.convert(clone), features.names, lesson.classes, targets)
     how = f"on partitions, in {trips.made} trips: {by}"
-    return FromPartitions(model, {"rows": facts.n, "baseline": _baseline(task)}, facts.ids, how)
+    return FromPartitions(model, {"rows": facts.n, "baseline": _baseline(task)}, facts.row_ids, how)
 
 
 def _carried_out(task: Task, ask: Callable[[Any], Any]) -> None:

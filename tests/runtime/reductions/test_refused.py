@@ -17,6 +17,7 @@ import gpupipe as gp
 from gpupipe import col
 from gpupipe.errors import (
     EmptyDataError,
+    LeakageError,
     ModelOptionError,
     NonFiniteError,
     ParameterError,
@@ -100,6 +101,16 @@ def test_folds_are_trained_on_rows_by_name_alone() -> None:
         gp.cross_validate(pipeline, TABLE, folds=2)
     ridge = Pipeline(SCALED, "number", Ridge(), training="partitions")
     assert gp.cross_validate(ridge, TABLE, folds=2) is not None
+
+
+def test_keys_that_the_model_has_seen_are_known() -> None:
+    pipeline = Pipeline(SCALED[:1], "two", GaussianNB(), key="c", training="partitions")
+    pipeline.fit(gp.scan(TABLE, partitions=7))
+    with pytest.raises(LeakageError):
+        pipeline.evaluate(TABLE.slice(0, 10))
+    plain = Pipeline(SCALED[:1], "two", GaussianNB(), key="c").fit(TABLE)
+    seen, known = (each._fit.seen.keys for each in (pipeline, plain))
+    assert (seen.name, seen.hashes.tolist(), seen.whole) == (known.name, known.hashes.tolist(), known.whole)
 
 
 # -- rows ---------------------------------------------------------------------------------------------------------
