@@ -76,7 +76,7 @@ class Held:
     Attributes:
         frame: its rows.
         note, seconds, token: what reading told, how long it took, and which reading it was.
-        io_retries: how often a read was tried again.
+        io_retries, retries: how often a read was tried again after a failure, and for want of memory.
         bad: why it could not be read, and counts as one without rows.
     """
 
@@ -85,6 +85,7 @@ class Held:
     seconds: float
     token: str
     io_retries: int = 0
+    retries: int = 0
     bad: str | None = None
 
     def __sizeof__(self) -> int:  # by which Dask knows what a worker holds
@@ -99,6 +100,7 @@ class Told(NamedTuple):
     seconds: float
     token: str
     io_retries: int
+    retries: int
     bad: str | None
 
 
@@ -168,7 +170,7 @@ def worked(recipes: Recipes, sent: Sent, asked: Asked, held: Held, alone: bool =
     small: AbstractContextManager[None] = in_quarters() if alone else nullcontext()
     with rows.placed(asked.index, frame), small:
         result = work(rows, asked.index, frame)
-    told = Told(asked.index, held.note, held.seconds, held.token, held.io_retries, held.bad)
+    told = Told(asked.index, held.note, held.seconds, held.token, held.io_retries, held.retries, held.bad)
     return Outcome(result, (asked.index,), (told,), rows.retries)
 
 
@@ -214,7 +216,8 @@ class WorkerRows:
         frame = as_asked(asked.partition, frame.select(asked.wanted), recipes.how.schema, recipes.how.identity)
         note = Note(report, frame.n_rows, first_rows(frame, min(HEAD, frame.n_rows)))
         bad = None if quarantine is None or not quarantine.found else quarantine.found[0].why
-        return Held(read_only(frame), note, time.perf_counter() - started, uuid.uuid4().hex, self.io_retries, bad)
+        again = self.io_retries, self.retries
+        return Held(read_only(frame), note, time.perf_counter() - started, uuid.uuid4().hex, *again, bad)
 
     def _tried_again(self) -> None:
         self.io_retries += 1
@@ -230,6 +233,11 @@ class WorkerRows:
         """Errors of data inside say where in the source the row of a partition's frame stands."""
         found: AbstractContextManager[None] = self._asked.partition.placed(frame)
         return found
+
+    @property
+    def quarantine(self) -> tuple[int, ...]:
+        """The partition, if it was left out."""
+        return () if self._held is None or self._held.bad is None else (self._asked.index,)
 
     def noted(self, index: int) -> Note | None:
         """What reading told."""

@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe.columns import Frame
-from gpupipe.errors import DataError, InternalError, RunChangedError
+from gpupipe.errors import FileFormatError, InternalError, RunChangedError, counted
 from gpupipe.runtime.crew import crew_for
 from gpupipe.runtime.orders import Order, Work
 from gpupipe.runtime.progress import told
+from gpupipe.runtime.quarantine import LeftOut, Quarantine
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.standing import (
     MANIFEST,
@@ -45,16 +46,6 @@ Tables = Order[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A partition without results: its number, the file that it is of, its rows, and why."""
-
-    number: int
-    file: str | None
-    rows: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Written:
     """What stands in a folder of results.
 
@@ -62,7 +53,7 @@ class Written:
         folder: its path.
         rows, files: how many, in all.
         made: how many of the files were made now; the others stood there.
-        left_out: the partitions that could not be read and have no file.
+        left_out: the partitions that could not be read now and have no file.
     """
 
     folder: Path
@@ -92,11 +83,13 @@ class Writing:
     done: frozenset[int] = frozenset()
     columns: Sequence[str] | None = None
 
-    def ready(self) -> Work[Part]:
+    def ready(self) -> Work[Part | None]:
         """Writes the file of a partition."""
         tables = self.tables.ready()
 
-        def work(rows: Any, index: int, frame: Frame) -> Part:
+        def work(rows: Any, index: int, frame: Frame) -> Part | None:
+            if index in (rows.quarantine or ()):
+                return None
             return self._written(tables(rows, index, frame), index, came_from(rows.source.partitions[index]))
 
         return work
@@ -133,7 +126,7 @@ def write_folder(
     encodings: Mapping[str, str] | None,
     *,
     overwrite: bool = False,
-    leave_out: bool = False,
+    quarantine: Quarantine | None = None,
 ) -> Written:
     """Make the results of all `rows` stand in the folder `out`, a file a partition, and a manifest of them.
 
@@ -145,13 +138,13 @@ def write_folder(
         tables: makes them.
         encodings: as for :class:`Writing`.
         overwrite: results of something else that stand there go; nothing else does.
-        leave_out: partitions that cannot be read, tried once more alone, are left out and told; else the first is the
-            error.
+        quarantine: where partitions go that cannot be read, and get no file; None: their error is raised.
 
     Raises:
         ParameterError: something else than results stands in the folder.
         RunChangedError: results of something else stand there.
         RunBusyError: another process is at work on the folder.
+        FileFormatError: all partitions are in the quarantine.
         StorageError: it cannot be written. What is there is whole, and the next try goes on from it.
     """
     folder = place(out)
@@ -163,7 +156,8 @@ def write_folder(
         if there.is_whole:
             return Written(folder, there.rows, about.n_files, 0)
         job = _Job(folder, about, rows, tables, encodings, dict(there.parts))
-        job.make_all() if not leave_out else job.make_readable()
+        job.rows.quarantine = quarantine
+        job.make_all()
         return job.finished(len(there.parts))
 
 
@@ -173,7 +167,7 @@ class _Job:
 
     Attributes:
         parts: the files that stand, by number.
-        left_out: the partitions that cannot be read, by number.
+        left_out: the partitions that could not be read, by number.
     """
 
     folder: Path
@@ -190,36 +184,14 @@ class _Job:
         return [at for at in range(self.about.n_files) if at not in self.parts and at not in self.left_out]
 
     def make_all(self) -> None:
-        """Make what is missing; the first partition that cannot be read is the error."""
+        """Make what is missing."""
         if missing := self.missing:
             with crew_for(self.rows) as crew, told(self.about.what, self.rows) as progress:
-                for part in crew.listed(self.rows, self._order(missing), progress):
-                    self.parts[part.number] = part
-
-    def make_readable(self) -> None:
-        """Make what is missing, without the partitions that cannot be read: each is tried once more, alone."""
-        while missing := self.missing:
-            error = self._attempted(missing)
-            if error is None:
-                return
-            before = len(self.missing)
-            partitions = self.rows.source.partitions
-            for number in self.missing:
-                file = partitions[number].place(None).file
-                if file == error.file and (alone := self._attempted([number])) is not None:
-                    self.left_out[number] = LeftOut(number, file, partitions[number].n_rows, str(alone))
-            if len(self.missing) == before or not (self.missing or self.parts):
-                raise error
-
-    def _attempted(self, numbers: Sequence[int]) -> DataError | None:
-        """Make some files, in order, until one cannot be made for what its rows are: the error that says so."""
-        try:
-            with crew_for(self.rows) as crew, told(self.about.what, self.rows) as progress:
-                for _, part in crew.results(self.rows, self._order(numbers), progress):
-                    self.parts[part.number] = part
-        except DataError as error:
-            return error
-        return None
+                made = crew.listed(self.rows, self._order(missing), progress)
+            self.parts |= {part.number: part for part in made if part is not None}
+            if self.rows.quarantine is not None:
+                left = (number for number in self.missing if number in self.rows.quarantine)
+                self.left_out = dict(zip(left, self.rows.quarantine.found, strict=True))
 
     def _order(self, numbers: Sequence[int]) -> Writing:
         others = frozenset(range(self.about.n_files)) - frozenset(numbers)
@@ -229,13 +201,16 @@ class _Job:
         """Write the manifest; `stood` files were there."""
         if self.missing:
             raise InternalError(f"{len(self.missing)} of {self.about.n_files} files were not made, and no error told.")
+        if not self.parts:
+            why = next(iter(self.left_out.values())).why
+            raise FileFormatError(f"None of {counted(len(self.left_out), 'partition')} can be read. The first: {why}")
         files = [self._told(number) for number in sorted(self.parts)]
         rows = sum(part.rows for part in self.parts.values())
         schema = pq.read_schema(self.folder / files[0]["name"])
         columns = {name: str(schema.field(name).type) for name in schema.names}
         document: dict[str, Any] = {**self.about.noted(), "rows": rows, "columns": columns, "files": files}
         left_out = tuple(self.left_out[number] for number in sorted(self.left_out))
-        document["left_out"] = [asdict(each) for each in left_out]
+        document["left_out"] = [each._asdict() for each in left_out]
         _publish(self.folder, document)
         return Written(self.folder, rows, len(files), len(files) - stood, left_out)
 

@@ -26,7 +26,7 @@ another process there is no more. Whoever takes results in holds a lock of its o
 What only this process can do (a function, something that refers to arrays to be written) is a :class:`Local`.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -46,6 +46,10 @@ class PartitionRows(Protocol):
 
     @property
     def n_partitions(self) -> int: ...
+
+    @property
+    def quarantine(self) -> Container[int] | None:
+        """The partitions that could not be read and count as ones without rows; None: there are none."""
 
     def note_retry(self) -> None:
         """Something is tried again."""

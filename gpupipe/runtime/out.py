@@ -20,6 +20,7 @@ from gpupipe.runtime.dataset import Written, write_folder
 from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.orders import Work
 from gpupipe.runtime.progress import told
+from gpupipe.runtime.quarantine import quarantine_for
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import Computing, Predicting, matrices, predicted_rows, predictions
 from gpupipe.runtime.stacked import Stacked
@@ -119,24 +120,13 @@ def write_predictions(
         ColumnNotFoundError, TypeMismatchError, DuplicateNameError: as for :func:`predictions`.
         ParameterError, RunChangedError, RunBusyError, StorageError: as for `write_folder`.
     """
-    leave_out = checked_policy(on_bad_partition)
+    quarantine = quarantine_for(on_bad_partition)
     rows = predicted_rows(fit, source, keep)
     kept = tuple(dict.fromkeys(keep))
     columns = [*fit.features.plan.columns, *kept]
     about = About("predictions", learned_digest(fit, fit.model), kept, snapshot(source, columns))
     order = Predicting(fit, kept)
-    return write_folder(out, about, rows, order, None, overwrite=overwrite, leave_out=leave_out)
-
-
-def checked_policy(on_bad_partition: str) -> bool:
-    """Whether partitions that cannot be read are left out.
-
-    >>> checked_policy("quarantine"), checked_policy("raise")
-    (True, False)
-    """
-    if on_bad_partition not in ("raise", "quarantine"):
-        raise ParameterError(f"on_bad_partition={on_bad_partition!r} is neither 'raise' nor 'quarantine'.")
-    return on_bad_partition == "quarantine"
+    return write_folder(out, about, rows, order, None, overwrite=overwrite, quarantine=quarantine)
 
 
 def predictions_to(out: Any, fit: Fit, source: Source, keep: Sequence[str], overwrite: bool) -> int:
