@@ -177,6 +177,7 @@ def run_fit(
     rows = _rows(declared, source, plan, carried, backend, quarantine, needed_again=again, memory=memory)
     parts = carried or run or sums or quarantine
     rows.makes_matrix(None if parts else known_width(plan, transform, trains and bool(linear.refused)))
+    besides = _expected(plan, rows, again, None if linear.beside or sums else declared.row, carried)
     of = partial(_identity, declared, plan, source, validation, carried)
     with rows.closed_on_error(), begun_as(run, of) as journal, crew_for(rows) as hands:
         crew = kept_by(hands, journal)
@@ -188,7 +189,6 @@ def run_fit(
         probe = _probe(rows)
     progress.end()
     trips = len(plan.scans) + (0 if not trains or linear.made_no_trip else told.trips)
-    besides = _expected(plan, rows, again, None if linear.beside or sums else declared.row, carried)
     besides |= {"memory": taken_since(before), "training": told.how, "resumed": resumed(journal)}
     besides |= where_computed(backend, rows, declared.model, told)
     report = replace(report_of(rows, trips, clock.total(), features.constant_divisors(), linear.on_rows), **besides)

@@ -1,6 +1,7 @@
 """What this machine can do, measured in a few milliseconds, once a process: the ruler that speeds are held against."""
 
 import mmap
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -43,8 +44,8 @@ def copy_bandwidth(threads: int = 1) -> float:
 
 @cache
 def slowness(threads: int = 1) -> float:
-    """How many times as long so many threads take now, each of them, as one thread of the machine that costs a value
-    were measured on (docs/performance.md): above 1 where processors are slower, or others use them.
+    """How many times as long so many threads take, each of them, as one thread of the machine that costs a value were
+    measured on (docs/performance.md): above 1 where processors are slower.
 
     >>> 0.05 < slowness() < 100
     True
@@ -61,7 +62,21 @@ def slowness(threads: int = 1) -> float:
         rooms[at].sum()
 
     work(0)
-    return float(np.median([_together(work, threads) for _ in range(7)]) / _REFERENCE)
+    return min(_together(work, threads) for _ in range(7)) / _REFERENCE
+
+
+def crowding(threads: int = 1) -> float:
+    """How many times as long so many threads take now since others are at work: by what ran in the last minute, as the
+    system tells it, each has an equal share of the processors.
+
+    >>> crowding() >= 1.0
+    True
+    """
+    try:
+        others = os.getloadavg()[0]
+    except OSError:
+        return 1.0
+    return max((others + threads) / (os.cpu_count() or 1), 1.0)
 
 
 _REFERENCE = 0.00033  # seconds of that work on one core of an AMD EPYC, nothing beside it

@@ -11,7 +11,7 @@ from gpupipe.runtime.rows import Rows
 
 # Nanoseconds of one thread for a value, measured on a server's core (docs/performance.md): decoding it and gathering
 # what is learned of it, by what it is; computing a feature of it.
-_NUMBER, _TEXT, _FEATURE = 15, 30, 5
+_NUMBER, _TEXT, _FEATURE = 15, 15, 5
 _START = 0.3  # seconds until the first partition is read: planning, kernels
 _SMALL = 2_000_000  # values up to which NumPy computes, and nothing is started
 _SPREAD = 2.0  # times and parts of what is expected that other columns, pages and caches make of it

@@ -175,7 +175,8 @@ def progress_for(progress: Shown) -> Heard:
         return progress
     if progress is None or isinstance(progress, bool) or progress in SHOWN:
         return Heard(shown(progress) or (Debugging() if debugging() else None))
-    if not isinstance(progress, str) and all(callable(getattr(progress, name, None)) for name in ("begin", "advance", "end")):
+    methods = (getattr(progress, name, None) for name in ("begin", "advance", "end"))
+    if not isinstance(progress, str) and all(map(callable, methods)):
         return Heard(Own(progress))
     raise ParameterError(
         f"progress={progress!r} says nothing. Give True, False, None (in a terminal or a notebook alone), 'lines', or "

@@ -136,9 +136,10 @@ class Report:
     def _expected(self) -> list[list[str]]:
         assert self.predicted is not None
         low, high = self.predicted.seconds_range
+        taken = f"{self.memory / 1e6:,.0f} MB" if self.memory else "not known"
         rows = [
             ["bytes read", f"{self.bytes_read / 1e6:,.1f} MB", f"{self.predicted.bytes_read / 1e6:,.1f} MB"],
-            ["memory", f"{self.memory / 1e6:,.0f} MB" if self.memory else "not known", f"{self.predicted.memory / 1e6:,.0f} MB"],
+            ["memory", taken, f"{self.predicted.memory / 1e6:,.0f} MB"],
             ["seconds", f"{self._seconds:.2f}", f"{low:.2f} to {high:.2f}"],
         ]
         times = {name.replace("_", " "): f"{value:.2f}" for name, value in self.errors.items()}

@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 import gpupipe as gp
 from gpupipe import col
 from gpupipe.runtime.debugging import debugging
+from gpupipe.runtime.machine import crowding
 from gpupipe.runtime.prediction import Prediction
 
 ROWS = 20_000
@@ -101,6 +102,7 @@ def test_seconds_are_a_range_by_how_fast_the_machine_is(monkeypatch: pytest.Monk
     pipeline, expected = gp.Pipeline([gp.numeric().standardize()]), []
     for slower in (1.0, 100.0):
         monkeypatch.setattr("gpupipe.runtime.prediction.slowness", lambda threads, slower=slower: slower)
+        monkeypatch.setattr("gpupipe.runtime.prediction.crowding", lambda threads: 1.0)
         found = pipeline.explain(table).predicted
         assert isinstance(found, Prediction)
         expected.append(found)
@@ -109,6 +111,13 @@ def test_seconds_are_a_range_by_how_fast_the_machine_is(monkeypatch: pytest.Monk
     assert str(Prediction(10**6, 10**9, 3.0)) == (
         "1.0 MB read, about 1,000 MB of memory beside what is held, 1.5 to 6.0 s"
     )
+
+
+def test_others_at_work_take_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    for load, threads, times in ((0.0, 4, 1.0), (8.0, 4, 3.0), (1.0, 2, 1.0), (6.0, 2, 2.0)):
+        monkeypatch.setattr("os.getloadavg", lambda load=load: (load, 0.0, 0.0))
+        assert crowding(threads) == times
 
 
 def test_small_data_measure_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
