@@ -85,6 +85,7 @@ class Reading:
                 self._seen.add(told.token)
                 self.rows.note(told.index, told.note, told.seconds)
                 self.rows.io_retries += told.io_retries
+                self.rows.retries += told.retries
                 if told.bad is not None and self.rows.quarantine is not None:
                     self.rows.quarantine.add(told.index, self.rows.source.partitions[told.index], told.bad)
         self.rows.retries += outcome.retries
