@@ -204,6 +204,7 @@ class FittedPipeline(JudgedPipeline):
         *,
         out: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
+        on_bad_partition: str = "raise",
         progress: Shown = False,
     ) -> Any:
         """What ``gpupipe predict`` writes, an Arrow table a partition: predictions and probabilities, `keep` before.
@@ -212,6 +213,7 @@ class FittedPipeline(JudgedPipeline):
             out: where they are written instead, as for `transform`: a Parquet file, or a folder of them. That gives the
                 number of rows.
             overwrite: as for `transform`.
+            on_bad_partition: "quarantine" leaves out of a folder what cannot be read, and lists it in the manifest.
             progress: as for `fit`.
 
         >>> fitted.predictions("new/*.parquet", keep=["customer"], out="scores/")  # doctest: +SKIP
@@ -221,7 +223,7 @@ class FittedPipeline(JudgedPipeline):
         if out is None:
             return self._heard_later(progress, lambda: predictions(fit, source, keep))
         with self._heard(progress):
-            return predictions_to(out, fit, source, keep, overwrite)
+            return predictions_to(out, fit, source, keep, overwrite, on_bad_partition)
 
     @if_the_model_does
     @named_arguments

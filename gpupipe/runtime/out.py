@@ -129,10 +129,16 @@ def write_predictions(
     return write_folder(out, about, rows, order, None, overwrite=overwrite, quarantine=quarantine)
 
 
-def predictions_to(out: Any, fit: Fit, source: Source, keep: Sequence[str], overwrite: bool) -> int:
-    """The number of rows of predictions written to a Parquet file, or to a folder of them."""
+def predictions_to(out: Any, fit: Fit, source: Source, keep: Sequence[str], overwrite: bool, policy: str) -> int:
+    """The number of rows of predictions written to a Parquet file, or to a folder of them.
+
+    Raises:
+        ParameterError: a quarantine for one file, which could not tell what lacks.
+    """
     if is_folder(out):
-        return write_predictions(fit, source, keep, out, overwrite=overwrite).rows
+        return write_predictions(fit, source, keep, out, overwrite=overwrite, on_bad_partition=policy).rows
+    if quarantine_for(policy) is not None:
+        raise ParameterError("on_bad_partition='quarantine' takes a folder, whose manifest tells what lacks.")
     return write_parquet(predictions(fit, source, keep), out)
 
 

@@ -73,6 +73,24 @@ def test_features_of_the_training_rows_too(data: Path, cluster: Any, tmp_path: P
     assert contents(tmp_path / "s") == contents(tmp_path / "alone")
 
 
+def test_what_cannot_be_read_is_left_out_by_workers_too(
+    data: Path, fitted: gp.Pipeline, cluster: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(6):
+        stored = bytearray((data / f"{number:03}.parquet").read_bytes())
+        if number == 4:
+            start = pq.read_metadata(data / "004.parquet").row_group(0).column(1).data_page_offset
+            stored[start : start + 60] = bytes(60)
+        (folder / f"{number:03}.parquet").write_bytes(stored)
+    with gp.cluster("threads"):
+        fitted.predictions(folder, keep=["id"], out=f"{tmp_path}/alone/", on_bad_partition="quarantine")
+    rows = fitted.predictions(folder, keep=["id"], out=f"{tmp_path}/s/", on_bad_partition="quarantine")
+    assert rows == 5 * ROWS and contents(tmp_path / "s") == contents(tmp_path / "alone")
+    assert len(os.listdir(tmp_path / "s")) == 6
+
+
 @pytest.mark.slow
 def test_workers_that_are_killed_leave_every_row_once(
     data: Path, fitted: gp.Pipeline, cluster: Any, tmp_path: Path

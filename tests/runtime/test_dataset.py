@@ -309,6 +309,14 @@ def test_an_error_of_the_data_names_its_file_and_what_was_made_stays(
     assert NAMES[0] in os.listdir(tmp_path / "s") and MANIFEST not in os.listdir(tmp_path / "s")
 
 
+def test_a_quarantine_takes_a_folder(data: Path, fitted: gp.Pipeline, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="takes a folder"):
+        fitted.predictions(rows(data), out=tmp_path / "one.parquet", on_bad_partition="quarantine")
+    with pytest.raises(ParameterError, match="'skip' is no policy"):
+        fitted.predictions(rows(data), out=f"{tmp_path}/s/", on_bad_partition="skip")
+    assert os.listdir(tmp_path) == []
+
+
 # -- two at once ----------------------------------------------------------------------------------------------
 def test_a_second_run_is_refused_while_one_is_at_work(data: Path, fitted: gp.Pipeline, tmp_path: Path) -> None:
     out = f"{tmp_path}/s/"
