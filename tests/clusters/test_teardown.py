@@ -1,6 +1,8 @@
 """The end of a cluster that we made: no process, no port, no thread and no file is left, whatever happened to it."""
 
+import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -159,3 +161,34 @@ def test_folders_in_use_stay(temporary: Path) -> None:
     mine.remove()
     mine.remove()
     assert [path.name for path in temporary.iterdir()] == [other.name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_left_whenever_signals_come(seed: int, temporary: Path) -> None:
+    """Stopped, let go on and killed, before the cluster is closed and while it is."""
+    draw = random.Random(seed)
+    before = left()
+    cluster = gp.cluster("processes", n_workers=3, memory_limit="512MiB")
+    pids = pids_of(cluster)
+    kept = [cluster.client.submit(time.sleep, draw.random() * 3, key=f"{seed}-{at}") for at in range(6)]
+    signals = [(draw.random() * 2, draw.choice(pids), draw.choice(SENT)) for _ in range(6)]
+    sender = threading.Thread(target=send, args=(sorted(signals),))
+    sender.start()
+    time.sleep(draw.random() * 2)
+    started = time.monotonic()
+    cluster.close()
+    assert time.monotonic() - started < 30 and len(kept) == 6
+    sender.join()
+    assert eventually(lambda: left() == before) and not list(temporary.iterdir())
+
+
+SENT = (signal.SIGSTOP, signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL, signal.SIGTERM)
+
+
+def send(signals: list[tuple[float, int, signal.Signals]]) -> None:
+    started = time.monotonic()
+    for at, pid, number in signals:
+        time.sleep(max(started + at - time.monotonic(), 0))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
