@@ -1,7 +1,7 @@
 """What is done about workers that are lost: who is to blame, what is tried again, and when it is given up."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from gpupipe.errors import GpupipeError, PoisonPartitionError, WorkerLostError, counted
@@ -16,17 +16,26 @@ _LATELY = 120.0  # seconds
 NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 40.0
 
 
+#: When workers of a cluster, by its client, were lost for no fault of a partition.
+_HISTORY: dict[str, deque[float]] = {}
+
+
 class Account:
     """Which partitions were at work on workers that were lost, in one trip.
 
     A worker that was lost is put down to the partitions that were on it. When all of those have gone through since, it
-    was none of them: machines fail, or somebody ends workers.
+    was none of them: machines fail, or somebody ends workers. That is remembered from trip to trip.
+
+    Args:
+        cluster: which one it is; None: one that nothing is remembered of.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: str | None = None) -> None:
         self._suspects: dict[str, set[int]] = {}  # by worker
         self._deaths: Counter[int] = Counter()
-        self._unexplained: list[float] = []  # when
+        self._unexplained: deque[float] = deque(maxlen=16)  # when
+        if cluster is not None:
+            self._unexplained = _HISTORY.setdefault(cluster, self._unexplained)
         self._lost: set[str] = set()
 
     @property

@@ -63,7 +63,7 @@ class Trip:
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._finished: defaultdict[int, list[_Task]] = defaultdict(list)
         self._errors: dict[int, BaseException] = {}
-        self._account, self._tries = Account(), Counter[tuple[int, ...]]()
+        self._account, self._tries = Account(str(reading.client.id)), Counter[tuple[int, ...]]()
         self._watch = Watch(reading.client)
         self._sent = reading.submit("order", tasks.kept, tasks.Sent(uuid.uuid4().hex, order))
         carried_out(progress, self._who, self._watch.n_threads(), getattr(current(), "dashboard_link", None))
@@ -228,8 +228,8 @@ class Trip:
             self._give_up(task, error)
             return
         killed = is_killed(error)
-        if killed and not task.level:
-            self._account.died(worker_of(error), task.indices if is_of_rows(error) else ())
+        if killed:
+            self._account.died(worker_of(error), task.indices if is_of_rows(error) and not task.level else ())
         self._watch.look(at_once=True)
         if task.level:
             self._again(task)
