@@ -69,7 +69,7 @@ def test_layouts_do_not_show(case: str, seed: int, digests: Any, tmp_path: Path,
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_many_layouts_do_not_show(case: str, digests: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    for seed in range(40):
+    for seed in range(20):
         check(case, seed, digests[case], tmp_path, monkeypatch)
 
 
