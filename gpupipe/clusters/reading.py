@@ -8,10 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 from gpupipe.clusters import tasks
+from gpupipe.runtime.orders import Order
 from gpupipe.runtime.rows import Rows
 from gpupipe.sources.dask_frames import DaskPartition
 from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import Partition
+
+GONE = ("error", "cancelled", "lost")  # what a future may be that gives nothing any more
 
 
 class Reading:
@@ -39,7 +42,7 @@ class Reading:
 
     def see_recipes(self) -> None:
         """What says how partitions are read is there, or sent anew."""
-        if self.recipes is None or self.recipes.status in ("error", "cancelled", "lost"):
+        if self.recipes is None or self.recipes.status in GONE:
             self.recipes = self.submit("how", tasks.kept, self._recipes)
 
     def asked(self, index: int, columns: tuple[str, ...], *, rows: bool = True) -> tasks.Asked:
@@ -57,6 +60,32 @@ class Reading:
             return []
         return [self.client.get(*partition.task(asked.needed[0]), sync=False)]
 
+    def sent(self, order: Order[Any]) -> Any:
+        """The future of an order: each worker is sent it once."""
+        return self.submit("order", tasks.kept, tasks.Sent(uuid.uuid4().hex, order))
+
+    def begun(self, order: Order[Any], sent: Any, index: int, alone: bool) -> Any:
+        """The future of what comes of an order on a partition, which is read where it is not held."""
+        how = self.rows.how_read
+        self.see_recipes()
+        name, columns = order.stage.replace(" ", "-"), self._columns(order, index)
+        held = self.held_at(index, columns)
+        if held is None and not how.keeps:
+            asked = self.asked(index, columns)
+            computed = self.computed(asked)
+            return self.submit(name, tasks.read_and_worked, self.recipes, sent, asked, alone, *computed)
+        whole = tuple(dict.fromkeys([*columns, *how.again]))
+        held = self.hold(index, whole, how.again) if held is None else held
+        asked = self.asked(index, columns, rows=False)
+        return self.submit(name, tasks.worked, self.recipes, sent, asked, held, alone)
+
+    def _columns(self, order: Order[Any], index: int) -> tuple[str, ...]:
+        """What the order needs of a partition, and what the first trip reads besides."""
+        how = self.rows.how_read
+        later = index < how.begins or index in self.known
+        own = how.again or how.columns if order.columns is None else tuple(order.columns)
+        return tuple(dict.fromkeys(own if later and how.identity is None else [*own, *how.columns]))
+
     def held_at(self, index: int, columns: Collection[str]) -> Any:
         """The future of a partition that is held on a worker, or is made again there; None: it is to be read.
 
@@ -64,7 +93,7 @@ class Reading:
             columns: that it has to have.
         """
         found, has = self.held.get(index, (None, frozenset()))
-        if found is not None and found.status in ("error", "cancelled", "lost"):
+        if found is not None and found.status in GONE:
             del self.held[index]
             return None
         return found if has.issuperset(columns) else None

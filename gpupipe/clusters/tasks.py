@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 from gpupipe.backends import devices
-from gpupipe.backends.states.state import State
-from gpupipe.columns import AnyColumn, Column, Frame, on_host
-from gpupipe.runtime.cache import column_bytes, read_only
+from gpupipe.clusters.sizes import result_bytes
+from gpupipe.columns import AnyColumn, Frame, on_host
+from gpupipe.runtime.cache import read_only
 from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
 from gpupipe.runtime.halving import in_quarters, once_more
 from gpupipe.runtime.orders import Order, Work
 from gpupipe.runtime.quarantine import Quarantine, load
-from gpupipe.runtime.scattered import nbytes
 from gpupipe.schema import Schema
 from gpupipe.sources.dask_frames import with_rows
 from gpupipe.sources.dask_rows import Columns
@@ -89,10 +88,11 @@ class Held:
     bad: str | None = None
 
     def __sizeof__(self) -> int:  # by which Dask knows what a worker holds
-        return 1_000 + sum(_size(self.frame.resident(name)) for name in self.frame.columns) + self.frame.row_ids.nbytes
+        return 1_000 + result_bytes(self.frame) + self.frame.row_ids.nbytes
 
 
-class Told(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
     """What the reading of a partition told: as :class:`Held` has it."""
 
     index: int
@@ -181,12 +181,27 @@ def read_and_worked(
     return worked(recipes, sent, asked, read(recipes, asked, *computed), alone)
 
 
-def merged(sent: Sent, *outcomes: Outcome) -> Outcome:
+def merged(sent: Sent, *given: Outcome | None) -> Outcome | None:
     """Several outcomes as one: where the order adds results up their sum, else the list of them."""
+    outcomes = [outcome for outcome in given if outcome is not None]
+    if not outcomes:
+        return None
     result = sent.order.merged([outcome.result for outcome in outcomes])  # type: ignore[attr-defined]
     indices = tuple(index for outcome in outcomes for index in outcome.indices)
     told = tuple(one for outcome in outcomes for one in outcome.read)
     return Outcome(result, indices, told, sum(outcome.retries for outcome in outcomes))
+
+
+def divided(sent: Sent, count: int, outcome: Outcome) -> list[Outcome]:
+    """An outcome as several that merge to it, each to be merged with others of its kind, by itself."""
+    parts = sent.order.divided(outcome.result, count)  # type: ignore[attr-defined]
+    told = [outcome.read] + [()] * (len(parts) - 1)
+    return [Outcome(part, outcome.indices, read, 0) for part, read in zip(parts, told, strict=True)]
+
+
+def picked(outcomes: list[Outcome], at: int) -> Outcome | None:
+    """One of them; None where there are not so many."""
+    return outcomes[at] if at < len(outcomes) else None
 
 
 class WorkerRows:
@@ -267,22 +282,3 @@ def _ready(sent: Sent) -> Work[Any]:
         if found.work is None:
             found.work = sent.order.ready()
         return found.work
-
-
-def result_bytes(result: Any) -> int:
-    """About how much memory a result takes."""
-    if isinstance(result, State):
-        return nbytes(result)
-    if isinstance(result, Frame):
-        return sum(_size(result.resident(name)) for name in result.columns)
-    if isinstance(result, Column):
-        return column_bytes(result)
-    if isinstance(result, dict):
-        return sum(map(result_bytes, result.values()))
-    if isinstance(result, list | tuple):
-        return sum(map(result_bytes, result))
-    return int(getattr(result, "nbytes", 64))
-
-
-def _size(column: AnyColumn) -> int:
-    return column_bytes(column) if isinstance(column, Column) else column.device_bytes

@@ -1,7 +1,6 @@
 """One order over partitions, on a cluster: few tasks at a time, results as they come, and what fails again."""
 
 import queue
-import uuid
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 from gpupipe.clusters import tasks
 from gpupipe.clusters.current import current
 from gpupipe.clusters.failures import NO_ANSWER, Account, is_killed, is_of_cluster, is_of_rows, poison, worker_of
-from gpupipe.clusters.reading import Reading
+from gpupipe.clusters.reading import GONE, Reading
 from gpupipe.clusters.watch import LOOK, Watch
 from gpupipe.errors import counted
 from gpupipe.runtime.orders import Order
@@ -18,8 +17,9 @@ from gpupipe.runtime.progress import Progress, carried_out
 
 _AHEAD = 3  # tasks for each thread of the workers: one that runs, and two that wait there
 _AT_ONCE = 8  # outcomes that are merged into one
+_BUCKETS = 8  # parts that states of many groups are merged by
+LARGE = 64 * 2**20  # bytes of states that one worker merges
 _TRIES = 12  # of one task, whatever failed
-_GONE = ("error", "cancelled", "lost")
 
 
 @dataclass(eq=False)
@@ -31,6 +31,7 @@ class _Task:
         indices: the partitions.
         level: how often they were merged.
         parts: what is merged.
+        bucket: of which states it is, where they are merged by parts of their groups; None: of all.
         alone: whether nothing else runs beside it.
     """
 
@@ -38,6 +39,7 @@ class _Task:
     indices: tuple[int, ...]
     level: int = 0
     parts: Sequence["_Task"] = ()
+    bucket: int | None = None
     alone: bool = False
 
 
@@ -61,11 +63,12 @@ class Trip:
         self.chosen = list(chosen)
         self._running: dict[str, _Task] = {}
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._finished: defaultdict[int, list[_Task]] = defaultdict(list)
+        self._finished: defaultdict[tuple[int | None, int], list[_Task]] = defaultdict(list)
+        self._buckets = 0
         self._errors: dict[int, BaseException] = {}
         self._account, self._tries = Account(str(reading.client.id)), Counter[tuple[int, ...]]()
         self._watch = Watch(reading.client)
-        self._sent = reading.submit("order", tasks.kept, tasks.Sent(uuid.uuid4().hex, order))
+        self._sent = reading.sent(order)
         carried_out(progress, self._who, self._watch.n_threads(), getattr(current(), "dashboard_link", None))
 
     def _who(self) -> str:
@@ -102,15 +105,22 @@ class Trip:
                     yield outcome
             if self._errors:
                 raise self._errors[min(self._errors)]
-            left = self._gathered()
-            self._finished.clear()
-            if len(left) > 1:
-                self._merge(left)
-            elif left and (outcome := self._fetched(left[0])) is not None:
-                yield outcome
+            for some in self._left():
+                if len(some) > 1:
+                    self._merge(some)
+                elif (outcome := self._fetched(some[0])) is not None:
+                    yield outcome
 
     def _is_going_on(self) -> bool:
         return bool(self._waiting or self._alone or self._running)
+
+    def _left(self) -> list[list[_Task]]:
+        """What is merged so far: those that are to be merged with each other, not to be found any more."""
+        found: defaultdict[int | None, list[_Task]] = defaultdict(list)
+        for task in self._gathered():
+            found[task.bucket].append(task)
+        self._finished.clear()
+        return list(found.values())
 
     def _gathered(self) -> list[_Task]:
         """What is merged so far, and not further."""
@@ -136,29 +146,10 @@ class Trip:
             self._begin(self._waiting.popleft())
 
     def _begin(self, index: int, *, alone: bool = False) -> None:
-        reading, how = self._reading, self._reading.rows.how_read
-        reading.see_recipes()
-        if self._sent.status in _GONE:
-            self._sent = reading.submit("order", tasks.kept, tasks.Sent(uuid.uuid4().hex, self._order))
-        name, columns = self._order.stage.replace(" ", "-"), self._columns(index)
-        held = reading.held_at(index, columns)
-        if held is None and not how.keeps:
-            asked = reading.asked(index, columns)
-            computed = reading.computed(asked)
-            future = reading.submit(name, tasks.read_and_worked, reading.recipes, self._sent, asked, alone, *computed)
-        else:
-            whole = tuple(dict.fromkeys([*columns, *how.again]))
-            held = reading.hold(index, whole, how.again) if held is None else held
-            asked = reading.asked(index, columns, rows=False)
-            future = reading.submit(name, tasks.worked, reading.recipes, self._sent, asked, held, alone)
+        if self._sent.status in GONE:
+            self._sent = self._reading.sent(self._order)
+        future = self._reading.begun(self._order, self._sent, index, alone)
         self._watch_over(_Task(future, (index,), alone=alone))
-
-    def _columns(self, index: int) -> tuple[str, ...]:
-        """What the order needs of a partition, and what the first trip reads besides."""
-        how = self._reading.rows.how_read
-        later = index < how.begins or index in self._reading.known
-        own = how.again or how.columns if self._order.columns is None else tuple(self._order.columns)
-        return tuple(dict.fromkeys(own if later and how.identity is None else [*own, *how.columns]))
 
     def _watch_over(self, task: _Task) -> None:
         key = task.future.key
@@ -202,17 +193,42 @@ class Trip:
         """Put what is done with others of its level, and merge them where they are enough."""
         if not task.level:
             self._done(task)
-        parts = self._finished[task.level]
+        if self._buckets and task.bucket is None:
+            self._divide(task)
+            return
+        parts = self._finished[task.bucket, task.level]
         parts.append(task)
-        if len(parts) >= _AT_ONCE:
-            self._finished[task.level] = []
+        if len(parts) < _AT_ONCE:
+            return
+        self._finished[task.bucket, task.level] = []
+        if task.bucket is None and self._are_large(parts):
+            self._buckets = _BUCKETS
+            parts = [*parts, *self._gathered()]
+            self._finished.clear()
+            for part in parts:
+                self._divide(part)
+        else:
             self._merge(parts)
+
+    def _are_large(self, parts: Sequence[_Task]) -> bool:
+        """Whether states of many groups are better merged group by group than all by one worker."""
+        if not hasattr(self._order, "divided"):
+            return False
+        client, keys = self._reading.client, [part.future.key for part in parts]
+        sizes = client.sync(client.scheduler.nbytes, keys=keys, summary=False)
+        return sum(sizes.values()) > LARGE
+
+    def _divide(self, task: _Task) -> None:
+        whole = self._reading.submit("divide", tasks.divided, self._sent, self._buckets, task.future)
+        for bucket in range(self._buckets + 1):
+            future = self._reading.submit("pick", tasks.picked, whole, bucket)
+            self._watch_over(_Task(future, task.indices, 1, (task,), bucket))
 
     def _merge(self, parts: list[_Task]) -> None:
         level = 1 + max(part.level for part in parts)
         future = self._reading.submit("merge", tasks.merged, self._sent, *(part.future for part in parts))
         indices = tuple(index for part in parts for index in part.indices)
-        self._watch_over(_Task(future, indices, level, parts))
+        self._watch_over(_Task(future, indices, level, parts, parts[0].bucket))
 
     # -- what fails ---------------------------------------------------------------------------------------
     def _failed(self, task: _Task) -> None:

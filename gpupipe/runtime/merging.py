@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from gpupipe.compiler.gathering import Intake
 from gpupipe.compiler.late import Late
 from gpupipe.compiler.scans import REFINED
 from gpupipe.memory import memory_bytes
-from gpupipe.runtime.scattered import Scattered, nbytes
+from gpupipe.runtime.scattered import Scattered, nbytes, split
 from gpupipe.runtime.spill import Spill
 
 _AT_ONCE = 8
@@ -42,14 +43,15 @@ class Merging:
         ]
         self._most, self._each = most, most // max(len(self._families), 1)
 
-    def add(self, states: Sequence[State]) -> None:
+    def add(self, states: Sequence[Any]) -> None:
         """Take in the states of one partition; from any thread.
 
         Raises:
             StorageError: states are too large for memory, and cannot be written.
         """
         for family in self._families:
-            family.add([states[number] for number in family.numbers], self._is_large)
+            if states[family.numbers[0]] is not None:  # see `divided`
+                family.add([states[number] for number in family.numbers], self._is_large)
 
     def _is_large(self, size: int) -> bool:
         return size > self._each and sum(family.size for family in self._families) > self._most
@@ -70,17 +72,33 @@ class Merging:
         return [found.get(number, state) for number, state in enumerate(empty)], scattered
 
 
-def together(intakes: Sequence[Intake], parts: Sequence[Sequence[State]]) -> list[State]:
+def together(intakes: Sequence[Intake], parts: Sequence[Sequence[Any]]) -> list[Any]:
     """The states of several parts of the rows as those of one.
 
     Args:
         intakes: what the states are of, in order.
     """
-    found: dict[int, State] = {}
+    found: dict[int, Any] = {}
     for _, numbers in _families(intakes):
         each = [[part[number] for number in numbers] for part in parts]
+        if each[0][0] is None:  # see `divided`
+            found |= dict.fromkeys(numbers)
+            continue
         found |= zip(numbers, _merged([intakes[number] for number in numbers], each), strict=True)
     return [found[number] for number in range(len(intakes))]
+
+
+def divided(intakes: Sequence[Intake], states: Sequence[State], count: int) -> list[list[Any]]:
+    """Some states as several lists that share no group: those by many keys, or of many distinct values, by a hash of
+    these, `count` lists; the others whole, in a list more. None stands where a list has nothing of a state.
+    """
+    parts: list[list[Any]] = [[None] * len(states) for _ in range(count + 1)]
+    for free, numbers in _families(intakes):
+        for number in numbers:
+            found = split(states[number], len(intakes[number].gather.keys), count) if free else [states[number]]
+            for part, one in zip(parts if free else parts[count:], found, strict=False):
+                part[number] = one
+    return [part for part in parts if any(state is not None for state in part)]
 
 
 def _families(intakes: Sequence[Intake]) -> list[tuple[bool, list[int]]]:

@@ -17,7 +17,7 @@ from gpupipe.compiler.info import Info
 from gpupipe.expr.node import Node
 from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.looks import Look, Seen
-from gpupipe.runtime.merging import together
+from gpupipe.runtime.merging import divided, together
 from gpupipe.runtime.orders import Work
 
 #: (number of the partition, its frame) -> the fold of each row, which becomes every state's last key.
@@ -94,8 +94,18 @@ class Gathering:
     def merged(self, results: Sequence[list[Gathered]]) -> list[Gathered]:
         """The states of several partitions."""
         parts = [part for result in results for part in result]
-        beside = None if self.beside is None else self.beside.merged([part.beside for part in parts])
+        told = [part.beside for part in parts if part.beside is not None]
+        beside = None if self.beside is None or not told else self.beside.merged(told)
         return [Gathered(together(self.bound.intakes, [part.states for part in parts]), beside)]
+
+
+    def divided(self, result: list[Gathered], count: int) -> list[list[Gathered]]:
+        """A result as several that merge to it, none of which shares much with another; how many there are says the
+        order alone.
+        """
+        (whole,) = self.merged([result]) if len(result) != 1 else result
+        parts = divided(self.bound.intakes, whole.states, count)
+        return [[Gathered(part, whole.beside if at == 0 else None)] for at, part in enumerate(parts)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

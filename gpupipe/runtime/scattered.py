@@ -191,6 +191,39 @@ class Scattered:
         return found
 
 
+def split(state: State, n_keys: int, count: int) -> list[State]:
+    """A state as several that merge to it, none of which shares a group (without keys: a value) with another; which one
+    something is in depends on its hash alone.
+
+    Args:
+        n_keys: how many of the keys decide where a group is; with none, the values of entries do.
+    """
+    entries = state.entries
+    if n_keys:
+        part_of = _hash(state.keys[:n_keys]) % np.uint64(count)
+        of_entry = None if entries is None else part_of[entries.groups]
+        return [_groups_in(state, part_of == np.uint64(at), of_entry, at) for at in range(count)]
+    assert entries is not None, "a state without keys and entries is small"
+    part_of = _hash([entries.values]) % np.uint64(count)
+    parts = []
+    for at in range(count):
+        rows = np.flatnonzero(part_of == np.uint64(at))
+        kept = Entries(entries.values.take(rows), entries.groups[rows], entries.counts[rows], in_order=False)
+        parts.append(State(state.kind, state.keys, state.rows if at == 0 else np.zeros_like(state.rows), {}, kept))
+    return parts
+
+
+def _groups_in(state: State, chosen: Values, of_entry: Values | None, at: int) -> State:
+    groups, entries = np.flatnonzero(chosen), state.entries
+    arrays = {name: array[groups] for name, array in state.arrays.items()}
+    kept = None
+    if entries is not None and of_entry is not None:
+        rows = np.flatnonzero(of_entry == np.uint64(at))
+        place = np.cumsum(chosen) - 1
+        kept = Entries(entries.values.take(rows), place[entries.groups[rows]], entries.counts[rows], in_order=False)
+    return State(state.kind, [key.take(groups) for key in state.keys], state.rows[groups], arrays, kept)
+
+
 def _told(what: str) -> AbstractContextManager[None]:
     return failing(f"Statistics of too many groups for memory could not be {what}", scratch_folder())
 

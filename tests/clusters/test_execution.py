@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import gpupipe as gp
 from gpupipe import col
+from gpupipe.clusters import reading, trip
 from gpupipe.clusters.reading import _sent
 from gpupipe.errors import GpupipeError, NonFiniteError, UnsupportedEstimatorError
 from gpupipe.runtime.crew import crew_for
@@ -199,3 +200,28 @@ def test_nothing_stays_on_the_workers(two: gp.Cluster, table: pa.Table) -> None:
             break
         two.client.run(lambda: None)
     assert not any(two.client.has_what().values()), two.client.has_what()
+
+
+# -- states of many groups ----------------------------------------------------------------------------------------
+def test_states_of_many_groups_are_merged_by_parts_of_them(two: gp.Cluster, monkeypatch: Any) -> None:
+    rng, n = np.random.default_rng(11), 20_000
+    table = pa.table({
+        "k": [f"key {at}" for at in rng.integers(0, 9_000, n)], "x": rng.standard_normal(n),
+        "t": (rng.random(n) < 0.3).astype(np.int64),
+    })  # fmt: skip
+    features = [col("k").target_mean(smoothing=3), col("k").codes(), col("k").n_unique().alias("keys"),
+                col("x").mean().over("k").alias("mean"), col("x").fill_null("median").standardize()]  # fmt: skip
+    made, source = gp.Pipeline(features, target="t", device="cpu"), gp.scan(table, partitions=21)
+    begun: list[str] = []
+    submit = reading.Reading.submit
+
+    def noted(self: Any, what: str, *arguments: Any, **options: Any) -> Any:
+        begun.append(what)
+        return submit(self, what, *arguments, **options)
+
+    monkeypatch.setattr(trip, "LARGE", 100_000)
+    monkeypatch.setattr(reading.Reading, "submit", noted)
+    found = made.fit_transform(source, output="numpy").tobytes(), made.state_digest()
+    assert begun.count("divide") >= 8
+    with gp.cluster("threads", n_workers=2):
+        assert (made.fit_transform(source, output="numpy").tobytes(), made.state_digest()) == found
