@@ -53,6 +53,7 @@
     ├── RunError                      a journal of a run that cannot be gone on with
     │   ├── RunChangedError           (ValueError)       the pipeline or the files are not those that it began with
     │   ├── RunBusyError              (OSError)          another process is at work on the same run
+    │   ├── RunFolderError            (ValueError)       a folder that holds a finished run, or is no place for one
     │   └── RunCorruptError           (ValueError)       a journal, or what it lists, was altered
     ├── NotFittedError                (ValueError, AttributeError)
     ├── MissingDependencyError        (ImportError)      an optional package that is not installed
@@ -73,6 +74,7 @@ from gpupipe.faults import RunBusyError as RunBusyError
 from gpupipe.faults import RunChangedError as RunChangedError
 from gpupipe.faults import RunCorruptError as RunCorruptError
 from gpupipe.faults import RunError as RunError
+from gpupipe.faults import RunFolderError as RunFolderError
 from gpupipe.faults import StorageError as StorageError
 from gpupipe.faults import WorkerLostError as WorkerLostError
 from gpupipe.hints import Placed

@@ -87,5 +87,11 @@ class RunBusyError(RunError, OSError):
     """Another process is at work on the same run."""
 
 
+class RunFolderError(RunError, ValueError):
+    """A folder in which no run can be kept, or gone on with: it holds a finished one, or something else, is another
+    user's, or is not seen by a worker.
+    """
+
+
 class RunCorruptError(RunError, ValueError):
     """A journal, or what it lists, was altered."""

@@ -106,6 +106,17 @@ def write_all(descriptor: int, data: Any) -> None:
         left = left[written:]
 
 
+def pwrite_all(descriptor: int, data: Any, at: int) -> int:
+    """All of `data`, anything with a buffer, to an open file from a byte on; where that ends."""
+    left = memoryview(data).cast("B")
+    while left:
+        written = disk.pwrite(descriptor, left, at)
+        if written <= 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        left, at = left[written:], at + written
+    return at
+
+
 def sync_folder(path: Path) -> None:
     """Force a folder's list of names to the disk, where the file system knows how."""
     descriptor = disk.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpupipe.errors import RunBusyError, RunCorruptError, RunError
+from gpupipe.errors import RunBusyError, RunCorruptError, RunFolderError
 from gpupipe.runtime.journal.identity import changed
 from gpupipe.runtime.journal.packing import unpacked
 from gpupipe.runtime.journal.records import Records
@@ -41,7 +41,7 @@ def begun(
         RunBusyError: another process is at work on it.
         RunChangedError: it is a run of something else.
         RunCorruptError: it was altered.
-        RunError: it is finished, is another user's, or no folder of a run.
+        RunFolderError: it is finished, is another user's, or no folder of a run.
         StorageError: the folder cannot be made or written to.
     """
     with writing(path), contextlib.ExitStack() as undo, made_folders(path.parent):
@@ -88,8 +88,8 @@ def _goes_on(run: Run, identity: dict[str, Any], *, recompute: bool) -> bool:
         return False
 
 
-def _finished(path: Path) -> RunError:
-    return RunError(f"The run {path} is finished. To fit again, remove that folder or give another.")
+def _finished(path: Path) -> RunFolderError:
+    return RunFolderError(f"The run {path} is finished. To fit again, remove that folder or give another.")
 
 
 def made(path: Path) -> None:
@@ -99,12 +99,12 @@ def made(path: Path) -> None:
         sync_folder(path.parent)
     found = disk.stat(path)
     if not stat.S_ISDIR(found.st_mode):
-        raise RunError(f"{path} is a file, and a run is kept in a folder. Give another path.")
+        raise RunFolderError(f"{path} is a file, and a run is kept in a folder. Give another path.")
     if found.st_uid != os.geteuid():
-        raise RunError(f"The folder {path} belongs to another user. Give a folder of your own: a run is private.")
+        raise RunFolderError(f"The folder {path} belongs to another user. Give a folder of your own: a run is private.")
     others = [name for name in sorted(disk.listdir(path)) if not _is_ours(name)]
     if others:
-        raise RunError(
+        raise RunFolderError(
             f"{path} is no folder of a run: {others[0]!r} stands there. Give a folder that is empty, or not there yet."
         )
 
@@ -142,7 +142,7 @@ def at_work_in(path: Path) -> list[dict[str, Any]]:
     """What those who were at work on a run wrote of themselves; none where there is no run.
 
     Raises:
-        RunError: it is finished.
+        RunFolderError: it is finished.
         RunCorruptError: the journal was altered.
         OSError: it cannot be read.
     """

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gpupipe.errors import RunCorruptError
-from gpupipe.storage import disk, sync_folder
+from gpupipe.storage import disk, pwrite_all, sync_folder
 
 _KIND = b"gpupipe records1"
 _MARK = 16  # random bytes that begin every record of one file, so that nothing stored in one looks like another
@@ -222,9 +222,4 @@ def _pread(descriptor: int, at: int, size: int) -> bytes:
 
 def _write_at(descriptor: int, at: int, parts: Sequence[Any]) -> None:
     for part in parts:
-        left = memoryview(part).cast("B")
-        while left:
-            written = disk.pwrite(descriptor, left, at)
-            if written <= 0:
-                raise OSError("nothing was written")
-            left, at = left[written:], at + written
+        at = pwrite_all(descriptor, part, at)

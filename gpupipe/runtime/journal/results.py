@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpupipe.errors import RunError
+from gpupipe.errors import RunFolderError
 from gpupipe.runtime.journal.packing import packed
 from gpupipe.runtime.journal.records import Records
 from gpupipe.storage import disk, failing
@@ -96,7 +96,7 @@ def _refuse_unseen(folder: Path, token: str) -> None:
     except FileNotFoundError:
         seen = False
     if not seen:
-        raise RunError(
+        raise RunFolderError(
             f"The run {folder} is not seen from {socket.gethostname()}, where a worker was to keep results in it. Give "
             "run= a folder that all workers share, such as one on a network's file system."
         )
