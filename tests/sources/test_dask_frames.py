@@ -56,7 +56,7 @@ def fitted() -> gp.Pipeline:
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[gp.Cluster]:
+def two(fitted: gp.Pipeline) -> Iterator[gp.Cluster]:  # which is made before
     with gp.cluster("processes", n_workers=2, memory_limit="1GiB") as made:
         yield made
 
