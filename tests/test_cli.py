@@ -213,7 +213,7 @@ def test_an_expression_of_the_users_file_that_is_wrong_is_told_with_its_line(wor
     ("words", "meant"),
     [
         (["fitt", "a.py"], "Did you mean fit?"),
-        (["fit", "a.py", "--data", "d", "--uot", "o"], "the following arguments are required: --out"),
+        (["fit", "a.py", "--data", "d", "--uot", "o"], "Did you mean --out?"),
         (["fit", "a.py", "--data", "d", "--out", "o", "--splitt", "0.2"], "Did you mean --split?"),
         (["evaluate", "a.gpp", "--data", "d", "--json=1", "--bye", "x"], "argument --json"),
         (["demo", "flight"], "Did you mean flights?"),
