@@ -122,16 +122,24 @@ def single_step(op, base, out, a, b, masked, w):
         nulls.copy_raw(o, x, w)
 
 
-@inlined
-def compute_step(op, base, out, a, b, c, masked, single, suspect, w):
-    """Any step between loads and stores; `out` is none of the operands' slots. Gives row and code."""
+@part
+def takes_one(op, base, out, a, b, c, masked, single, w):
+    """Whether the second operand is one number for all rows, which the step takes so; else all are written out."""
     single[out] = False
     spread_single(base, a, single, w)
     if single[b] and not masked[b] and (Op.ADD_F <= op <= Op.MIN_F or op == Op.COALESCE):
-        single_step(op, base, out, a, b, masked, w)
-        return -1, 0
+        return True
     spread_single(base, b, single, w)
     spread_single(base, c, single, w)
+    return False
+
+
+@inlined
+def compute_step(op, base, out, a, b, c, masked, single, suspect, w):
+    """Any step between loads and stores; `out` is none of the operands' slots. Gives row and code."""
+    if takes_one(op, base, out, a, b, c, masked, single, w):
+        single_step(op, base, out, a, b, masked, w)
+        return -1, 0
     o, x, y = values_of(base, out), values_of(base, a), values_of(base, b)
     if op >= Op.SELECT or op == Op.AND_B or op == Op.OR_B:
         null_aware(op, base, out, a, b, c, masked, suspect, w)
