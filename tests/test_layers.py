@@ -75,7 +75,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.sources.dask_frames": {"cupy"},
     "gpupipe.sources": {"pandas", "polars", "cudf", "cupy", "pylibcudf"},
     "gpupipe.sources.decoding": {"numba"},  # that is, gpupipe.sources.pages
-    "gpupipe.runtime.progress_bars": {"rich"},
+    "gpupipe.runtime.progress.bars": {"rich"},
     "gpupipe.runtime.score": {"cudf"},  # that is, gpupipe.sources.cudf_frames
     "gpupipe.runtime.given": {"cupy"},  # gpupipe.sources.device_table
     "gpupipe.runtime.rows": {"cupy"},  # gpupipe.backends.gpu.copies

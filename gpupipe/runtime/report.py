@@ -7,10 +7,10 @@ from typing import Any
 
 from gpupipe.errors import counted
 from gpupipe.runtime.prediction import Prediction
+from gpupipe.runtime.progress.stages import Stage, stage_table
 from gpupipe.runtime.quarantine import LeftOut
 from gpupipe.runtime.resident import held_memory, peak_memory, taken_since
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.stages import Stage, stage_table
 from gpupipe.runtime.tables import html_table, text_table
 
 __all__ = ["Report", "held_memory", "report_of", "taken_since"]

@@ -16,7 +16,7 @@ from gpupipe.memory import Room
 from gpupipe.runtime.budget import budget_of, decoded_bytes
 from gpupipe.runtime.cache import Cache, read_only
 from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
-from gpupipe.runtime.hearing import HEARD
+from gpupipe.runtime.progress.hearing import HEARD
 from gpupipe.runtime.quarantine import Quarantine, load
 from gpupipe.schema import Schema
 from gpupipe.sources.memory import TablePartition

@@ -12,9 +12,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.runtime.debugging import debugging
 from gpupipe.runtime.machine import crowding
 from gpupipe.runtime.prediction import Prediction
+from gpupipe.runtime.progress.debugging import debugging
 
 ROWS = 20_000
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gpupipe.errors import counted
 from gpupipe.runtime.machine import copy_bandwidth
-from gpupipe.runtime.stages import Running, Stage
+from gpupipe.runtime.progress.stages import Running, Stage
 
 #: A piece of a line and what it is, which says how it looks.
 Piece = tuple[str, str]

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, TextIO
 
 from gpupipe import optional
-from gpupipe.runtime.progress_bars import Bars, Notebook, Terminal
-from gpupipe.runtime.progress_display import Display, is_terminal
-from gpupipe.runtime.progress_lines import Lines
+from gpupipe.runtime.progress.bars import Bars, Notebook, Terminal
+from gpupipe.runtime.progress.display import Display, is_terminal
+from gpupipe.runtime.progress.lines import Lines
 
 
 def shown(progress: Any) -> Display | None:

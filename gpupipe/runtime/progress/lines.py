@@ -5,9 +5,9 @@ import time
 from typing import TextIO
 
 from gpupipe.runtime.machine import copy_bandwidth
-from gpupipe.runtime.progress_display import Quiet, Ticker
-from gpupipe.runtime.progress_words import sentence
-from gpupipe.runtime.stages import Running, Stage
+from gpupipe.runtime.progress.display import Quiet, Ticker
+from gpupipe.runtime.progress.stages import Running, Stage
+from gpupipe.runtime.progress.words import sentence
 
 _FIRST, _LONGEST = 10.0, 300.0  # seconds from a stage's start to the first line; from one line to the next, at most
 _LOOKS = 1.0  # seconds

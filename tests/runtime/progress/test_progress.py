@@ -29,15 +29,18 @@ import gpupipe as gp
 from gpupipe import col, optional
 from gpupipe.cli import main
 from gpupipe.errors import ParameterError
-from gpupipe.runtime import machine, progress_bars, progress_lines, progress_shown
-from gpupipe.runtime.debugging import Debugging
+from gpupipe.runtime import machine
 from gpupipe.runtime.progress import Heard, carried_out, progress_for, told
-from gpupipe.runtime.progress_bars import Bars, Terminal
-from gpupipe.runtime.progress_display import Nothing
-from gpupipe.runtime.progress_lines import Lines
-from gpupipe.runtime.progress_words import Line, line_at_end, sentence
+from gpupipe.runtime.progress import bars as bars_module
+from gpupipe.runtime.progress import lines as lines_module
+from gpupipe.runtime.progress import shown as shown_module
+from gpupipe.runtime.progress.bars import Bars, Terminal
+from gpupipe.runtime.progress.debugging import Debugging
+from gpupipe.runtime.progress.display import Nothing
+from gpupipe.runtime.progress.lines import Lines
+from gpupipe.runtime.progress.stages import Running, Stage
+from gpupipe.runtime.progress.words import Line, line_at_end, sentence
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.stages import Running, Stage
 
 ROWS, PARTITIONS = 4_000, 8
 TABLE = pa.table({"x": np.arange(ROWS) % 97.0, "y": np.arange(ROWS) % 3 == 0})
@@ -118,7 +121,7 @@ def test_a_long_stage_is_told_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) 
     stream, now = io.StringIO(), [0.0]
     lines = Lines(stream)
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(progress_lines, "copy_bandwidth", lambda threads: 1e9)
+    monkeypatch.setattr(lines_module, "copy_bandwidth", lambda threads: 1e9)
     lines.begin(running := Running("scan", rows()))
     told_at = []
     for second in range(1, 1001):  # no partition is done: it is told all the same
@@ -160,7 +163,7 @@ def test_who_shows_it(
     monkeypatch.setattr(sys, "stderr", Screened() if terminal else io.StringIO())
     monkeypatch.setenv("TERM", "dumb" if dumb else "xterm")
     monkeypatch.setattr(optional, "available", lambda package: rich)
-    found = progress_shown.shown(progress)
+    found = shown_module.shown(progress)
     assert found is None if kind is None else isinstance(found, kind)
 
 
@@ -420,14 +423,14 @@ def test_each_run_has_a_cell_of_its_own(in_a_notebook: Shown) -> None:
 
 def test_ipython_in_a_terminal_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", Shown(kernel=False).module)
-    assert progress_shown.notebook() is None
+    assert shown_module.notebook() is None
     monkeypatch.delitem(sys.modules, "IPython")
-    assert progress_shown.notebook() is None
+    assert shown_module.notebook() is None
 
 
 def test_a_notebook_without_rich_gets_lines(in_a_notebook: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optional, "available", lambda package: False)
-    assert isinstance(progress_shown.shown(True), Lines)
+    assert isinstance(shown_module.shown(True), Lines)
 
 
 # -- one of the user's ----------------------------------------------------------------------------------------
@@ -615,7 +618,7 @@ def test_bandwidth_is_measured_once_and_quickly() -> None:
 
 
 def test_nothing_is_measured_where_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (progress_bars, progress_lines, machine):
+    for module in (bars_module, lines_module, machine):
         monkeypatch.setattr(module, "copy_bandwidth", lambda *_: pytest.fail("measured"))
     fitted = pipeline().fit(source())
     fitted.predict(source())

@@ -9,9 +9,9 @@ from typing import Any, Protocol, TextIO
 
 from gpupipe import optional
 from gpupipe.runtime.machine import copy_bandwidth
-from gpupipe.runtime.progress_display import Quiet, Ticker, is_terminal
-from gpupipe.runtime.progress_words import Line, Piece, line_at_end, line_of
-from gpupipe.runtime.stages import Running, Stage
+from gpupipe.runtime.progress.display import Quiet, Ticker, is_terminal
+from gpupipe.runtime.progress.stages import Running, Stage
+from gpupipe.runtime.progress.words import Line, Piece, line_at_end, line_of
 
 _STYLES = {
     "name": "", "gap": "", "done": "bar.complete", "rest": "bar.back", "count": "progress.download", "rows": "",

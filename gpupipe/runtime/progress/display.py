@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
-from gpupipe.runtime.stages import Running, Stage
+from gpupipe.runtime.progress.stages import Running, Stage
 
 
 class Display(Protocol):

@@ -4,9 +4,9 @@ import os
 from typing import TextIO
 
 from gpupipe.runtime.machine import copy_bandwidth
-from gpupipe.runtime.progress_display import Quiet
-from gpupipe.runtime.progress_words import of_bandwidth
-from gpupipe.runtime.stages import Running, Stage
+from gpupipe.runtime.progress.display import Quiet
+from gpupipe.runtime.progress.stages import Running, Stage
+from gpupipe.runtime.progress.words import of_bandwidth
 
 
 def debugging() -> bool:

@@ -6,11 +6,11 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from gpupipe.errors import ParameterError
-from gpupipe.runtime.debugging import Debugging, debugging
-from gpupipe.runtime.hearing import HEARD
-from gpupipe.runtime.progress_display import Display, Nothing
-from gpupipe.runtime.progress_shown import shown
-from gpupipe.runtime.stages import Running, Stage
+from gpupipe.runtime.progress.debugging import Debugging, debugging
+from gpupipe.runtime.progress.display import Display, Nothing
+from gpupipe.runtime.progress.hearing import HEARD
+from gpupipe.runtime.progress.shown import shown
+from gpupipe.runtime.progress.stages import Running, Stage
 
 if TYPE_CHECKING:
     from gpupipe.runtime.rows import Rows
