@@ -121,6 +121,18 @@ def threads(count: int) -> Iterator[Threads]:
         yield Threads(pool, count)
 
 
+@contextmanager
+def here(rows: Rows, stage: str) -> Iterator[Threads]:
+    """Threads of this process, for a stage that no cluster can do; where there is one, that is noted of the rows."""
+    with crew_for(rows) as current:
+        if isinstance(current, Threads):
+            yield current
+            return
+    rows.done_here.append(stage)
+    with threads(rows.n_workers) as crew:
+        yield crew
+
+
 class _Current:
     """Whose crews are at work: a cluster's, while there is one."""
 

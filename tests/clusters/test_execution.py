@@ -225,3 +225,8 @@ def test_states_of_many_groups_are_merged_by_parts_of_them(two: gp.Cluster, monk
     assert begun.count("divide") >= 8
     with gp.cluster("threads", n_workers=2):
         assert (made.fit_transform(source, output="numpy").tobytes(), made.state_digest()) == found
+
+
+def test_a_cross_validation_is_done_here_and_says_so(two: gp.Cluster, table: pa.Table) -> None:
+    found = gp.cross_validate(pipeline(LogisticRegression(max_iter=20)), gp.scan(table, partitions=3), folds=2)
+    assert found.report_.done_here == ("cross-validation",)

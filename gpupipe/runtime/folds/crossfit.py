@@ -11,7 +11,7 @@ from gpupipe.compiler.again import columns_again
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError, ParameterError
 from gpupipe.runtime.clock import Clock
-from gpupipe.runtime.crew import threads
+from gpupipe.runtime.crew import here
 from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.fitting import group_identity, target_column
@@ -75,7 +75,7 @@ def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) ->
     rows = _rows(crossing, plan, by_covariances=not isinstance(path, str))
     if crossing.source.n_rows == 0:
         raise no_rows(rows)
-    with rows, threads(rows.n_workers) as crew:
+    with rows, here(rows, "cross-validation") as crew:
         scans = ScansByFold(plan, rows, crossing.backend, crew, crossing.progress)
         training = Training(declared, plan, rows, crossing.backend, crew, crossing.progress, clock)
         with clock.stage("statistics"):
@@ -100,7 +100,7 @@ def cross_fit(crossing: Crossing, judge: Judge[Found], models: Sequence[Any]) ->
 def judged_later(crossing: Crossing, folds: Folds, fits: Sequence[Fit], judge: Judge[Found]) -> list[Found]:
     """`judge` asked about each fold's rows by its fit, in a trip of its own over the source."""
     plan = fits[0].features.plan
-    with _rows(crossing, plan) as rows, threads(rows.n_workers) as crew:
+    with _rows(crossing, plan) as rows, here(rows, "judging of folds") as crew:
         training = Training(crossing.declared, plan, rows, crossing.backend, crew, Silent(), Clock())
         return [
             judge.of_rows(fit, training.own_rows(folds, fold, fit.features, [fit]))
