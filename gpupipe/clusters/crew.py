@@ -99,8 +99,8 @@ class OnCluster:
 
     def boosts(self, clone: Any, rounds: Any, training: Handed, held: Handed | None) -> None:
         """Train XGBoost on the workers: see :func:`gpupipe.clusters.boosting.boost`."""
-        each = [None if some is None else Matrices(self._reading_of(some[0]), some[1]) for some in (training, held)]
-        boost(self.client, clone, rounds, *each)
+        watched = None if held is None else Matrices(self._reading_of(held[0]), held[1])
+        boost(self.client, clone, rounds, Matrices(self._reading_of(training[0]), training[1]), watched)
 
     def close(self) -> None:
         """The workers forget all of it."""
