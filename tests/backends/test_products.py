@@ -30,7 +30,7 @@ def test_sums_are_those_of_rounded_values(data: Any, depth: int, other_depth: in
     adding = Adding(across.shape)
     cut = data.draw(st.integers(0, len(rows)))
     for some in (slice(0, cut), slice(cut, None)):
-        adding.add(across.products(X[some], Y[some]))
+        adding.add(across.products(X[some].T, Y[some].T))
     adding.carry()
     found = across.sums(adding.halves)
     for column in range(2):
@@ -58,11 +58,11 @@ def test_what_fits_the_digits_is_exact_in_any_order(rows: Any, random: Any) -> N
     for _ in range(2):
         adding = Adding(across.shape)
         for row in random.sample(range(len(rows)), len(rows)):
-            adding.add(across.products(X[row : row + 1], X[row : row + 1]))
+            adding.add(across.products(X[row : row + 1].T, X[row : row + 1].T))
         adding.carry()
         assert across.sums(adding.halves).tolist() == exact
     adding = Adding(across.shape)
-    adding.add(across.square(X))
+    adding.add(across.square(X.T))
     adding.carry()
     assert across.sums(adding.halves).tolist() == exact
 
@@ -72,7 +72,7 @@ def test_a_full_tile_of_the_largest_digits() -> None:
     across = Across(tops_of(X), tops_of(X), 1, 1)
     adding = Adding(across.shape)
     for _ in range(1500):  # more than int64 holds without carrying
-        adding.add(across.square(X))
+        adding.add(across.square(X.T))
     adding.carry()
     assert across.sums(adding.halves)[0, 0] == 1500 * ROWS
 
@@ -80,7 +80,7 @@ def test_a_full_tile_of_the_largest_digits() -> None:
 def test_digits_hold_the_value() -> None:
     values = np.array([[0.1, -3.75], [-0.0999, 1e-9]])
     tops = tops_of(values)
-    parts = digits(values, tops, 4)
+    parts = [part.T.copy() for part in digits(values.T, tops, 4)]
     back = sum(np.ldexp(part, (tops - DIGIT * (place + 1)).astype(np.intc)) for place, part in enumerate(parts))
     assert (back == values).all() and all((np.abs(part) <= 2**DIGIT).all() for part in parts)
 

@@ -193,5 +193,3 @@ def _exponential(seed: int, purpose: int, ids: Values) -> Values:
     bits = counter_uniform(seed, purpose, ids) >> np.uint64(11)
     found: Values = -log((bits.astype(np.float64) + 0.5) * 2.0**-53)
     return found
-
-

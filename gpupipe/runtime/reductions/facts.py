@@ -136,16 +136,14 @@ def _last_bits(X: Values) -> Values:
     if not len(X):
         return np.full(X.shape[1], _NO_BIT)
     bits = np.ascontiguousarray(X).view(np.uint32)
-    mantissa, exponent = bits & 0x7FFFFF, (bits >> 23 & 0xFF).astype(np.int64)
-    whole = np.where(exponent > 0, mantissa | 0x800000, mantissa).astype(np.int64)
-    zeros = np.frexp((whole & -whole).astype(np.float64))[1] - 1
-    return np.where(whole > 0, np.maximum(exponent, 1) - 150 + zeros, _NO_BIT).min(axis=0).astype(np.int64)
+    # Without its last bit a number's distance to what is left is that bit's worth; a power of two is its own.
+    least = np.abs(X - np.where(bits & 0x7FFFFF, bits & (bits - np.uint32(1)), 0).view(np.float32))
+    least[least == 0] = np.inf
+    found = least.min(axis=0)
+    return np.where(found < np.inf, np.frexp(found)[1] - 1, _NO_BIT).astype(np.int64)
 
 
 def refuse_weightless(facts: Facts) -> None:
     """Raise WeightsError where no row weighs anything."""
     if facts.n and not facts.weight:
         raise WeightsError("All weights are 0: weights must be finite, at least 0, and some above 0.")
-
-
-

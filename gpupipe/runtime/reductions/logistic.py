@@ -94,11 +94,11 @@ class Sloping(OverParts):
             for tile in part.tiles():
                 loss, shares, residuals = _of_rows(tile, self.theta)
                 losses.append(loss)
-                X = np.ones((len(loss), len(self.tops)))
-                X[:, :-1] = tile.X
-                gradient.add(first.products(X, residuals))
+                X = np.ones((len(self.tops), len(loss)))
+                X[:-1] = tile.X.T
+                gradient.add(first.products(X, residuals.T))
                 for (a, b), gram in zip(self.pairs, grams, strict=True):
-                    gram.add(second.square(X * _curvature(shares, a, b, tile.weights)[:, None]))
+                    gram.add(second.square(X * _curvature(shares, a, b, tile.weights)))
         total = sums(np.concatenate(losses))
         for adding in (gradient, *grams):
             adding.carry()
@@ -136,8 +136,9 @@ def _two(scores: Values, y: Values) -> tuple[Values, Values, Values]:
     score = scores[:, 0]
     against = np.where(y == 1, -score, score)
     loss = np.maximum(against, 0.0) + log1p(exp(-np.abs(against)))
-    wrong = sigmoid(against)  # one minus the share of the row's own class, without taking anything from 1
-    return loss, np.stack([sigmoid(-score), sigmoid(score)], axis=1), np.where(y == 1, -wrong, wrong)[:, None]
+    shares = np.stack([sigmoid(-score), sigmoid(score)], axis=1)
+    wrong = np.where(y == 1, shares[:, 0], shares[:, 1])  # without taking anything from 1
+    return loss, shares, np.where(y == 1, -wrong, wrong)[:, None]
 
 
 def _several(scores: Values, y: Values) -> tuple[Values, Values, Values]:
