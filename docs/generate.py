@@ -277,20 +277,22 @@ the nearest of these named.
 - *Targets*: whether it learns one, several, or any number.
 - *By name*: parameters that take a dict of labels (`class_weight`) or of features (constraints: `{"age": 1}` rises,
   `-1` falls), whatever position or code the library knows them by.
-- *Partitions*: whether `Pipeline(training="partitions")` trains it without a matrix of all rows; [below](#on-partitions)
-  how.
+- *Partitions*: whether `Pipeline(training="partitions")` trains it without a matrix of all rows;
+  [below](#on-partitions) how.
 - *GPU*: whether it is trained on a GPU where features are computed on one; [below](#on-a-gpu) by what.
 """
 ON_PARTITIONS = """\
-With `Pipeline(training="partitions")` these train in trips over the rows, and no matrix of all of them is ever made: for
-data beyond memory, and on a cluster. Others are refused, unless `training="gather"` brings all rows into this process.
+With `Pipeline(training="partitions")` these train in trips over the rows, and no matrix of all of them is ever made:
+for data beyond memory, and on a cluster. Others are refused, unless `training="gather"` brings all rows into this
+process.
 
 - *Only*: the parameters that it is trained so with; others are an error before a row is read.
 - *Bits*: "same" where any partitions, threads and workers, in any order, give the same model to the bit.
 
-scikit-learn's own solution is met within 1e-6 (most within 1e-12), where its solver is run to the end: `tol` and `solver`
-say how near scikit-learn gets, and Newton's method gets there in a few trips whatever they are. KMeans from given
-centres takes scikit-learn's steps; `init="k-means++"` and `"random"` draw other rows than scikit-learn does, by the
+scikit-learn's own solution is met within 1e-6 (most within 1e-12), where its solver is run to the end: `tol` and
+`solver` say how near scikit-learn gets, and Newton's method gets there in a few trips whatever they are. KMeans from
+given centres takes scikit-learn's steps; `init="k-means++"` and `"random"` draw other rows than scikit-learn
+does, by the
 identity of each row and `random_state`, which is how the draw can be the same for any layout. XGBoost's trees hang on
 the partitions in the last bits. See [decision 44](decisions/0044-training-on-partitions.md).
 """

@@ -20,15 +20,14 @@ def named_arguments(function: Function) -> Function:
     gpupipe.errors.ArgumentError: scaled has no parameter 'facter'. Did you mean 'factor'?
     """
     known = signature(function)
-    class_name, _, name = function.__qualname__.rpartition(".")
-    shown = class_name if name == "__init__" else name
+    name = function.__name__
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except TypeError:
-            refuse_others(shown, known, args, kwargs)
+            refuse_others(type(args[0]).__name__ if name == "__init__" else name, known, args, kwargs)
             raise
 
     return call  # type: ignore[return-value]

@@ -95,3 +95,7 @@ class RunFolderError(RunError, ValueError):
 
 class RunCorruptError(RunError, ValueError):
     """A journal, or what it lists, was altered."""
+
+
+for _found in [found for found in vars().values() if isinstance(found, type)]:
+    _found.__module__ = "gpupipe.errors"  # where users find them, and what a traceback shows

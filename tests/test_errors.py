@@ -18,7 +18,8 @@ TREE = {
     if isinstance(found, type) and issubclass(found, GpupipeError)
 }
 LINE = re.compile(r"^    (?P<stems>(?:[│ ] {3})*)(?:[├└]── )(?P<name>\w+)\s*(?:\((?P<kinds>[\w, ]+)\))?")
-GROUPS = {"GpupipeError", "PlanError", "DataError", "ModelError", "ArtifactError", "RunError"}  # raised as what stands under them
+# Raised as what stands under them.
+GROUPS = {"GpupipeError", "PlanError", "DataError", "ModelError", "ArtifactError", "RunError"}
 
 # What else is raised, and why: by module, the class and the reason.
 OTHERS = {

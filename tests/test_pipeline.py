@@ -74,7 +74,7 @@ def test_parameters_untouched_and_clone():
     assert pipeline.features is FEATURES and pipeline.model is model
     params = pipeline.get_params()
     assert params["model__C"] == 3 and params["target"] == "late" and params["weights"] is None
-    names = {"features", "target", "model", "weights", "groups", "key", "device", "memory"}
+    names = {"features", "target", "model", "weights", "groups", "key", "device", "memory", "training"}
     assert set(pipeline.get_params(deep=False)) == names
     assert pipeline.set_params(model__C=0.5, device="reference") is pipeline
     assert (model.C, pipeline.device) == (0.5, "reference")

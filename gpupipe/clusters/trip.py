@@ -104,7 +104,8 @@ class Trip:
                 elif task is not None and (outcome := self._fetched(task)) is not None:
                     yield outcome
             if self._errors:
-                raise self._errors[min(self._errors)]
+                first = self._errors[min(self._errors)]
+                raise first
             for some in self._left():
                 if len(some) > 1:
                     self._merge(some)

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from gpupipe import optional
-from gpupipe.errors import DataError, ParameterError, TargetError, TypeMismatchError, counted
+from gpupipe.errors import ParameterError, ShapeError, TargetError, TypeMismatchError, counted
 from gpupipe.schema import Schema
 from gpupipe.sources.border import refused_columns, schema_of
 from gpupipe.sources.dask_rows import Columns, DaskRows, Graph, computed, is_dask
@@ -47,7 +47,7 @@ class DaskPartition(Partition):
     def read(self, columns: Sequence[str], where: Sequence[Comparison] = ()) -> Reading:
         found = self.held or computed(*self.task(columns))
         if found.n_rows != self.n_rows:
-            raise DataError(
+            raise ShapeError(
                 f"Partition {self.number} of the Dask frame has {counted(found.n_rows, 'row')} now, and had "
                 f"{self.n_rows:,}: it is another one each time it is computed. Give X.persist()."
             )

@@ -47,7 +47,8 @@ def test_steps_that_features_have_in_common_are_taken_once_to_the_same_bits(monk
     scaled = [(col(name).clip(-1, 2) - 0.25) / 3 for name in data]
     scaled[3] = scaled[3].fill_null(0.5)
     pairs = [(one * other).alias(f"p{at}") for at, (one, other) in enumerate(combinations(scaled, 2))]
-    features = [*scaled, *pairs, (scaled[0] > 0).alias("flag"), (scaled[0] + scaled[1]).alias("sum"), (col("v1") * 2).alias("d")]
+    others = [(scaled[0] > 0).alias("flag"), (scaled[0] + scaled[1]).alias("sum"), (col("v1") * 2).alias("d")]
+    features = [*scaled, *pairs, *others]
     plain = gp.Pipeline(features).fit(data)
     matrix, columns = plain.transform(data, output="numpy"), plain.transform(data, output="arrow")
     monkeypatch.setattr(compiled.Work, "started", True)

@@ -281,7 +281,7 @@ def col_of_two(device, folder):
     "`predict`'s, which has no threshold",
     told="scoring",
     error=ArgumentError,
-    message="predict has no parameter 'threshold'. There are: X, output.",
+    message="predict has no parameter 'threshold'. There are: X, output, progress.",
 )
 def predict_threshold(device, folder):
     fitted(device).fit(X, DATA["churned"]).predict(X, threshold=0.3)

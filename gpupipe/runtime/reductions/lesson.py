@@ -1,5 +1,6 @@
 """What partitions teach: features, target and weights of some rows, in parts of few of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,7 @@ class Lesson:
         return target if self.classes is None else labels.codes_of(target, self.classes)
 
 
-class OverParts:
+class OverParts(ABC):
     """An order whose results are made of parts and add up. A class that is one says how, in `prepared` and `added`."""
 
     lesson: Lesson
@@ -109,10 +110,10 @@ class OverParts:
         """As any order's whose results add up."""
         return [self.added([part for result in results for part in result])]
 
+    @abstractmethod
     def prepared(self) -> Callable[[Part], Any]:
         """A part to what comes of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def added(self, results: Sequence[Any]) -> Any:
         """What came of several parts as one."""
-        raise NotImplementedError

@@ -12,6 +12,7 @@ from gpupipe.backends.blas import ONE_THREAD
 from gpupipe.backends.exact.sums import sums
 from gpupipe.backends.gram.products import NO_TOP, Across, Adding, depth_of
 from gpupipe.columns import Values
+from gpupipe.errors import InternalError
 from gpupipe.kernels.reference.math import exp, log, log1p, sigmoid
 from gpupipe.models.forms.linear import weighted_sums
 from gpupipe.models.partitions.descent import Minimum, Penalty, Point, Wanted, lbfgs, newton
@@ -205,7 +206,7 @@ def logistic(
         except StopIteration as end:
             minimum: Minimum = end.value
             return minimum
-    raise AssertionError("a descent ends")
+    raise InternalError("A descent did not end. Please report this.")
 
 
 def _without_intercept(point: Point, intercept: bool) -> Point:
