@@ -1,5 +1,6 @@
 """A fit of linear regression or ridge from covariances: gathered beside statistics, with no matrix of features."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from gpupipe.runtime.linear.path import LinearPath, is_linear, linear_path
 from gpupipe.runtime.linear.sums import SumsOf, SumsOrder
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
+from gpupipe.runtime.seen.identities import few, hashes_of, together
 
 
 class LinearFit(Beside):
@@ -37,7 +39,8 @@ class LinearFit(Beside):
     def __init__(self, path: LinearPath | str, *, linear: bool, joins: bool) -> None:
         self._path, self._linear, self._joins = path, linear, joins
         self.refused = path if isinstance(path, str) else None
-        self._row_ids: list[Values] = []
+        self._hashes: tuple[Values, ...] = ()
+        self._lock = threading.Lock()
 
     @property
     def on_rows(self) -> str | None:
@@ -59,7 +62,7 @@ class LinearFit(Beside):
         return self._path.joined(bound, binder)
 
     def update(self, columns: Sequence[Column], frame: Frame) -> None:
-        self._row_ids.append(frame.row_ids)
+        self._keep(hashes_of(frame))
         if self.refused is None and isinstance(self._path, LinearPath):
             try:
                 self._path.update(columns, np.zeros(frame.n_rows, np.int8))
@@ -71,15 +74,20 @@ class LinearFit(Beside):
         return self._path.order()
 
     def add(self, part: SumsOf) -> None:
-        self._row_ids.append(part.row_ids)
+        self._keep(part.row_ids)
         self.refused = self.refused or part.refused
         if isinstance(self._path, LinearPath):
             self._path.add(part.states)
 
+    def _keep(self, hashes: Values) -> None:
+        if len(hashes):
+            with self._lock:
+                self._hashes = few((*self._hashes, hashes))
+
     def trained(
         self, features: FittedFeatures, rows: Rows, crew: Crew, progress: Progress
     ) -> tuple[Model, dict[str, Any], Values] | None:
-        """The model, what is noted of it, and the identities of its rows in any order; None if it was refused.
+        """The model, what is noted of it, and the hashes of its rows' keys; None if it was refused.
 
         Raises:
             DataError: no rows, or a null target.
@@ -96,7 +104,7 @@ class LinearFit(Beside):
                 self.refused = str(error)
         if self.refused is not None:
             return None
-        return found.models[0], found.notes, np.concatenate(self._row_ids)
+        return found.models[0], found.notes, together(self._hashes)
 
     def _trip(self, features: FittedFeatures, rows: Rows, crew: Crew, progress: Progress) -> None:
         fitted = Fitted()

@@ -28,6 +28,7 @@ from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.expr.node import Node, show
 from gpupipe.runtime.fitting import refuse_null_target
+from gpupipe.runtime.seen.identities import hashes_of, together
 
 MOST_COLUMNS = 256  # sums of their digits take 20 MB a thread and fold, and 16 times the products of float64
 
@@ -58,7 +59,7 @@ class SumsOrder:
 
     def _gathered(self, columns: Sequence[Column], frame: Frame) -> SumsOf:
         gatherer = gatherer_of(self.found)
-        row_ids = frame.row_ids[:0] if frame.places is None else np.unique(frame.row_ids)
+        row_ids = hashes_of(frame)
         try:
             gathered(gatherer, self.found, [columns[place] for place in self.places], np.zeros(frame.n_rows, np.int8))
         except CovarianceError as error:
@@ -71,7 +72,7 @@ class SumsOrder:
         for part in parts:
             states = added(states, part.states)
         refused = next((part.refused for part in parts if part.refused is not None), None)
-        return SumsOf(states, refused, np.unique(np.concatenate([part.row_ids for part in parts])))
+        return SumsOf(states, refused, together(tuple(part.row_ids for part in parts)))
 
 
 def gatherer_of(found: Covariances) -> Gatherer:

@@ -14,7 +14,7 @@ from gpupipe.columns import Values
 from gpupipe.errors import WeightsError
 from gpupipe.models.forms import labels
 from gpupipe.runtime.reductions.lesson import Lesson, OverParts, Part
-from gpupipe.runtime.seen.provenance import MAX_KEYS
+from gpupipe.runtime.seen.identities import few, together
 
 _NO_BIT = 2**20  # above every exponent
 
@@ -46,7 +46,7 @@ class Facts:
     @property
     def row_ids(self) -> Values:
         """The identities, each once."""
-        return _together(self.ids)[0] if self.ids else np.zeros(0, np.uint64)
+        return together(self.ids)
 
     def __add__(self, other: "Facts") -> "Facts":
         known = dict(self.labels)
@@ -61,19 +61,8 @@ class Facts:
             self.weight + other.weight,
             max(self.weight_top, other.weight_top),
             tuple(a + b for a, b in zip(self.total, other.total, strict=True)),
-            _few((*self.ids, *other.ids)),
+            few((*self.ids, *other.ids)),
         )
-
-
-def _few(ids: tuple[Values, ...]) -> tuple[Values, ...]:
-    """A large array and smaller ones, which become one when they are as large: each is so sorted a few times."""
-    sizes = sorted(len(some) for some in ids)
-    return _together(ids) if sizes and sum(sizes[:-1]) > sizes[-1] else ids
-
-
-def _together(ids: tuple[Values, ...]) -> tuple[Values, ...]:
-    each: Values = np.unique(np.concatenate(ids))
-    return (each[: MAX_KEYS + 2].copy() if len(each) > MAX_KEYS + 2 else each,)
 
 
 @dataclass(frozen=True, eq=False)
