@@ -18,8 +18,8 @@ def _counted(ids, counts):
         entry = np.uint64(ids[row])
         if entry < size:  # always, unless whoever made the dictionary broke it
             counts[np.uint64(row & 1) * size + entry] += 1
-    for entry in range(size):
-        counts[entry] += counts[size + np.uint64(entry)]
+    for place in range(size):
+        counts[place] += counts[size + np.uint64(place)]
 
 
 @kernel
@@ -30,8 +30,8 @@ def _counted_valid(ids, valid, counts):
         entry = np.uint64(ids[row] * there)
         if entry < size:
             counts[np.uint64(row & 1) * size + entry] += there
-    for entry in range(size):
-        counts[entry] += counts[size + np.uint64(entry)]
+    for place in range(size):
+        counts[place] += counts[size + np.uint64(place)]
 
 
 @kernel
