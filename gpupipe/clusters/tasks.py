@@ -229,8 +229,8 @@ class WorkerRows:
         what = (asked.index, asked.partition, recipes.whole.select(asked.wanted))
         frame, report = load(lambda: loaded(*how), *what, quarantine, self._tried_again)
         frame = as_asked(asked.partition, frame.select(asked.wanted), recipes.how.schema, recipes.how.identity)
-        note = Note(report, frame.n_rows, first_rows(frame, min(HEAD, frame.n_rows)))
-        bad = None if quarantine is None or not quarantine.found else quarantine.found[0].why
+        bad = None if quarantine is None else quarantine.why(asked.index)
+        note = Note(report, frame.n_rows, first_rows(frame, min(HEAD, frame.n_rows)), bad)
         again = self.io_retries, self.retries
         return Held(read_only(frame), note, time.perf_counter() - started, uuid.uuid4().hex, *again, bad)
 

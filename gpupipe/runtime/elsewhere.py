@@ -14,11 +14,19 @@ HEAD = 16  # rows kept for an artifact to be checked by
 
 
 class Note(NamedTuple):
-    """What reading a partition tells: what it cost, its rows, and those of them that an artifact may keep, or None."""
+    """What reading a partition tells.
+
+    Attributes:
+        report: what it cost.
+        height: its rows.
+        head: those of them that an artifact may keep, or None.
+        left_out: why it could not be read, and counts as one without rows; None: it was read.
+    """
 
     report: LoadReport
     height: int
     head: Frame | None
+    left_out: str | None = None
 
 
 class HowRead(NamedTuple):

@@ -38,6 +38,11 @@ class Quarantine:
         with self._lock:
             self._found.setdefault(index, LeftOut(place.file, place.row_group, partition.n_rows, why))
 
+    def why(self, index: int) -> str | None:
+        """Why a partition was left out; None: it was not."""
+        found = self._found.get(index)
+        return None if found is None else found.why
+
     def __contains__(self, index: object) -> bool:
         return index in self._found
 

@@ -286,12 +286,15 @@ class Rows:
         self.seconds_reading += seconds
         self.bytes_read += report.bytes_read
         if index not in self._heights:
-            self._take_note(index, Note(report, frame.n_rows, frame))
+            why = None if self.quarantine is None else self.quarantine.why(index)
+            self._take_note(index, Note(report, frame.n_rows, frame, why))
         self._loads[index] = self._loads.get(index, 0) + 1
 
     def _take_note(self, index: int, note: Note) -> None:
         self.report = self.report + note.report
         self._heights[index], head = note.height, None
+        if note.left_out is not None and self.quarantine is not None:
+            self.quarantine.add(index, self.source.partitions[index], note.left_out)
         if note.height and index <= self._first and note.head is not None:
             self._first, head = index, first_rows(note.head, min(HEAD, note.height))
             self.head = head

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpupipe.columns import Frame
+from gpupipe.errors import RunChangedError
 from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.journal import values
 from gpupipe.runtime.journal.results import Results
@@ -176,5 +177,11 @@ class Journaled:
             yield index, unpacked(order, document["result"], arrays)
 
     def _note(self, rows: Rows, index: int, document: dict[str, Any], arrays: dict[str, Any]) -> None:
-        rows.note(index, values.unpacked(document["noted"], arrays))
+        note = values.unpacked(document["noted"], arrays)
+        if note is not None and note.left_out is not None and rows.quarantine is None:
+            raise RunChangedError(
+                f"The run left out partition {index:,}, which could not be read ({note.left_out}). Go on so with "
+                "on_bad_partition='quarantine'; or begin anew in another folder."
+            )
+        rows.note(index, note)
         self._noted.add((id(rows), index))

@@ -80,7 +80,7 @@ def _goes_on(run: Run, identity: dict[str, Any], *, recompute: bool) -> bool:
             if not recompute:
                 raise error
             return False
-        run.take_stock(known["once"])
+        run.take_stock(known["once"], known["tokens"])
         return True
     except RunCorruptError as error:
         if not recompute:
@@ -107,6 +107,17 @@ def made(path: Path) -> None:
         raise RunFolderError(
             f"{path} is no folder of a run: {others[0]!r} stands there. Give a folder that is empty, or not there yet."
         )
+    if stat.S_IMODE(found.st_mode) != 0o700:
+        _make_private(path)
+
+
+def _make_private(path: Path) -> None:
+    """Nobody else may look into a folder that stood there, or put anything into it."""
+    descriptor = disk.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        disk.fchmod(descriptor, 0o700)
+    finally:
+        disk.close(descriptor)
 
 
 def _is_ours(name: str) -> bool:

@@ -71,7 +71,7 @@ class Results:
         with self._lock:
             if self._records is None:
                 _refuse_unseen(self._folder, self._token)
-                self._records = Records.new(self._folder / f"{RESULTS}{secrets.token_hex(8)}")
+                self._records = Records.new(self._folder / f"{RESULTS}{self._token}-{secrets.token_hex(8)}")
                 self.file.callback(self._records.close)
             return self._records
 

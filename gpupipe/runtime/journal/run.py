@@ -25,7 +25,7 @@ class Run:
     def __init__(self, folder: Path, journal: Records) -> None:
         self.folder, self.resumed = folder, 0
         self._journal = journal
-        self.token = secrets.token_hex(16)
+        self.token = secrets.token_hex(8)
         self.results = Results(folder, self.token)
         self._kept: dict[str, dict[int, tuple[Records, Place]]] = {}
         self._once: dict[str, Place] = {}
@@ -96,22 +96,28 @@ class Run:
         self.close()
 
     def known(self) -> dict[str, Any] | None:
-        """What stands in the journal: what the run is of, what was made once, whether it is finished; None: nothing.
+        """What stands in the journal: what the run is of, by what tokens those who were at it are known, what was made
+        once, whether it is finished; None: nothing.
 
         Raises:
             RunCorruptError: it was altered.
         """
-        known: dict[str, Any] = {"once": {}}
+        known: dict[str, Any] = {"once": {}, "tokens": set()}
         for place, data in self._journal.whole():
             document, _ = unpacked(data)
             if "once" in document:
                 known["once"][document["once"]] = place
+            elif "at work" in document:
+                known["tokens"].add(document["at work"]["token"])
             else:
                 known |= {name: value for name, value in document.items() if name in ("identity", "finished")}
         return known if "identity" in known else None
 
-    def take_stock(self, once: Mapping[str, Place]) -> None:
+    def take_stock(self, once: Mapping[str, Place], tokens: Collection[str]) -> None:
         """Go on with what earlier processes left.
+
+        Args:
+            tokens: by which these are known. What others left, such as a worker of a run that was begun anew, is none.
 
         Raises:
             RunCorruptError: a file of results was altered.
@@ -119,7 +125,7 @@ class Run:
         self._journal.cut()
         self._once = dict(once)
         for name in sorted(disk.listdir(self.folder)):
-            if name.startswith(RESULTS):
+            if name.startswith(RESULTS) and name.removeprefix(RESULTS).partition("-")[0] in tokens:
                 self._list(Records.at(self.folder / name))
 
     def _list(self, records: Records) -> None:
@@ -131,6 +137,6 @@ class Run:
     def begin_anew(self, identity: Mapping[str, Any]) -> None:
         """Remove what stands in the folder, and begin a run of this."""
         self._close_results()
+        self._journal.clear()  # first: then nothing of what is left counts, whatever ends this process
         remove_results(self.folder)
-        self._journal.clear()
         self.note({"identity": identity})

@@ -79,7 +79,7 @@ def pipeline(name: str) -> Any:
 
 def fitted(job: dict[str, Any]) -> Any:
     """The pipeline of a job, fitted; every partition that is worked on is told in a file."""
-    done = crew._carried_out
+    done: Any = crew._carried_out
 
     def told(of: Any, order: Any, work: Any, progress: Any, index: int) -> Any:
         descriptor = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -89,7 +89,7 @@ def fitted(job: dict[str, Any]) -> Any:
         return done(of, order, work, progress, index)
 
     if "log" in job:
-        crew._carried_out = told
+        vars(crew)["_carried_out"] = told
     rows._WORTH_THREADS = 0
     os.cpu_count = lambda: job.get("threads", 2)
     source = gp.scan(job["data"], partition_bytes=job.get("partition_bytes", 20_000))

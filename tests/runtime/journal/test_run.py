@@ -26,6 +26,7 @@ from xgboost import XGBRegressor
 import gpupipe as gp
 from gpupipe import cli, col
 from gpupipe.errors import (
+    FileFormatError,
     ParameterError,
     RunBusyError,
     RunChangedError,
@@ -309,7 +310,7 @@ def test_results_that_were_altered_are_refused_or_begun_anew(data: Path, tmp_pat
     altered = bytearray(results.read_bytes())
     altered[len(altered) // 2] ^= 1
     results.write_bytes(altered)
-    with pytest.raises(RunCorruptError, match=r"results-\w+ was altered: the record at its byte"):
+    with pytest.raises(RunCorruptError, match=r"results-[\w-]+ was altered: the record at its byte"):
         ridge().fit(rows(data), run=run)
     assert ridge().fit(rows(data), run=run, on_change="recompute").report_.resumed == 0
 
@@ -331,8 +332,9 @@ def test_a_torn_end_of_the_journal_anywhere_loses_nothing_but_that(
     no_waiting(monkeypatch)
     run = tmp_path / "run"
     interrupted(ridge(), rows(data), run)
-    whole, results = (run / "journal").read_bytes(), results_of(run)[0].read_bytes()
-    name = results_of(run)[0].name
+    name, results = results_of(run)[0].name, results_of(run)[0].read_bytes()
+    interrupted(ridge(), rows(data), run, 0)
+    whole = (run / "journal").read_bytes()
     begun = whole.rindex(b'"at work"')
     for size in [*range(begun, len(whole), 17), len(whole) - 1]:
         for path in run.iterdir():
@@ -342,6 +344,53 @@ def test_a_torn_end_of_the_journal_anywhere_loses_nothing_but_that(
         interrupted(ridge(), rows(data), run, 0)
         assert b'"at work"' in (run / "journal").read_bytes()[begun - 10 :]
     assert ridge().fit(rows(data), run=run).report_.resumed >= 8
+
+
+def test_what_was_kept_for_something_else_is_not_read(data: Path, tmp_path: Path) -> None:
+    """A worker may keep what it was still at after the run it was asked for was begun anew, as another one."""
+    run, other = tmp_path / "run", tmp_path / "other"
+    interrupted(gp.Pipeline(FEATURES[::-1], target="l"), rows(data), other)
+    interrupted(ridge(), rows(data), run)
+    stray = results_of(other)[0]
+    (run / stray.name).write_bytes(stray.read_bytes())
+    found = ridge().fit(rows(data), run=run)
+    assert found.report_.resumed == 8 and found.state_digest() == ridge().fit(rows(data)).state_digest()
+    assert os.listdir(run) == ["journal"]
+
+
+def test_a_folder_that_stood_there_is_made_private(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir(mode=0o755)
+    run.chmod(0o777)
+    ridge().fit(rows(data), run=run)
+    assert stat.S_IMODE(run.stat().st_mode) == 0o700
+
+
+def test_a_partition_that_was_left_out_stays_out(data: Path, tmp_path: Path) -> None:
+    """Killed after it was, and readable by then: what later stages kept was made without it."""
+    made, run = gp.Pipeline(FEATURES), tmp_path / "run"
+    with_it = made.fit(str(data)).state_digest()
+    whole = gp.scan([str(path) for path in sorted(data.iterdir())])
+    bad = whole.partitions[1]
+    read = type(bad).read
+
+    def failing(self: Any, *arguments: Any) -> Any:
+        if self == bad:
+            raise FileFormatError("A page of it cannot be decoded.").of(str(data / "1.parquet"))
+        return read(self, *arguments)
+
+    with mock.patch.object(type(bad), "read", failing):
+        expected = made.fit(whole, on_bad_partition="quarantine").state_digest()
+        interrupted(made, whole, run, 4, on_bad_partition="quarantine")
+    found = made.fit(whole, run=tmp_path / "run", on_bad_partition="quarantine")
+    assert found.report_.resumed == 4 and found.state_digest() == expected != with_it
+    (left,) = found.report_.quarantined
+    assert (left.file, left.rows) == (str(data / "1.parquet"), 400) and "cannot be decoded" in left.why
+    again = tmp_path / "again"
+    with mock.patch.object(type(bad), "read", failing):
+        interrupted(made, whole, again, 4, on_bad_partition="quarantine")
+    with pytest.raises(RunChangedError, match=r"left out partition 1, which could not be read \(.*Go on so with"):
+        made.fit(whole, run=again)
 
 
 # -- busy -------------------------------------------------------------------------------------------------
