@@ -72,8 +72,8 @@ def crew(kind: str) -> Iterator[None]:
     """The bare loop of this process, or a cluster of it."""
     with ExitStack() as stack:
         if kind != "none":
-            each = {"memory_limit": "2GiB"} if kind == "processes" else {}
-            stack.enter_context(gp.cluster(kind, n_workers=2, **each))
+            limit = "2GiB" if kind == "processes" else None
+            stack.enter_context(gp.cluster(kind, n_workers=2, memory_limit=limit))
         yield
 
 
@@ -161,7 +161,8 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--job", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     if given.job:
-        job(*given.job, given.cluster)
+        data, out = given.job
+        job(data, out, given.cluster)
         return
     first = 0.0
     for size in map(float, given.gigabytes.split(",")):

@@ -147,7 +147,8 @@ class _Crew(crew.Threads):
 
     def take_in(self, rows: Any, order: Any, take: Any, progress: Any, first: int = 0) -> None:
         """Some partitions are taken in as two, some are done once more, the first of it lost."""
-        super().take_in(rows, _Odd(self._layout, order), take, progress, first)
+        odd: Any = _Odd(self._layout, order)
+        super().take_in(rows, odd, take, progress, first)
 
 
 @dataclass

@@ -45,7 +45,7 @@ def numba_always():
 
 def fitted(features: Any, source: gp.Source, backend: Any, target: str | None = None) -> Any:
     declared = Declared(flatten(features), None if target is None else as_column(target), None, None, None)
-    return run_fit(declared, source, None, backend, Silent(), transform=True).fit
+    return run_fit(declared, source, None, backend, Silent(), transform="columns").fit
 
 
 @dataclass

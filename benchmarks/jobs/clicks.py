@@ -135,7 +135,7 @@ def _columns(folder: Path, variant: str) -> Callable[[int], NDArray[Any]]:
     return lambda at: matrix[:, at]
 
 
-def _same(name: str, mine: NDArray[Any], other: NDArray[Any], within: float) -> bool:
+def _same(name: str, mine: NDArray[Any], other: NDArray[Any], within: float = 1e-4) -> bool:
     """Whether they are equal; False: but for the order of values that are equally frequent."""
     if len(mine) != len(other):
         raise ValueError(f"{name}: {len(mine)} rows and {len(other)}")

@@ -82,7 +82,7 @@ def test_digits_hold_the_value() -> None:
     tops = tops_of(values)
     parts = [part.T.copy() for part in digits(values.T, tops, 4)]
     back = sum(np.ldexp(part, (tops - DIGIT * (place + 1)).astype(np.intc)) for place, part in enumerate(parts))
-    assert (back == values).all() and all((np.abs(part) <= 2**DIGIT).all() for part in parts)
+    assert np.array_equal(back, values) and all((np.abs(part) <= 2**DIGIT).all() for part in parts)
 
 
 @pytest.mark.parametrize(("last_bit", "wanted"), [(0, 1), (-18, 1), (-19, 2), (-60, 3), (-61, 4), (-500, 4)])

@@ -104,6 +104,11 @@ def test_whoever_registers_is_asked_for_crews(source: gp.Source) -> None:
             crews_from(None)
 
 
+def take_all(results: list[Any], take: Any) -> None:
+    for one in results:
+        take(one)
+
+
 class Apart(crews.Threads):
     """Threads that carry out a copy of each order, as another process would, and merge as a cluster does."""
 
@@ -113,10 +118,11 @@ class Apart(crews.Threads):
         copy = pickle.loads(pickle.dumps(order))
         results = [pickle.loads(pickle.dumps(one)) for one in super().listed(rows, copy, progress, first)][::-1]
         if not isinstance(copy, Merges):
-            return [take(one) for one in results] and None
+            take_all(results, take)
+            return
         while len(results) > 1:
             results = [copy.merged(results[at : at + 3]) for at in range(0, len(results), 3)]
-        return [take(one) for one in results] and None
+        take_all(results, take)
 
     def listed(self, rows: Any, order: Any, progress: Any, first: int = 0) -> Any:
         return super().listed(rows, pickle.loads(pickle.dumps(order)), progress, first)

@@ -157,9 +157,10 @@ class Reads(Counting):
 
 
 def made(work: Callable[[], object]) -> int:
-    with in_place(Reads()) as storage:
+    reads = Reads()
+    with in_place(reads):
         work()
-    return storage.made
+    return reads.made
 
 
 def test_what_stands_is_kept_and_only_the_rest_made(data: Path, fitted: gp.Pipeline, tmp_path: Path) -> None:
