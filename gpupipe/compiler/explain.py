@@ -31,6 +31,7 @@ class Explanation:
         columns: the source columns that will be read.
         bytes: bytes that reading them decodes.
         scans: trips over the rows that statistics need.
+        trips: those, and what others a fit makes, in words.
         plan: the plan itself.
         model: the model in a line, or None.
         kept: what becomes of the columns after the first trip, in words.
@@ -58,6 +59,7 @@ class Explanation:
     gpu: str = ""
     on_host: Mapping[str, str] = field(default_factory=dict)
     predicted: object = None
+    trips: str = ""
 
     def __str__(self) -> str:
         return "\n".join(_page(self))
@@ -107,9 +109,9 @@ def _page(e: Explanation) -> Iterator[str]:
     size = f"{e.bytes / 1e6:,.1f} MB in {counted(len(e.columns), 'column')}"
     yield f"           {rows} in {counted(e.partitions, 'partition')}; {size}, {e.kept}"
     if e.predicted is not None:
-        yield f"Expected   {e.predicted}"
+        yield f"Expected   {e.predicted}{', training apart' if e.model else ''}"
     yield f"Columns    {_wrapped(e.columns)}"
-    yield f"Scans      {e.scans} for statistics, then one for features{' and training' if e.model else ''}"
+    yield f"Scans      {e.trips or f'{e.scans} for statistics, then one for features'}"
     for line in _scans(e.plan):
         yield _short(f"  {line}")
     yield from map(_short, _folds(e)) if e.folds else ()

@@ -40,8 +40,7 @@ def explained(
     there = row is not None and backend.device is not None and f"training {row.name}" not in on_host
     by = f" by {optional.load('gpupipe.models.gpu.places').trainer(row)}" if there else ""
     rows = Rows(source, plan.fit_columns, needed_again=again, memory=memory)
-    by_sums = declared.training == "partitions" or not isinstance(_path(declared, plan), str)
-    on_a_matrix = None if by_sums else row
+    on_a_matrix = None if declared.training == "partitions" or _from_covariances(declared, plan) else row
     return Explanation(
         device=backend.name,
         source=repr(source).splitlines()[0],
@@ -59,18 +58,34 @@ def explained(
         gpu=devices.gpu().why if device in ("auto", "gpu") else "",
         on_host=on_host,
         predicted=None if folds else predicted(plan, rows, again, on_a_matrix),
+        trips=_trips(declared, plan),
     )
 
 
 def _trained(declared: Declared, plan: Plan) -> str:
     row = declared.row
     assert row is not None
-    if declared.training == "gather":
-        return f"on a {row.dtype} matrix of all rows"
+    if _from_covariances(declared, plan):
+        return "from covariances"
     if declared.training == "partitions":
-        solved = not isinstance(_path(declared, plan), str)
-        return "from covariances" if solved else f"on partitions ({way_of(declared.model)[1].by})"
-    return f"on a {row.dtype} matrix"
+        return f"on partitions ({way_of(declared.model)[1].by})"
+    return f"on a {row.dtype} matrix" + (" of all rows" if declared.training == "gather" else "")
+
+
+def _trips(declared: Declared, plan: Plan) -> str:
+    """The trips over the rows that a fit makes."""
+    scans = len(plan.scans)
+    if declared.row is None:
+        return f"{scans} for statistics, then one for features"
+    if _from_covariances(declared, plan):
+        return f"{scans} for statistics and training" if scans else "one for training"
+    steps = "one for each step of training" if declared.training == "partitions" else "one for features and training"
+    return f"{scans} for statistics, then {steps}"
+
+
+def _from_covariances(declared: Declared, plan: Plan) -> bool:
+    """Whether covariances that the scans gather, or one trip of its own, give the model."""
+    return declared.training != "gather" and not isinstance(_path(declared, plan), str)
 
 
 def _path(declared: Declared, plan: Plan) -> object:
@@ -89,7 +104,6 @@ def _on_host(declared: Declared, source: Source, plan: Plan, backend: Backend) -
     found = reading_on_host(source.undecodable(plan.fit_columns))
     found |= backend.hosted([binder.bind(node) for node in known], binder.info)
     if declared.row is not None:
-        solved = not isinstance(_path(declared, plan), str)
-        why = FROM_COVARIANCES if solved else training_device(backend, declared.model)[1]
+        why = FROM_COVARIANCES if _from_covariances(declared, plan) else training_device(backend, declared.model)[1]
         found |= {} if why is None else {f"training {declared.row.name}": why}
     return found

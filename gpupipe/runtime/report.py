@@ -117,7 +117,7 @@ class Report:
         lines += [f"trained on a matrix of rows: {self.trained_on_rows}"] if self.trained_on_rows else []
         lines += [f"trained {self.training}"] if self.training else []
         told = ", ".join(f"{name.replace('_', ' ')} {times:.2f}" for name, times in self.errors.items())
-        lines += [f"of what was expected ({self.predicted}), as a multiple: {told}"] if told else []
+        lines += [f"expected: {self.predicted}; it took, in multiples of it: {told}"] if told else []
         lines += [f"computed on {self.device}"] if self.device.startswith("gpu") else []
         lines += [f"on the host: {what}, since {why}" for what, why in self.on_host.items()]
         lines += [f"a read was tried again {counted(self.io_retries, 'time')}"] if self.io_retries else []
@@ -179,6 +179,7 @@ def report_of_stages(stages: Sequence[Stage]) -> Report:
         seconds={**seconds, "total": sum(seconds.values())},
         rows=max((stage.rows for stage in stages), default=0),
         retries=sum(stage.retries for stage in stages),
+        io_retries=sum(stage.io_retries for stage in stages),
         stages=tuple(stages),
     )
 

@@ -3,12 +3,13 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 import gpupipe as gp
 from gpupipe import col
@@ -46,6 +47,30 @@ def test_explain_shows_it(file: Path) -> None:
     assert re.search(said, shown, re.M)
 
 
+@pytest.mark.parametrize(
+    ("model", "training", "scans", "trained"),
+    [
+        (None, None, "1 for statistics, then one for features", None),
+        (LogisticRegression(), None, "1 for statistics, then one for features and training", "on a float64 matrix"),
+        (LogisticRegression(), "partitions", "1 for statistics, then one for each step of training", "on partitions"),
+        (Ridge(), None, "1 for statistics and training", "from covariances"),
+        (Ridge(), "gather", "1 for statistics, then one for features and training", "on a float64 matrix of all rows"),
+    ],
+)
+def test_trips_and_training_are_told_as_they_will_be(
+    file: Path, model: Any, training: Any, scans: str, trained: str | None
+) -> None:
+    target = None if model is None else "y" if isinstance(model, LogisticRegression) else col("y").cast(gp.Float64)
+    pipeline = gp.Pipeline(FEATURES[:1], target, model, training=training)
+    explained = pipeline.explain(file)
+    assert re.search(rf"^Scans      {scans}$", str(explained), re.M)
+    assert trained is None or f"trained {trained}" in str(explained)
+    pipeline.fit(file)
+    names = [stage.name for stage in pipeline.report_.stages if "quantiles" not in stage.name]
+    steps = {"partitions": ["rows to learn from", "step 1 of logistic regression"]}.get(str(training), ["features"])
+    assert names[1 : 1 + len(steps)] == ([] if trained == "from covariances" or model is None else steps)
+
+
 def test_more_rows_columns_and_a_matrix_cost_more() -> None:
     def cost(rows: int, model: object = None, features: int = 1) -> Prediction:
         table = pa.table({f"x{at}": np.zeros(rows) for at in range(features)} | {"y": np.arange(rows) % 2})
@@ -65,7 +90,7 @@ def test_the_report_tells_how_far_off_it_was(file: Path) -> None:
     off = replace(report, predicted=Prediction(report.bytes_read // 2, 200_000_000, 4.0), memory=300_000_000)
     off = replace(off, seconds={"statistics": 1.0, "features": 1.0, "training": 9.0, "total": 11.0})
     assert off.errors == {"bytes_read": pytest.approx(2.0), "memory": 1.5, "seconds": 0.5}
-    assert "as a multiple: bytes read 2.00, memory 1.50, seconds 0.50" in repr(off)
+    assert "multiples of it: bytes read 2.00, memory 1.50, seconds 0.50" in repr(off)
     assert replace(off, predicted=None).errors == {}
     assert "memory" not in replace(off, memory=0).errors
 
@@ -89,7 +114,7 @@ def test_each_stage_tells_what_it_took(
     lines = capsys.readouterr().err.splitlines()
     stages = [line.removeprefix("gpupipe: ").partition(":")[0] for line in lines]
     assert stages == [*TRIPS[:3], "training LogisticRegression", *TRIPS[3:]]
-    figures = r": 20,000 rows in \d+\.\d{3} s, [\d.,]+ million a second, [\d.]+ GB/s decoded, \d+% of the [\d.]+ GB/s"
+    figures = r": 20,000 rows in \d+\.\d{3} s, [\d.,]+ million a second, [\d.]+ GB/s of decoded columns, \d+% of the "
     assert all(re.search(figures, line) for line, stage in zip(lines, stages, strict=True) if stage in TRIPS)
     assert all("CPU s" in line for line in lines)
 

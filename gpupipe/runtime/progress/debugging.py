@@ -52,4 +52,4 @@ class Debugging:
 
 def _speed(running: Running, stage: Stage) -> str:
     rate = f"{stage.rows_a_second / 1e6:,.2f} million a second"
-    return f"{rate}, {stage.decoded_a_second / 1e9:.2f} GB/s decoded, {of_bandwidth(running, stage)}"
+    return f"{rate}, {stage.decoded_a_second / 1e9:.2f} GB/s of decoded columns, {of_bandwidth(running, stage)}"

@@ -33,10 +33,11 @@ class Stage:
         decoded_bytes: what the columns gone over take decoded, as far as metadata tell.
         kept_bytes: bytes of columns that it put into memory for further trips.
         spilled_bytes: bytes of them that it wrote to temporary files.
-        retries: how many times something was tried again: for want of memory, or after a read that failed.
-        peak_bytes: the most memory the process ever had, when the stage ended.
+        retries: how many times something was tried again for want of memory.
+        peak_bytes: the most memory this process ever had, from its start to the end of the stage.
         finished: whether it went through to its end.
         where: who did it, where that was not the threads of this process.
+        io_retries: how many times a read was tried again after a failure that may pass.
     """
 
     name: str
@@ -53,6 +54,12 @@ class Stage:
     peak_bytes: int = 0
     finished: bool = True
     where: str = ""
+    io_retries: int = 0
+
+    @property
+    def tried_again(self) -> int:
+        """How many times something was, whatever for."""
+        return self.retries + self.io_retries
 
     @property
     def rows_a_second(self) -> float:
@@ -139,7 +146,6 @@ class Running:
     def now(self, finished: bool = True) -> Stage:
         """What it did so far."""
         since = {name: value - self._before[name] for name, value in _counts(self.over).items()}
-        since["retries"] = since.get("retries", 0) + since.pop("io_retries", 0)
         with self._lock:
             rows, done = self._rows, self.done
         return Stage(
@@ -183,8 +189,8 @@ def stage_table(stages: Sequence[Stage]) -> list[list[str]]:
         ("read MB", lambda stage: _some(stage.bytes_read, 1e6, ",.1f")),
         ("kept MB", lambda stage: _some(stage.kept_bytes, 1e6, ",.1f")),
         ("spilled MB", lambda stage: _some(stage.spilled_bytes, 1e6, ",.1f")),
-        ("peak MB", lambda stage: _some(stage.peak_bytes, 1e6)),
-        ("retries", lambda stage: _some(stage.retries)),
+        ("peak so far MB", lambda stage: _some(stage.peak_bytes, 1e6)),
+        ("retries", lambda stage: _some(stage.tried_again)),
         ("by", lambda stage: stage.where),
         ("", lambda stage: "" if stage.finished else "stopped"),
     ]

@@ -58,11 +58,11 @@ def sentence(running: Running, stage: Stage, *, ended: bool) -> str:
         parts.append(f"{stage.rows_a_second:,.0f} rows/s")
     if stage.decoded_a_second > _SLOW:
         share = "" if stage.where else f", {of_bandwidth(running, stage)}"  # of this machine's; workers have others
-        parts.append(f"{stage.decoded_a_second / 1e9:.2f} GB/s decoded{share}")
+        parts.append(f"{stage.decoded_a_second / 1e9:.2f} GB/s of decoded columns{share}")
     left = running.seconds_left
     if not ended and left is not None:
         parts.append(f"{duration(left)} left")
-    parts += [_tries(stage.retries)] if stage.retries else []
+    parts += [_tries(stage.tried_again)] if stage.tried_again else []
     parts += [stage.where] if stage.where else []
     return f"{running.name}: {', '.join(parts)}"
 
@@ -156,7 +156,7 @@ def line_at_end(running: Running, stage: Stage) -> Line:
 
 
 def _speeds(running: Running, stage: Stage) -> list[Piece]:
-    found = [(_tries(stage.retries), "bad")] if stage.retries else []
+    found = [(_tries(stage.tried_again), "bad")] if stage.tried_again else []
     found += [(f"{amount(stage.rows_a_second)} rows/s", "speed")] if stage.rows else []
     if stage.decoded_a_second > _SLOW:
         share = stage.decoded_a_second / copy_bandwidth(running.threads)

@@ -40,6 +40,7 @@ from gpupipe.runtime.progress.display import Nothing
 from gpupipe.runtime.progress.lines import Lines
 from gpupipe.runtime.progress.stages import Running, Stage
 from gpupipe.runtime.progress.words import Line, line_at_end, sentence
+from gpupipe.runtime.report import report_of_stages
 from gpupipe.runtime.rows import Rows
 
 ROWS, PARTITIONS = 4_000, 8
@@ -249,6 +250,7 @@ import numpy as np, pyarrow as pa
 import gpupipe as gp
 from gpupipe import col
 from gpupipe.runtime.progress import progress_for
+from gpupipe.runtime.report import report_of_stages
 from gpupipe.runtime.rows import Rows
 
 table = pa.table({"x": np.arange(4000) % 97.0, "y": np.arange(4000) % 3 == 0})
@@ -599,10 +601,13 @@ def test_who_carries_a_stage_out_is_told(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_retries_are_told() -> None:
-    stage = Stage("scan", 2.0, rows=4000, partitions=8, retries=3)
+    stage = Stage("scan", 2.0, rows=4000, partitions=8, retries=1, io_retries=2)
     running = Running("scan", rows())
     assert "3 retries" in sentence(running, stage, ended=True)
     assert ("3 retries", "bad") in line_at_end(running, stage).more
+    report = report_of_stages([stage, stage])
+    assert (report.retries, report.io_retries) == (2, 4)
+    assert "for want of memory tried again 2 times" in repr(report) and "a read was tried again 4 times" in repr(report)
 
 
 # -- this machine ---------------------------------------------------------------------------------------------
