@@ -19,7 +19,7 @@ from gpupipe.models.contract import configured_output, if_the_model_does, not_fi
 from gpupipe.models.fitted import Model
 from gpupipe.runtime.given import scan_as
 from gpupipe.runtime.inputs import Inputs, rows_as_table
-from gpupipe.runtime.out import Out, predictions_to, refuse_both, written
+from gpupipe.runtime.out import Out, predictions_to, quarantine_at, refuse_both, written
 from gpupipe.runtime.progress import Shown
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import (
@@ -125,6 +125,7 @@ class FittedPipeline(JudgedPipeline):
         output: str | None = None,
         out: Out | None = None,
         overwrite: bool = False,
+        on_bad_partition: str = "raise",
         progress: Shown = False,
     ) -> Any:
         """The features of `X` (with a PCA or k-means model: its components or distances).
@@ -137,6 +138,8 @@ class FittedPipeline(JudgedPipeline):
                 there or ends in a slash, which gets a file a partition. Paths give the number of rows.
             overwrite: replace results of another pipeline or other rows in the folder; else they are refused, and the
                 same ones gone on with.
+            on_bad_partition: "quarantine" leaves out of a folder what cannot be read: `last_report_` and the manifest
+                tell what.
             progress: as for `fit`.
 
         Raises:
@@ -150,17 +153,18 @@ class FittedPipeline(JudgedPipeline):
         """
         features = self._fitted().features
         with self._heard(progress):
-            return self._given_back(features, passing(self.scan(X), features), X, output, out, overwrite)
+            how: dict[str, Any] = {"overwrite": overwrite, "quarantine": quarantine_at(out, on_bad_partition)}
+            return self._given_back(features, passing(self.scan(X), features), X, output, out, **how)
 
     def _given_back(
-        self, features: FittedFeatures, rows: Rows, X: Any, output: str | None, out: Out | None, overwrite: bool
+        self, features: FittedFeatures, rows: Rows, X: Any, output: str | None, out: Out | None, **how: Any
     ) -> Any:
         refuse_both(output, out)
         model, names = self.model_ if self._makes_components() else None, [*map(str, self.get_feature_names_out())]
         if out is None:
             found = transformed_as(self._kind(X, output), features, rows, kinds.index_of(X), model, names)
         else:
-            found = written(out, features, rows, names, model, fit=self._fitted(), overwrite=overwrite)
+            found = written(out, features, rows, names, model, fit=self._fitted(), **how)
         return found if isinstance(found, int) else transformed_by(self._fitted().learned_from, found, rows.source, X)
 
     def _makes_components(self) -> bool:
@@ -213,13 +217,14 @@ class FittedPipeline(JudgedPipeline):
             out: where they are written instead, as for `transform`: a Parquet file, or a folder of them. That gives the
                 number of rows.
             overwrite: as for `transform`.
-            on_bad_partition: "quarantine" leaves out of a folder what cannot be read, and lists it in the manifest.
+            on_bad_partition: as for `transform`.
             progress: as for `fit`.
 
         >>> fitted.predictions("new/*.parquet", keep=["customer"], out="scores/")  # doctest: +SKIP
         1000000
         """
         fit, source = self._fitted(), self.scan(X)
+        quarantine_at(out, on_bad_partition)
         if out is None:
             return self._heard_later(progress, lambda: predictions(fit, source, keep))
         with self._heard(progress):

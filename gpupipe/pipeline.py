@@ -240,7 +240,7 @@ class Pipeline(DeclaredPipeline):
             self._run(X, y, sample_weight, groups, None, heard, transform=made) as rows,
         ):
             rows.last_trip()
-            found = self._given_back(self._fitted().features.for_training(), rows, X, output, out, overwrite)
+            found = self._given_back(self._fitted().features.for_training(), rows, X, output, out, overwrite=overwrite)
             self.report_ = self._last.report = replace(self.report_.at_last(rows), stages=stages_of(heard))
             return found
 

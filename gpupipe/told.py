@@ -51,4 +51,4 @@ class ToldPipeline(SklearnContract):
 
     def _tell(self, heard: Heard) -> None:
         if heard.stages:
-            self.__dict__.get("_last", LastReport()).report = report_of_stages(heard.stages)
+            self.__dict__.get("_last", LastReport()).report = report_of_stages(heard.stages, heard.left_out)

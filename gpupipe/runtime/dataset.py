@@ -192,6 +192,8 @@ class _Job:
             if self.rows.quarantine is not None:
                 left = (number for number in self.missing if number in self.rows.quarantine)
                 self.left_out = dict(zip(left, self.rows.quarantine.found, strict=True))
+                if self.rows.heard is not None:
+                    self.rows.heard.left_out.extend(self.left_out.values())
 
     def _order(self, numbers: Sequence[int]) -> Writing:
         others = frozenset(range(self.about.n_files)) - frozenset(numbers)

@@ -20,7 +20,7 @@ from gpupipe.runtime.dataset import Written, write_folder
 from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.orders import Work
 from gpupipe.runtime.progress import told
-from gpupipe.runtime.quarantine import quarantine_for
+from gpupipe.runtime.quarantine import Quarantine, quarantine_for
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import Computing, Predicting, matrices, predicted_rows, predictions
 from gpupipe.runtime.stacked import Stacked
@@ -42,6 +42,7 @@ def written(
     *,
     fit: Fit | None = None,
     overwrite: bool = False,
+    quarantine: Quarantine | None = None,
 ) -> Any:
     """The features of all rows, or with a `model` what it makes of them, written to `out`; no more than some partitions
     of them are in memory at a time.
@@ -52,6 +53,7 @@ def written(
         names: of the columns.
         fit: what was learned, by which results in a folder are known again.
         overwrite: results of something else that stand in the folder go.
+        quarantine: where partitions go that cannot be read and have no file in the folder; None: they are errors.
 
     Returns:
         `out` itself where it is an array, else the number of rows written.
@@ -64,7 +66,8 @@ def written(
         RunChangedError, RunBusyError: as for `write_folder`.
     """
     if fit is not None and is_folder(out):
-        return _into_folder(out, features, rows, names, model, fit, overwrite).rows
+        how: dict[str, Any] = {"overwrite": overwrite, "quarantine": quarantine}
+        return _into_folder(out, features, rows, names, model, fit, **how).rows
     if isinstance(out, (str, os.PathLike)):
         return write_parquet(_tables(features, rows, names, model), out, encodings=_encodings(features, model, names))
     _check_array(out, features, len(names), model)
@@ -87,6 +90,20 @@ def refuse_both(output: str | None, out: Any) -> None:
         raise ParameterError(f"Both output={output!r} and out= were given. One of them says where the features go.")
 
 
+def quarantine_at(out: Any, policy: str) -> Quarantine | None:
+    """What ``on_bad_partition=`` stands for where results go to `out`.
+
+    Raises:
+        ParameterError: no such policy; a quarantine for anything but a folder, which could not tell what lacks.
+    """
+    quarantine = quarantine_for(policy)
+    if quarantine is not None and not is_folder(out):
+        raise ParameterError(
+            f"on_bad_partition={policy!r} takes a folder, whose manifest tells what lacks. Give out='results/'."
+        )
+    return quarantine
+
+
 def _into_folder(
     out: Any,
     features: FittedFeatures,
@@ -94,7 +111,7 @@ def _into_folder(
     names: Sequence[str],
     model: Model | None,
     fit: Fit,
-    overwrite: bool,
+    **how: Any,
 ) -> Written:
     is_training = features.training
     columns = features.plan.fit_columns if is_training else features.plan.columns
@@ -105,7 +122,7 @@ def _into_folder(
         snapshot(rows.source, columns),
     )
     tables, encodings = Tabling(features, tuple(names), model), _encodings(features, model, names)
-    return write_folder(out, about, rows, tables, encodings, overwrite=overwrite)
+    return write_folder(out, about, rows, tables, encodings, **how)
 
 
 def write_predictions(
@@ -130,15 +147,9 @@ def write_predictions(
 
 
 def predictions_to(out: Any, fit: Fit, source: Source, keep: Sequence[str], overwrite: bool, policy: str) -> int:
-    """The number of rows of predictions written to a Parquet file, or to a folder of them.
-
-    Raises:
-        ParameterError: a quarantine for one file, which could not tell what lacks.
-    """
+    """The number of rows of predictions written to a Parquet file, or to a folder of them."""
     if is_folder(out):
         return write_predictions(fit, source, keep, out, overwrite=overwrite, on_bad_partition=policy).rows
-    if quarantine_for(policy) is not None:
-        raise ParameterError("on_bad_partition='quarantine' takes a folder, whose manifest tells what lacks.")
     return write_parquet(predictions(fit, source, keep), out)
 
 

@@ -167,7 +167,7 @@ class LastReport:
     report: Report | None = None
 
 
-def report_of_stages(stages: Sequence[Stage]) -> Report:
+def report_of_stages(stages: Sequence[Stage], left_out: Sequence[LeftOut] = ()) -> Report:
     """What a call did that learned nothing."""
     seconds = {stage.name: 0.0 for stage in stages}
     for stage in stages:
@@ -180,6 +180,7 @@ def report_of_stages(stages: Sequence[Stage]) -> Report:
         rows=max((stage.rows for stage in stages), default=0),
         retries=sum(stage.retries for stage in stages),
         io_retries=sum(stage.io_retries for stage in stages),
+        quarantined=tuple(left_out),
         stages=tuple(stages),
     )
 

@@ -290,10 +290,8 @@ def test_a_manifest_and_parts_of_another_program_are_left_alone(
     assert is_dataset(tmp_path) and not is_dataset(tmp_path / "nowhere")
 
 
-def test_an_error_of_the_data_names_its_file_and_what_was_made_stays(
-    data: Path, fitted: gp.Pipeline, tmp_path: Path
-) -> None:
-    folder = tmp_path / "data"
+def with_a_bad_page(data: Path, folder: Path) -> gp.Source:
+    """The same files, one of which got a page that cannot be decoded after it was listed."""
     folder.mkdir()
     for name in os.listdir(data):
         (folder / name).write_bytes((data / name).read_bytes())
@@ -305,16 +303,40 @@ def test_an_error_of_the_data_names_its_file_and_what_was_made_stays(
     with open(folder / "3.parquet", "r+b") as file:
         file.write(stored)
     os.utime(folder / "3.parquet", ns=(changed, changed))
+    return source
+
+
+def test_an_error_of_the_data_names_its_file_and_what_was_made_stays(
+    data: Path, fitted: gp.Pipeline, tmp_path: Path
+) -> None:
+    source = with_a_bad_page(data, tmp_path / "data")
     with pytest.raises(FileFormatError, match=r"3\.parquet"):
         fitted.predictions(source, out=f"{tmp_path}/s/")
     assert NAMES[0] in os.listdir(tmp_path / "s") and MANIFEST not in os.listdir(tmp_path / "s")
 
 
+@pytest.mark.parametrize("method", ["transform", "predictions"])
+def test_what_cannot_be_read_is_left_out_and_told(method: str, data: Path, fitted: gp.Pipeline, tmp_path: Path) -> None:
+    source = with_a_bad_page(data, tmp_path / "data")
+    n_rows = getattr(fitted, method)(source, out=f"{tmp_path}/s/", on_bad_partition="quarantine")
+    (left,) = json.loads((tmp_path / "s" / MANIFEST).read_text())["left_out"]
+    assert left["file"].endswith("3.parquet") and n_rows == source.n_rows - left["rows"]
+    report = fitted.last_report_
+    assert report is not None and report.quarantined[0]._asdict() == left and "left out: " in repr(report)
+    assert pq.read_table(tmp_path / "s").num_rows == n_rows
+
+
 def test_a_quarantine_takes_a_folder(data: Path, fitted: gp.Pipeline, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="takes a folder"):
         fitted.predictions(rows(data), out=tmp_path / "one.parquet", on_bad_partition="quarantine")
-    with pytest.raises(ParameterError, match="'skip' is no policy"):
-        fitted.predictions(rows(data), out=f"{tmp_path}/s/", on_bad_partition="skip")
+    with pytest.raises(ParameterError, match="takes a folder"):
+        fitted.predictions(rows(data), on_bad_partition="quarantine")
+    for out in (None, np.empty((1, 1), np.float32), tmp_path / "one.parquet"):
+        with pytest.raises(ParameterError, match="takes a folder"):
+            fitted.transform(rows(data), out=out, on_bad_partition="quarantine")
+    for method in (fitted.predictions, fitted.transform):
+        with pytest.raises(ParameterError, match="'skip' is no policy"):
+            method(rows(data), out=f"{tmp_path}/s/", on_bad_partition="skip")
     assert os.listdir(tmp_path) == []
 
 

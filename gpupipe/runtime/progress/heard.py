@@ -13,6 +13,7 @@ from gpupipe.runtime.progress.shown import shown
 from gpupipe.runtime.progress.stages import Running, Stage
 
 if TYPE_CHECKING:
+    from gpupipe.runtime.quarantine import LeftOut
     from gpupipe.runtime.rows import Rows
 
 SHOWN = ("lines",)  # what `progress=` may be as text
@@ -54,6 +55,7 @@ class Heard:
 
     Attributes:
         stages: what was done, stage by stage, those that failed too.
+        left_out: partitions that could not be read and have no results.
     """
 
     def __init__(self, display: Display | None = None) -> None:
@@ -62,6 +64,7 @@ class Heard:
         self._depth = 0
         self._link: str | None = None
         self.stages: list[Stage] = []
+        self.left_out: list[LeftOut] = []
 
     def begin(self, what: str, rows: "Rows") -> None:
         """A trip over `rows` begins; what went on before is done."""
