@@ -169,7 +169,8 @@ def test_who_shows_it(
 
 
 def test_what_progress_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
-    for wrong in ("bar", 3, object()):
+    anything: tuple[Any, ...] = ("bar", 3, object())
+    for wrong in anything:
         with pytest.raises(ParameterError, match="says nothing"):
             progress_for(wrong)
 
@@ -177,7 +178,7 @@ def test_what_progress_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
 # -- a terminal -----------------------------------------------------------------------------------------------
 def drawn(width: int, encoding: str = "utf-8") -> tuple[Bars, Screened, Any]:
     stream = Screened()
-    stream.encoding = encoding  # type: ignore[misc]
+    stream.encoding = encoding
     terminal = Terminal(stream)
     terminal._console.width, terminal._console.height, terminal._console.record = width, 10, True
     return Bars(terminal), stream, terminal._console
@@ -388,9 +389,8 @@ class Shown:
     def __init__(self, kernel: bool) -> None:
         shell = types.SimpleNamespace(**({"kernel": object()} if kernel else {}))
         self.pages: list[Any] = []
-        self.module: Any = types.ModuleType("IPython")
-        self.module.get_ipython = lambda: shell
-        self.module.display = types.SimpleNamespace(display=self._display)
+        display = types.SimpleNamespace(display=self._display)
+        self.module: Any = types.SimpleNamespace(get_ipython=lambda: shell, display=display)
 
     def _display(self, page: Any, *, display_id: bool) -> Any:
         assert display_id
