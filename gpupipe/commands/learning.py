@@ -38,7 +38,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     """Fit the pipeline of FILE.py, which is your own code and is run, and save it as an artifact."""
     wanted = _wanted(arguments)
     pipeline = load_pipeline(arguments.file)
-    if not arguments.overwrite:
+    if not arguments.overwrite and arguments.resume is None:
         _refuse_standing(arguments.out, "add --overwrite", states=arguments.keep_state is not None)
     train, test = gp.scan(arguments.data), None
     if arguments.split is not None:
@@ -50,10 +50,22 @@ def _fit(arguments: argparse.Namespace) -> None:
     pipeline.fit(train, validation=held, keep_state=keep, progress=progress_asked(arguments), run=wanted)
     if test is not None:
         print(pipeline.evaluate(test, progress=progress_asked(arguments)), "\n", sep="")
-    pipeline.save(arguments.out, overwrite=arguments.overwrite)
+    again = arguments.resume is not None and _is_saved(pipeline, arguments.out)
+    pipeline.save(arguments.out, overwrite=arguments.overwrite or again)
     if wanted is not None:
         end(wanted.path)
-    print(f"saved to {arguments.out}")
+    resumed = pipeline.report_.resumed
+    before = f", {counted(resumed, 'result')} of partitions read back from {wanted.path}" if wanted and resumed else ""
+    print(f"saved to {arguments.out}{before}")
+
+
+def _is_saved(pipeline: gp.Pipeline, out: str) -> bool:
+    """Whether this very fit stands there: its command was killed when it had saved it, and had not yet told its run."""
+    if not Path(out).exists():
+        return False
+    there = gp.load(out)
+    same_model = (there.model_ and there.model_.digest()) == (pipeline.model_ and pipeline.model_.digest())
+    return there.state_digest() == pipeline.state_digest() and same_model
 
 
 def _wanted(arguments: argparse.Namespace) -> Asked | None:
@@ -82,7 +94,7 @@ def _resume(arguments: argparse.Namespace) -> None:
     path = Path(arguments.resume).absolute()
     folder, given = command_of(path)
     os.chdir(folder)  # where paths were given
-    vars(arguments).update(given, kept=str(path))
+    vars(arguments).update(given, kept=str(path), overwrite=given["overwrite"] or arguments.overwrite)
 
 
 def _refuse_standing(out: str, otherwise: str, *, states: bool) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -137,8 +138,12 @@ def test_rows_that_were_filtered_are_counted_and_states_are_kept_for_later(data:
     assert found.update(new).state_digest() == plain.update(new).state_digest()
 
 
-@pytest.mark.parametrize("kept", [5, 17, 26])
-@pytest.mark.parametrize("model", [LogisticRegression(), KMeans(3, n_init=1, random_state=0), PCA(1)])
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [(LogisticRegression(), 26), (KMeans(3, n_init=1, random_state=0), 17), (PCA(1), 5)]
+    + [pytest.param(LogisticRegression(), kept, marks=pytest.mark.slow) for kept in (5, 17)]
+    + [pytest.param(KMeans(3, n_init=1, random_state=0), kept, marks=pytest.mark.slow) for kept in (5, 26)],
+)
 def test_iterations_of_a_model_that_learns_on_partitions_are_gone_on_with(
     data: Path, tmp_path: Path, model: Any, kept: int
 ) -> None:
@@ -264,6 +269,7 @@ def test_rows_that_no_other_process_can_read_are_refused(
 
 @pytest.mark.parametrize(("run", "on_change", "message"), [
     (3, "refuse", "A path is text"), ("x", "recomputed", "on_change is 'refuse' or 'recompute'.*Did you mean"),
+    (None, "recompute", "on_change='recompute' says what to do about a run: give run= too"),
 ])  # fmt: skip
 def test_what_is_no_run(data: Path, run: Any, on_change: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
@@ -417,15 +423,18 @@ def test_two_at_one_run(data: Path, tmp_path: Path) -> None:
 
 
 # -- disks ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("kind", ["full", "once"])
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [("full", 4), ("once", 4)] + [pytest.param(kind, 1, marks=pytest.mark.slow) for kind in ("full", "once")],
+)
 def test_a_disk_that_fails_at_any_call_leaves_a_run_that_goes_on(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, step: int
 ) -> None:
     """At every call of the file system in turn: an error that says so, and then the fit goes on to the same bits."""
     source, failed = rows(data / "0.parquet", partition_bytes=6_000), 0
     digest = gp.Pipeline(FEATURES).fit(source).state_digest()
     no_waiting(monkeypatch)
-    for at in range(1, 200):
+    for at in range(1, 200, step):
         run = tmp_path / f"run{at}"
         storage = (
             FailsFrom(at, errno.ENOSPC, ("open", "pwrite", "fsync", "mkdir", "ftruncate"))
@@ -450,7 +459,7 @@ def test_a_disk_that_fails_at_any_call_leaves_a_run_that_goes_on(
         assert os.listdir(run) == ["journal"]
     else:
         raise AssertionError("there is no end of calls")
-    assert failed > 15
+    assert failed > 15 // step
 
 
 # -- the command line -------------------------------------------------------------------------------------
@@ -487,11 +496,35 @@ def test_the_command_line_goes_on_from_the_folder_alone(
     assert killed.returncode == -9 and results_of(tmp_path / "kept" / "run")
     monkeypatch.chdir(tmp_path / "kept")  # not where it was begun
     assert cli.main(["fit", "--resume", "run", "--quiet"]) == 0, capsys.readouterr().err
-    assert "saved to out.gpp" in capsys.readouterr().out
+    saved = capsys.readouterr().out
+    told = re.fullmatch(r"saved to out.gpp, (\d+) results? of partitions read back from (.*)\n", saved)
+    assert told and int(told[1]) > 0 and told[2] == str(tmp_path / "kept" / "run")
     assert gp.load(tmp_path / "out.gpp").predict(gp.scan(str(data))).num_rows == 1200
     assert os.listdir(tmp_path / "kept" / "run") == ["journal"]
     assert cli.main(["fit", "--resume", str(tmp_path / "kept" / "run")]) == 1
     assert "is finished" in capsys.readouterr().err
+
+
+def test_a_kill_between_the_save_and_the_end_of_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.py").write_text(PIPELINE)
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "own.py:made", "--data", "rows", "--run", "run", "--out", "out.gpp", "--quiet"]
+    with mock.patch("gpupipe.commands.learning.end", side_effect=Interrupted), pytest.raises(Interrupted):
+        cli.main([*words, "--keep-state", "yes"])
+    stood = {name: Path("out.gpp", name).read_bytes() for name in os.listdir("out.gpp")}
+    shutil.move("out.gpp", "aside")
+    gp.Pipeline(FEATURES).fit(rows(data)).save("out.gpp")
+    Path("out.gpp.state").rename("aside.state")
+    assert cli.main(["fit", "--resume", "run", "--quiet"]) == 1  # something else stands there by now
+    assert "out.gpp" in capsys.readouterr().err
+    shutil.rmtree("out.gpp")
+    shutil.move("aside", "out.gpp")
+    shutil.move("aside.state", "out.gpp.state")
+    assert cli.main(["fit", "--resume", "run", "--quiet"]) == 0, capsys.readouterr().err
+    assert {name: Path("out.gpp", name).read_bytes() for name in os.listdir("out.gpp")} == stood
+    assert os.listdir("run") == ["journal"] and Path("out.gpp.state").exists()
 
 
 @pytest.mark.parametrize(("words", "message"), [
