@@ -1,10 +1,13 @@
 """What is done about workers that are lost: who is to blame, what is tried again, and when it is given up."""
 
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import suppress
 
-from gpupipe.errors import GpupipeError, PoisonPartitionError, WorkerLostError, counted
+from gpupipe import optional
+from gpupipe.errors import GpupipeError, ParameterError, PoisonPartitionError, WorkerLostError, counted
 from gpupipe.sources.partition import Partition
 
 #: Workers that a partition may end: once beside others, once alone.
@@ -12,19 +15,42 @@ MOST_DEATHS = 2
 #: The same while workers end on partitions too that are not to blame, or on none: then the machines fail.
 MOST_AMID_OTHERS = 5
 _LATELY = 120.0  # seconds
+APART = "gpupipe-apart-"  # how tasks are named whose partition is in a process of its own
 #: Seconds without any worker, without a scheduler, and without a sign of life of a worker that has work.
-NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 40.0
+NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 20.0
 
 
 #: When workers of a cluster, by its client, were lost for no fault of a partition.
 _HISTORY: dict[str, deque[float]] = {}
 
 
+def task_timeout() -> float | None:
+    """Seconds that a partition may take, by Dask's configuration (``gpupipe.task-timeout``: "1 hour"); None: any.
+
+    Raises:
+        ParameterError: it is no time.
+    """
+    said = optional.load("dask.config").get("gpupipe.task-timeout", "1 hour")
+    if not said:
+        return None
+    try:
+        seconds = float(optional.load("dask.utils").parse_timedelta(said))
+    except (KeyError, TypeError, ValueError):
+        seconds = 0.0
+    if seconds <= 0:
+        raise ParameterError(
+            f"Dask's configuration says gpupipe.task-timeout: {said!r}, which is no time. It takes one such as "
+            "'10 minutes', or null for any number."
+        )
+    return seconds
+
+
 class Account:
     """Which partitions were at work on workers that were lost, in one trip.
 
-    A worker that was lost is put down to the partitions that were on it. When all of those have gone through since, it
-    was none of them: machines fail, or somebody ends workers. That is remembered from trip to trip.
+    It counts where partitions cannot be done in a process of their own (see `apart.py`): on a device, and in what Dask
+    computes. A worker that was lost is put down to the partitions that were on it. When all of those have gone through
+    since, it was none of them: machines fail, or somebody ends workers. That is remembered from trip to trip.
 
     Args:
         cluster: which one it is; None: one that nothing is remembered of.
@@ -70,17 +96,35 @@ class Account:
         return self._deaths[index]
 
 
-def poison(partition: Partition, index: int, n_partitions: int, deaths: int) -> PoisonPartitionError:
-    """The error of a partition that ends workers."""
+def poison(partition: Partition, index: int, n_partitions: int, why: str) -> PoisonPartitionError:
+    """The error of a partition that ends workers.
+
+    Args:
+        why: what the process did that had it last, which had nothing else.
+    """
     place = partition.place(None)
     parts = [place.file, None if place.row_group is None else f"row group {place.row_group}"]
     named = "".join(f", {name}" for name in parts if name is not None)
     return PoisonPartitionError(
         f"Partition {index + 1:,} of {n_partitions:,}{named} ({counted(partition.n_rows, 'row')}, "
-        f"{partition.n_bytes:,} bytes decoded) ended {counted(deaths, 'worker')}: beside others, and alone. It needs "
-        "more memory than a worker has, or what reads it crashes. Try a smaller partition_bytes in gp.scan(…), workers "
-        "with more memory, or on_bad_partition='quarantine', which leaves it out and says so."
+        f"{partition.n_bytes:,} bytes decoded) ended the worker that had it, and then a process that had "
+        f"nothing else: that {why}. It needs more memory than a worker has, or what reads it crashes or hangs. Try a "
+        "smaller partition_bytes in gp.scan(…), workers with more memory, or on_bad_partition='quarantine', which "
+        "leaves it out and says so."
     )
+
+
+def ended(status: int) -> str:
+    """How a process ended, in words.
+
+    >>> ended(-9), ended(3)
+    ('was ended by signal 9 (SIGKILL)', 'ended with status 3')
+    """
+    if status >= 0:
+        return f"ended with status {status}"
+    with suppress(ValueError):
+        return f"was ended by signal {-status} ({signal.Signals(-status).name})"
+    return f"was ended by signal {-status}"
 
 
 def no_workers(address: str, seconds: float) -> WorkerLostError:
@@ -110,9 +154,11 @@ def worker_of(error: BaseException | None) -> str:
 
 
 def is_of_rows(error: BaseException | None) -> bool:
-    """Whether a worker was lost on something of a partition; what all partitions need is put there anew."""
+    """Whether a worker was lost on something of a partition: not on what all partitions need, which is put there anew,
+    and not while the partition was in a process of its own, which had nothing to do with it.
+    """
     key = str(getattr(error, "task", ""))
-    return not key.startswith(("gpupipe-order-", "gpupipe-how-"))
+    return not key.startswith(("gpupipe-order-", "gpupipe-how-", APART))
 
 
 def is_of_cluster(error: BaseException) -> bool:

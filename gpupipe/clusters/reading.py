@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from gpupipe.clusters import tasks
+from gpupipe.clusters import apart, tasks
+from gpupipe.clusters.failures import task_timeout
 from gpupipe.runtime.orders import Order
 from gpupipe.runtime.rows import Rows
 from gpupipe.sources.dask_frames import DaskPartition
@@ -29,15 +30,21 @@ class Reading:
         self.held: dict[int, tuple[Any, frozenset[str]]] = {}
         self.known: set[int] = set()  # partitions whose first trip is over
         self._seen: set[str] = set()  # readings whose cost was counted
-        self._token = uuid.uuid4().hex[:12]
+        self.token = uuid.uuid4().hex[:12]
         source, how = rows.source, rows.how_read
         listed, count = source._listing.schema, rows.n_partitions
         self._recipes = tasks.Recipes(source._steps, listed, how, source.label, count, source.schema)
         self.recipes: Any = None
+        self.seconds = task_timeout()
+
+    @property
+    def does_apart(self) -> bool:
+        """Whether what ended a worker is done again in a process of its own: a device has one process at a time."""
+        return not self.rows.how_read.on_device
 
     def submit(self, what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """A task of this fit's own, whose name begins with what it does."""
-        key = f"gpupipe-{what}-{self._token}-{uuid.uuid4().hex[:8]}"
+        key = f"gpupipe-{what}-{self.token}-{uuid.uuid4().hex[:8]}"
         return self.client.submit(function, *arguments, key=key, pure=False, **options)
 
     def see_recipes(self) -> None:
@@ -69,6 +76,10 @@ class Reading:
         how = self.rows.how_read
         self.see_recipes()
         name, columns = order.stage.replace(" ", "-"), self._columns(order, index)
+        if alone and self.does_apart:
+            asked = self.asked(index, columns)
+            computed = self.computed(asked)
+            return self.submit("apart", apart.worked_apart, self.recipes, sent, asked, self.seconds, *computed)
         held = self.held_at(index, columns)
         if held is None and not how.keeps:
             asked = self.asked(index, columns)

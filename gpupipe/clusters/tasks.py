@@ -2,12 +2,16 @@
 is called by Dask; all of it can be done again, on another worker, and gives the same.
 """
 
+import os
+import signal
+import sys
 import threading
 import time
+import traceback
 import uuid
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +19,7 @@ from typing import Any
 from gpupipe.backends import devices
 from gpupipe.clusters.sizes import result_bytes
 from gpupipe.columns import AnyColumn, Frame, on_host
+from gpupipe.errors import DeviceLostError
 from gpupipe.runtime.cache import read_only
 from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
 from gpupipe.runtime.halving import in_quarters, once_more
@@ -149,7 +154,8 @@ def read(recipes: Recipes, asked: Asked, *computed: Columns) -> Held:
     for columns in computed:
         asked = replace(asked, partition=with_rows(asked.partition, columns))
     rows = WorkerRows(recipes, asked)
-    return once_more(rows, asked.index, rows.load)
+    with _ends_without_device():
+        return once_more(rows, asked.index, rows.load)
 
 
 def selected(held: Held, columns: Sequence[str]) -> Held:
@@ -168,10 +174,21 @@ def worked(recipes: Recipes, sent: Sent, asked: Asked, held: Held, alone: bool =
     rows, work, order = WorkerRows(recipes, asked, held), _ready(sent), sent.order
     frame = held.frame if order.columns is None else held.frame.select(order.columns)
     small: AbstractContextManager[None] = in_quarters() if alone else nullcontext()
-    with rows.placed(asked.index, frame), small:
+    with _ends_without_device(), rows.placed(asked.index, frame), small:
         result = work(rows, asked.index, frame)
     told = Told(asked.index, held.note, held.seconds, held.token, held.io_retries, held.retries, held.bad)
     return Outcome(result, (asked.index,), (told,), rows.retries)
+
+
+@contextmanager
+def _ends_without_device() -> Iterator[None]:
+    """A worker that cannot use its device any more ends, and another takes its place: nothing else makes it usable."""
+    try:
+        yield
+    except DeviceLostError:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def read_and_worked(

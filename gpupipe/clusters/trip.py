@@ -3,15 +3,15 @@
 import queue
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gpupipe.clusters import tasks
 from gpupipe.clusters.current import current
 from gpupipe.clusters.failures import NO_ANSWER, Account, is_killed, is_of_cluster, is_of_rows, poison, worker_of
 from gpupipe.clusters.reading import GONE, Reading
+from gpupipe.clusters.task import Task
 from gpupipe.clusters.watch import LOOK, Watch
-from gpupipe.errors import counted
+from gpupipe.errors import PoisonPartitionError, counted
 from gpupipe.runtime.orders import Order
 from gpupipe.runtime.progress import Progress, carried_out
 
@@ -20,27 +20,7 @@ _AT_ONCE = 8  # outcomes that are merged into one
 _BUCKETS = 8  # parts that states of many groups are merged by
 LARGE = 64 * 2**20  # bytes of states that one worker merges
 _TRIES = 12  # of one task, whatever failed
-
-
-@dataclass(eq=False)
-class _Task:
-    """A task that is under way: of one partition, or a merge of several.
-
-    Attributes:
-        future: of its outcome.
-        indices: the partitions.
-        level: how often they were merged.
-        parts: what is merged.
-        bucket: of which states it is, where they are merged by parts of their groups; None: of all.
-        alone: whether nothing else runs beside it.
-    """
-
-    future: Any
-    indices: tuple[int, ...]
-    level: int = 0
-    parts: Sequence["_Task"] = ()
-    bucket: int | None = None
-    alone: bool = False
+_APART = 4  # for so many threads of the workers, one process of its own: it may take as much memory as a worker
 
 
 class Trip:
@@ -61,9 +41,9 @@ class Trip:
         self._merges, self._in_order = merges, in_order
         self._waiting, self._alone = deque(chosen), deque[int]()
         self.chosen = list(chosen)
-        self._running: dict[str, _Task] = {}
+        self._running: dict[str, Task] = {}
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._finished: defaultdict[tuple[int | None, int], list[_Task]] = defaultdict(list)
+        self._finished: defaultdict[tuple[int | None, int], list[Task]] = defaultdict(list)
         self._buckets = 0
         self._errors: dict[int, BaseException] = {}
         self._account, self._tries = Account(str(reading.client.id)), Counter[tuple[int, ...]]()
@@ -103,27 +83,30 @@ class Trip:
                     self._finish(task)
                 elif task is not None and (outcome := self._fetched(task)) is not None:
                     yield outcome
-            if self._errors:
-                first = self._errors[min(self._errors)]
-                raise first
+            self._refuse()
             for some in self._left():
                 if len(some) > 1:
                     self._merge(some)
                 elif (outcome := self._fetched(some[0])) is not None:
                     yield outcome
+        self._refuse()
+
+    def _refuse(self) -> None:
+        for first in sorted(self._errors)[:1]:
+            raise self._errors[first]
 
     def _is_going_on(self) -> bool:
         return bool(self._waiting or self._alone or self._running)
 
-    def _left(self) -> list[list[_Task]]:
+    def _left(self) -> list[list[Task]]:
         """What is merged so far: those that are to be merged with each other, not to be found any more."""
-        found: defaultdict[int | None, list[_Task]] = defaultdict(list)
+        found: defaultdict[int | None, list[Task]] = defaultdict(list)
         for task in self._gathered():
             found[task.bucket].append(task)
         self._finished.clear()
         return list(found.values())
 
-    def _gathered(self) -> list[_Task]:
+    def _gathered(self) -> list[Task]:
         """What is merged so far, and not further."""
         return [part for parts in self._finished.values() for part in parts]
 
@@ -136,11 +119,14 @@ class Trip:
 
     # -- what is begun ------------------------------------------------------------------------------------
     def _submit(self, head: int | None) -> None:
-        if self._alone:
+        threads = self._watch.n_threads()
+        if self._alone and not self._reading.does_apart:
             if not self._running:
                 self._begin(self._alone.popleft(), alone=True)
             return
-        most = _AHEAD * self._watch.n_threads()
+        while self._alone and sum(task.alone for task in self._running.values()) < max(threads // _APART, 1):
+            self._begin(self._alone.popleft(), alone=True)
+        most = _AHEAD * threads
         while self._waiting and len(self._running) < most:
             if head is not None and self._waiting[0] > head + most:
                 return
@@ -150,20 +136,21 @@ class Trip:
         if self._sent.status in GONE:
             self._sent = self._reading.sent(self._order)
         future = self._reading.begun(self._order, self._sent, index, alone)
-        self._watch_over(_Task(future, (index,), alone=alone))
+        self._watch_over(Task(future, (index,), alone=alone))
 
-    def _watch_over(self, task: _Task) -> None:
+    def _watch_over(self, task: Task) -> None:
         key = task.future.key
         self._running[key] = task
         task.future.add_done_callback(lambda future: self._came.put((key, future)))
 
     # -- what comes ---------------------------------------------------------------------------------------
-    def _next(self) -> _Task | None:
+    def _next(self) -> Task | None:
         """A task that is done well; None while there is none, or where one failed that was taken care of."""
         try:
             key, future = self._came.get(timeout=LOOK)
         except queue.Empty:
             self._watch.look()
+            self._see_to_hung()
             return None
         task = self._running.pop(key, None)
         if task is None or future is not task.future:
@@ -174,7 +161,7 @@ class Trip:
         self._failed(task)
         return None
 
-    def _fetched(self, task: _Task) -> tasks.Outcome | None:
+    def _fetched(self, task: Task) -> tasks.Outcome | None:
         """The outcome of a task, here; None where that failed, which is taken care of."""
         try:
             outcome: tasks.Outcome = task.future.result(timeout=NO_ANSWER)
@@ -185,12 +172,12 @@ class Trip:
             self._done(task)
         return outcome
 
-    def _done(self, task: _Task) -> None:
+    def _done(self, task: Task) -> None:
         for index in task.indices:
             self._account.done(index)
             self._progress.advance(self._reading.rows.source.partitions[index].n_rows)
 
-    def _finish(self, task: _Task) -> None:
+    def _finish(self, task: Task) -> None:
         """Put what is done with others of its level, and merge them where they are enough."""
         if not task.level:
             self._done(task)
@@ -211,7 +198,7 @@ class Trip:
         else:
             self._merge(parts)
 
-    def _are_large(self, parts: Sequence[_Task]) -> bool:
+    def _are_large(self, parts: Sequence[Task]) -> bool:
         """Whether states of many groups are better merged group by group than all by one worker."""
         if not hasattr(self._order, "divided"):
             return False
@@ -219,28 +206,31 @@ class Trip:
         sizes = client.sync(client.scheduler.nbytes, keys=keys, summary=False)
         return sum(sizes.values()) > LARGE
 
-    def _divide(self, task: _Task) -> None:
+    def _divide(self, task: Task) -> None:
         whole = self._reading.submit("divide", tasks.divided, self._sent, self._buckets, task.future)
         for bucket in range(self._buckets + 1):
             future = self._reading.submit("pick", tasks.picked, whole, bucket)
-            self._watch_over(_Task(future, task.indices, 1, (task,), bucket))
+            self._watch_over(Task(future, task.indices, 1, (task,), bucket))
 
-    def _merge(self, parts: list[_Task]) -> None:
+    def _merge(self, parts: list[Task]) -> None:
         level = 1 + max(part.level for part in parts)
         future = self._reading.submit("merge", tasks.merged, self._sent, *(part.future for part in parts))
         indices = tuple(index for part in parts for index in part.indices)
-        self._watch_over(_Task(future, indices, level, parts, parts[0].bucket))
+        self._watch_over(Task(future, indices, level, parts, parts[0].bucket))
 
     # -- what fails ---------------------------------------------------------------------------------------
-    def _failed(self, task: _Task) -> None:
+    def _failed(self, task: Task) -> None:
         if task.future.status == "error":
             self._recover(task, task.future.exception(timeout=NO_ANSWER))
         else:
             self._recover(task, None)
 
-    def _recover(self, task: _Task, error: BaseException | None) -> None:
+    def _recover(self, task: Task, error: BaseException | None) -> None:
         """Do what failed again, or say why it failed for good."""
         self._tries[task.indices] += 1
+        if isinstance(error, PoisonPartitionError) and not task.level:
+            self._leave_out(task, error)
+            return
         if error is not None and (not is_of_cluster(error) or self._tries[task.indices] > _TRIES):
             self._give_up(task, error)
             return
@@ -251,23 +241,39 @@ class Trip:
         if task.level:
             self._again(task)
         elif self._account.is_poison(task.indices[0]):
-            self._leave_out(task)
+            self._leave_out(task, self._account_of(task.indices[0]))
         elif killed:
             self._alone.append(task.indices[0])
         else:
             self._waiting.appendleft(task.indices[0])
 
-    def _leave_out(self, task: _Task) -> None:
+    def _account_of(self, index: int) -> PoisonPartitionError:
+        rows, deaths = self._reading.rows, self._account.deaths(index)
+        why = f"made {counted(deaths, 'worker')} that were lost"
+        return poison(rows.source.partitions[index], index, rows.n_partitions, why)
+
+    def _see_to_hung(self) -> None:
+        """Nothing came for as long as one partition may take: those under way are done again, each by itself."""
+        hung = [task for task in self._running.values() if not task.level and not task.alone]
+        if not hung or not self._watch.is_silent(self._reading.seconds):
+            return
+        for task in hung:
+            del self._running[task.future.key]
+            self._alone.append(task.indices[0])
+            self._reading.held.pop(task.indices[0], None)
+        self._watch.begin_anew(self._reading.token)
+        self._cancel(hung)
+
+    def _leave_out(self, task: Task, error: PoisonPartitionError) -> None:
         """A partition ends its workers: it is told, or counts as one without rows, where none of it was taken in."""
         rows, (index,) = self._reading.rows, task.indices
-        error = poison(rows.source.partitions[index], index, rows.n_partitions, self._account.deaths(index))
         if rows.quarantine is None or index in self._reading.known:
             self._give_up(task, error)
             return
         rows.quarantine.add(index, rows.source.partitions[index], str(error))
         self._waiting.appendleft(index)
 
-    def _again(self, task: _Task) -> None:
+    def _again(self, task: Task) -> None:
         """Merge anew: of what is merged, that is done again which was lost."""
         client = self._reading.client
         for key in client.sync(client.scheduler.retry, keys=[task.future.key], client=client.id):
@@ -276,7 +282,7 @@ class Trip:
                 known.retry()
         self._watch_over(task)
 
-    def _give_up(self, task: _Task, error: BaseException) -> None:
+    def _give_up(self, task: Task, error: BaseException) -> None:
         """It failed for good. What stands before it is seen through: of several errors the first is told."""
         first = min([*self._errors, task.indices[0]])
         self._errors[task.indices[0]] = error
@@ -288,7 +294,7 @@ class Trip:
             del self._running[one.future.key]
         self._cancel(beyond)
 
-    def _cancel(self, those: Sequence[_Task]) -> None:
+    def _cancel(self, those: Sequence[Task]) -> None:
         client = self._reading.client
         if those and client.status == "running":
             client.cancel([task.future for task in those], force=True, reason="gpupipe has no use for it any more")

@@ -1,9 +1,10 @@
 """A look at the workers now and then: that there are some, and that they live."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
-from gpupipe.clusters.failures import FROZEN, NO_ANSWER, NO_WORKERS, no_scheduler, no_workers
+from gpupipe.clusters.failures import APART, FROZEN, NO_ANSWER, NO_WORKERS, no_scheduler, no_workers
 from gpupipe.clusters.joining import workers_of
 from gpupipe.errors import ClusterError
 
@@ -15,7 +16,7 @@ class Watch:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._looked = 0.0
+        self._looked, self._came = 0.0, time.monotonic()
         self._threads, self.n_workers = 1, 0
         self._without: float | None = None
         self._quiet: dict[str, tuple[float, float]] = {}  # since when each worker has given no further sign of life
@@ -27,7 +28,20 @@ class Watch:
 
     def lives(self) -> None:
         """Something came."""
-        self._without = None
+        self._without, self._came = None, time.monotonic()
+
+    def is_silent(self, seconds: float | None) -> bool:
+        """Whether nothing came for so long (None: never); asked again, that counts from now."""
+        now = time.monotonic()
+        silent = seconds is not None and now - self._came > seconds
+        self._came = now if silent else self._came
+        return silent
+
+    def begin_anew(self, token: str) -> None:
+        """The workers with tasks that bear a token begin anew: nothing else ends what one of their threads is at."""
+        for address, keys in self._client.processing().items():
+            if any(token in str(key) and not str(key).startswith(APART) for key in keys):
+                self._client.loop.add_callback(self._restart, address)
 
     def look(self, *, at_once: bool = False) -> None:
         """See how many there are; those that gave no sign of life for long are begun anew.
@@ -70,5 +84,5 @@ class Watch:
                 self._client.loop.add_callback(self._restart, address)
 
     async def _restart(self, address: str) -> None:
-        how: dict[str, Any] = {"timeout": 10, "wait_for_workers": False, "on_error": "return"}
-        await self._client.scheduler.restart_workers(workers=[address], **how)
+        with suppress(Exception):  # it is gone already, or will be asked again
+            await self._client.restart_workers([address], timeout=30, raise_for_error=False)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import gpupipe as gp
-from gpupipe.errors import FileFormatError
+from gpupipe.errors import DeviceLostError, FileFormatError
 from gpupipe.runtime import halving
 from gpupipe.sources.partition import Comparison, Partition, Reading
 from gpupipe.sources.place import Place
@@ -115,7 +115,18 @@ def fail_at(at: int) -> None:
     halving._attempt = failing
 
 
+def _hang(folder: Path, number: int) -> None:
+    _mark(folder, "hang")
+    time.sleep(600)
+
+
+def _lose_device_once(folder: Path, number: int) -> None:
+    if not marked(folder, "lost"):
+        _mark(folder, "lost")
+        raise DeviceLostError("seeded")
+
+
 DOES: dict[str, Callable[[Path, int], None]] = {
     "crash": _crash, "crash once": _crash_once, "freeze once": _freeze_once, "slow": _slow, "flaky": _flaky,
-    "hog": _hog, "corrupt": _corrupt,
+    "hog": _hog, "corrupt": _corrupt, "hang": _hang, "lose device once": _lose_device_once,
 }  # fmt: skip
