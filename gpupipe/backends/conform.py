@@ -1,5 +1,7 @@
 """Columns in the type asked of them: a file of whole numbers may come where another, or the fit, saw fractions."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from gpupipe.arrow_arrays import texts_of
@@ -25,6 +27,14 @@ def as_planned(frame: Frame, schema: Schema) -> Frame:
     return frame.with_columns(changed) if changed else frame
 
 
+def refuse_other_kinds(given: Schema, wanted: Schema, columns: Iterable[str]) -> None:
+    """Raise SchemaMismatchError for a column whose values can be none of the type wanted, before any is read."""
+    for name in columns:
+        have = given[name].dtype if name in given and name in wanted else None
+        if have is not None and not _of_a_kind(have, wanted[name].dtype):
+            raise _other_kind(name, have, wanted[name].dtype, IN_THE_FIT)
+
+
 def conform(name: str, column: Column, wanted: DType, where: str = IN_THE_FIT) -> Column:
     """A column as another type that holds the same values: numbers among numbers, nulls as anything.
 
@@ -48,10 +58,10 @@ def conform(name: str, column: Column, wanted: DType, where: str = IN_THE_FIT) -
         return column
     if have.name == "Null":
         return _nulls(len(column), wanted)
-    if have.name == wanted.name == "Datetime" and have.time_zone and wanted.time_zone:
+    if _are_moments(have, wanted):
         return Column(wanted, column.values, column.valid)
-    if not (_is_number(have) and _is_number(wanted)):
-        raise SchemaMismatchError(f"it is {have} here and was {wanted} {where}. Cast it at the source.").at(column=name)
+    if not _of_a_kind(have, wanted):
+        raise _other_kind(name, have, wanted, where)
     with np.errstate(all="ignore"):
         values = column.values.astype(wanted.storage)
     lost = _lost(column, values, wanted)
@@ -64,6 +74,20 @@ def conform(name: str, column: Column, wanted: DType, where: str = IN_THE_FIT) -
             "it exactly. Cast it at the source, so that it is of one type everywhere."
         ).at(row, name)
     return Column(wanted, values, column.valid)
+
+
+def _of_a_kind(have: DType, wanted: DType) -> bool:
+    both_numbers = _is_number(have) and _is_number(wanted)
+    return have == wanted or have.name == "Null" or both_numbers or _are_moments(have, wanted)
+
+
+def _are_moments(have: DType, wanted: DType) -> bool:
+    return have.name == wanted.name == "Datetime" and bool(have.time_zone and wanted.time_zone)
+
+
+def _other_kind(name: str, have: DType, wanted: DType, where: str) -> SchemaMismatchError:
+    error = SchemaMismatchError(f"it is {have} here and was {wanted} {where}. Cast it at the source.")
+    return error.at(column=name)
 
 
 def _is_number(dtype: DType) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe.artifact.pipeline import Fit
+from gpupipe.backends.conform import refuse_other_kinds
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import ParameterError, ShapeError, TypeMismatchError, counted
@@ -114,6 +115,8 @@ def _into_folder(
     **how: Any,
 ) -> Written:
     is_training = features.training
+    if not is_training:
+        refuse_other_kinds(rows.source.schema, features.plan.schema, features.plan.columns)
     columns = features.plan.fit_columns if is_training else features.plan.columns
     about = About(
         "features of the training rows" if is_training else "features",
@@ -139,6 +142,7 @@ def write_predictions(
     """
     quarantine = quarantine_for(on_bad_partition)
     rows = predicted_rows(fit, source, keep)
+    refuse_other_kinds(source.schema, fit.features.plan.schema, fit.features.plan.columns)
     kept = tuple(dict.fromkeys(keep))
     columns = [*fit.features.plan.columns, *kept]
     about = About("predictions", learned_digest(fit, fit.model), kept, snapshot(source, columns))

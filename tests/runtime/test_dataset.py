@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,14 @@ from sklearn.linear_model import LogisticRegression
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.errors import FileFormatError, ParameterError, RunBusyError, RunChangedError, StorageError
+from gpupipe.errors import (
+    FileFormatError,
+    ParameterError,
+    RunBusyError,
+    RunChangedError,
+    SchemaMismatchError,
+    StorageError,
+)
 from gpupipe.runtime.dataset import Writing
 from gpupipe.runtime.score import Predicting
 from gpupipe.runtime.standing import MANIFEST, About, is_dataset
@@ -313,6 +321,19 @@ def test_an_error_of_the_data_names_its_file_and_what_was_made_stays(
     with pytest.raises(FileFormatError, match=r"3\.parquet"):
         fitted.predictions(source, out=f"{tmp_path}/s/")
     assert NAMES[0] in os.listdir(tmp_path / "s") and MANIFEST not in os.listdir(tmp_path / "s")
+
+
+@pytest.mark.parametrize("method", ["transform", "predictions"])
+def test_data_of_another_kind_replace_nothing(method: str, data: Path, fitted: gp.Pipeline, tmp_path: Path) -> None:
+    out = f"{tmp_path}/s/"
+    getattr(fitted, method)(rows(data), out=out)
+    before = sorted(os.listdir(out))
+    table = pq.read_table(data)
+    for name in fitted._fitted().features.plan.columns:
+        other = table.set_column(table.column_names.index(name), name, pa.array([date(2024, 1, 1)] * len(table)))
+        with pytest.raises(SchemaMismatchError, match=f"Column '{name}': it is Date here"):
+            getattr(fitted, method)(other, out=out, overwrite=True)
+    assert sorted(os.listdir(out)) == before
 
 
 @pytest.mark.parametrize("method", ["transform", "predictions"])
