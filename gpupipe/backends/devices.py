@@ -53,18 +53,21 @@ def in_use() -> "Device | None":
     return None if _Look.found is None else _Look.found.device
 
 
-def required() -> "Device":
+def required(
+    asked: str = "device='gpu'", instead: str = "With device='auto' or 'cpu' the CPU computes the same."
+) -> "Device":
     """The GPU, which was asked for by name.
+
+    Args:
+        asked: what asked for it, as an error says it.
+        instead: a sentence of what does without one.
 
     Raises:
         DeviceError: there is none that works; the message says why, and what to try.
     """
     found = gpu()
     if found.device is None:
-        raise DeviceError(
-            f"device='gpu' was asked for, and there is no GPU to compute on. {found.why} With device='auto' or 'cpu' "
-            "the CPU computes the same."
-        )
+        raise DeviceError(f"{asked} was asked for, and there is no GPU to compute on. {found.why} {instead}")
     return found.device
 
 

@@ -23,7 +23,7 @@ def gpus(wanted: Wanted) -> Any:
         ClusterError: it does not start.
     """
     refuse_in_worker()
-    devices.required()
+    devices.required("A cluster of GPUs", "gp.cluster('processes') starts workers that compute the same on the CPU.")
     cuda = optional.load("dask_cuda")
     refuse_options("GPUs", wanted.options, options_of(cuda.LocalCUDACluster))
     there = int(optional.load("cupy").cuda.runtime.getDeviceCount())

@@ -13,7 +13,7 @@ from gpu.api.fakes import check_call
 import gpupipe as gp
 from gpupipe import optional
 from gpupipe.backends import devices
-from gpupipe.errors import ArgumentError, MissingDependencyError, ParameterError
+from gpupipe.errors import ArgumentError, DeviceError, MissingDependencyError, ParameterError
 
 NAME = "dask_cuda.LocalCUDACluster"
 ITS_OWN = ("rmm_allocator_external_lib_list", "protocol")
@@ -46,7 +46,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     runtime = type("runtime", (), {"getDeviceCount": staticmethod(lambda: count[0])})
     cupy.cuda = type("cuda", (), {"runtime": runtime})  # type: ignore[attr-defined]
     cuda.LocalCUDACluster = LocalCUDACluster  # type: ignore[attr-defined]
-    monkeypatch.setattr(devices, "required", lambda: object())
+    monkeypatch.setattr(devices, "required", lambda *told: object())
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "dask_cuda", cuda)
     yield count
@@ -92,3 +92,10 @@ def test_refused(gpus: list[int]) -> None:
     sys.modules["dask_cuda"] = None  # type: ignore[assignment]
     with pytest.raises(MissingDependencyError, match=r"gpupipe\[cuda13\]"):
         gp.cluster("cuda")
+
+
+def test_no_gpu_is_told_with_what_does_without_one() -> None:
+    with pytest.raises(DeviceError) as told:
+        gp.cluster("cuda")
+    assert str(told.value).startswith("A cluster of GPUs was asked for, and there is no GPU to compute on. ")
+    assert "device=" not in str(told.value) and "gp.cluster('processes')" in str(told.value)

@@ -42,6 +42,8 @@ def asked(run: Any, on_change: Any) -> Asked | None:
     """
     if on_change not in CHANGES:
         raise ParameterError(f"on_change is 'refuse' or 'recompute', not {on_change!r}. {nearest(on_change, CHANGES)}")
+    if run is None and on_change != CHANGES[0]:
+        raise ParameterError(f"on_change={on_change!r} says what to do about a run: give run= too.")
     if run is None or isinstance(run, Asked):
         return run
     return Asked(place(run), on_change == "recompute")
