@@ -161,9 +161,8 @@ class Rows:
     @property
     def how_read(self) -> HowRead:
         """How another process reads them."""
-        keeps = bool(self._again) and not self._ending, self._begins
-        both = tuple(self._columns), tuple(self._again)
-        return HowRead(*both, *keeps, self._schema, self._identity, self._device is not None)
+        told = tuple(self._columns), tuple(self._again), bool(self._again) and not self._ending, self._begins
+        return HowRead(*told, self._schema, self._identity, self._device is not None)
 
     def last_trip(self) -> None:
         """The trip that begins is the last: what it reads is not kept, nor what was kept once it was taken."""
@@ -296,6 +295,5 @@ class Rows:
         if note.left_out is not None and self.quarantine is not None:
             self.quarantine.add(index, self.source.partitions[index], note.left_out)
         if note.height and index <= self._first and note.head is not None:
-            self._first, head = index, first_rows(note.head, min(HEAD, note.height))
-            self.head = head
+            self._first, self.head = index, (head := first_rows(note.head, min(HEAD, note.height)))
         self._notes[index] = note._replace(head=head)
