@@ -45,6 +45,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The file of a scheduler that, as its worker, is a process of its own."""
     folder = tmp_path_factory.mktemp("apart")
     with scheduler(folder) as file, worker(file, folder):
+        gp.cluster(file).close()  # it has come
         yield file
 
 
@@ -184,10 +185,14 @@ def test_nothing_configured_is_an_error() -> None:
         gp.cluster()
 
 
-def test_settings_that_we_rely_on_are_asked_of_others_clusters(apart: Path, tmp_path: Path) -> None:
+def test_a_cluster_that_is_set_as_the_pages_say_is_not_warned_of(apart: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        gp.cluster(apart).close()  # that one is set as docs/clusters.md says
+        gp.cluster(apart).close()
+
+
+@pytest.mark.slow  # what Dask's own settings are warned of, a test above has
+def test_settings_that_we_rely_on_are_asked_of_others_clusters(tmp_path: Path) -> None:
     late = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "9", "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "null"}
     words = r"worker-ttl is off.*allowed-failures is 9.*end 10 of them"
     with scheduler(tmp_path, late) as file, worker(file, tmp_path), pytest.warns(UserWarning, match=words):

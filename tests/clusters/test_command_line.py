@@ -1,14 +1,15 @@
 """`--cluster` and `--workers` of the command line."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import dask
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from gpupipe import cli
 
 USER_FILE = """
 import gpupipe as gp
@@ -32,31 +33,40 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def gpupipe(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "gpupipe", *words],
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+Command = Callable[..., tuple[int, str, str]]
 
 
-def test_a_fit_on_workers_is_the_fit_without_them(work: Path) -> None:
+@pytest.fixture
+def gpupipe(work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line: its exit code, and what it wrote to stdout and to stderr."""
+    monkeypatch.chdir(work)
+
+    def ran(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = cli.main(list(words))
+        except SystemExit as ending:  # of argparse
+            code = int(ending.code or 0)
+        return code, *capsys.readouterr()
+
+    return ran
+
+
+def test_a_fit_on_workers_is_the_fit_without_them(work: Path, gpupipe: Command) -> None:
     fit = ["fit", "paid.py", "--data", "part-*.parquet", "--quiet", "--out"]
     for out, more in (("bare.gpp", []), ("on.gpp", ["--cluster", "processes", "--workers", "2"])):
-        ran = gpupipe(work, *fit, out, *more)
-        assert ran.returncode == 0, ran.stderr
+        code, _, told = gpupipe(*fit, out, *more)
+        assert code == 0, told
     for name in ("state.safetensors", "model.safetensors"):
         assert (work / "on.gpp" / name).read_bytes() == (work / "bare.gpp" / name).read_bytes()
 
 
-def test_what_dask_is_configured_for(work: Path) -> None:
+def test_what_dask_is_configured_for(gpupipe: Command) -> None:
     fit = ["fit", "paid.py", "--data", "part-*.parquet", "--quiet", "--out", "it.gpp", "--cluster", "configured"]
-    assert gpupipe(work, *fit, DASK_GPUPIPE__CLUSTER="threads").returncode == 0
-    ran = gpupipe(work, *fit, "--overwrite")
-    assert ran.returncode != 0 and "Dask's configuration names no cluster" in ran.stderr
+    with dask.config.set({"gpupipe.cluster": "threads"}):
+        assert gpupipe(*fit)[0] == 0
+    code, _, told = gpupipe(*fit, "--overwrite")
+    assert code != 0 and "Dask's configuration names no cluster" in told
 
 
 @pytest.mark.parametrize(
@@ -68,13 +78,13 @@ def test_what_dask_is_configured_for(work: Path) -> None:
         (["--cluster", "processes", "--workers", "two"], "invalid int value: 'two'"),
     ],
 )
-def test_refused(work: Path, words: list[str], told: str) -> None:
-    ran = gpupipe(work, "fit", "paid.py", "--data", "part-*.parquet", "--out", "no.gpp", *words)
-    assert ran.returncode != 0 and told in ran.stderr and "Traceback" not in ran.stderr
+def test_refused(work: Path, gpupipe: Command, words: list[str], told: str) -> None:
+    code, _, error = gpupipe("fit", "paid.py", "--data", "part-*.parquet", "--out", "no.gpp", *words)
+    assert code != 0 and told in error and "Traceback" not in error
     assert not (work / "no.gpp").exists()
 
 
 @pytest.mark.parametrize("command", ["fit", "update", "predict", "evaluate"])
-def test_help_tells(work: Path, command: str) -> None:
-    told = " ".join(gpupipe(work, command, "--help").stdout.split())
+def test_help_tells(gpupipe: Command, command: str) -> None:
+    told = " ".join(gpupipe(command, "--help")[1].split())
     assert "--cluster WHAT" in told and "the file of a scheduler" in told and "--workers N" in told

@@ -1,7 +1,6 @@
 """The same fits and predictions on workers of a cluster: the same bits as from the bare loop."""
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,6 @@ from gpupipe.runtime.progress import Silent
 from gpupipe.runtime.rows import Rows
 
 ROWS = 3_000
-
-
-@pytest.fixture(scope="module")
-def two() -> Iterator[gp.Cluster]:
-    with gp.cluster("processes", n_workers=2, memory_limit="1GiB") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

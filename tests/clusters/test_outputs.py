@@ -3,9 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,12 +34,6 @@ def fitted(data: Path) -> gp.Pipeline:
     return gp.Pipeline(features, target="y", model=LogisticRegression()).fit(data)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    with gp.cluster("processes", n_workers=2) as made:
-        yield made
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in sorted(os.listdir(folder))}
 
@@ -54,7 +46,7 @@ def alone(fitted: gp.Pipeline, data: Path, out: Path) -> dict[str, bytes]:
 
 
 def test_workers_write_the_same_bytes_and_go_on_from_what_stands(
-    data: Path, fitted: gp.Pipeline, cluster: Any, tmp_path: Path
+    data: Path, fitted: gp.Pipeline, two: gp.Cluster, tmp_path: Path
 ) -> None:
     expected = alone(fitted, data, tmp_path / "alone")
     assert fitted.predictions(data, keep=["id"], out=f"{tmp_path}/s/") == FILES * ROWS
@@ -65,7 +57,7 @@ def test_workers_write_the_same_bytes_and_go_on_from_what_stands(
     assert contents(tmp_path / "s") == expected
 
 
-def test_features_of_the_training_rows_too(data: Path, cluster: Any, tmp_path: Path) -> None:
+def test_features_of_the_training_rows_too(data: Path, two: gp.Cluster, tmp_path: Path) -> None:
     features = [col("x").standardize(), col("c").target_mean()]
     with gp.cluster("threads"):
         gp.Pipeline(features, target="y").fit_transform(data, out=f"{tmp_path}/alone/")
@@ -74,7 +66,7 @@ def test_features_of_the_training_rows_too(data: Path, cluster: Any, tmp_path: P
 
 
 def test_what_cannot_be_read_is_left_out_by_workers_too(
-    data: Path, fitted: gp.Pipeline, cluster: Any, tmp_path: Path
+    data: Path, fitted: gp.Pipeline, two: gp.Cluster, tmp_path: Path
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
@@ -93,7 +85,7 @@ def test_what_cannot_be_read_is_left_out_by_workers_too(
 
 @pytest.mark.slow
 def test_workers_that_are_killed_leave_every_row_once(
-    data: Path, fitted: gp.Pipeline, cluster: Any, tmp_path: Path
+    data: Path, fitted: gp.Pipeline, two: gp.Cluster, tmp_path: Path
 ) -> None:
     expected = alone(fitted, data, tmp_path / "alone")
     killed = 0
@@ -103,7 +95,7 @@ def test_workers_that_are_killed_leave_every_row_once(
 
         def kill(out: Path = out, stop: threading.Event = stop) -> None:
             nonlocal killed
-            pids = list(cluster.client.run(os.getpid).values())
+            pids = list(two.client.run(os.getpid).values())
             while not (out.exists() and len(os.listdir(out)) > 3):
                 if stop.wait(0.01):
                     return

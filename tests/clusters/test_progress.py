@@ -14,14 +14,16 @@ from gpupipe import col
 ROWS, PARTITIONS = 3_000, 6
 
 
-def test_workers_are_told_and_their_partitions_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers_are_told_and_their_partitions_counted(
+    two: gp.Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     values = {"x": np.random.default_rng(2).normal(size=ROWS), "s": np.arange(ROWS) % 7}
     pq.write_table(pa.table(values), path := tmp_path / "t.parquet", row_group_size=ROWS // PARTITIONS)
     source, features = gp.scan(path, partitions=PARTITIONS), [col("x").fill_null("median").standardize()]
-    alone = gp.Pipeline(features).fit(source).report_
-    with gp.cluster("processes", n_workers=2):
-        fitted = gp.Pipeline(features).fit(source, progress=True)
-        fitted.transform(source, output="numpy", progress=True)
+    with gp.cluster("threads"):
+        alone = gp.Pipeline(features).fit(source).report_
+    fitted = gp.Pipeline(features).fit(source, progress=True)
+    fitted.transform(source, output="numpy", progress=True)
     wrote, report, last = capsys.readouterr().err.splitlines(), fitted.report_, fitted.last_report_
     assert [stage.name for stage in report.stages] == ["scan 1 of 1", "settling quantiles"]
     assert last is not None and [stage.name for stage in last.stages] == ["features"]

@@ -1,7 +1,11 @@
 """Fits on a cluster that are kept in a run: ended amid the way, gone on with there or elsewhere, the same bits."""
 
 import os
-from collections.abc import Iterator
+import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -10,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hooks import hooked, marked
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import gpupipe as gp
@@ -24,12 +29,6 @@ N = 12
 
 class Interrupted(Exception):
     """In the middle of a fit."""
-
-
-@pytest.fixture(scope="module")
-def two() -> Iterator[gp.Cluster]:
-    with gp.cluster("processes", n_workers=2, memory_limit="512MiB") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +109,49 @@ def test_each_worker_keeps_what_it_makes(two: gp.Cluster, data: Path, tmp_path: 
         made("ridge").fit(rows(data), run=run)
     assert 1 <= len(seen) <= 2
     assert made("ridge").fit(rows(data), run=run).report_.resumed == 2 * N
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from hooks import hooked
+import gpupipe as gp
+
+if __name__ == "__main__":
+    data, marks, run, where = sys.argv[2:]
+    with gp.cluster(where, n_workers=2):
+        source = hooked(gp.scan(data, partition_bytes=1_000), "slow", Path(marks))
+        gp.Pipeline([gp.col("x").standardize()]).fit(source, run=run)
+"""
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_driver_that_is_killed(two: gp.Cluster, data: Path, tmp_path: Path, kills: int) -> None:
+    """Every other one ends its workers with it; of the others the workers stay, and may still be at a partition."""
+    draw, repeated = random.Random(kills), []
+    (tmp_path / "driver.py").write_text(DRIVER)
+    for number in range(kills):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        where = str(two.address) if number % 2 else "processes"
+        words = [str(Path(__file__).parent), str(data), str(folder), str(folder / "run"), where]
+        driver = subprocess.Popen([sys.executable, str(tmp_path / "driver.py"), *words])
+        wanted, until = draw.randint(1, N - 2), time.monotonic() + 60
+        while marked(folder, "read") < wanted and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(draw.random() * 0.3)
+        driver.kill()
+        assert driver.wait() == -signal.SIGKILL
+        source, made = hooked(rows(data), "slow", folder), gp.Pipeline([col("x").standardize()])
+        found = made.fit(source, run=folder / "run")
+        assert found.report_.resumed >= wanted - 2
+        repeated.append(marked(folder, "read") - N)
+        with gp.cluster("threads", n_workers=4):
+            assert found.state_digest() == gp.Pipeline([col("x").standardize()]).fit(rows(data)).state_digest()
+        assert os.listdir(folder / "run") == [JOURNAL]
+    print(f"{kills} kills, {sum(repeated)} partitions done again, at most {max(repeated)} after one")
+    assert max(repeated) <= 2
 
 
 def test_a_folder_that_workers_do_not_see_is_refused(two: gp.Cluster, data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Models trained on a cluster of two processes: the bits of one process, wherever sums are what they come of."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +43,6 @@ def files(tmp_path_factory: Any) -> tuple[str, str]:
     return str(folder / "train.parquet"), str(folder / "test.parquet")
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    with gp.cluster("processes", n_workers=2) as found:
-        yield found
-
-
 def declared(model: Any, target: Any, weights: Any = None, training: str | None = "partitions") -> Any:
     return gp.Pipeline(FEATURES, target, model, weights=weights, training=training)
 
@@ -61,11 +54,11 @@ def declared(model: Any, target: Any, weights: Any = None, training: str | None 
         (Ridge(), "score", "w"),
         (Ridge(), "score", None),  # from covariances of the scan
         (PCA(2), None, None),
-        (KMeans(3, random_state=1), None, "w"),
+        (KMeans(3, random_state=1, max_iter=5), None, "w"),
         (GaussianNB(), "y", None),
     ],
 )
-def test_the_bits_of_one_process(model: Any, target: Any, weights: Any, files: Any, cluster: Any) -> None:
+def test_the_bits_of_one_process(model: Any, target: Any, weights: Any, files: Any, two: gp.Cluster) -> None:
     there = declared(model, target, weights).fit(gp.scan(files[0], partitions=8))
     with gp.cluster("threads", n_workers=2):
         here = declared(model, target, weights).fit(TRAIN)
@@ -78,9 +71,9 @@ def auc(pipeline: Any) -> float:
 
 
 @pytest.mark.parametrize("stops", [False, True])
-def test_xgboost_trains_where_the_rows_are(stops: bool, files: Any, cluster: Any) -> None:
+def test_xgboost_trains_where_the_rows_are(stops: bool, files: Any, two: gp.Cluster) -> None:
     rows, held = (gp.scan(file, partitions=6).filter(col("b") < 50) for file in files)
-    options: dict[str, Any] = {"n_estimators": 200, "early_stopping_rounds": 5} if stops else {"n_estimators": 30}
+    options: dict[str, Any] = {"n_estimators": 200, "early_stopping_rounds": 5} if stops else {"n_estimators": 15}
     model = XGBClassifier(max_depth=3, **options)
     fit: dict[str, Any] = {"validation": held} if stops else {}
     there = declared(model, "y", "w").fit(rows, **fit)
@@ -90,13 +83,13 @@ def test_xgboost_trains_where_the_rows_are(stops: bool, files: Any, cluster: Any
     assert abs(auc(there) - auc(here)) < 0.002 and auc(there) > 0.8
 
 
-def test_several_targets_of_xgboost(files: Any, cluster: Any) -> None:
-    there = declared(XGBRegressor(n_estimators=10), ["score", "w"]).fit(files[0])
+def test_several_targets_of_xgboost(files: Any, two: gp.Cluster) -> None:
+    there = declared(XGBRegressor(n_estimators=5), ["score", "w"]).fit(files[0])
     found = np.stack([each.to_numpy() for each in there.predict(TEST).columns], axis=1)
     assert np.corrcoef(found[:, 0], TEST["score"].to_numpy())[0, 1] > 0.6
 
 
-def test_all_rows_are_brought_here_by_name_alone(files: Any, cluster: Any) -> None:
+def test_all_rows_are_brought_here_by_name_alone(files: Any, two: gp.Cluster) -> None:
     forest = RandomForestClassifier(5, random_state=0)
     with pytest.raises(UnsupportedEstimatorError, match=r"rows are on a cluster.*These can: Linear.*'gather'"):
         declared(forest, "y", training=None).fit(files[0])
@@ -107,7 +100,7 @@ def test_all_rows_are_brought_here_by_name_alone(files: Any, cluster: Any) -> No
         assert gathered.model_.digest() == declared(forest, "y", training=None).fit(files[0]).model_.digest()
 
 
-def test_an_error_of_a_row_has_its_place(tmp_path: Path, cluster: Any) -> None:
+def test_an_error_of_a_row_has_its_place(tmp_path: Path, two: gp.Cluster) -> None:
     names = TRAIN["y"].to_pylist()
     names[7000] = None
     bad = str(tmp_path / "bad.parquet")

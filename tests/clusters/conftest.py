@@ -1,0 +1,23 @@
+"""One cluster of two processes for all tests of this folder that leave it as it was: starting one takes seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import gpupipe as gp
+from gpupipe.clusters.current import entered, left
+
+
+@pytest.fixture(scope="session")
+def _two() -> Iterator[gp.Cluster]:
+    with gp.cluster("processes", n_workers=2, memory_limit="1GiB") as made:
+        left(made)  # current where a test asks for it, and not in tests of other folders
+        yield made
+
+
+@pytest.fixture
+def two(_two: gp.Cluster) -> Iterator[gp.Cluster]:
+    """Two workers, which are what fits run on."""
+    entered(_two)
+    yield _two
+    left(_two)
