@@ -1,5 +1,6 @@
 """What is generated from the code is what is committed."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -48,3 +49,13 @@ def test_the_stub_lists_what_an_expression_offers():
     for entry in operators():
         assert f"    def {entry.name}(self" in stub
         assert callable(getattr(getattr(gp.col("x"), entry.namespace) if entry.namespace else gp.col("x"), entry.name))
+
+
+def test_every_page_and_decision_is_listed_and_decisions_in_order() -> None:
+    listed = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    decisions = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
+    numbered = re.findall(r"^(\d+)\. \[.+\]\(decisions/(\d{4}-.+\.md)\)$", listed, re.MULTILINE)
+    assert [name for _, name in numbered] == decisions
+    assert [int(number) for number, _ in numbered] == [int(name[:4]) for name in decisions]
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert not {page for page in pages if f"]({page})" not in listed}
