@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,8 @@ from gpupipe.memory import Room
 from gpupipe.models import model as training
 from gpupipe.runtime import teaching
 from gpupipe.runtime.cache import Cache
+from gpupipe.runtime.journal.results import Results
+from gpupipe.runtime.journal.values import packed, unpacked
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import Stacked, refuse_unfinite
 
@@ -133,6 +136,31 @@ def test_update_goes_on_from_the_states_of_either_device(there):
         begun = gp.Pipeline(NUMBERS, device=one).fit(first, keep_state=True)
         begun.device = other
         assert begun.update(more).state_digest() == whole
+
+
+def test_a_fit_that_is_kept_in_a_run_goes_on_there(there, tmp_path):
+    def made():
+        return pipeline("auto", NUMBERS, LogisticRegression())
+
+    source, keep, left = gp.scan(table(), partitions=3), Results.keep, [None] * 7
+
+    def ending(self, *arguments):
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        keep(self, *arguments)
+
+    with mock.patch.object(Results, "keep", ending), pytest.raises(KeyboardInterrupt):
+        made().fit(source, run=tmp_path / "run")
+    found = made().fit(source, run=tmp_path / "run")
+    assert found.report_.resumed == 7 and found.model_.digest() == made().fit(source).model_.digest()
+
+
+def test_what_is_on_the_device_is_kept_on_the_host(shared):
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    document, arrays = packed([shared.upload(values)])
+    (found,) = unpacked(document, arrays)
+    assert isinstance(found, np.ndarray) and found.tobytes() == values.tobytes() and found.shape == (3, 2)
 
 
 # -- errors -----------------------------------------------------------------------------------------------------

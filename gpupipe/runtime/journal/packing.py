@@ -48,6 +48,8 @@ def unpacked(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         (size,) = _LENGTH.unpack_from(data)
         document, strings, kinds = json.loads(data[_LENGTH.size : _LENGTH.size + size])
+        if not isinstance(document, dict) or not isinstance(strings, dict):
+            raise ValueError("it has no document")
         at, view, found = _LENGTH.size + size, memoryview(data), []
         for name, kind, shape in kinds:
             at += -at % _ALIGNED
@@ -55,5 +57,5 @@ def unpacked(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
             found.append((name, kind, shape, view[at : at + length]))
             at += length
         return document, tensors.together(found, strings, "a record")
-    except (ArtifactCorruptError, LookupError, struct.error, ValueError, TypeError) as error:
+    except (ArtifactCorruptError, LookupError, RecursionError, struct.error, ValueError, TypeError) as error:
         raise RunCorruptError(f"A record of the run cannot be read: {error}") from error

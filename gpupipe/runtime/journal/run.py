@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from gpupipe.errors import RunCorruptError
 from gpupipe.runtime.journal.packing import packed, unpacked
 from gpupipe.runtime.journal.records import Place, Records
 from gpupipe.runtime.journal.results import RESULTS, Results, reading, remove_results, writing
@@ -132,7 +133,11 @@ class Run:
         self._read.append(records)
         for place, data in records.whole():
             document, _ = unpacked(data)
-            self._kept.setdefault(document["stage"], {})[document["number"]] = records, place
+            stage, number = document.get("stage"), document.get("number")
+            if not isinstance(stage, str) or type(number) is not int or type(document.get("rows")) is not int:
+                raise RunCorruptError(f"{records.path} was altered: the record at its byte {place.start:,} is of no "
+                                      "partition.")
+            self._kept.setdefault(stage, {})[number] = records, place
 
     def begin_anew(self, identity: Mapping[str, Any]) -> None:
         """Remove what stands in the folder, and begin a run of this."""

@@ -16,6 +16,7 @@ from gpupipe.backends.states.state import State
 from gpupipe.columns import Column, Frame
 from gpupipe.compiler.document import get_column, put_column
 from gpupipe.errors import GpupipeError, InternalError, RunCorruptError
+from gpupipe.kernels.gpu.device import DeviceArray
 from gpupipe.runtime.elsewhere import Note
 from gpupipe.runtime.linear.sums import SumsOf
 from gpupipe.runtime.reductions.centres import Assigned, Drawn, Sampled
@@ -60,7 +61,7 @@ def unpacked(document: Any, arrays: Mapping[str, Any]) -> Any:
     """
     try:
         return _unpack(document, arrays)
-    except (GpupipeError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (GpupipeError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise RunCorruptError(f"A result that was kept of a partition cannot be read: {error}") from error
 
 
@@ -123,6 +124,8 @@ def _unpack_gram(rest: list[Any], arrays: Mapping[str, Any]) -> Gram:
     masks, low, labels, sums, met = (_unpack(part, arrays) for part in rest)
     whole = [int.from_bytes(row.tobytes(), "little", signed=True) for row in sums]
     size = 1 + len(masks) + len(low)
+    if len(whole) < size * (size + 1) // 2:
+        raise ValueError("fewer sums than columns have")
     cross, half = np.zeros((size, size), object), size * (size + 1) // 2
     cross[np.triu_indices(size)] = whole[:half]
     cross = np.where(np.tri(size, dtype=bool), cross.T, cross)
@@ -141,7 +144,7 @@ def _unpack_frame(rest: list[Any], arrays: Mapping[str, Any]) -> Frame:
 _Packing = Callable[[Any, Arrays], list[Any]]
 _Unpacking = Callable[[list[Any], Mapping[str, Any]], Any]
 #: By type, in order: its tag, what is written after it, and how it is read.
-_KINDS: dict[Any, tuple[str, _Packing, _Unpacking]] = {
+_KINDS: dict[Any, tuple[str, _Packing, _Unpacking | None]] = {
     tuple(_MADE.values()): ("made", _pack_made, _unpack_made),
     State: ("state", _pack_state, lambda rest, arrays: get_state(arrays, rest[0], rest[1], _ROWS)),
     Column: ("column", _pack_column, lambda rest, arrays: get_column(arrays, rest[0], rest[1], set())),
@@ -153,6 +156,7 @@ _KINDS: dict[Any, tuple[str, _Packing, _Unpacking]] = {
         lambda rest, arrays: Fraction(int(rest[0], 16), int(rest[1], 16)),
     ),
     np.ndarray: ("array", _pack_array, lambda rest, arrays: arrays[rest[0]]),
+    DeviceArray: ("array", lambda value, arrays: _pack_array(value.to_host(), arrays), None),  # comes back on the host
     np.generic: ("scalar", _pack_array, lambda rest, arrays: arrays[rest[0]][()]),
     dt.datetime: ("datetime", lambda value, _: [value.isoformat()], lambda rest, _: dt.datetime.fromisoformat(rest[0])),
     dt.date: ("date", lambda value, _: [value.isoformat()], lambda rest, _: dt.date.fromisoformat(rest[0])),
@@ -177,4 +181,4 @@ _KINDS: dict[Any, tuple[str, _Packing, _Unpacking]] = {
         lambda rest, arrays: {_unpack(key, arrays): _unpack(item, arrays) for key, item in rest},
     ),
 }
-_READERS: dict[str, _Unpacking] = {tag: unpack for tag, _, unpack in _KINDS.values()}
+_READERS: dict[str, _Unpacking] = {tag: unpack for tag, _, unpack in _KINDS.values() if unpack is not None}

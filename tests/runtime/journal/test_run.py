@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -36,6 +37,8 @@ from gpupipe.errors import (
     StorageError,
 )
 from gpupipe.runtime.journal import opening
+from gpupipe.runtime.journal.packing import packed
+from gpupipe.runtime.journal.records import Records
 from gpupipe.runtime.journal.results import Results
 
 FEATURES = [col("x").fill_null("median").standardize(), col("c").fill_null("?").one_hot()]
@@ -420,6 +423,52 @@ def test_two_at_one_run(data: Path, tmp_path: Path) -> None:
     end.set()
     first.join()
     assert os.listdir(tmp_path / "run") == ["journal"]
+
+
+def test_two_processes_at_one_run(data: Path, tmp_path: Path) -> None:
+    """The second is refused by the system's lock, whichever way the first one ends then."""
+    waits = PIPELINE.replace("os.kill(os.getpid(), 9)", "print('at it', flush=True) or input()")
+    (tmp_path / "own.py").write_text(waits)
+    words = ["fit", "own.py:made", "--data", "rows", "--run", "run", "--out", "out.gpp", "--quiet"]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "gpupipe", *words], cwd=tmp_path, env={**os.environ, "KILLED": "1"}, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert first.stdin is not None and first.stdout is not None and first.stdout.readline() == "at it\n"
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with pytest.raises(RunBusyError, match=rf"Another process \({first.pid} on .*\) is at work on the run"):
+        ridge().fit(rows(data), run=tmp_path / "run", on_change="recompute")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    first.kill()
+    first.wait()
+    first.stdin.close()
+    first.stdout.close()
+    with pytest.raises(RunChangedError):  # free at once
+        ridge().fit(rows(data), run=tmp_path / "run")
+
+
+FORGED = {
+    "no document": [b"\0\0"],
+    "deep": [struct.pack("<I", 200_000), b"[" * 200_000],
+    "a longer text than there is": [struct.pack("<I", 2**31), b"[]"],
+    "more values than bytes": [struct.pack("<I", 33), b'[{"stage":"x"},{},[["a","F64",[9999999999]]]]'],
+    "of no partition": packed({"stage": 4, "number": "../1", "rows": 3}),
+    "without rows": packed({"stage": "scan 1 of 1", "number": 0, "result": []}),
+    "a list for a document": [struct.pack("<I", 10), b"[[],{},[]]"],
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_records_that_were_forged_are_errors(data: Path, tmp_path: Path, name: str) -> None:
+    """Whole by their checksum: whoever may write there can make such, and gets no more than an error."""
+    run = tmp_path / "run"
+    interrupted(ridge(), rows(data), run)
+    forged = Records.at(results_of(run)[0])
+    assert len(list(forged.whole())) == 8
+    forged.append(FORGED[name])
+    forged.close()
+    with pytest.raises(RunCorruptError, match=r"cannot be read|was altered"):
+        ridge().fit(rows(data), run=run)
 
 
 # -- disks ------------------------------------------------------------------------------------------------
