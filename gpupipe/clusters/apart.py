@@ -118,7 +118,7 @@ def main() -> None:
     """What the process does: a call that it is sent, whose result it sends back."""
     parent.dask_setup(None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with Connection(int(sys.argv[1])) as its:
+    with suppress(EOFError, BrokenPipeError), Connection(int(sys.argv[1])) as its:  # nobody may want it any more
         function, arguments = its.recv()
         try:
             came = Came(function(*arguments))
