@@ -1,6 +1,4 @@
-"""What the workers of a cluster do: read a partition, carry an order out on it, put results together. No more than that
-is called by Dask; all of it can be done again, on another worker, and gives the same.
-"""
+"""What the workers of a cluster do, and Dask calls; all can be done again, on another one, and gives the same."""
 
 import os
 import signal

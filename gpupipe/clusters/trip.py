@@ -40,11 +40,10 @@ class Trip:
         self._reading, self._order, self._progress = reading, order, progress
         self._merges, self._in_order = merges, in_order
         self._waiting, self._alone = deque(chosen), deque[int]()
-        self.chosen = list(chosen)
+        self.chosen, self._buckets = list(chosen), 0
         self._running: dict[str, Task] = {}
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._finished: defaultdict[tuple[int | None, int], list[Task]] = defaultdict(list)
-        self._buckets = 0
         self._errors: dict[int, BaseException] = {}
         self._account, self._tries = Account(str(reading.client.id)), Counter[tuple[int, ...]]()
         self._watch = Watch(reading.client)
