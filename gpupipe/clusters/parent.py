@@ -14,7 +14,11 @@ _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
 def dask_setup(worker: Any) -> None:
-    """From now on the system kills this process as soon as the one that started it has ended."""
+    """From now on the system kills this process as soon as the one that started it has ended.
+
+    Ctrl-C in a terminal goes to all processes there: the one that made the cluster acts on it, and ends this one.
+    """
+    signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which programs started here would inherit
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)

@@ -199,3 +199,17 @@ def send(signals: list[tuple[float, int, signal.Signals]]) -> None:
         time.sleep(max(started + at - time.monotonic(), 0))
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+
+
+def test_workers_leave_ctrl_c_to_the_process_that_made_them() -> None:
+    with gp.cluster("processes", n_workers=1, memory_limit="512MiB") as cluster:
+        (before,) = pids_of(cluster)
+        os.kill(before, signal.SIGINT)
+        assert pids_of(cluster) == [before] and cluster.client.submit(sum, [1, 2]).result(timeout=20) == 3
+        (started_there,) = cluster.client.run(handler_of_a_program).values()
+    assert started_there == "default_int_handler"
+
+
+def handler_of_a_program() -> str:
+    code = "import signal; print(signal.getsignal(signal.SIGINT).__name__)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
