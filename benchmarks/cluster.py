@@ -73,10 +73,10 @@ def measured(partitions: int, repeats: int) -> dict[str, float]:
             for name, (kind, count) in kinds.items():
                 with gp.cluster(kind, n_workers=count):
                     work()  # what is compiled is there
-                    found, used, digest = timed(work)
+                    took, used, digest = timed(work)
                 digests.add(digest)
                 if turn:
-                    seconds[name].append(found)
+                    seconds[name].append(took)
                     cores[name].append(used)
         found = {"partitions": float(len(source.partitions))}
     assert len(digests) == 1, "the bits differ"
