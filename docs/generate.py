@@ -294,7 +294,7 @@ scikit-learn's own solution is met within 1e-6 (most within 1e-12), where its so
 given centres takes scikit-learn's steps; `init="k-means++"` and `"random"` draw other rows than scikit-learn
 does, by the
 identity of each row and `random_state`, which is how the draw can be the same for any layout. XGBoost's trees hang on
-the partitions in the last bits. See [decision 44](decisions/0044-training-on-partitions.md).
+the partitions and on the workers, and so may its predictions. See [decision 44](decisions/0044-training-on-partitions.md).
 """
 ON_A_GPU = """\
 Where features are computed on a GPU they are trained on there, from the same memory, by the class of cuML that learns
