@@ -49,7 +49,7 @@ OTHERS = {
 # Builtins that a caller in the same package turns into an error of the tree: what a file holds, word by word.
 READERS = (
     "gpupipe.artifact", "gpupipe.models.families.skops_file", "gpupipe.compiler.document", "gpupipe.expr.serial",
-    "gpupipe.expr.signatures",
+    "gpupipe.expr.signatures", "gpupipe.runtime.journal.packing", "gpupipe.runtime.journal.values",
 )  # fmt: skip
 
 

@@ -515,7 +515,8 @@ sys.exit(cli.main(sys.argv[2:]))
 
 def test_a_limit_on_the_size_of_files(work: Path, tmp_path: Path) -> None:
     assert predict(work, 40, tmp_path / "s") == 0
-    words = ["predict", f"{work}/a.gpp", "--data", f"{work}/70.parquet", "--out", f"{tmp_path}/s", "--one-file"]
+    given = ["--data", f"{work}/70.parquet", "--out", f"{tmp_path}/s"]
+    words = ["predict", f"{work}/a.gpp", *given, "--one-file", "--quiet"]
     ran = subprocess.run([sys.executable, "-c", LIMITED, "500", *words], capture_output=True, text=True)
     assert ran.returncode == 1, ran.stderr  # and not killed by SIGXFSZ, which Python ignores
     assert "File too large" in ran.stderr and "ulimit -f" in ran.stderr and ran.stderr.count("\n") == 1

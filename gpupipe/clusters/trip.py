@@ -91,8 +91,8 @@ class Trip:
         self._refuse()
 
     def _refuse(self) -> None:
-        for first in sorted(self._errors)[:1]:
-            raise self._errors[first]
+        for _, error in sorted(self._errors.items())[:1]:
+            raise error
 
     def _is_going_on(self) -> bool:
         return bool(self._waiting or self._alone or self._running)

@@ -123,7 +123,7 @@ def test_arrays_hold_all_of_it() -> None:
 def test_both_forms_of_the_kernels_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, found = hard_rows(5000), []
     for form in (reference, compiled):
-        monkeypatch.setattr(module, "_kernels", lambda values, form=form: form)
+        monkeypatch.setattr(module, "kernels_for", lambda values, form=form: form)
         found.append(gathered(rows, [np.arange(5000)]))
     assert all(found[0][cell] == found[1][cell] for cell in range(3))
 
