@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from gpupipe import optional
-from gpupipe.errors import GpupipeError, ParameterError, PoisonPartitionError, WorkerLostError, counted
+from gpupipe.errors import GpupipeError, ParameterError, PoisonPartitionError, WorkerLostError
 from gpupipe.sources.partition import Partition
 
 #: Workers that a partition may end: once beside others, once alone.
@@ -102,12 +102,9 @@ def poison(partition: Partition, index: int, n_partitions: int, why: str) -> Poi
     Args:
         why: what the process did that had it last, which had nothing else.
     """
-    place = partition.place(None)
-    parts = [place.file, None if place.row_group is None else f"row group {place.row_group}"]
-    named = "".join(f", {name}" for name in parts if name is not None)
+    named = partition.named(index, n_partitions)
     return PoisonPartitionError(
-        f"Partition {index + 1:,} of {n_partitions:,}{named} ({counted(partition.n_rows, 'row')}, "
-        f"{partition.n_bytes:,} bytes decoded) ended the worker that had it, and then a process that had "
+        f"P{named.removeprefix('p')} ended the worker that had it, and then a process that had "
         f"nothing else: that {why}. It needs more memory than a worker has, or what reads it crashes or hangs. Try a "
         "smaller partition_bytes in gp.scan(…), workers with more memory, or on_bad_partition='quarantine', which "
         "leaves it out and says so."

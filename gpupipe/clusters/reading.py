@@ -126,8 +126,9 @@ class Reading:
                 self.rows.note(told.index, told.note, told.seconds)
                 self.rows.io_retries += told.io_retries
                 self.rows.retries += told.retries
-                if told.bad is not None and self.rows.quarantine is not None:
-                    self.rows.quarantine.add(told.index, self.rows.source.partitions[told.index], told.bad)
+                if told.note.left_out is not None and self.rows.quarantine is not None:
+                    partition = self.rows.source.partitions[told.index]
+                    self.rows.quarantine.add(told.index, partition, told.note.left_out)
         self.rows.retries += outcome.retries
 
     def close(self) -> None:

@@ -71,32 +71,15 @@ class Asked:
     is_left_out: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Held:
-    """A partition that was read, on its worker.
-
-    Attributes:
-        frame: its rows.
-        note, seconds, token: what reading told, how long it took, and which reading it was.
-        io_retries, retries: how often a read was tried again after a failure, and for want of memory.
-        bad: why it could not be read, and counts as one without rows.
-    """
-
-    frame: Frame
-    note: Note
-    seconds: float
-    token: str
-    io_retries: int = 0
-    retries: int = 0
-    bad: str | None = None
-
-    def __sizeof__(self) -> int:  # by which Dask knows what a worker holds
-        return 1_000 + result_bytes(self.frame) + self.frame.row_ids.nbytes
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """What the reading of a partition told: as :class:`Held` has it."""
+    """What the reading of a partition told.
+
+    Attributes:
+        index: the partition.
+        note, seconds, token: what it told, how long it took, and which reading it was.
+        io_retries, retries: how often a read was tried again after a failure, and for want of memory.
+    """
 
     index: int
     note: Note
@@ -104,7 +87,17 @@ class Told:
     token: str
     io_retries: int
     retries: int
-    bad: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A partition that was read, on its worker: its rows, and what reading told."""
+
+    frame: Frame
+    told: Told
+
+    def __sizeof__(self) -> int:  # by which Dask knows what a worker holds
+        return 1_000 + result_bytes(self.frame) + self.frame.row_ids.nbytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +167,7 @@ def worked(recipes: Recipes, sent: Sent, asked: Asked, held: Held, alone: bool =
     small: AbstractContextManager[None] = in_quarters() if alone else nullcontext()
     with _ends_without_device(), rows.placed(asked.index, frame), small:
         result = work(rows, asked.index, frame)
-    told = Told(asked.index, held.note, held.seconds, held.token, held.io_retries, held.retries, held.bad)
-    return Outcome(result, (asked.index,), (told,), rows.retries)
+    return Outcome(result, (asked.index,), (held.told,), rows.retries)
 
 
 @contextmanager
@@ -201,7 +193,8 @@ def merged(sent: Sent, *given: Outcome | None) -> Outcome | None:
     outcomes = [outcome for outcome in given if outcome is not None]
     if not outcomes:
         return None
-    result = sent.order.merged([outcome.result for outcome in outcomes])  # type: ignore[attr-defined]
+    order: Any = sent.order  # of the kind Merges
+    result = order.merged([outcome.result for outcome in outcomes])
     indices = tuple(index for outcome in outcomes for index in outcome.indices)
     told = tuple(one for outcome in outcomes for one in outcome.read)
     return Outcome(result, indices, told, sum(outcome.retries for outcome in outcomes))
@@ -209,7 +202,8 @@ def merged(sent: Sent, *given: Outcome | None) -> Outcome | None:
 
 def divided(sent: Sent, count: int, outcome: Outcome) -> list[Outcome]:
     """An outcome as several that merge to it, each to be merged with others of its kind, by itself."""
-    parts = sent.order.divided(outcome.result, count)  # type: ignore[attr-defined]
+    order: Any = sent.order  # of the kind Divides
+    parts = order.divided(outcome.result, count)
     told = [outcome.read] + [()] * (len(parts) - 1)
     return [Outcome(part, outcome.indices, read, 0) for part, read in zip(parts, told, strict=True)]
 
@@ -244,10 +238,10 @@ class WorkerRows:
         what = (asked.index, asked.partition, recipes.whole.select(asked.wanted))
         frame, report = load(lambda: loaded(*how), *what, quarantine, self._tried_again)
         frame = as_asked(asked.partition, frame.select(asked.wanted), recipes.how.schema, recipes.how.identity)
-        bad = None if quarantine is None else quarantine.why(asked.index)
-        note = Note(report, frame.n_rows, first_rows(frame, min(HEAD, frame.n_rows)), bad)
-        again = self.io_retries, self.retries
-        return Held(read_only(frame), note, time.perf_counter() - started, uuid.uuid4().hex, *again, bad)
+        left_out = None if quarantine is None else quarantine.why(asked.index)
+        note = Note(report, frame.n_rows, first_rows(frame, min(HEAD, frame.n_rows)), left_out)
+        cost = time.perf_counter() - started, uuid.uuid4().hex, self.io_retries, self.retries
+        return Held(read_only(frame), Told(asked.index, note, *cost))
 
     def _tried_again(self) -> None:
         self.io_retries += 1
@@ -267,11 +261,12 @@ class WorkerRows:
     @property
     def quarantine(self) -> tuple[int, ...]:
         """The partition, if it was left out."""
-        return () if self._held is None or self._held.bad is None else (self._asked.index,)
+        note = self.noted(self._asked.index)
+        return () if note is None or note.left_out is None else (self._asked.index,)
 
     def noted(self, index: int) -> Note | None:
         """What reading told."""
-        return None if self._held is None else self._held.note
+        return None if self._held is None else self._held.told.note
 
 
 class _Bound:

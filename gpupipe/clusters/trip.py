@@ -12,7 +12,7 @@ from gpupipe.clusters.reading import GONE, Reading
 from gpupipe.clusters.task import Task
 from gpupipe.clusters.watch import LOOK, Watch
 from gpupipe.errors import PoisonPartitionError, counted
-from gpupipe.runtime.orders import Order
+from gpupipe.runtime.orders import Divides, Order
 from gpupipe.runtime.progress import Progress, carried_out
 
 _AHEAD = 3  # tasks for each thread of the workers: one that runs, and two that wait there
@@ -199,7 +199,7 @@ class Trip:
 
     def _are_large(self, parts: Sequence[Task]) -> bool:
         """Whether states of many groups are better merged group by group than all by one worker."""
-        if not hasattr(self._order, "divided"):
+        if not isinstance(self._order, Divides):
             return False
         client, keys = self._reading.client, [part.future.key for part in parts]
         sizes = client.sync(client.scheduler.nbytes, keys=keys, summary=False)

@@ -40,7 +40,7 @@ from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.seen.provenance import keyed_by, provenance
 from gpupipe.runtime.seen.twins import refuse_target_elsewhere
 from gpupipe.runtime.teaching import training_device, where_computed
-from gpupipe.runtime.training import refuse_on_cluster, trained
+from gpupipe.runtime.training import Training, refuse_on_cluster
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
 
@@ -185,7 +185,7 @@ def run_fit(
         with clock.stage("statistics"):
             by: dict[str, Any] = {"trains": bool(transform) or trains, "beside": linear.beside}
             features = FittedFeatures(plan, run_scans(plan, rows, backend, crew, progress, carried, **by), backend)
-        told, row_ids = trained(declared, features, rows, validation, crew, progress, clock, linear)
+        told, row_ids = Training(declared, features, rows, validation, crew, progress, clock).trained(linear)
         probe = _probe(rows)
     progress.end()
     trips = len(plan.scans) + (0 if not trains or linear.made_no_trip else told.trips)

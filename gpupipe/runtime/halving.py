@@ -200,14 +200,7 @@ def _make_room(rows: PartitionRows) -> None:
 
 def _refused(error: MemoryError, rows: PartitionRows, index: int, count: int) -> DeviceMemoryError | HostMemoryError:
     """The same, saying where it was and what to try."""
-    partition = rows.source.partitions[index]
-    place = partition.place(None)
-    named = [place.file, None if place.row_group is None else f"row group {place.row_group}"]
-    file = "".join(f", {name}" for name in named if name is not None)
-    where = (
-        f"{counted(count, 'row')} of partition {index + 1} of {rows.n_partitions:,}{file} "
-        f"({counted(partition.n_rows, 'row')}, {partition.n_bytes:,} bytes decoded)"
-    )
+    where = f"{counted(count, 'row')} of {rows.source.partitions[index].named(index, rows.n_partitions)}"
     told = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     if isinstance(error, DeviceMemoryError):
         message = (

@@ -92,6 +92,14 @@ class Merges(Protocol):
 
 
 @runtime_checkable
+class Divides(Protocol):
+    """An order whose results, large ones of many groups, can be merged by parts of their groups."""
+
+    def divided(self, result: Any, count: int) -> list[Any]:
+        """A result as some that merge to it, each of which is merged with others at its place."""
+
+
+@runtime_checkable
 class Packs(Protocol):
     """An order whose results can be kept in a journal, as a JSON document and arrays."""
 

@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 #: What a network file system says while its server is away or was changed, and a disk that reads at the second try.
 PASSING = frozenset(
     {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.ECONNRESET, errno.ENETUNREACH,
-     errno.EHOSTUNREACH, errno.ECONNABORTED, errno.EREMOTEIO}
+     errno.EHOSTUNREACH, errno.ECONNABORTED, getattr(errno, "EREMOTEIO", errno.EIO)}
 )  # fmt: skip
 WAITS = (0.1, 0.5, 2.0)  # seconds before each further try
 

@@ -98,7 +98,6 @@ class Gathering:
         beside = None if self.beside is None or not told else self.beside.merged(told)
         return [Gathered(together(self.bound.intakes, [part.states for part in parts]), beside)]
 
-
     def divided(self, result: list[Gathered], count: int) -> list[list[Gathered]]:
         """A result as several that merge to it, none of which shares much with another; how many there are says the
         order alone.

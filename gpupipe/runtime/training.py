@@ -1,17 +1,19 @@
 """From fitted features to the trained model, as was declared: from covariances, on partitions, or on all rows."""
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.errors import UnsupportedEstimatorError
+from gpupipe.kernels.gpu.device import Device
 from gpupipe.models.estimators import describe
 from gpupipe.models.model import Validation
 from gpupipe.models.partitions.table import remedies
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.crew import Crew
-from gpupipe.runtime.fitting import examples
+from gpupipe.runtime.fitting import Examples, examples
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.linear.fit import LinearFit
 from gpupipe.runtime.progress import Progress, during
@@ -46,75 +48,74 @@ def refuse_on_cluster(declared: Any, linear: LinearFit, crew: Crew) -> None:
     )
 
 
-def trained(
-    declared: Any,
-    features: FittedFeatures,
-    rows: Rows,
-    validation: Source | None,
-    crew: Crew,
-    progress: Progress,
-    clock: Clock,
-    linear: LinearFit,
-) -> tuple[Taught, Values | None]:
-    """The model, and the identities of the rows it learned from; nothing where none was declared.
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """What a model is trained with: what was declared, the fitted features, the rows, and who goes over them.
 
-    Raises:
-        DataError, ModelError: rows, or an estimator, that cannot be trained on or so.
+    Attributes:
+        validation: rows for a model that stops early, or None.
     """
-    if declared.model is None:
-        return Taught(None, {}), None
-    if linear.refused is None:
-        with clock.stage("training"):
-            solved = linear.trained(features, rows, crew, progress)
-        if solved is not None:
-            model, notes, row_ids = solved
-            how = "from covariances of the first scan" if linear.made_no_trip else "from covariances, one trip"
-            return Taught(model, notes, FROM_COVARIANCES, how), row_ids
-        refuse_on_cluster(declared, linear, crew)
-    if declared.training == "partitions":
-        with clock.stage("training"):
-            return _on_partitions(declared, features, rows, validation, crew, progress)
-    return _on_rows(declared, features, rows, validation, crew, progress, clock)
 
+    declared: Any
+    features: FittedFeatures
+    rows: Rows
+    validation: Source | None
+    crew: Crew
+    progress: Progress
+    clock: Clock
 
-def _on_partitions(
-    declared: Any, features: FittedFeatures, rows: Rows, validation: Source | None, crew: Crew, progress: Progress
-) -> tuple[Taught, Values]:
-    trips = Trips(features.for_training(), rows, crew, progress)
-    keeps_ids = bool(declared.key) or declared.groups is not None
-    with ExitStack() as stack:
-        held = None
-        if validation is not None:
-            given = for_given(features, declared.target, validation)
-            there = Rows(validation, given.plan.fit_columns, memory=rows.memory, schema=given.plan.schema)
-            held = Trips(given, stack.enter_context(there), crew, progress)
-        found = trained_on_partitions(declared.model, trips, held, keeps_ids=keeps_ids)
-    return Taught(found.model, found.notes, ON_PARTITIONS, found.how, trips.made), found.row_ids
+    def trained(self, linear: LinearFit) -> tuple[Taught, Values | None]:
+        """The model, and the identities of the rows it learned from; nothing where none was declared.
 
+        Raises:
+            DataError, ModelError: rows, or an estimator, that cannot be trained on or so.
+        """
+        if self.declared.model is None:
+            return Taught(None, {}), None
+        if linear.refused is None:
+            with self.clock.stage("training"):
+                solved = linear.trained(self.features, self.rows, self.crew, self.progress)
+            if solved is not None:
+                model, notes, row_ids = solved
+                how = "from covariances of the first scan" if linear.made_no_trip else "from covariances, one trip"
+                return Taught(model, notes, FROM_COVARIANCES, how), row_ids
+            refuse_on_cluster(self.declared, linear, self.crew)
+        if self.declared.training == "partitions":
+            with self.clock.stage("training"):
+                return self._on_partitions()
+        return self._on_rows()
 
-def _on_rows(
-    declared: Any,
-    features: FittedFeatures,
-    rows: Rows,
-    validation: Source | None,
-    crew: Crew,
-    progress: Progress,
-    clock: Clock,
-) -> tuple[Taught, Values]:
-    row = describe(declared.model)
-    device, _ = training_device(features.backend, declared.model)
-    with clock.stage("features"):
-        found = examples(features.for_training(), rows, crew, progress, device=device)
+    def _on_partitions(self) -> tuple[Taught, Values]:
+        trips = Trips(self.features.for_training(), self.rows, self.crew, self.progress)
+        keeps_ids = bool(self.declared.key) or self.declared.groups is not None
+        with ExitStack() as stack:
+            held = None
+            if self.validation is not None:
+                given = for_given(self.features, self.declared.target, self.validation)
+                there: dict[str, Any] = {"schema": given.plan.schema, "memory": self.rows.memory}
+                unseen = stack.enter_context(Rows(self.validation, given.plan.fit_columns, **there))
+                held = Trips(given, unseen, self.crew, self.progress)
+            found = trained_on_partitions(self.declared.model, trips, held, keeps_ids=keeps_ids)
+        return Taught(found.model, found.notes, ON_PARTITIONS, found.how, trips.made), found.row_ids
+
+    def _on_rows(self) -> tuple[Taught, Values]:
+        row = describe(self.declared.model)
+        device, _ = training_device(self.features.backend, self.declared.model)
+        with self.clock.stage("features"):
+            found = self._examples(self.features.for_training(), self.rows, "features", device)
+            held: Validation | None = None
+            if self.validation is not None:
+                given = for_given(self.features, self.declared.target, self.validation)
+                there: dict[str, Any] = {"schema": given.plan.schema, "device": self.features.backend.device}
+                with Rows(self.validation, given.plan.fit_columns, keep=False, **there) as other:
+                    unseen = self._examples(given, other, "validation", device)
+                held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
+        with self.clock.stage("training"), during(self.progress, f"training {row.name}"):
+            return taught(self.declared, self.features, found, self.rows, held), found.row_ids
+
+    def _examples(self, features: FittedFeatures, rows: Rows, what: str, device: Device | None) -> Examples:
+        """All rows in one place, seen to be such that the model takes them."""
+        found = examples(features, rows, self.crew, self.progress, what=what, device=device)
         with rows.all_placed(found.positions):
-            checked_rows(found, rows, row, features)
-        held: Validation | None = None
-        if validation is not None:
-            given = for_given(features, declared.target, validation)
-            there: dict[str, Any] = {"schema": given.plan.schema, "device": features.backend.device}
-            with Rows(validation, given.plan.fit_columns, keep=False, **there) as other:
-                unseen = examples(given, other, crew, progress, what="validation", device=device)
-                with other.all_placed(unseen.positions):
-                    checked_rows(unseen, other, row, features)
-            held = (unseen.matrix, unseen.target, unseen.weights, unseen.groups)
-    with clock.stage("training"), during(progress, f"training {row.name}"):
-        return taught(declared, features, found, rows, held), found.row_ids
+            checked_rows(found, rows, describe(self.declared.model), self.features)
+        return found

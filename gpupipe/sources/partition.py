@@ -156,6 +156,14 @@ class Partition(ABC):
         """Where the row at a position in the whole source stands (None: whatever holds for all of its rows)."""
         return Place(row=position)
 
+    def named(self, number: int, count: int) -> str:
+        """What a message calls it, the `number`-th from 0 of `count`: its file and row group, and how large it is."""
+        place = self.place(None)
+        parts = [place.file, None if place.row_group is None else f"row group {place.row_group}"]
+        where = "".join(f", {part}" for part in parts if part is not None)
+        size = f"{counted(self.n_rows, 'row')}, {self.n_bytes:,} bytes decoded"
+        return f"partition {number + 1:,} of {count:,}{where} ({size})"
+
     @contextmanager
     def placed(self, frame: Frame | None = None) -> Iterator[None]:
         """Errors of data inside name the file, and row group and row where they speak of a row of `frame`."""
