@@ -21,6 +21,7 @@ from gpupipe.runtime.given import scan_as
 from gpupipe.runtime.inputs import Inputs, rows_as_table
 from gpupipe.runtime.out import Out, predictions_to, quarantine_at, refuse_both, written
 from gpupipe.runtime.progress import Shown
+from gpupipe.runtime.quarantine import scanned
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import (
     passing,
@@ -153,8 +154,9 @@ class FittedPipeline(JudgedPipeline):
         """
         features = self._fitted().features
         with self._heard(progress):
-            how: dict[str, Any] = {"overwrite": overwrite, "quarantine": quarantine_at(out, on_bad_partition)}
-            return self._given_back(features, passing(self.scan(X), features), X, output, out, **how)
+            quarantine = quarantine_at(out, on_bad_partition)
+            rows = passing(scanned(self.scan, X, quarantine), features)
+            return self._given_back(features, rows, X, output, out, overwrite=overwrite, quarantine=quarantine)
 
     def _given_back(
         self, features: FittedFeatures, rows: Rows, X: Any, output: str | None, out: Out | None, **how: Any
@@ -223,12 +225,12 @@ class FittedPipeline(JudgedPipeline):
         >>> fitted.predictions("new/*.parquet", keep=["customer"], out="scores/")  # doctest: +SKIP
         1000000
         """
-        fit, source = self._fitted(), self.scan(X)
-        quarantine_at(out, on_bad_partition)
+        fit, quarantine = self._fitted(), quarantine_at(out, on_bad_partition)
+        source = scanned(self.scan, X, quarantine)
         if out is None:
             return self._heard_later(progress, lambda: predictions(fit, source, keep))
         with self._heard(progress):
-            return predictions_to(out, fit, source, keep, overwrite, on_bad_partition)
+            return predictions_to(out, fit, source, keep, overwrite=overwrite, quarantine=quarantine)
 
     @if_the_model_does
     @named_arguments

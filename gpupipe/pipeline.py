@@ -17,11 +17,13 @@ from gpupipe.runtime.inputs import UNNAMED, Inputs, inputs_of
 from gpupipe.runtime.journal.asked import Asked, asked
 from gpupipe.runtime.out import Out
 from gpupipe.runtime.progress import Shown, listening, stages_of
-from gpupipe.runtime.quarantine import Quarantine, quarantine_for
+from gpupipe.runtime.quarantine import Quarantine, quarantine_for, scanned
 from gpupipe.runtime.report import LastReport, Report
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.update import KeptState, keeping, kept_of, run_update
 from gpupipe.sources.kinds import ARRAYS, labels_array
+from gpupipe.sources.listing import is_paths
+from gpupipe.sources.source import scan
 
 
 class Pipeline(DeclaredPipeline):
@@ -104,7 +106,8 @@ class Pipeline(DeclaredPipeline):
                 or was damaged; ``"refuse"`` says what has changed.
             on_bad_partition: ``"quarantine"`` leaves out a partition that cannot be read (a page that is corrupt, a
                 disk that fails, rows that end the workers they are given to), as if its rows were not listed, and tells
-                so in ``report_.quarantined``; ``"raise"`` ends with its error.
+                so in ``report_.quarantined``; a file too that cannot be listed, where `X` is paths (of a `gp.scan` that
+                is its error). ``"raise"`` ends with the error.
 
         Raises:
             PlanError: what was declared does not fit the data's schema; nothing has been read.
@@ -198,6 +201,8 @@ class Pipeline(DeclaredPipeline):
                 "Leave it out, or give Pipeline(model=…)."
             )
         declared = self._declared(y, sample_weight, groups)
+        if quarantine is not None and is_paths(X):
+            X = scanned(scan, X, quarantine)
         source = source_of(X, y, sample_weight, self.key, groups)
         inputs = inputs_of(X, own_columns(source), declared.apart)
         held = None if validation is None else validation_of(validation, y, self.key, inputs)

@@ -11,12 +11,12 @@ from typing import Any
 
 import gpupipe as gp
 from gpupipe.commands.options import add_cluster, add_data, add_progress, add_split, on_cluster, progress_asked
-from gpupipe.errors import DataError, ParameterError, counted
+from gpupipe.errors import ParameterError, counted
 from gpupipe.examples import demo
 from gpupipe.runtime.out import write_predictions
 from gpupipe.runtime.progress import listening
+from gpupipe.runtime.quarantine import quarantine_for, scanned
 from gpupipe.runtime.standing import is_dataset
-from gpupipe.sources.files import find_files
 from gpupipe.sources.write import write_parquet
 from gpupipe.storage import failing, made_folders
 
@@ -88,15 +88,15 @@ def _predict(arguments: argparse.Namespace) -> int | None:
                 stack.enter_context(made_folders(single.parent))
             print(f"{counted(write_parquet(tables, single), 'row')} scored to {out / SCORES}")
         return None
-    policy = arguments.on_bad_partition
-    rows, bad = readable(pipeline, arguments.data) if policy == "quarantine" else (pipeline.scan(arguments.data), [])
-    how = {"overwrite": arguments.overwrite, "on_bad_partition": policy}
+    quarantine = quarantine_for(arguments.on_bad_partition)
+    rows = scanned(pipeline.scan, arguments.data, quarantine)
+    how: dict[str, Any] = {"overwrite": arguments.overwrite, "quarantine": quarantine}
     with listening(progress_asked(arguments)):
         written = write_predictions(pipeline._fitted(), rows, arguments.keep, out, **how)
     stood = written.files - written.made
     before = f", {stood:,} of which stood there" if stood else ""
     print(f"{counted(written.rows, 'row')} scored to {out}: {counted(written.files, 'file')}{before}")
-    return _told([*bad, *(each.why for each in written.left_out)])
+    return _told([each.why for each in written.left_out])
 
 
 def _told(left_out: Sequence[str]) -> int | None:
@@ -106,26 +106,6 @@ def _told(left_out: Sequence[str]) -> int | None:
     if len(left_out) > _MOST_TOLD:
         print(f"gpupipe: left out: {counted(len(left_out) - _MOST_TOLD, 'other')}", file=sys.stderr)
     return LEFT_OUT if left_out else None
-
-
-def readable(pipeline: Any, data: Any) -> tuple[gp.Source, list[str]]:
-    """The rows of the files that can be read, as far as a look at each tells, and why others cannot.
-
-    Raises:
-        DataError: none can be read; or no one file is to blame.
-    """
-    try:
-        return pipeline.scan(data), []
-    except DataError as error:
-        paths, bad = find_files(data), {}
-        for path in paths:
-            try:
-                pipeline.scan(path)
-            except DataError as wrong:
-                bad[path] = str(wrong)
-        if not 0 < len(bad) < len(paths):
-            raise error
-        return pipeline.scan([path for path in paths if path not in bad]), list(bad.values())
 
 
 def _refuse_both_forms(arguments: argparse.Namespace, single: Path) -> None:

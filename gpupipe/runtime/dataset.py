@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Written:
         folder: its path.
         rows, files: how many, in all.
         made: how many of the files were made now; the others stood there.
-        left_out: the partitions that could not be read now and have no file.
+        left_out: what could not be read now: partitions without a file, and inputs that are no partition of the rows.
     """
 
     folder: Path
@@ -153,12 +153,16 @@ def write_folder(
             stack.enter_context(made_folders(folder))
             stack.enter_context(claimed(folder))
             there = standing(folder, about, overwrite=overwrite)
-        if there.is_whole:
-            return Written(folder, there.rows, about.n_files, 0)
+        rows.quarantine = quarantine
         job = _Job(folder, about, rows, tables, encodings, dict(there.parts))
-        job.rows.quarantine = quarantine
-        job.make_all()
-        return job.finished(len(there.parts))
+        if there.is_whole:
+            written = Written(folder, there.rows, about.n_files, 0, job.left_out)
+        else:
+            job.make_all()
+            written = job.finished(len(there.parts))
+        if rows.heard is not None:
+            rows.heard.left_out.extend(written.left_out)
+        return written
 
 
 @dataclass(eq=False)
@@ -167,7 +171,6 @@ class _Job:
 
     Attributes:
         parts: the files that stand, by number.
-        left_out: the partitions that could not be read, by number.
     """
 
     folder: Path
@@ -176,12 +179,17 @@ class _Job:
     tables: Tables
     encodings: Mapping[str, str] | None
     parts: dict[int, Part]
-    left_out: dict[int, LeftOut] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[int]:
         """The partitions that have no file yet, and are not left out."""
-        return [at for at in range(self.about.n_files) if at not in self.parts and at not in self.left_out]
+        left_out = self.rows.quarantine or ()
+        return [at for at in range(self.about.n_files) if at not in self.parts and at not in left_out]
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What could not be read."""
+        return () if self.rows.quarantine is None else self.rows.quarantine.found
 
     def make_all(self) -> None:
         """Make what is missing."""
@@ -189,11 +197,6 @@ class _Job:
             with crew_for(self.rows) as crew, told(self.about.what, self.rows) as progress:
                 made = crew.listed(self.rows, self._order(missing), progress)
             self.parts |= {part.number: part for part in made if part is not None}
-            if self.rows.quarantine is not None:
-                left = (number for number in self.missing if number in self.rows.quarantine)
-                self.left_out = dict(zip(left, self.rows.quarantine.found, strict=True))
-                if self.rows.heard is not None:
-                    self.rows.heard.left_out.extend(self.left_out.values())
 
     def _order(self, numbers: Sequence[int]) -> Writing:
         others = frozenset(range(self.about.n_files)) - frozenset(numbers)
@@ -204,17 +207,16 @@ class _Job:
         if self.missing:
             raise InternalError(f"{len(self.missing)} of {self.about.n_files} files were not made, and no error told.")
         if not self.parts:
-            why = next(iter(self.left_out.values())).why
-            raise FileFormatError(f"None of {counted(len(self.left_out), 'partition')} can be read. The first: {why}")
+            why = self.left_out[0].why
+            raise FileFormatError(f"None of {counted(self.about.n_files, 'partition')} can be read. The first: {why}")
         files = [self._told(number) for number in sorted(self.parts)]
         rows = sum(part.rows for part in self.parts.values())
         schema = pq.read_schema(self.folder / files[0]["name"])
         columns = {name: str(schema.field(name).type) for name in schema.names}
         document: dict[str, Any] = {**self.about.noted(), "rows": rows, "columns": columns, "files": files}
-        left_out = tuple(self.left_out[number] for number in sorted(self.left_out))
-        document["left_out"] = [each._asdict() for each in left_out]
+        document["left_out"] = [each._asdict() for each in self.left_out]
         _publish(self.folder, document)
-        return Written(self.folder, rows, len(files), len(files) - stood, left_out)
+        return Written(self.folder, rows, len(files), len(files) - stood, self.left_out)
 
     def _told(self, number: int) -> dict[str, Any]:
         name, origin = name_of(number, self.about.n_files), came_from(self.rows.source.partitions[number])

@@ -129,18 +129,23 @@ def _into_folder(
 
 
 def write_predictions(
-    fit: Fit, source: Source, keep: Sequence[str], out: Any, *, overwrite: bool = False, on_bad_partition: str = "raise"
+    fit: Fit,
+    source: Source,
+    keep: Sequence[str],
+    out: Any,
+    *,
+    overwrite: bool = False,
+    quarantine: Quarantine | None = None,
 ) -> Written:
     """What :func:`predictions` gives, written to a folder of Parquet files, a file a partition.
 
     Args:
-        on_bad_partition: "raise" or "quarantine": what cannot be read is an error, or left out and told.
+        quarantine: where partitions go that cannot be read and have no file; None: they are errors.
 
     Raises:
         ColumnNotFoundError, TypeMismatchError, DuplicateNameError: as for :func:`predictions`.
         ParameterError, RunChangedError, RunBusyError, StorageError: as for `write_folder`.
     """
-    quarantine = quarantine_for(on_bad_partition)
     rows = predicted_rows(fit, source, keep)
     refuse_other_kinds(source.schema, fit.features.plan.schema, fit.features.plan.columns)
     kept = tuple(dict.fromkeys(keep))
@@ -150,10 +155,11 @@ def write_predictions(
     return write_folder(out, about, rows, order, None, overwrite=overwrite, quarantine=quarantine)
 
 
-def predictions_to(out: Any, fit: Fit, source: Source, keep: Sequence[str], overwrite: bool, policy: str) -> int:
-    """The number of rows of predictions written to a Parquet file, or to a folder of them."""
+def predictions_to(out: Any, fit: Fit, source: Source, keep: Sequence[str], **how: Any) -> int:
+    """The number of rows of predictions written to a Parquet file, or to a folder of them, `how` being as for
+    :func:`write_predictions`."""
     if is_folder(out):
-        return write_predictions(fit, source, keep, out, overwrite=overwrite, on_bad_partition=policy).rows
+        return write_predictions(fit, source, keep, out, **how).rows
     return write_parquet(predictions(fit, source, keep), out)
 
 

@@ -2,33 +2,42 @@
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpupipe.arrow_arrays import texts_of
 from gpupipe.columns import Column, Frame
-from gpupipe.errors import FileFormatError, ParameterError, PoisonPartitionError, SourceNotFoundError
+from gpupipe.errors import DataError, FileFormatError, ParameterError, PoisonPartitionError, SourceNotFoundError
 from gpupipe.runtime.patience import patiently
 from gpupipe.schema import Schema, String
+from gpupipe.sources.files import find_files
+from gpupipe.sources.listing import is_paths
 from gpupipe.sources.partition import LoadReport, Partition
+from gpupipe.sources.source import Source
 
 POLICIES = ("raise", "quarantine")
 
 
 class LeftOut(NamedTuple):
-    """A partition that was left out: its file and row group where it has one, its rows, and why."""
+    """A partition that was left out: its file and row group where it has one, its rows, and why; or a whole file that
+    does not even tell its columns and rows, which are None then."""
 
     file: str | None
     row_group: int | None
-    rows: int
+    rows: int | None
     why: str
 
 
 class Quarantine:
-    """The partitions of some rows that were left out. They count as partitions without rows."""
+    """The partitions of some rows that were left out. They count as partitions without rows.
+
+    Attributes:
+        files: those left out as a whole, before there were partitions.
+    """
 
     def __init__(self) -> None:
+        self.files: list[LeftOut] = []
         self._found: dict[int, LeftOut] = {}
         self._lock = threading.Lock()
 
@@ -38,9 +47,13 @@ class Quarantine:
         with self._lock:
             self._found.setdefault(index, LeftOut(place.file, place.row_group, partition.n_rows, why))
 
+    def left_out(self, index: int) -> LeftOut | None:
+        """What is told of a partition that was left out; None: it was not."""
+        return self._found.get(index)
+
     def why(self, index: int) -> str | None:
         """Why a partition was left out; None: it was not."""
-        found = self._found.get(index)
+        found = self.left_out(index)
         return None if found is None else found.why
 
     def __contains__(self, index: object) -> bool:
@@ -48,9 +61,9 @@ class Quarantine:
 
     @property
     def found(self) -> tuple[LeftOut, ...]:
-        """All of them, in their order."""
+        """All that was left out: files, then partitions, each in their order."""
         with self._lock:
-            return tuple(self._found[index] for index in sorted(self._found))
+            return (*self.files, *(self._found[index] for index in sorted(self._found)))
 
 
 def quarantine_for(policy: str) -> Quarantine | None:
@@ -65,6 +78,34 @@ def quarantine_for(policy: str) -> Quarantine | None:
             "read, 'quarantine' leaves it out, and says so in report_.quarantined."
         )
     return Quarantine() if policy == "quarantine" else None
+
+
+def scanned(scan: Callable[[Any], Source], data: Any, quarantine: Quarantine | None) -> Source:
+    """The rows of `data`, as `scan` lists them; where it is files of which some cannot be listed, and there is a
+    quarantine, those of the others.
+
+    Raises:
+        DataError: none can be listed, no one file is to blame, or there is no quarantine.
+    """
+    try:
+        return scan(data)
+    except DataError as error:
+        if quarantine is None or not is_paths(data):
+            raise
+        paths = find_files(data)
+        bad = {path: why for path in paths if (why := _unlisted(scan, path)) is not None}
+        if not 0 < len(bad) < len(paths):
+            raise error
+    quarantine.files += (LeftOut(path, None, None, why) for path, why in bad.items())
+    return scan([path for path in paths if path not in bad])
+
+
+def _unlisted(scan: Callable[[Any], Source], path: str) -> str | None:
+    try:
+        scan(path)
+    except DataError as error:
+        return " ".join(str(error).split())
+    return None
 
 
 def is_bad(error: BaseException) -> bool:

@@ -50,7 +50,8 @@ class Report:
             its peak does not tell.
         io_retries: how many times a read was tried again after a failure that may pass.
         done_here: stages that no worker of the current cluster could do, and this process did.
-        quarantined: partitions that could not be read and were left out: file, row group, rows, and why.
+        quarantined: what could not be read and was left out: file, row group, rows (None: of a file that does not
+            tell), and why.
         resumed: results of partitions, of all stages, that an earlier process had kept in the run and were read back.
     """
 
@@ -212,4 +213,5 @@ def report_of(
 
 def _told(one: LeftOut) -> str:
     group = "" if one.row_group is None else f", row group {one.row_group}"
-    return f"{counted(one.rows, 'row')} of {one.file or 'the data'}{group}: {one.why}"
+    rows = "all rows" if one.rows is None else counted(one.rows, "row")
+    return f"{rows} of {one.file or 'the data'}{group}: {one.why}"

@@ -219,6 +219,7 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_bytes())
         _ = found[_NOTE], found["digest"], [_listed(at, file) for at, file in enumerate(found["files"])]
+        _ = [each["rows"] for each in found.get("left_out", ())]
     except FileNotFoundError:
         return None
     except (LookupError, TypeError, ValueError):
@@ -231,10 +232,10 @@ def _listed(number: int, file: Mapping[str, Any]) -> Part:
 
 
 def _all_there(folder: Path, names: Iterable[str], manifest: Mapping[str, Any]) -> bool:
-    """Whether all that a manifest lists stands there, and nothing was left out."""
+    """Whether all that a manifest lists stands there, and no partition was left out."""
     sizes = {file["name"]: file["bytes"] for file in manifest["files"]}
     return (
-        not manifest.get("left_out")
+        not any(each["rows"] is not None for each in manifest.get("left_out", ()))
         and sizes.keys() == set(names)
         and all(disk.stat(folder / name).st_size == sizes[name] for name in names)
     )
