@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gpupipe.clusters import interrupts
 from gpupipe.clusters.boosting import Matrices, boost
 from gpupipe.clusters.joining import workers_of
 from gpupipe.clusters.reading import Reading
@@ -54,7 +55,9 @@ class OnCluster:
             self._alone_here(rows, order, progress)
             yield from self._here.results(rows, order, progress, first, in_order=in_order)
         else:
-            yield from self._outcomes(rows, order, progress, first, in_order=in_order)
+            for found in self._outcomes(rows, order, progress, first, in_order=in_order):
+                yield found
+                interrupts.told()  # of one that came meanwhile whoever asks for results has heard
 
     def listed(self, rows: Rows, order: Order[Result], progress: Progress, first: int = 0) -> list[Result]:
         """As the crew says."""
@@ -112,7 +115,7 @@ class OnCluster:
 @contextmanager
 def crew_of(client: Any, rows: Rows) -> Iterator[OnCluster]:
     """The workers of a cluster as a crew."""
-    with threads(rows.n_workers) as here:
+    with interrupts.written_down(), threads(rows.n_workers) as here:
         crew = OnCluster(client, here)
         try:
             yield crew

@@ -4,6 +4,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from gpupipe.clusters import interrupts
 from gpupipe.clusters.failures import APART, FROZEN, NO_ANSWER, NO_WORKERS, no_scheduler, no_workers
 from gpupipe.clusters.joining import workers_of
 from gpupipe.errors import ClusterError
@@ -27,7 +28,8 @@ class Watch:
         return self._threads
 
     def lives(self) -> None:
-        """Something came."""
+        """Something came; a Ctrl-C that was dropped meanwhile is raised."""
+        interrupts.raise_dropped()
         self._without, self._came = None, time.monotonic()
 
     def is_silent(self, seconds: float | None) -> bool:
@@ -47,8 +49,10 @@ class Watch:
         """See how many there are; those that gave no sign of life for long are begun anew.
 
         Raises:
+            KeyboardInterrupt: Ctrl-C came, and was dropped.
             WorkerLostError: no workers, or no scheduler, for long.
         """
+        interrupts.raise_dropped()
         now = time.monotonic()
         if self._client.status not in ("running", "connecting"):
             raise no_scheduler(self._client.scheduler.address if self._client.scheduler else "…")
