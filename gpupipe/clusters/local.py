@@ -14,7 +14,7 @@ from gpupipe.clusters.teardown import end
 from gpupipe.errors import ClusterError, MissingDependencyError
 
 LOOPBACK = "127.0.0.1"
-_PARENT = "gpupipe.clusters.parent"
+_PRELOADED = ("gpupipe.clusters.parent", "gpupipe.clusters.heartbeat")
 
 _GUARD = (
     "Each worker imports the file that was run: see that the line that makes the cluster does not run there too, by "
@@ -73,7 +73,7 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
     options = {**given, **wanted.options}
     page = {"dashboard": wanted.dashboard, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {**page, **options.pop("scheduler_kwargs", {})}
-    preload = [_PARENT, *_listed(options.pop("preload", None))]
+    preload = [*_PRELOADED, *_listed(options.pop("preload", None))]
     made = make.__new__(make)  # apart from __init__, so that it can be ended where that fails halfway
     _keep_nannies(made)
     settings = {**configuration(wanted.threads, wanted.dashboard), "temporary-directory": str(wanted.folder)}
