@@ -1,18 +1,20 @@
 """Run jobs by gpupipe and by its peers, taking turns, and write down what each run took.
 
     python -m benchmarks.compare --jobs clicks/matrix,wide --rows 1e6,5e6 --peers polars,duckdb --repeats 3
-    python -m benchmarks.compare --plan short        # what `make bench` runs: ten minutes; `full`: every peer and size
+    python -m benchmarks.compare --plan short        # one of plans.py; `make bench` runs this one
 
 Each run is a process of its own, counted whole: its start, imports and end too. First every peer does the job once,
-uncounted, and leaves its result, which must agree with ours; then they take turns, in an order that turns round. Peers
-run in their own environments (environments.py). Lines are appended to MACHINE-jobs.csv in benchmarks/results, with the
-machine's limits of the same hour (limits.py); `python -m benchmarks.report` makes tables and plots of it.
+uncounted, and leaves its result, which must agree with ours; then they take turns, in an order that turns round. A slow
+peer takes part in the first turns only, as many as `--patience` leaves it. Peers run in their own environments
+(environments.py). Lines are appended to MACHINE-jobs.csv in benchmarks/results, with the machine's limits of the same
+hour (limits.py); `python -m benchmarks.report` makes tables and plots of it.
 """
 
 import argparse
 import contextlib
 import fcntl
 import importlib
+import math
 import shutil
 import sys
 import tempfile
@@ -28,66 +30,31 @@ from .environments import LIGHT, PEERS, NotMeasured
 from .jobs.data import HOME as DATA
 from .lines import FAILED, Line, append
 from .measure import run
+from .plans import PLANS, Case
 
 JOBS = ("clicks", "wide", "trips", "serving")
 T = TypeVar("T")
-HEAVY = ("nvtabular", "dask_ml", "spark", "ray")
-BIG = ("polars", "duckdb")
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One job at one size, and who does it beside us."""
-
-    job: str
-    variant: str
-    rows: int
-    peers: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.job}/{self.variant}, {self.rows:,} rows"
-
-
-PLANS = {
-    "short": [
-        Case("clicks", "matrix", 1_000_000, LIGHT),
-        Case("clicks", "parquet", 1_000_000, BIG),
-        Case("clicks", "parquet_files", 1_000_000, BIG),
-        Case("wide", "matrix", 200_000, LIGHT),
-        Case("trips", "matrix", 1_000_000, LIGHT),
-        Case("serving", "logistic", 10_000, ("sklearn",)),
-    ],
-    "full": [
-        *(Case("clicks", "matrix", rows, BIG) for rows in (5_000_000, 20_000_000)),
-        Case("clicks", "matrix", 1_000_000, (*LIGHT, *HEAVY)),
-        Case("clicks", "matrix_zero", 1_000_000, BIG),
-        Case("clicks", "parquet", 5_000_000, BIG),
-        Case("clicks", "parquet_files", 5_000_000, BIG),
-        Case("clicks", "models", 200_000, LIGHT),
-        Case("wide", "matrix", 2_000_000, LIGHT),
-        Case("trips", "matrix", 5_000_000, LIGHT),
-        Case("serving", "logistic", 1_000_000, ("sklearn",)),
-    ],
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Folders, and how long a run may take."""
+    """Folders; how long a run may take, and all counted runs of one peer (one run, at least)."""
 
     data: Path
     environments: Path
     limit: float
     lock: Path | None
+    patience: float = math.inf
 
 
 @dataclass(slots=True)
 class Turn:
-    """One peer, ready to run."""
+    """One peer, ready to run so many times."""
 
     name: str
     python: Path
     version: str
+    runs: int = 1
 
 
 class Comparison:
@@ -117,7 +84,7 @@ class Comparison:
                     if name == "ours":  # nothing to compare with
                         return
             for repeat in range(self.repeats):
-                for turn in turned(turns, repeat):
+                for turn in turned([each for each in turns if repeat < each.runs], repeat):
                     yield from self._turn(case, turn, data, Path(folder), repeat)
 
     def _first(self, job: ModuleType, case: Case, name: str, data: Path, folder: Path) -> Turn | str:
@@ -125,7 +92,7 @@ class Comparison:
         out = folder / name
         try:
             python = environments.python(PEERS[name], self.places.environments)
-            self._run(case, Turn(name, python, ""), data, out, keep=True)
+            took = self._run(case, Turn(name, python, ""), data, out, keep=True)["process"]["wall"]
             if name != "ours":
                 say(f"   {name}: {job.agree(folder / 'ours', out, case.variant)}")
         except (NotMeasured, RuntimeError) as error:
@@ -135,7 +102,8 @@ class Comparison:
         finally:
             if name != "ours":
                 shutil.rmtree(out, ignore_errors=True)
-        return Turn(name, python, environments.version(PEERS[name], python))
+        runs = self.repeats if name == "ours" else patient(self.repeats, took, self.places.patience)
+        return Turn(name, python, environments.version(PEERS[name], python), runs)
 
     def _told(self, case: Case, name: str, why: str, serious: bool) -> str:
         why = " ".join(why.split())[-300:]
@@ -177,6 +145,15 @@ class Comparison:
     def _line(self, case: Case, peer: str, version: str, phase: str, measure: str, repeat: int, value: float) -> Line:
         shared = self.taken, self.commit, case.job, case.variant, case.rows
         return Line(*shared, peer, version, phase, measure, repeat, float(value))
+
+
+def patient(repeats: int, seconds: float, patience: float) -> int:
+    """How many counted runs there are of what takes `seconds`, where `patience` is for all of them.
+
+    >>> [patient(5, seconds, 60) for seconds in (1, 25, 300)]
+    [5, 2, 1]
+    """
+    return max(1, int(min(repeats, patience / max(seconds, 1e-9))))
 
 
 def turned(turns: Sequence[T], repeat: int) -> list[T]:
@@ -233,6 +210,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", type=_numbers, default=[1_000_000], help="comma-separated (default: 1e6)")
     parser.add_argument("--peers", type=_words, default=list(LIGHT), help=f"default: {','.join(LIGHT)}; or all")
     parser.add_argument("--repeats", type=int, default=3, help="counted runs of each (default: %(default)s)")
+    parser.add_argument("--patience", type=float, default=math.inf, help="seconds for all counted runs of one peer")
     parser.add_argument("--limit", type=float, default=900, help="seconds a run may take (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, help="a folder for the jobs' rows (default: %(default)s)")
     parser.add_argument("--environments", type=Path, default=environments.HOME, help="default: %(default)s")
@@ -262,7 +240,8 @@ def main(words: list[str] | None = None) -> int:
     chosen = arguments(words)
     path = chosen.out / f"{machine.short_name()}-jobs.csv"
     chosen.data.mkdir(parents=True, exist_ok=True)
-    comparison = Comparison(Places(chosen.data, chosen.environments, chosen.limit, chosen.lock), chosen.repeats)
+    places = Places(chosen.data, chosen.environments, chosen.limit, chosen.lock, chosen.patience)
+    comparison = Comparison(places, chosen.repeats)
     asked = cases(chosen)
     for case in asked:
         say(f"== {case}")

@@ -60,6 +60,7 @@ PEERS = {
     )
 }
 LIGHT = ("polars", "duckdb", "pandas", "sklearn")
+HEAVY = ("nvtabular", "dask_ml", "spark", "ray")
 
 
 def python(peer: Peer, home: Path = HOME) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 FAILED = "not measured"
+OURS = "ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,20 @@ def read(path: Path) -> Iterator[Line]:
 
 
 def latest(lines: Iterable[Line]) -> list[Line]:
-    """Of each job, variant and number of rows only what its last comparison found, in the file's order.
+    """Of each peer in each job, variant and size what its last comparison found, in the file's order.
 
-    Ratios are of one comparison, so what an older one says of further peers is left out.
+    Ratios are of one comparison, so ours stays in every one of these.
     """
     kept = list(lines)
-    newest: dict[tuple[str, str, int], str] = {}
+    newest: dict[tuple[str, str, int, str], str] = {}
     for line in kept:
-        key = line.job, line.variant, line.rows
+        key = line.job, line.variant, line.rows, line.peer
         newest[key] = max(newest.get(key, ""), line.taken)
-    return [line for line in kept if line.taken == newest[line.job, line.variant, line.rows]]
+    wanted = {(*key[:3], taken) for key, taken in newest.items()}
+
+    def stays(line: Line) -> bool:
+        case = line.job, line.variant, line.rows
+        own = line.taken == newest[(*case, line.peer)]
+        return own or (line.peer == OURS and (*case, line.taken) in wanted)
+
+    return [line for line in kept if stays(line)]

@@ -136,10 +136,19 @@ def _phases(command: Sequence[str], limit: float | None = None) -> dict[str, dic
     if child.returncode:
         late = f" after its limit of {limit:g} s" if limit is not None and wall >= limit else ""
         raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}{late}:\n{said[-2000:]}")
-    told: dict[str, dict[str, float]] = json.loads(said.strip().rpartition("\n")[2] or "{}")
+    told = _told(command, said)
     process = told.get("process", {})
     cpu = max(used.ru_utime + used.ru_stime, process.get("cpu", 0))
     return {**told, "process": {**process, "cpu": cpu, "wall": wall}}
+
+
+def _told(command: Sequence[str], said: str) -> dict[str, dict[str, float]]:
+    """The last line of what a job said; it may have said nothing."""
+    try:
+        told: dict[str, dict[str, float]] = json.loads(said.strip().rpartition("\n")[2] or "{}")
+    except json.JSONDecodeError:
+        raise RuntimeError(f"{' '.join(command)} ended without its line of JSON:\n{said[-2000:]}") from None
+    return told
 
 
 def rows_of(part: str, case: str, side: str, repeat: int, phases: Mapping[str, Mapping[str, float]]) -> Iterable[Row]:

@@ -3,8 +3,9 @@
     python -m benchmarks.report                  # the page beside the file of this machine, and its plots
     python -m benchmarks.report --readme         # and the README's table
 
-Of each job, variant and size the last comparison counts. Seconds are medians of whole processes; ratios are of
-neighbours: the runs of one repetition. The plots need matplotlib; without it there are none, which is said.
+Of each peer in each job, variant and size the last comparison counts. Seconds are medians of whole processes; ratios
+are of neighbours: the runs of one repetition of one comparison. The plots need matplotlib; without it there are none,
+which is said.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from . import machine
 from .environments import PEERS
-from .lines import FAILED, Line, latest, read
+from .lines import FAILED, OURS, Line, latest, read
 from .table import grid, ratio
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -39,8 +40,8 @@ class Found:
 
     def groups(self) -> list[Group]:
         """(job, variant, rows) of all that was compared, in order."""
-        keys = ((line.job, line.variant, line.rows) for line in self.lines if line.peer != "machine")
         jobs = list(TITLES)
+        keys = ((line.job, line.variant, line.rows) for line in self.lines if line.job in jobs)
         return sorted(dict.fromkeys(keys), key=lambda key: (jobs.index(key[0]), key[1], key[2]))
 
     def peers(self, group: Group) -> list[str]:
@@ -48,14 +49,26 @@ class Found:
         there = {line.peer for line in self._of(group)}
         return [name for name in PEERS if name in there]
 
-    def values(self, group: Group, peer: str, measure: str, phase: str = "process") -> list[float]:
-        """One number of each repetition, in order."""
-        found = [each for each in self._of(group) if (each.peer, each.phase, each.measure) == (peer, phase, measure)]
+    def values(self, group: Group, peer: str, measure: str, phase: str = "process", taken: str = "") -> list[float]:
+        """One number of each repetition of a comparison, in order; of the last one if not told."""
+        when = taken or self.taken(group, peer)
+        asked = peer, phase, measure, when
+        found = [each for each in self._of(group) if (each.peer, each.phase, each.measure, each.taken) == asked]
         return [line.value for line in sorted(found, key=lambda line: line.repeat)]
+
+    def pairs(self, group: Group, peer: str, measure: str) -> tuple[list[float], list[float]]:
+        """Ours and its of each repetition that it took part in, the first ones: the two of one comparison."""
+        other = self.values(group, peer, measure)
+        return self.values(group, OURS, measure, taken=self.taken(group, peer))[: len(other)], other
+
+    def taken(self, group: Group, peer: str) -> str:
+        """When its last comparison began."""
+        return max((line.taken for line in self._of(group) if line.peer == peer), default="")
 
     def phases(self, group: Group, peer: str) -> dict[str, float]:
         """Median CPU seconds of each phase but the whole."""
-        found = [each for each in self._of(group) if each.peer == peer and each.measure == "cpu"]
+        when = self.taken(group, peer)
+        found = [each for each in self._of(group) if (each.peer, each.taken, each.measure) == (peer, when, "cpu")]
         names = dict.fromkeys(line.phase for line in found if line.phase != "process")
         return {name: statistics.median(self.values(group, peer, "cpu", name)) for name in names}
 
@@ -65,7 +78,8 @@ class Found:
 
     def failure(self, group: Group, peer: str) -> str:
         """Why it has no numbers, or not all of them; nothing where it has."""
-        return next((line.phase for line in self._of(group) if line.peer == peer and line.measure == FAILED), "")
+        asked = peer, self.taken(group, peer), FAILED
+        return next((line.phase for line in self._of(group) if (line.peer, line.taken, line.measure) == asked), "")
 
     def limits(self) -> list[tuple[str, str]]:
         """(what, how much) the machine could do, by job."""
@@ -100,10 +114,12 @@ def table(found: Found, group: Group) -> str:
 def row(found: Found, group: Group, peer: str) -> list[str]:
     """Medians, and ratios with their range."""
     name = f"{PEERS[peer].label} {found.version(group, peer)}".strip()
+    if (when := found.taken(group, peer)) != found.taken(group, OURS):
+        name = f"{name} ({when}, beside gpupipe of then)"
     cells = [f"{statistics.median(found.values(group, peer, measure)):.2f}" for measure in ("cpu", "wall")]
     for measure in ("cpu", "wall"):
-        mine, other = found.values(group, "ours", measure), found.values(group, peer, measure)
-        comparable = peer != "ours" and len(mine) == len(other) > 0
+        mine, other = found.pairs(group, peer, measure)
+        comparable = peer != OURS and len(mine) == len(other) > 0
         cells.append(ratio(mine, other) if comparable else "")
     return [name, *cells, f"{statistics.median(found.values(group, peer, 'peak')):,.0f}"]
 
@@ -149,11 +165,11 @@ def readme(found: Found) -> str:
     """The README's table: every case beside its best peer, by CPU seconds and by wall seconds."""
     lines = []
     for group in found.groups():
-        others = [peer for peer in found.peers(group) if peer != "ours" and not found.failure(group, peer)]
-        if group[0] == "serving" or found.failure(group, "ours") or not others:
+        others = [peer for peer in found.peers(group) if peer != OURS and not found.failure(group, peer)]
+        if group[0] == "serving" or found.failure(group, OURS) or not others:
             continue
         cpu, wall = (beside_the_best(found, group, others, measure) for measure in ("cpu", "wall"))
-        peak = statistics.median(found.values(group, "ours", "peak"))
+        peak = statistics.median(found.values(group, OURS, "peak"))
         lines.append([title(group), *cpu, *wall, f"{peak:,.0f}"])
     sides = ["gpupipe {}", "best peer", "ratio"]
     heads = [word.format(measure) for measure in ("CPU s", "wall s") for word in sides]
@@ -164,8 +180,8 @@ def beside_the_best(found: Found, group: Group, others: Sequence[str], measure: 
     """Our median, the least median of the others and whose it is, and the ratio."""
     medians = {peer: statistics.median(found.values(group, peer, measure)) for peer in others}
     best = min(medians, key=lambda peer: medians[peer])
-    mine = found.values(group, "ours", measure)
-    compared = ratio(mine, found.values(group, best, measure))
+    mine, other = found.pairs(group, best, measure)
+    compared = ratio(mine, other)
     return [f"{statistics.median(mine):.2f}", f"{medians[best]:.2f} ({PEERS[best].label})", compared]
 
 

@@ -21,7 +21,7 @@ def clicks(task: Task) -> None:
     """J1."""
     fill: Any = 0 if task.variant == "matrix_zero" else "median"
     numbers = gp.cols(*NUMBERS).fill_null(fill).clip(0).log1p().standardize()
-    pipeline = gp.Pipeline([numbers, gp.cols(*WORDS).codes(min_count=15)])
+    pipeline = gp.Pipeline([numbers, gp.cols(*WORDS).codes(min_count=15)], memory=task.settings.get("memory"))
     rows = gp.scan(task.data / "rows.parquet")
     if task.variant == "parquet":
         pipeline.fit_transform(rows, out=task.out / "features.parquet")

@@ -35,6 +35,7 @@ def _clicks(task: Task) -> None:
         .config("spark.sql.shuffle.partitions", "4")
         .config("spark.driver.maxResultSize", "4g")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("ERROR")

@@ -207,10 +207,39 @@ def test_lines_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert list(read(path)) == lines
 
 
-def test_only_the_last_comparison_of_a_case_counts() -> None:
-    old, new = lines_of("ours", [9.0]) + lines_of("pandas", [9.0]), lines_of("ours", [1.0], "2026-01-02")
+def test_of_each_peer_the_last_comparison_counts_beside_ours_of_then() -> None:
+    oldest = lines_of("ours", [7.0], "2025-01-01") + lines_of("polars", [7.0], "2025-01-01")
+    old = lines_of("ours", [9.0, 6.0]) + lines_of("polars", [5.0]) + lines_of("pandas", [18.0, 24.0])
+    new = lines_of("ours", [1.0], "2026-01-02") + lines_of("polars", [4.0], "2026-01-02")
     other = lines_of("ours", [5.0], rows=20)
-    assert latest([*old, *new, *other]) == [*new, *other]
+    replaced = [line for line in old if line.peer == "polars"]
+    kept = latest([*oldest, *old, *new, *other])
+    assert kept == [*(line for line in old if line not in replaced), *new, *other]
+    found, group = report.Found([*oldest, *old, *new, *other]), ("clicks", "matrix", 10)
+    assert found.values(group, "ours", "cpu") == [1.0]
+    assert found.pairs(group, "pandas", "cpu") == ([9.0, 6.0], [18.0, 24.0])
+    assert found.pairs(group, "polars", "cpu") == ([1.0], [4.0])
+    text = report.table(found, group)
+    assert "| pandas 1 (2026-01-01, beside gpupipe of then) | 21.00 | 10.50 | **0.38** (0.25–0.50) |" in text
+    assert "| gpupipe 1 | 1.00 |" in text and "| Polars 1 | 4.00 | 2.00 | **0.25** (0.25–0.25) |" in text
+
+
+def test_a_slow_peer_takes_part_in_the_first_turns_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(module: str) -> dict[str, dict[str, float]]:
+        return {"process": {"cpu": 2.0, "wall": 25.0 if module == "peers.polars_" else 5.0}}
+
+    order = fake(monkeypatch, run)
+    (tmp_path / "data").mkdir()
+    comparison = Comparison(replace(places(tmp_path), patience=60.0), 3)
+    lines = list(comparison.lines(Case("clicks", "matrix", 10, ("polars", "duckdb"))))
+    assert [order[3:].count(name) for name in ("ours", "polars", "duckdb")] == [3, 2, 3]
+    found = report.Found(lines)
+    assert found.pairs(("clicks", "matrix", 10), "polars", "wall") == ([5.0, 5.0], [25.0, 25.0])
+
+
+def test_what_is_no_json_is_a_failure_of_the_run() -> None:
+    with pytest.raises(RuntimeError, match="without its line of JSON"):
+        measure.run_statement("print('progress: {}')")
 
 
 def test_ratios_in_the_tables_are_medians_of_neighbours(capsys: pytest.CaptureFixture[str]) -> None:

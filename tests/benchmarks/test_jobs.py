@@ -42,7 +42,10 @@ def test_a_peer_whose_medians_are_approximate_may_differ_by_more_and_it_is_told(
     ours, theirs = results(tmp_path, lambda matrix: np.copyto(matrix[:, 2], matrix[:, 2] + 5e-4))
     with pytest.raises(ValueError, match="n3: "):
         clicks.agree(ours, theirs, "matrix")
-    assert "numbers within 0.001" in clicks.agree(ours, theirs.rename(tmp_path / "dask_ml"), "matrix")
+    renamed = theirs.rename(tmp_path / "dask_ml")
+    assert "numbers within 0.001" in clicks.agree(ours, renamed, "matrix")
+    with pytest.raises(ValueError, match="n3: "):
+        clicks.agree(ours, renamed, "matrix_zero")  # no medians, no difference
 
 
 def test_fewer_rows_are_the_first_of_more(monkeypatch: pytest.MonkeyPatch) -> None:
