@@ -221,5 +221,5 @@ def _joined(what: Any, count: int, security: Any, timeout: float) -> Cluster:
         joining.wait_for_workers(client, count, timeout)
         refuse_others(client)
         advise(client)
-        page = "dashboard" in client.scheduler_info(n_workers=-1)["services"]
+        page = joining.serves_page(client)
         return Cluster("joined", client, begun.pop_all().close, page=page)

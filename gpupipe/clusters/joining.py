@@ -3,8 +3,10 @@
 import json
 import os
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gpupipe import optional
 from gpupipe.clusters.teardown import leave
@@ -12,6 +14,7 @@ from gpupipe.errors import ClusterError, ClusterTimeoutError, ParameterError, co
 
 KINDS = ("threads", "processes", "cuda")
 _KEYS = ("gpupipe.cluster", "scheduler-address")
+_PATIENCE = 2.0  # seconds to tell what pages there are
 
 
 def configured() -> str:
@@ -138,6 +141,25 @@ def wait_for_workers(client: Any, count: int, timeout: float) -> None:
                 "longer: timeout=."
             )
         time.sleep(0.1)
+
+
+def serves_page(client: Any) -> bool:
+    """Whether a scheduler serves Dask's page of what workers do: it has an HTTP port with ``--no-dashboard`` too.
+
+    One that does not tell, as where a firewall or certificates are between, may be seen by whoever follows the link.
+    """
+    port = client.scheduler_info(n_workers=-1)["services"].get("dashboard")
+    if port is None:
+        return False
+    host = urlsplit(client.scheduler.address).hostname or ""
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/sitemap.json"
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with directly.open(address, timeout=_PATIENCE) as answer:
+            paths = json.load(answer)["paths"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return True
+    return any(str(path).endswith("/status") for path in paths)
 
 
 def workers_of(client: Any) -> dict[str, dict[str, Any]]:

@@ -1,15 +1,19 @@
 """gp.cluster: what can be made and joined, what is refused, what is current, and who may reach it."""
 
+import http.server
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dask
@@ -24,6 +28,7 @@ from on_loopback import TTL, children, listening, scheduler, worker
 import gpupipe as gp
 from gpupipe.clusters import joining, settings, versions
 from gpupipe.clusters.current import current
+from gpupipe.clusters.joining import serves_page
 from gpupipe.errors import (
     ArgumentError,
     ClusterError,
@@ -149,6 +154,48 @@ def test_a_scheduler_file_joins_and_leaves(apart: Path) -> None:
         assert re.match(
             r"Cluster\(joined: 1 worker, 1 thread, 2\.0 GiB, tcp://127\.0\.0\.1:\d+, http://127", repr(again)
         )
+
+
+def test_a_page_that_is_not_served_has_no_link(tmp_path: Path) -> None:
+    with scheduler(tmp_path, TTL, ["--no-dashboard"]) as file, worker(file, tmp_path), gp.cluster(file) as joined:
+        port = services(joined)["dashboard"]  # of other pages
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+        assert joined.dashboard_link is None and "http" not in repr(joined)
+
+
+@pytest.mark.parametrize(
+    ("answer", "serves"),
+    [
+        ({"paths": ["/info", "/statics/css/status.css"]}, False),
+        ({"paths": ["/prefix/status"]}, True),
+        ({"other": 1}, True),
+        (None, True),  # nobody answers
+    ],
+    ids=["others", "beneath a prefix", "another answer", "none"],
+)
+def test_what_pages_there_are_is_asked(answer: Any, serves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: Any) -> None: ...
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # not asked
+    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
+        asked = threading.Thread(target=server.handle_request)
+        if answer is not None:
+            asked.start()
+        client = SimpleNamespace(
+            scheduler_info=lambda n_workers: {"services": {"dashboard": server.server_port if answer else 9}},
+            scheduler=SimpleNamespace(address="tcp://127.0.0.1:1234"),
+        )
+        assert serves_page(client) is serves
+        if answer is not None:
+            asked.join()
+    client.scheduler_info = lambda n_workers: {"services": {}}
+    assert not serves_page(client)
 
 
 def test_a_client_stays_its_owners(apart: Path) -> None:
