@@ -2,6 +2,7 @@
 # VENV=folder uses (and fills) another one; ARGS="..." is handed on to pytest, the demo and the benchmarks.
 VENV ?= .venv
 DEMO ?= flights
+RESULTS ?= benchmarks/results
 EXTRAS := cpu,xgboost,lightgbm,catboost,skops,frames,cluster,examples,test,bench
 PY := $(VENV)/bin/python
 READY := $(VENV)/.gpupipe-ready
@@ -41,14 +42,17 @@ docs: $(READY) ## the generated pages of docs/ and the operators' stub, and the 
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(PY) -m pdoc --output-directory build/docs gpupipe
 
-bench: $(READY) ## the benchmarks, about 15 minutes: gpupipe beside scikit-learn, Polars, DuckDB and pandas
-	$(PY) -m benchmarks $(ARGS)
-	$(PY) -m benchmarks.compare --plan short
-	$(PY) -m benchmarks.report
+bench: $(READY) ## the benchmarks, about 10 minutes: gpupipe beside scikit-learn, Polars, DuckDB and pandas (RESULTS=folder)
+	$(PY) -m benchmarks --parts features,scoring,small,import --repeats 3 --out $(RESULTS) $(ARGS)
+	$(PY) -m benchmarks.compare --plan short --patience 20 --out $(RESULTS)
+	$(PY) -m benchmarks.report --results $(RESULTS)
 
-bench-all: $(READY) ## whole jobs at full size beside every peer: hours, 30 GB of disk
-	$(PY) -m benchmarks.compare --plan full $(ARGS)
-	$(PY) -m benchmarks.report
+bench-all: $(READY) ## whole jobs at full size beside every peer, and how they grow: hours, 30 GB of disk
+	$(PY) -m benchmarks.compare --plan full --patience 120 --out $(RESULTS) $(ARGS)
+	$(PY) -m benchmarks.growth --out $(RESULTS)
+	$(PY) -m benchmarks --out $(RESULTS)
+	$(PY) -m benchmarks.report --results $(RESULTS)
+	-$(PY) -m benchmarks.goals --results $(RESULTS)
 
 clean: ## remove what was built or cached here, the virtual environment .venv too
 	rm -rf build dist .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

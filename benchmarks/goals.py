@@ -10,7 +10,6 @@ this machine is said to be so. The exit code is 1 if a limit is not kept, 2 if s
 """
 
 import argparse
-import csv
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from .environments import PEERS
 from .lines import OURS, Line, read
 from .measure import Row
 from .report import Found, Group
-from .table import Numbers, grid
+from .table import Numbers, grid, read_csv
 
 MEASURES = {"cpu": "CPU", "wall": "wall"}
 #: Beside the best peer, by CPU and by wall seconds: the limit, and what is aimed at.
@@ -146,15 +145,6 @@ def table(found: Sequence[Goal]) -> str:
     return grid(["what it must show", "limit", "aim", "measured", "kept"], lines)
 
 
-def small_rows(path: Path) -> list[Row]:
-    """The rows of `python -m benchmarks`; none where there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        told = csv.DictReader(file)
-        return [Row(**{**each, "repeat": int(each["repeat"]), "value": float(each["value"])}) for each in told]
-
-
 def main(words: list[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.goals", description=(__doc__ or "").splitlines()[0])
@@ -164,7 +154,7 @@ def main(words: list[str] | None = None) -> int:
     stem = machine.short_name()
     path = chosen.results / f"{stem}-jobs.csv"
     found = Found(read(path) if path.exists() else [])
-    asked = goals(found, found.lines, small_rows(chosen.results / f"{stem}.csv"))
+    asked = goals(found, found.lines, read_csv(chosen.results / f"{stem}.csv"))
     print(table(asked))
     missed = any(goal.found is not None and not goal.kept for goal in asked)
     return 1 if missed else 2 * any(goal.found is None for goal in asked)

@@ -161,8 +161,8 @@ def _phases(found: Found, group: Group, peer: str) -> str:
     return f"{PEERS[peer].label}, CPU s by phase: {told}." if told else ""
 
 
-def readme(found: Found) -> str:
-    """The README's table: every case beside its best peer, by CPU seconds and by wall seconds."""
+def readme(found: Found, machine_name: str) -> str:
+    """The README's table, and how it was taken: every case beside its best peer, by CPU seconds and by wall seconds."""
     lines = []
     for group in found.groups():
         others = [peer for peer in found.peers(group) if peer != OURS and not found.failure(group, peer)]
@@ -173,7 +173,23 @@ def readme(found: Found) -> str:
         lines.append([title(group), *cpu, *wall, f"{peak:,.0f}"])
     sides = ["gpupipe {}", "best peer", "ratio"]
     heads = [word.format(measure) for measure in ("CPU s", "wall s") for word in sides]
-    return grid(["job, whole process", *heads, "peak MiB"], lines)
+    return f"{_how(found, machine_name)}\n\n{grid(['job, whole process', *heads, 'peak MiB'], lines)}"
+
+
+def _how(found: Found, machine_name: str) -> str:
+    """The machine, the versions, the commits and the commands, in a paragraph."""
+    versions: dict[str, set[str]] = {}
+    for line in found.lines:
+        if line.peer in PEERS and line.version:
+            versions.setdefault(line.peer, set()).add(line.version)
+    told = [f"{PEERS[peer].label} {' and '.join(sorted(versions[peer]))}" for peer in PEERS if peer in versions]
+    commits = sorted({(line.taken[:10], line.commit) for line in found.lines if line.peer == OURS})
+    return (
+        f"Machine `{machine_name}`: {', '.join(told)}; fresh processes taking turns, medians of neighbours (range in"
+        f" brackets), below 1 gpupipe is faster; at {', '.join(f'{commit} ({day})' for day, commit in commits)}, by"
+        " `python -m benchmarks.compare` (`--plan goals --patience 60` for these jobs) and `python -m benchmarks.report"
+        " --readme`."
+    )
 
 
 def beside_the_best(found: Found, group: Group, others: Sequence[str], measure: str) -> list[str]:
@@ -228,18 +244,23 @@ def plots(found: Found, stem: Path) -> list[Path]:
 def main(words: list[str] | None = None) -> int:
     """Write the page, the plots, and the README's table where asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=(__doc__ or "").splitlines()[0])
-    default = Path(__file__).with_name("results") / f"{machine.short_name()}-jobs.csv"
-    parser.add_argument("--file", type=Path, default=default, help="what compare wrote (default: this machine's)")
+    default = Path(__file__).with_name("results")
+    parser.add_argument("--results", type=Path, default=default, help="a folder (default: %(default)s)")
+    parser.add_argument("--file", type=Path, help="what compare wrote there (default: this machine's)")
     parser.add_argument("--readme", action="store_true", help="write the README's table too")
     chosen = parser.parse_args(words)
-    found = Found(read(chosen.file))
-    facts = [("machine", chosen.file.stem.removesuffix("-jobs"))]
+    path = chosen.file or chosen.results / f"{machine.short_name()}-jobs.csv"
+    if not path.exists():
+        others = ", ".join(sorted(str(each) for each in path.parent.glob("*-jobs.csv"))) or "none"
+        parser.error(f"there is no {path}: python -m benchmarks.compare writes it; --file takes another ({others})")
+    found = Found(read(path))
+    facts = [("machine", path.stem.removesuffix("-jobs"))]
     facts += [("taken", ", ".join(sorted({f"{line.taken} ({line.commit})" for line in found.lines})))]
     facts += [("how", "python -m benchmarks.compare, fresh processes taking turns; below 1 gpupipe is faster")]
-    chosen.file.with_suffix(".md").write_text(page(found, facts))
-    plots(found, chosen.file.with_suffix(""))
+    path.with_suffix(".md").write_text(page(found, facts))
+    plots(found, path.with_suffix(""))
     if chosen.readme:
-        README.write_text(into_readme(README.read_text(), readme(found)))
+        README.write_text(into_readme(README.read_text(), readme(found, path.stem.removesuffix("-jobs"))))
     print(page(found, facts))
     return 0
 

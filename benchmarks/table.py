@@ -19,6 +19,15 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
         writer.writerows({**asdict(row), "value": f"{row.value:.6g}"} for row in rows)
 
 
+def read_csv(path: Path) -> list[Row]:
+    """What `write_csv` wrote; nothing where there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        told = csv.DictReader(file)
+        return [Row(**{**each, "repeat": int(each["repeat"]), "value": float(each["value"])}) for each in told]
+
+
 class Numbers:
     """Rows looked up by what they are: the repetitions' values, in order.
 

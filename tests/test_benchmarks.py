@@ -11,7 +11,7 @@ from benchmarks import __main__ as command
 from benchmarks import exact, scoring
 from benchmarks.machine import facts, short_name
 from benchmarks.measure import Clock, Row, rows_of, run_statement
-from benchmarks.table import Numbers, page, ratio, write_csv
+from benchmarks.table import Numbers, page, ratio, read_csv, write_csv
 
 
 def test_a_process_is_counted_whole() -> None:
@@ -77,7 +77,9 @@ def test_the_page_and_the_file_hold_the_numbers(tmp_path: Path) -> None:
     text = page(rows(), {"processor": "one"})
     assert "- processor: one" in text
     assert "| a table, again | 2.000 | 6.000 | **0.25** (0.25–0.50) |" in text
+    assert read_csv(tmp_path / "out.csv") == []
     write_csv(rows(), tmp_path / "out.csv")
+    assert read_csv(tmp_path / "out.csv") == rows()
     with (tmp_path / "out.csv").open() as file:
         read = list(csv.DictReader(file))
     assert len(read) == len(rows())
@@ -118,6 +120,15 @@ def test_unknown_parts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.arguments(["--parts", "features,speed"])
     assert "no such part: speed" in capsys.readouterr().err
+
+
+def test_parts_that_are_not_asked_for_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(command.PARTS, "small", lambda repeats: [Row("small", "churn", "gpupipe", "x", "cpu", 0, 1.0)])
+    old = [*rows(), Row("small", "churn", "gpupipe", "x", "cpu", 0, 9.0)]
+    write_csv(old, tmp_path / f"{short_name()}.csv")
+    assert command.main(["--parts", "small", "--out", str(tmp_path)]) == 0
+    assert read_csv(tmp_path / f"{short_name()}.csv") == [*rows(), Row("small", "churn", "gpupipe", "x", "cpu", 0, 1.0)]
+    assert "- of earlier runs: features" in (tmp_path / f"{short_name()}.md").read_text()
 
 
 def test_both_sides_score_the_same_work() -> None:

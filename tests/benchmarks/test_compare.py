@@ -248,13 +248,14 @@ def test_ratios_in_the_tables_are_medians_of_neighbours(capsys: pytest.CaptureFi
     text = report.page(found, [("machine", "one")])
     assert "| Polars 1 | 6.00 | 3.00 | **0.25** (0.25–0.50) | **0.25** (0.25–0.50) | 100 |" in text
     assert "DuckDB: not measured: it was killed" in text
-    assert "| 2.00 | 6.00 (Polars) | **0.25** (0.25–0.50) |" in report.readme(found)
+    assert "| 2.00 | 6.00 (Polars) | **0.25** (0.25–0.50) |" in report.readme(found, "one")
 
 
 def test_the_best_peer_is_each_measure_s_own() -> None:
     slow_but_wide = [replace(line, value=0.1) if line.measure == "wall" else line for line in lines_of("duckdb", [9.0])]
     found = report.Found([*lines_of("ours", [1.0]), *lines_of("polars", [4.0]), *slow_but_wide])
-    text = report.readme(found)
+    text = report.readme(found, "one")
+    assert "Machine `one`: gpupipe 1, Polars 1, DuckDB 1;" in text and "at abc (2026-01-01), by" in text
     assert "| 1.00 | 4.00 (Polars) | **0.25** (0.25–0.25) | 0.50 | 0.10 (DuckDB) | **5.00** (5.00–5.00) |" in text
 
 
@@ -264,6 +265,13 @@ def test_the_readme_s_table_stands_between_its_marks() -> None:
     with pytest.raises(ValueError, match="once each"):
         report.into_readme("nothing", "new")
     report.into_readme(report.README.read_text(), "there are marks")
+
+
+def test_a_machine_without_results_is_told_whose_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other-jobs.csv").touch()
+    with pytest.raises(SystemExit):
+        report.main(["--results", str(tmp_path)])
+    assert "benchmarks.compare writes it" in (told := capsys.readouterr().err) and "other-jobs.csv" in told
 
 
 def test_plots_are_files_of_the_same_bytes(tmp_path: Path) -> None:
