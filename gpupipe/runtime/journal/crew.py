@@ -11,7 +11,7 @@ from gpupipe.runtime.journal import values
 from gpupipe.runtime.journal.results import Results
 from gpupipe.runtime.journal.run import Run
 from gpupipe.runtime.orders import Local, Merges, Order, Packs, Work
-from gpupipe.runtime.progress import Progress
+from gpupipe.runtime.progress import Progress, read_back
 from gpupipe.runtime.reductions.boosted import Handing
 from gpupipe.runtime.rows import Rows
 
@@ -166,14 +166,12 @@ class Journaled:
         kind = KeepingMerged if isinstance(order, Merges) else Keeping
         return kind(order, self._run.results, frozenset(self._done(order)))
 
-    def _known(
-        self, rows: Rows, order: Order[Any], progress: Progress, first: int
-    ) -> Iterator[tuple[int, Any]]:
+    def _known(self, rows: Rows, order: Order[Any], progress: Progress, first: int) -> Iterator[tuple[int, Any]]:
         """The number and result of each partition whose result was kept, in their order."""
         for index in sorted(number for number in self._done(order) if number >= first):
             document, arrays = self._run.read(order.stage, index)
             self._note(rows, index, document, arrays)
-            progress.advance(document["rows"])
+            read_back(progress, document["rows"])
             yield index, unpacked(order, document["result"], arrays)
 
     def _note(self, rows: Rows, index: int, document: dict[str, Any], arrays: dict[str, Any]) -> None:

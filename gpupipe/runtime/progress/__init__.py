@@ -11,6 +11,7 @@ from gpupipe.runtime.progress.heard import (
     hearing,
     listening,
     progress_for,
+    read_back,
     stages_of,
     told,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "hearing",
     "listening",
     "progress_for",
+    "read_back",
     "stage_table",
     "stages_of",
     "told",

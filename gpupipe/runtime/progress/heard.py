@@ -81,6 +81,12 @@ class Heard:
             self._running.advance(n_rows)
             self._display.advance(n_rows)
 
+    def read_back(self, n_rows: int) -> None:
+        """What comes of a partition of so many rows was known from an earlier process."""
+        if self._running is not None:
+            self._running.read_back(n_rows)
+            self._display.advance(n_rows)
+
     def carried_out(self, where: Callable[[], str], threads: int, link: str | None = None) -> None:
         """Others than threads of this process make the trip: `where` says who, and `link` is where more is told."""
         if link is not None and link != self._link:
@@ -223,6 +229,14 @@ def carried_out(progress: Progress, where: Callable[[], str], threads: int, link
     """Others than threads of this process make the trip that began; see :meth:`Heard.carried_out`."""
     if isinstance(progress, Heard):
         progress.carried_out(where, threads, link)
+
+
+def read_back(progress: Progress, n_rows: int) -> None:
+    """What comes of a partition was known; see :meth:`Heard.read_back`."""
+    if isinstance(progress, Heard):
+        progress.read_back(n_rows)
+    else:
+        progress.advance(n_rows)
 
 
 def expecting(progress: Progress, n_partitions: int) -> None:

@@ -30,7 +30,7 @@ class Stage:
         rows: rows gone over.
         partitions: pieces of the source gone over.
         bytes_read: bytes read from the source, as stored.
-        decoded_bytes: what the columns gone over take decoded, as far as metadata tell.
+        decoded_bytes: what the columns gone over take decoded, as far as metadata tell; none of rows read back.
         kept_bytes: bytes of columns that it put into memory for further trips.
         spilled_bytes: bytes of them that it wrote to temporary files.
         retries: how many times something was tried again for want of memory.
@@ -38,6 +38,7 @@ class Stage:
         finished: whether it went through to its end.
         where: who did it, where that was not the threads of this process.
         io_retries: how many times a read was tried again after a failure that may pass.
+        rows_read_back: rows whose results an earlier process had kept in the run: no part of what is told a second.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Stage:
     finished: bool = True
     where: str = ""
     io_retries: int = 0
+    rows_read_back: int = 0
 
     @property
     def tried_again(self) -> int:
@@ -64,7 +66,7 @@ class Stage:
     @property
     def rows_a_second(self) -> float:
         """Rows a second by the clock."""
-        return self.rows / max(self.seconds, 1e-9)
+        return (self.rows - self.rows_read_back) / max(self.seconds, 1e-9)
 
     @property
     def decoded_a_second(self) -> float:
@@ -96,7 +98,7 @@ class Running:
         self.name, self.over = name, rows
         self.partitions = 0 if rows is None else rows.n_partitions
         self.threads = 1 if rows is None else rows.n_workers
-        self.done = self._rows = 0
+        self.done = self._rows = self._read_back = 0
         self.where: Callable[[], str] = str
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
@@ -122,6 +124,15 @@ class Running:
             if now - self._recent[-1][0] >= _APART:
                 self._recent.append((now, self.done))
 
+    def read_back(self, n_rows: int) -> None:
+        """What comes of a partition of so many rows was known: the pace is that of others, from now on."""
+        with self._lock:
+            self._rows += n_rows
+            self._read_back += n_rows
+            self.done += 1
+            self._recent.clear()
+            self._recent.append((time.perf_counter(), self.done))
+
     @property
     def seconds(self) -> float:
         """Since it began."""
@@ -138,16 +149,17 @@ class Running:
         with self._lock:
             (first, before), (last, after) = self._recent[0], self._recent[-1]
             done = self.done
+        now = time.perf_counter()
         if after > before:
             pace = (last - first) / (after - before)
-            return max((self.partitions - done) * pace - (time.perf_counter() - last), 0.0)
-        return (self.partitions - done) * self.seconds / done if done else None
+            return max((self.partitions - done) * pace - (now - last), 0.0)
+        return (self.partitions - done) * (now - first) / (done - before) if done > before else None
 
     def now(self, finished: bool = True) -> Stage:
         """What it did so far."""
         since = {name: value - self._before[name] for name, value in _counts(self.over).items()}
         with self._lock:
-            rows, done = self._rows, self.done
+            rows, back, done = self._rows, self._read_back, self.done
         return Stage(
             self.name,
             seconds=self.seconds,
@@ -155,10 +167,11 @@ class Running:
             reading_seconds=since.pop("seconds_reading", 0.0),
             rows=rows,
             partitions=done,
-            decoded_bytes=int(rows * self._bytes_a_row) if rows else 0,
+            decoded_bytes=int((rows - back) * self._bytes_a_row) if rows > back else 0,
             peak_bytes=peak_memory(),
             finished=finished,
             where=self.where(),
+            rows_read_back=back,
             **{name: int(value) for name, value in since.items()},
         )
 
@@ -184,6 +197,7 @@ def stage_table(stages: Sequence[Stage]) -> list[list[str]]:
         ("reading s", lambda stage: _some(stage.reading_seconds, 1, ".2f")),
         ("partitions", lambda stage: _some(stage.partitions)),
         ("rows", lambda stage: _some(stage.rows)),
+        ("read back", lambda stage: _some(stage.rows_read_back)),
         ("rows/s", lambda stage: _some(stage.rows_a_second)),
         ("GB/s", lambda stage: _some(stage.decoded_a_second, 1e9, ".2f")),
         ("read MB", lambda stage: _some(stage.bytes_read, 1e6, ",.1f")),

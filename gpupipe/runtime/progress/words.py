@@ -54,7 +54,8 @@ def clock(seconds: float) -> str:
 def sentence(running: Running, stage: Stage, *, ended: bool) -> str:
     """All that is known of a stage, for a log."""
     parts = [_how_far(running, stage, ended)]
-    if stage.rows:
+    parts += [f"{counted(stage.rows_read_back, 'row')} of them read back"] if stage.rows_read_back else []
+    if stage.rows > stage.rows_read_back:
         parts.append(f"{stage.rows_a_second:,.0f} rows/s")
     if stage.decoded_a_second > _SLOW:
         share = "" if stage.where else f", {of_bandwidth(running, stage)}"  # of this machine's; workers have others
@@ -157,7 +158,8 @@ def line_at_end(running: Running, stage: Stage) -> Line:
 
 def _speeds(running: Running, stage: Stage) -> list[Piece]:
     found = [(_tries(stage.tried_again), "bad")] if stage.tried_again else []
-    found += [(f"{amount(stage.rows_a_second)} rows/s", "speed")] if stage.rows else []
+    if stage.rows > stage.rows_read_back:
+        found.append((f"{amount(stage.rows_a_second)} rows/s", "speed"))
     if stage.decoded_a_second > _SLOW:
         share = stage.decoded_a_second / copy_bandwidth(running.threads)
         told = "" if stage.where else f" ({share:.0%})"

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ from gpupipe import col, optional
 from gpupipe.cli import main
 from gpupipe.errors import ParameterError
 from gpupipe.runtime import machine
+from gpupipe.runtime.journal.results import Results
 from gpupipe.runtime.progress import Heard, carried_out, progress_for, told
 from gpupipe.runtime.progress import bars as bars_module
 from gpupipe.runtime.progress import lines as lines_module
@@ -39,7 +41,7 @@ from gpupipe.runtime.progress.debugging import Debugging
 from gpupipe.runtime.progress.display import Nothing
 from gpupipe.runtime.progress.lines import Lines
 from gpupipe.runtime.progress.stages import Running, Stage
-from gpupipe.runtime.progress.words import Line, line_at_end, sentence
+from gpupipe.runtime.progress.words import Line, line_at_end, line_of, sentence
 from gpupipe.runtime.report import report_of_stages
 from gpupipe.runtime.rows import Rows
 
@@ -107,6 +109,47 @@ def test_time_left_follows_the_pace_of_late(monkeypatch: pytest.MonkeyPatch) -> 
     assert running.seconds_left == pytest.approx(60.0)
     now[0] += 4.0
     assert running.seconds_left == pytest.approx(56.0)  # and time passes
+
+
+def test_what_was_read_back_makes_nothing_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    running, plain = Running("scan", rows()), Running("scan", rows())
+    for _ in range(4):
+        running.read_back(500)
+    assert running.seconds_left is None and running.share == 0.5
+    now[0] += 10.0
+    assert running.now().rows_a_second == running.now().decoded_a_second == 0.0
+    assert not any("rows/s" in text for text, _ in line_of(running).more)
+    for each in (running, plain):
+        each.advance(500)
+    stage = running.now()
+    assert (stage.rows, stage.partitions, stage.rows_read_back) == (2_500, 5, 2_000)
+    assert (stage.rows_a_second, stage.decoded_bytes) == (50.0, plain.now().decoded_bytes)
+    assert running.seconds_left == pytest.approx(30.0) and plain.seconds_left == pytest.approx(70.0)
+    assert "5 of 8 partitions, 2,500 rows in 10.0 s, 2,000 rows of them read back, 50 rows/s" in sentence(
+        running, stage, ended=False
+    )
+    assert "read back" in repr(report_of_stages([stage])) and "read back" not in repr(report_of_stages([plain.now()]))
+
+
+def test_a_fit_that_is_gone_on_with_counts_what_it_did(tmp_path: Path) -> None:
+    keep, left = Results.keep, [3]
+
+    def ending(self: Results, *arguments: Any) -> None:
+        keep(self, *arguments)
+        left[0] -= 1
+        if not left[0]:
+            raise ZeroDivisionError
+
+    made = gp.Pipeline([col("x").fill_null("mean").standardize()])
+    with mock.patch.object(Results, "keep", ending), pytest.raises(ZeroDivisionError):
+        made.fit(source(), run=tmp_path / "run")
+    report = made.fit(source(), run=tmp_path / "run").report_
+    (scan,) = report.stages
+    assert report.resumed >= 3 and scan.rows == ROWS
+    assert scan.rows_read_back == report.resumed * ROWS // PARTITIONS
+    assert scan.rows_a_second == (ROWS - scan.rows_read_back) / scan.seconds
 
 
 # -- lines ----------------------------------------------------------------------------------------------------
