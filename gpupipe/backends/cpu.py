@@ -5,7 +5,7 @@ start; its NumPy form gives the same bits.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -21,8 +21,9 @@ from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_bey
 from gpupipe.backends.staged import Staged
 from gpupipe.backends.states import together
 from gpupipe.backends.states.ends import Ends, state_by_rows
+from gpupipe.backends.states.numbered import Numbered
 from gpupipe.backends.states.orders import ORDER
-from gpupipe.backends.states.state import State
+from gpupipe.backends.states.state import Groups, State
 from gpupipe.backends.taking import OnHost
 from gpupipe.columns import AnyColumn, Column, Frame, Values
 from gpupipe.compiler.bind import Output
@@ -47,17 +48,31 @@ class CpuBackend(OnHost):
     Args:
         numba: whether the interpreter's Numba form may run; None: where it is installed.
         ends: of columns whose states are gathered, by their place: where values are kept instead of counted by bin.
+        known: the numbers of keys' values, where groups are numbered; None: they are sorted in every partition.
     """
 
     name = "cpu"
 
-    def __init__(self, numba: bool | None = None, ends: Mapping[int, Ends] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        numba: bool | None = None,
+        ends: Mapping[int, Ends] = MappingProxyType({}),
+        known: Numbered | None = None,
+    ) -> None:
         self._numba = optional.available("numba") if numba is None else numba
         self._ends = dict(ends)  # a mappingproxy cannot be sent to another process
+        self._known = known
 
     def keeping(self, ends: Mapping[int, Ends]) -> "CpuBackend":
-        """The same for the columns of one scan, whose order states may be of kind ``ends``."""
-        return CpuBackend(self._numba, ends)
+        """The same for the columns of one scan, whose order states may be of kind ``ends``, and whose groups numbered:
+        the states are of use to this process alone, until they were all merged."""
+        return CpuBackend(self._numba, ends, Numbered())
+
+    def numbered(
+        self, keys: Iterable[tuple[int, ...]], column: Callable[[int], Column], n_rows: int
+    ) -> Mapping[tuple[int, ...], Groups]:
+        """The groups by those keys, given by their places, whose values have numbers that stay for the whole trip."""
+        return {} if self._known is None else self._known.groups(keys, column, n_rows)
 
     def prepare(self, outputs: Sequence[Output], info: Mapping[Node, Info], tables: Tables) -> "CpuProgram":
         """The outputs, ready to run on any number of frames, from any number of threads."""

@@ -1,11 +1,11 @@
 """The states that a partition's computed columns give, on the host."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from gpupipe.backends.named import named
 from gpupipe.backends.states.gathering import gather
-from gpupipe.backends.states.state import State, groups_of
+from gpupipe.backends.states.state import Groups, State, groups_of
 from gpupipe.columns import AnyColumn, Column, Frame, on_host
 from gpupipe.compiler.gathering import Intake, gathered_type
 from gpupipe.compiler.info import Info
@@ -46,10 +46,11 @@ class OnHost:
             NonFiniteError, IntegerOverflowError: as :func:`gather` does; the message names the expression.
         """
         held = Held(columns)
-        groups = {
-            keys: groups_of([*(held.wide(place) for place in keys), *last], n_rows)
-            for keys in dict.fromkeys(intake.keys for intake in intakes)
-        }
+        listed = dict.fromkeys(intake.keys for intake in intakes)
+        groups = {} if last else dict(self.numbered(listed, held.wide, n_rows))
+        for keys in listed:
+            if keys not in groups:
+                groups[keys] = groups_of([*(held.wide(place) for place in keys), *last], n_rows)
         alone = [] if last else [intake for intake in intakes if not intake.keys]
         together = {
             place: self.together(place, [intake.gather.state for intake in of_it], held.column(place))
@@ -64,6 +65,12 @@ class OnHost:
             with named(intake.gather.node, intake.gather.value):
                 states.append(gather(kind, held.wide(intake.value), groups[intake.keys]))
         return states
+
+    def numbered(
+        self, keys: Iterable[tuple[int, ...]], column: Callable[[int], Column], n_rows: int
+    ) -> Mapping[tuple[int, ...], Groups]:
+        """The groups by those keys, given by their places, whose values have numbers that stay for the whole trip."""
+        return {}
 
     def together(self, place: int, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
         """Those of the states of these kinds, of a column that is all one group, that one pass over it gives.

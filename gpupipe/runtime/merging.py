@@ -11,6 +11,7 @@ from gpupipe.backends.keys import factorize
 from gpupipe.backends.named import named
 from gpupipe.backends.states.gathering import merge, merge_alike
 from gpupipe.backends.states.kinds import KINDS
+from gpupipe.backends.states.numbered import resolved
 from gpupipe.backends.states.state import State
 from gpupipe.columns import concat
 from gpupipe.compiler.gathering import Intake
@@ -115,6 +116,9 @@ def _merged(intakes: Sequence[Intake], parts: list[list[State]]) -> list[State]:
     """States over the same keys, put together; their groups are found once."""
     if len(parts) == 1:
         return parts[0]
+    if (numbering := _numbering(parts)) is not None:
+        return list(numbering.merged(parts))
+    parts = [resolved(part) for part in parts]
     merged, keys = [], parts[0][0].keys
     groups = factorize([concat([part[0].keys[at] for part in parts]) for at in range(len(keys))]) if keys else None
     alike = merge_alike(parts)
@@ -122,6 +126,12 @@ def _merged(intakes: Sequence[Intake], parts: list[list[State]]) -> list[State]:
         with named(intake.gather.node):
             merged.append(alike[number] or merge([part[number] for part in parts], groups))
     return merged
+
+
+def _numbering(parts: list[list[State]]) -> Any:
+    """What the groups of all parts are the numbers of; None: nothing, or not the same."""
+    first = parts[0][0].numbering
+    return first if all(part[0].numbering is first for part in parts) else None
 
 
 def _listed(intake: Intake) -> bool:
@@ -199,7 +209,7 @@ class _Family:
 
     def _scatter(self, taken: list[list[State]]) -> None:
         for states in taken:
-            for scattered, state in zip(self._scattered, states, strict=True):
+            for scattered, state in zip(self._scattered, resolved(states), strict=True):
                 scattered.add(state)
 
     def scattered(self) -> list[Scattered]:
@@ -211,7 +221,7 @@ class _Family:
 
     def merged(self) -> list[State]:
         """All that was taken in, if it is not."""
-        return [] if self._scattered else _merged(self._intakes, self._all())
+        return [] if self._scattered else resolved(_merged(self._intakes, self._all()))
 
 
 def _size(states: Sequence[State]) -> int:

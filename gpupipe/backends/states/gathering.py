@@ -32,7 +32,7 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None) -
         return State(kind, [], by.rows, {}, distinct_texts(column))  # nulls need not be taken out before
     n_groups = len(by.rows)
     seen = column.valid
-    if by.of_row is not None and (by.of_row < 0).any():
+    if by.of_row is not None and by.numbering is None and (by.of_row < 0).any():
         seen = by.of_row >= 0 if seen is None else seen & (by.of_row >= 0)
     groups = np.zeros(len(column), np.int64) if by.of_row is None else by.of_row
     rows = None if seen is None or seen.all() else np.flatnonzero(seen)
@@ -44,7 +44,8 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None) -
             raise NonFiniteError(NAN).at(int(np.flatnonzero(nan)[0]))
         made = KINDS[kind]
         entries = None if made.entries is None else made.entries(column, groups, times)
-        return State(kind, list(by.keys), by.rows, made.update(column, groups, n_groups, times), entries)
+        arrays = made.update(column, groups, n_groups, times)
+        return State(kind, list(by.keys), by.rows, arrays, entries, by.numbering)
 
 
 def with_rows(state: State, values: Column, times: Values, groups: Values) -> State:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,8 @@ class State:
         rows: int64, the number of rows of each group, nulls included.
         arrays: the kind's arrays over groups.
         entries: of a kind that keeps them: the distinct values of each group.
+        numbering: what the groups are the numbers of, whose only key they then are (`numbered.Numbering`); a group may
+            have no row. None: they are the groups of the keys themselves.
     """
 
     kind: str
@@ -79,6 +82,7 @@ class State:
     rows: Values
     arrays: Arrays
     entries: Entries | None = None
+    numbering: Any = None
 
     @property
     def n_groups(self) -> int:
@@ -93,11 +97,13 @@ class Groups:
         of_row: int64 group of each row, -1 where a key is NaN; None: all rows are one group.
         keys: the groups' keys, sorted, nulls last; none for one group.
         rows: int64, how many rows each group has.
+        numbering: as of the states that are gathered by them.
     """
 
     of_row: Values | None
     keys: list[Column]
     rows: Values
+    numbering: Any = None
 
 
 def groups_of(keys: list[Column], n_rows: int) -> Groups:
