@@ -208,7 +208,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--plan", choices=list(PLANS), help="jobs, sizes and peers that belong together")
     parser.add_argument("--jobs", type=_words, default=["clicks"], help="JOB or JOB/VARIANT, comma-separated")
     parser.add_argument("--rows", type=_numbers, default=[1_000_000], help="comma-separated (default: 1e6)")
-    parser.add_argument("--peers", type=_words, default=list(LIGHT), help=f"default: {','.join(LIGHT)}; or all")
+    parser.add_argument("--peers", type=_words, default=list(LIGHT), help=f"default: {','.join(LIGHT)}; or all, none")
     parser.add_argument("--repeats", type=int, default=3, help="counted runs of each (default: %(default)s)")
     parser.add_argument("--patience", type=float, default=math.inf, help="seconds for all counted runs of one peer")
     parser.add_argument("--limit", type=float, default=900, help="seconds a run may take (default: %(default)s)")
@@ -219,7 +219,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     chosen = parser.parse_args(words)
     if chosen.peers == ["all"]:
         chosen.peers = [name for name in PEERS if name != "ours"]
-    unknown = set(chosen.peers) - set(PEERS)
+    if chosen.peers == ["none"]:
+        chosen.peers = []
+    unknown = set(chosen.peers) - (set(PEERS) - {"ours"})
     if unknown:
         parser.error(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
     if chosen.repeats < 1:

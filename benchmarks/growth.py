@@ -5,8 +5,9 @@
 
 ``time``: to a matrix in memory, 1, 2, 5 and 20 million rows taking turns; the exponent is the slope of the line through
 the logarithms of the medians, and the steepest step is that between two sizes next to each other. ``memory``: to a
-folder of Parquet under a budget, at the second size and the last: the most that the whole process had resident. Lines
-are appended to MACHINE-jobs.csv, where `benchmarks.goals` and `benchmarks.report` find them.
+folder of Parquet under a budget, at the second size and the last: the most that the whole process had resident. What
+may be kept for a second trip is kept, so under a larger budget than the fewer rows fill the more rows take more. Lines
+are appended to MACHINE-jobs.csv, where `benchmarks.goals` finds them.
 """
 
 import argparse
@@ -31,7 +32,7 @@ JOB = "growth"
 SIZES = (1_000_000, 2_000_000, 5_000_000, 20_000_000)
 MEASURES = ("cpu", "wall", "peak", "budget")
 VARIANTS = {"time": "matrix", "memory": "parquet_files"}
-BUDGET = 2.0  # GiB
+BUDGET = 1.0  # GiB
 
 
 def sizes_of(part: str, sizes: Sequence[int]) -> list[int]:

@@ -186,6 +186,7 @@ def test_the_command_line_asks_for_cases() -> None:
     found = [(case.job, case.variant, case.rows, case.peers) for case in compare.cases(chosen)]
     assert found[0] == ("clicks", "matrix", 1_000_000, ("polars",))
     assert [each[:3:2] for each in found[1:3]] == [("clicks", 5_000_000), ("wide", 1_000_000)]
+    assert [len(compare.arguments(["--peers", word]).peers) for word in ("none", "all")] == [0, len(PEERS) - 1]
     with pytest.raises(SystemExit, match="no job 'clocks'"):
         compare.cases(compare.arguments(["--jobs", "clocks"]))
 
