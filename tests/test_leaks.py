@@ -80,8 +80,8 @@ def leak(message):
 
 @leak(r"All 400 rows were in the fit, the first being row 0 of a table in memory of 400 rows\. What a model says of "
       r"rows it has seen does not tell how it does on new ones\. Split first: train, test = gp\.scan\(data\)\.split"
-      r"\(test=0\.2\), then fit\(train\) and evaluate\(test\)\. To judge by them all the same: "
-      r"evaluate\(…, allow_overlap=True\)\.$")  # fmt: skip
+      r"\(test=0\.2\), then fit\(train\) and evaluate\(test\); on the command line, --split 0\.2 of both\. "
+      r"To judge by them all the same: evaluate\(…, allow_overlap=True\), or --allow-overlap\.$")  # fmt: skip
 def the_training_rows_themselves():
     model().fit(TABLE).evaluate(TABLE)
 
@@ -248,7 +248,7 @@ def an_update_with_rows_it_has():
 # -- keys that the fit has seen -------------------------------------------------------------------------------
 @leak(r"(\d+) of the \d+ values of the key 'customer' in these rows were in the fit's rows too: rows of one key belong "
       r"together, and the model knows them\. Split by the key: gp\.scan\(data\)\.split\(test=0\.2, key='customer'\)\. "
-      r"To judge by them all the same: evaluate\(…, allow_overlap=True\)\.$")  # fmt: skip
+      r"To judge by them all the same: evaluate\(…, allow_overlap=True\), or --allow-overlap\.$")  # fmt: skip
 def a_key_on_both_sides():
     train, test = gp.scan("all.parquet").split(test=0.2)
     model(key="customer").fit(train).evaluate(test)

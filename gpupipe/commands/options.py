@@ -49,7 +49,7 @@ def add_cluster(command: argparse.ArgumentParser) -> None:
         "address such as tcp://10.0.0.1:8786, the file of a scheduler, or `configured`: as Dask's configuration says"
     )  # fmt: skip
     command.add_argument(
-        "--workers", metavar="N", type=int, help="how many (default: a worker a core, or GPU); of a cluster that is "
+        "--workers", metavar="N", type=_count, help="how many (default: a worker a core, or GPU); of a cluster that is "
         "there, how many to wait for"
     )  # fmt: skip
 
@@ -68,6 +68,13 @@ def on_cluster(run: Run) -> Run:
             return run(arguments)
 
     return there
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no count. It takes an integer of at least 1")
+    return count
 
 
 def _share(text: str) -> float:

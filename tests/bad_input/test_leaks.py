@@ -34,7 +34,8 @@ def model(device, **options):
     error=LeakageError,
     message="All 8 rows were in the fit, the first being row 0 of a table in memory of 8 rows. What a model says of "
     "rows it has seen does not tell how it does on new ones. Split first: train, test = gp.scan(data).split(test=0.2), "
-    "then fit(train) and evaluate(test). To judge by them all the same: evaluate(…, allow_overlap=True).",
+    "then fit(train) and evaluate(test); on the command line, --split 0.2 of both. To judge by them all the same: "
+    "evaluate(…, allow_overlap=True), or --allow-overlap.",
 )
 def the_rows_of_the_fit(device, folder):
     model(device).fit(TABLE).evaluate(TABLE)
@@ -47,8 +48,8 @@ def the_rows_of_the_fit(device, folder):
     error=LeakageError,
     message="4 of the 8 rows were in the fit, the first being FOLDER/1.parquet, row group 0, row 0. What a model says "
     "of rows it has seen does not tell how it does on new ones. Split first: train, test = "
-    "gp.scan(data).split(test=0.2), then fit(train) and evaluate(test). To judge by them all the same: evaluate(…, "
-    "allow_overlap=True).",
+    "gp.scan(data).split(test=0.2), then fit(train) and evaluate(test); on the command line, --split 0.2 of both. To "
+    "judge by them all the same: evaluate(…, allow_overlap=True), or --allow-overlap.",
 )
 def a_file_of_the_fit(device, folder):
     paths = [parquet(folder / f"{number}.parquet", TABLE.slice(4 * number, 4)) for number in range(2)]
@@ -63,8 +64,8 @@ def a_file_of_the_fit(device, folder):
     error=LeakageError,
     message="All 4 rows told the model when to stop (validation=), the first being row 4 of a table in memory of 8 "
     "rows. What a model says of rows it has seen does not tell how it does on new ones. Split first: train, test = "
-    "gp.scan(data).split(test=0.2), then fit(train) and evaluate(test). To judge by them all the same: evaluate(…, "
-    "allow_overlap=True).",
+    "gp.scan(data).split(test=0.2), then fit(train) and evaluate(test); on the command line, --split 0.2 of both. To "
+    "judge by them all the same: evaluate(…, allow_overlap=True), or --allow-overlap.",
 )
 def rows_of_early_stopping(device, folder):
     xgboost = pytest.importorskip("xgboost")
@@ -81,7 +82,8 @@ def rows_of_early_stopping(device, folder):
     error=LeakageError,
     message="4 of the 4 rows came out of a transform whose statistics have seen them: its means, categories and "
     "encodings know the rows to judge by. Fit the features on the training rows alone; declared beside the model they "
-    "are: gp.Pipeline(features=…, model=…).fit(train). To judge by them all the same: evaluate(…, allow_overlap=True).",
+    "are: gp.Pipeline(features=…, model=…).fit(train). To judge by them all the same: evaluate(…, allow_overlap=True), "
+    "or --allow-overlap.",
 )
 def statistics_of_all_rows(device, folder):
     made = gp.Pipeline([gp.numeric().standardize()], device=device).fit_transform(np.arange(16.0).reshape(8, 2))
@@ -122,7 +124,7 @@ def allowed(device, folder):
     error=LeakageError,
     message="4 of the 4 values of the key 'customer' in these rows were in the fit's rows too: rows of one key belong "
     "together, and the model knows them. Split by the key: gp.scan(data).split(test=0.2, key='customer'). To judge by "
-    "them all the same: evaluate(…, allow_overlap=True).",
+    "them all the same: evaluate(…, allow_overlap=True), or --allow-overlap.",
 )
 def customers_of_the_fit(device, folder):
     rows = gp.scan(TABLE)

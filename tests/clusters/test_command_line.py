@@ -74,8 +74,8 @@ def test_what_dask_is_configured_for(gpupipe: Command) -> None:
     [
         (["--workers", "3"], "--workers 3 goes with --cluster, such as: --cluster processes."),
         (["--cluster", "proceses"], "'proceses' is no cluster."),
-        (["--cluster", "threads", "--workers", "0"], "n_workers=0 is no count"),
-        (["--cluster", "processes", "--workers", "two"], "invalid int value: 'two'"),
+        (["--cluster", "threads", "--workers", "0"], "--workers: '0' is no count. It takes an integer of at least 1"),
+        (["--cluster", "processes", "--workers", "two"], "argument --workers: 'two' is no count"),
     ],
 )
 def test_refused(work: Path, gpupipe: Command, words: list[str], told: str) -> None:

@@ -139,7 +139,7 @@ def _needed(steps: Sequence[Step]) -> list[str]:
 
 
 # -- refusing ---------------------------------------------------------------------------------------------
-_ANYWAY = "To judge by them all the same: evaluate(…, allow_overlap=True)."
+_ANYWAY = "To judge by them all the same: evaluate(…, allow_overlap=True), or --allow-overlap."
 _SEEN = {
     FIT: "were in the fit",
     VALIDATION: "told the model when to stop (validation=)",
@@ -156,7 +156,8 @@ def rows_seen(seen: Provenance, source: Source, *, allowed: bool = False) -> int
     if found.n_rows and not allowed:
         raise LeakageError(
             f"{_some_of(found, source)}. What a model says of rows it has seen does not tell how it does on new ones. "
-            f"Split first: train, test = gp.scan(data).split(test=0.2), then fit(train) and evaluate(test). {_ANYWAY}"
+            "Split first: train, test = gp.scan(data).split(test=0.2), then fit(train) and evaluate(test); on the "
+            f"command line, --split 0.2 of both. {_ANYWAY}"
         )
     return found.n_rows
 
