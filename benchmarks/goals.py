@@ -5,8 +5,9 @@
     python -m benchmarks --parts small                          # small tables
     python -m benchmarks.goals                                  # this table, of what these three wrote
 
-Ratios are of medians of neighbours (report.py), each beside the best peer of that measure. What was not measured on
-this machine is said to be so. The exit code is 1 if a limit is not kept, 2 if something was not measured.
+Ratios are medians of those of neighbours (report.py), each beside the best peer of that measure. The table is written
+to MACHINE-goals.md too. What was not measured on this machine is said to be so. The exit code is 1 if a limit is not
+kept, 2 if something was not measured.
 """
 
 import argparse
@@ -145,6 +146,10 @@ def table(found: Sequence[Goal]) -> str:
     return grid(["what it must show", "limit", "aim", "measured", "kept"], lines)
 
 
+def _commits(found: Found) -> str:
+    return ", ".join(sorted({f"{line.commit} ({line.taken})" for line in found.lines if line.peer == OURS}))
+
+
 def main(words: list[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.goals", description=(__doc__ or "").splitlines()[0])
@@ -155,7 +160,10 @@ def main(words: list[str] | None = None) -> int:
     path = chosen.results / f"{stem}-jobs.csv"
     found = Found(read(path) if path.exists() else [])
     asked = goals(found, found.lines, read_csv(chosen.results / f"{stem}.csv"))
-    print(table(asked))
+    facts = f"- machine: {stem}\n- commits: {_commits(found)}"
+    page = f"# What was asked, and what was measured\n\n{facts}\n\n{table(asked)}\n"
+    path.with_name(f"{stem}-goals.md").write_text(page)
+    print(page)
     missed = any(goal.found is not None and not goal.kept for goal in asked)
     return 1 if missed else 2 * any(goal.found is None for goal in asked)
 

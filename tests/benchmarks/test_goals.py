@@ -86,4 +86,5 @@ def test_growth_is_measured_and_found_again(tmp_path: Path, capsys: pytest.Captu
     append(path, lines_of(OURS, 1.0, goals.CLICKS))
     assert path.name == f"{machine.short_name()}-jobs.csv"
     assert goals.main(["--results", str(tmp_path)]) == 2
-    assert "not measured" in capsys.readouterr().out
+    (page,) = tmp_path.glob("*-goals.md")
+    assert "not measured" in capsys.readouterr().out and "abc (2026-01-01)" in page.read_text()
