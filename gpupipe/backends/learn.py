@@ -3,8 +3,8 @@
 import numpy as np
 
 from gpupipe.backends.finish import FINISH, place, vocabulary
-from gpupipe.backends.states.gathering import outside_each, without_fold
 from gpupipe.backends.states.state import State
+from gpupipe.backends.states.wholes import by_folds
 from gpupipe.backends.steps import Steps, finished
 from gpupipe.columns import Column, Values, concat
 from gpupipe.compiler.fitted import Learned
@@ -30,9 +30,8 @@ def learned(slot: Slot, gather: Gather, state: State, dtype: DType, steps: Steps
         return Learned(places, keys)
     if not gather.folds:
         return _finished(slot, state, dtype)
-    whole = without_fold(state)
+    whole, outside = by_folds(state, gather.folds)
     full = _finished(slot, whole, dtype)
-    outside = [outside_each(state, whole, fold) for fold in range(gather.folds)]
     parts = [_where_seen(_finished(slot, part, dtype).value, part.rows) for part in outside]
     return Learned(full.value, full.keys, by_fold=concat(parts))
 

@@ -216,7 +216,7 @@ def _added(numbers: Exact, groups: Values, n_groups: int) -> Exact:
         return small
     length, base = numbers.digits.shape[1], int(numbers.scale.min())
     places = np.zeros((int(numbers.scale.max()) - base + length, n_groups), np.int64)
-    scales = np.unique(numbers.scale).tolist()
+    scales = np.unique(numbers.scale, return_counts=True)[0].tolist()  # counts, or numpy.ma is imported
     for scale in scales:
         rows = np.flatnonzero(numbers.scale == scale) if len(scales) > 1 else slice(None)
         digits, of = numbers.digits[rows], groups[rows]

@@ -16,7 +16,8 @@ from gpupipe.backends.distinct import encoded
 from gpupipe.backends.indexes import ValueIndex
 from gpupipe.backends.keys import order_of_distinct
 from gpupipe.backends.states.gathering import merge, regroup
-from gpupipe.backends.states.state import Arrays, Groups, State
+from gpupipe.backends.states.state import Groups, State
+from gpupipe.backends.states.wholes import added, total
 from gpupipe.backends.strings import of_entries
 from gpupipe.columns import Column, Values, concat
 from gpupipe.schema import Int64, String
@@ -24,7 +25,6 @@ from gpupipe.schema import Int64, String
 _FEW_ROWS = 8_192  # of a partition: sorting its groups takes no time worth saving
 _MOST = 2**18  # values of one key; of more, most are in few partitions
 _WIDEST = 2**16  # from the least to the greatest of whole numbers, which a table holds
-_SUMS = {"n", "sum", "sum_scale", "infinite"}
 
 
 class _Values:
@@ -82,7 +82,10 @@ class _Values:
 def _distinct(column: Column) -> Column:
     """The distinct values of a column in some order, a null last if there is one."""
     values = column.values if column.valid is None else column.take(np.flatnonzero(column.valid)).values
-    distinct = Column(column.dtype, values.unique() if column.dtype == String else np.unique(values))
+    if column.dtype == String:
+        distinct = Column(String, values.unique())
+    else:  # without counts NumPy asks its masked arrays, which take .02 s to import
+        distinct = Column(column.dtype, np.unique(values, return_counts=True)[0])
     return distinct if column.valid is None or column.valid.all() else concat([distinct, _null_like(distinct)])
 
 
@@ -135,9 +138,9 @@ class Numbering:
 
     def _merged(self, states: list[State]) -> State:
         first, size = states[0], max(state.n_groups for state in states)
-        arrays = None if first.entries is not None else _added([state.arrays for state in states], size)
+        arrays = None if first.entries is not None else added([state.arrays for state in states], size)
         if arrays is not None:
-            return State(first.kind, _numbered(size), _sum([state.rows for state in states], size), arrays, None, self)
+            return State(first.kind, _numbered(size), total([state.rows for state in states], size), arrays, None, self)
         groups = np.concatenate([np.arange(state.n_groups) for state in states])
         both = merge(states, (groups, _numbered(size)))
         return State(both.kind, both.keys, both.rows, both.arrays, both.entries, self)
@@ -187,31 +190,6 @@ def _in_order(state: State, keys: list[Column], chosen: Values) -> State:
 
 def _numbered(size: int) -> list[Column]:
     return [Column(Int64, np.arange(size))]
-
-
-def _added(parts: Sequence[Arrays], size: int) -> Arrays | None:
-    """The arrays of counts, or of sums of one digit, of which none is infinite; None: they are no such."""
-    if not parts[0].keys() <= _SUMS or any(part["infinite"].any() for part in parts if "infinite" in part):
-        return None
-    found = {"n": _sum([part["n"] for part in parts], size)}
-    if "sum" in parts[0]:
-        if any(part["sum"].shape[1] > 1 or part["sum_scale"].any() for part in parts):
-            return None
-        whole = _sum([part["sum"][:, 0].view(np.int32) for part in parts], size)
-        if max(-int(whole.min(initial=0)), int(whole.max(initial=0))) >= 2**31:
-            return None
-        digits = whole.astype(np.int32).view(np.uint32).reshape(-1, 1)
-        found |= {"sum": digits, "sum_scale": np.zeros(size, np.int64)}
-    if any("infinite" in part for part in parts):
-        found["infinite"] = np.broadcast_to(np.zeros((1, 2), np.int64), (size, 2))
-    return found
-
-
-def _sum(parts: Sequence[Values], size: int) -> Values:
-    total = np.zeros(size, np.int64)
-    for part in parts:
-        total[: len(part)] += part
-    return total
 
 
 class Numbered:
