@@ -29,8 +29,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ours(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ours")
-    for variant in ("matrix", "parquet"):
-        measure.run("peers.ours_", ["clicks", "--variant", variant, "--data", str(rows), "--out", str(out), "--keep"])
+    for variant, given in ("matrix", []), ("parquet", ["--set", "memory=1GiB"]):
+        words = ["clicks", "--variant", variant, "--data", str(rows), "--out", str(out), "--keep", *given]
+        measure.run("peers.ours_", words)
     return out
 
 

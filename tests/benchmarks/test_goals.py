@@ -8,6 +8,7 @@ import pytest
 from benchmarks import goals, growth, machine
 from benchmarks.lines import FAILED, OURS, Line, append, read
 from benchmarks.measure import Row
+from benchmarks.peers import command
 from benchmarks.report import Found
 
 
@@ -73,16 +74,29 @@ def test_serving_and_small_tables_are_judged() -> None:
     assert row[:2] == (150.0, True) and share[:2] == (0.5, False) and small[:2] == (0.2, True)
 
 
-def test_growth_is_measured_and_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_growth_is_measured_and_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def run(module: str, words: list[str]) -> dict[str, dict[str, float]]:
+        task = command._arguments({"clicks": lambda task: None}, words)
+        asked.append((module, task.variant, task.data.name, dict(task.set)))
+        return {"process": {"cpu": 1.0, "wall": 2.0, "peak": 100.0}}
+
+    monkeypatch.setattr(growth, "run", run)
+    monkeypatch.setattr(growth.clicks, "make", lambda home, rows: home / f"clicks-{rows}")
     words = ["--rows", "500", "1000", "3000", "--repeats", "1", "--data", str(tmp_path / "data"), "--out"]
     assert growth.main([*words, str(tmp_path), "--parts", "memory"]) == 0
-    assert "3,000 over 1,000" in capsys.readouterr().out
+    assert "3,000 over 1,000 | 1.00 ×" in capsys.readouterr().out
+    given = "peers.ours_", "parquet_files"
+    assert asked == [(*given, f"clicks-{rows}", {"memory": "1GiB"}) for rows in (1000, 1000, 3000)]
     (path,) = tmp_path.glob("*-jobs.csv")
     lines = list(read(path))
     assert {(line.job, line.variant, line.rows) for line in lines} == {
         ("growth", "parquet_files", rows) for rows in (1000, 3000)
     }
-    assert all(line.value > 20 for line in lines if line.measure == "peak")
+    assert {line.value for line in lines if line.measure == "budget"} == {1024.0}
     append(path, lines_of(OURS, 1.0, goals.CLICKS))
     assert path.name == f"{machine.short_name()}-jobs.csv"
     assert goals.main(["--results", str(tmp_path)]) == 2
