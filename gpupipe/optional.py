@@ -49,6 +49,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.lookup": "numba",
     "gpupipe.kernels.cpu.places": "numba",
     "gpupipe.kernels.cpu.radix": "numba",
+    "gpupipe.kernels.cpu.singles": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
     "gpupipe.kernels.gpu.cuda": "cupy",
     "gpupipe.kernels.gpu.finite": "cupy",

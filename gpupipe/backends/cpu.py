@@ -19,7 +19,7 @@ from gpupipe.backends.one_row import Coding, OneRow
 from gpupipe.backends.reference import as_made
 from gpupipe.backends.registers import fold_numbers, leaving, loaded, refuse_beyond_int64, spread
 from gpupipe.backends.staged import Staged
-from gpupipe.backends.states import together
+from gpupipe.backends.states import singles, together
 from gpupipe.backends.states.ends import Ends, state_by_rows
 from gpupipe.backends.states.numbered import Numbered
 from gpupipe.backends.states.orders import ORDER
@@ -78,14 +78,23 @@ class CpuBackend(OnHost):
         """The outputs, ready to run on any number of frames, from any number of threads."""
         return CpuProgram(outputs, info, tables, self._numba)
 
-    def together(self, place: int, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
-        """Those of the states of these kinds, of a column that is all one group, that one pass over it gives."""
-        wanted = together.KINDS.intersection(kinds)
-        ends = self._ends.get(place)
-        bounds = None if ends is None else ends.bounds(column)
-        found: dict[str, State] = {}
-        if self._numba and wanted and together.takes(column) and compiled.worth(len(column)):
-            found = together.gathered(wanted, column, bounds) or {}
+    def together(self, wanted: Mapping[int, tuple[Sequence[str], Column]]) -> Mapping[int, Mapping[str, State]]:
+        """Those states, of columns that are all one group, that one pass over each of them gives; from any thread."""
+        bounds = {place: self._ends[place].bounds(wanted[place][1]) for place in wanted if place in self._ends}
+        many = {
+            place: singles.Wanted(column, together.KINDS.intersection(kinds), bounds.get(place))
+            for place, (kinds, column) in wanted.items()
+        }
+        taken = {place: one for place, one in many.items() if one.is_taken} if self._numba else {}
+        found: dict[int, Mapping[str, State]] = {}
+        if taken and compiled.worth(sum(len(one.column) for one in taken.values())):
+            found |= singles.gathered(taken)
+        return found | {place: self._of_one(one) for place, one in many.items() if place not in found}
+
+    def _of_one(self, wanted: singles.Wanted) -> Mapping[str, State]:
+        column, bounds, found = wanted.column, wanted.bounds, dict[str, State]()
+        if self._numba and wanted.kinds and together.takes(column) and compiled.worth(len(column)):
+            found = together.gathered(wanted.kinds, column, bounds) or {}
         if bounds is not None and ORDER.name not in found and is_nan(column) is None:
             found[ORDER.name] = state_by_rows(bounds, column)
         return found

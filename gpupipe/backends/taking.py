@@ -52,10 +52,11 @@ class OnHost:
             if keys not in groups:
                 groups[keys] = groups_of([*(held.wide(place) for place in keys), *last], n_rows)
         alone = [] if last else [intake for intake in intakes if not intake.keys]
-        together = {
-            place: self.together(place, [intake.gather.state for intake in of_it], held.column(place))
+        wanted = {
+            place: ([intake.gather.state for intake in of_it], held.column(place))
             for place, of_it in by_place(alone).items()
         }
+        together = self.together(wanted)
         states = []
         for intake in intakes:
             kind, found = intake.gather.state, {} if last or intake.keys else together.get(intake.value, {})
@@ -72,11 +73,11 @@ class OnHost:
         """The groups by those keys, given by their places, whose values have numbers that stay for the whole trip."""
         return {}
 
-    def together(self, place: int, kinds: Sequence[str], column: Column) -> Mapping[str, State]:
-        """Those of the states of these kinds, of a column that is all one group, that one pass over it gives.
+    def together(self, wanted: Mapping[int, tuple[Sequence[str], Column]]) -> Mapping[int, Mapping[str, State]]:
+        """Those states, of columns that are all one group, that one pass over each of them gives.
 
         Args:
-            place: the column's.
+            wanted: by the column's place, of which kinds, and the column.
         """
         return {}
 

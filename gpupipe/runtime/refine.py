@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpupipe.backends.states.ends import ENDS, Kept
+from gpupipe.backends.states.runs import Runs, runs_of, tails
 from gpupipe.backends.states.settling import Asked, Settling
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import State, groups_of
@@ -45,6 +46,8 @@ def refined(
             (``gathering.with_rows``), whatever their values.
     """
     result, outer = list(states), list(training)
+    for number, state in _at_ends(bound, result, later).items():
+        result[number] = state
     kept = _kept(bound, result, trip, later)
     opened = {
         number: Settling(state, _asked(intake, state, outer, later))
@@ -64,6 +67,18 @@ def refined(
     for number, found in tails.items():
         result[apart[number]] = found.state()
     return result
+
+
+def _at_ends(bound: BoundScan, states: Sequence[State], later: Later | None) -> dict[int, State]:
+    """The states of columns that the values kept at their ends tell all of, by number: settled, and taken apart."""
+    apart, found = _beside(bound, states), dict[int, Runs]()
+    for number, (intake, state) in enumerate(zip(bound.intakes, states, strict=True)):
+        runs = runs_of(state, _asked(intake, state, [], later)) if state.kind == ENDS.name else None
+        if runs is not None:
+            found[number] = runs
+    beside = {number: apart[number] for number in found if number in apart}
+    divided = tails([found[number] for number in beside], [states[at] for at in beside.values()])
+    return {number: runs.state() for number, runs in found.items()} | dict(zip(beside.values(), divided, strict=True))
 
 
 def _kept(bound: BoundScan, states: list[State], trip: Trip, later: Later | None) -> dict[int, Column]:
@@ -100,10 +115,11 @@ def _beside(bound: BoundScan, states: Sequence[State]) -> dict[int, int]:
     orders = {
         bound.intakes[number].value: number
         for number, state in enumerate(states)
-        if state.kind == REFINED and not bound.intakes[number].gather.folds
+        if state.kind in (REFINED, ENDS.name) and not bound.intakes[number].gather.folds
     }
     intakes = enumerate(zip(bound.intakes, states, strict=True))
-    return {orders[intake.value]: number for number, (intake, state) in intakes if state.kind == TAILS}
+    both = ((number, intake) for number, (intake, state) in intakes if state.kind == TAILS)
+    return {orders[intake.value]: number for number, intake in both if intake.value in orders}
 
 
 def _next(

@@ -43,6 +43,14 @@ class Bounds:
         low, high = zip(*found, strict=True)
         return np.array(low, np.int64), np.array(high, np.int64)
 
+    @property
+    def narrow(self) -> Values:
+        """float32, the least from each of the two on: of numbers that are float32 they keep the same ones."""
+        edges = np.array([self.low, self.high])
+        with np.errstate(over="ignore"):
+            found = edges.astype(np.float32)
+        return np.where(found < edges, np.nextafter(found, np.float32(np.inf)), found)
+
 
 class Ends:
     """Where the ends of a column begin, found out by whoever comes first and the same for all who come later.

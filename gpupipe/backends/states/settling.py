@@ -121,10 +121,10 @@ class Settling:
     def _places(self) -> Values:
         """The entries at the ranks asked for, ascending."""
         found = [np.zeros(0, np.int64)]
-        for asked in _alike(self._asked, lambda one: one.groups.tobytes()):
+        for asked in alike(self._asked, lambda one: one.groups.tobytes()):
             running = np.cumsum(np.where(asked[0].groups[self._groups], self._counts, 0))
             n = int(running[-1]) if len(running) else 0
-            for same in _alike(asked, lambda one: (one.later, one.mirrored)):
+            for same in alike(asked, lambda one: (one.later, one.mirrored)):
                 ranks = ranks_of(n, np.array([one.q for one in same]), same[0].later, mirrored=same[0].mirrored)
                 found.append(np.searchsorted(running, ranks, side="right"))
         return np.unique(np.concatenate(found))
@@ -178,7 +178,7 @@ class Settling:
         return State("values", self._state.keys, self._state.rows, {}, entries)
 
 
-def _alike(asked: Iterable[Asked], key: Callable[[Asked], Hashable]) -> Iterable[list[Asked]]:
+def alike(asked: Iterable[Asked], key: Callable[[Asked], Hashable]) -> Iterable[list[Asked]]:
     found: dict[Hashable, list[Asked]] = {}
     for one in asked:
         found.setdefault(key(one), []).append(one)
