@@ -5,6 +5,7 @@ kernel is called for the first time with arguments of some types, unless `object
 a process of an installation that has computed before starts them in milliseconds.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -14,6 +15,10 @@ from . import objects, types_of
 
 _PARTS = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _LOCK = threading.RLock()  # Numba's own, and what is declared, are not to be touched by two threads
+if hasattr(os, "register_at_fork"):
+    # A fork waits until no other thread compiles: its child would have this lock and Numba's as they were, held by
+    # threads that it does not have.
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 
 
 class Declared:
