@@ -24,8 +24,11 @@ def read_csv(path: Path) -> list[Row]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        told = csv.DictReader(file)
-        return [Row(**{**each, "repeat": int(each["repeat"]), "value": float(each["value"])}) for each in told]
+        made: list[Row] = []
+        for words in csv.DictReader(file):
+            part, case, side, phase, measure, repeat, value = words.values()
+            made.append(Row(part, case, side, phase, measure, int(repeat), float(value)))
+        return made
 
 
 class Numbers:
