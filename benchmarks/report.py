@@ -187,7 +187,7 @@ def _how(found: Found, machine_name: str) -> str:
     return (
         f"Machine `{machine_name}`: {', '.join(told)}; fresh processes taking turns, medians of neighbours (range in"
         f" brackets), below 1 gpupipe is faster; at {', '.join(f'{commit} ({day})' for day, commit in commits)}, by"
-        " `python -m benchmarks.compare` (`--plan goals --patience 60` for these jobs) and `python -m benchmarks.report"
+        " `python -m benchmarks.compare` (`--plan goals` runs them all) and `python -m benchmarks.report"
         " --readme`."
     )
 
