@@ -1,16 +1,21 @@
 """What a pipeline is told when it is declared, and what can be said of it before anything is read."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpupipe.arguments import named_arguments
 from gpupipe.compiler.expand import flatten
-from gpupipe.compiler.explain import Explanation
 from gpupipe.errors import ParameterError
 from gpupipe.fitted import FittedPipeline
 from gpupipe.models.partitions.table import check_training
-from gpupipe.runtime.explained import explained
+from gpupipe.optional import later
 from gpupipe.runtime.fit import Declared
 from gpupipe.runtime.given import GIVEN_GROUPS, GIVEN_TARGET, GIVEN_WEIGHT, name_of, one_of, source_of
+
+if TYPE_CHECKING:
+    from gpupipe.compiler.explain import Explanation
+    from gpupipe.runtime.explained import explained
+else:
+    (explained,) = later("gpupipe.runtime.explained", "explained")
 
 
 class DeclaredPipeline(FittedPipeline):
@@ -44,7 +49,7 @@ class DeclaredPipeline(FittedPipeline):
 
     # -- planning -----------------------------------------------------------------------------------------------
     @named_arguments
-    def explain(self, data: Any, *, folds: int = 0) -> Explanation:
+    def explain(self, data: Any, *, folds: int = 0) -> "Explanation":
         """What a fit on `data` would do: scans, columns, bytes, groups, device. Only metadata are read.
 
         Args:

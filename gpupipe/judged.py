@@ -2,19 +2,24 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpupipe.arguments import named_arguments
 from gpupipe.artifact import pipeline as artifact
 from gpupipe.errors import TargetError
-from gpupipe.evaluation.judge import judged
-from gpupipe.evaluation.report import Evaluation
-from gpupipe.evaluation.several import SeveralEvaluations
 from gpupipe.models.contract import if_the_model_does
+from gpupipe.optional import later
 from gpupipe.runtime.given import source_of
 from gpupipe.runtime.inputs import Inputs
 from gpupipe.runtime.progress import Shown
 from gpupipe.told import ToldPipeline
+
+if TYPE_CHECKING:
+    from gpupipe.evaluation.judge import judged
+    from gpupipe.evaluation.report import Evaluation
+    from gpupipe.evaluation.several import SeveralEvaluations
+else:
+    (judged,) = later("gpupipe.evaluation.judge", "judged")
 
 
 class JudgedPipeline(ToldPipeline):
@@ -54,7 +59,7 @@ class JudgedPipeline(ToldPipeline):
         groups: Any = None,
         allow_overlap: bool = False,
         progress: Shown = False,
-    ) -> Evaluation | SeveralEvaluations:
+    ) -> "Evaluation | SeveralEvaluations":
         """Metrics with 95 % intervals beside a trivial baseline, on the whole and by slices; of several targets each.
 
         Args:
@@ -83,7 +88,7 @@ class JudgedPipeline(ToldPipeline):
         by: Sequence[str],
         overlap: bool | None = None,
         progress: Shown = False,
-    ) -> Evaluation | SeveralEvaluations:
+    ) -> "Evaluation | SeveralEvaluations":
         rows = self._inputs.by_name(data, self._fitted().features.plan.columns)
         with self._heard(progress):
             return judged(self._fitted(), source_of(rows, y, sample_weight, self.key, groups), by, overlap=overlap)

@@ -3,9 +3,11 @@
 A module asks with :func:`load` at the moment of use; a test lists which module may ask for which package.
 """
 
+import contextlib
+import gc
 import importlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -49,7 +51,6 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.lookup": "numba",
     "gpupipe.kernels.cpu.places": "numba",
     "gpupipe.kernels.cpu.radix": "numba",
-    "gpupipe.kernels.cpu.singles": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
     "gpupipe.kernels.gpu.cuda": "cupy",
     "gpupipe.kernels.gpu.finite": "cupy",
@@ -94,7 +95,45 @@ def first_use(name: str, known: Iterable[str] = FIRST_USE) -> Any:
     if name not in FIRST_USE:
         hint = "" if name.startswith("_") else f" {nearest(name, known)}"
         raise UnknownNameError(f"gpupipe has no {name!r}.{hint}", name=name, obj=None)
-    return getattr(importlib.import_module(FIRST_USE[name]), name)
+    with _no_collection():
+        return getattr(importlib.import_module(FIRST_USE[name]), name)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing that an import makes is garbage, and looking for some takes a tenth of its time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def later(module: str, *names: str) -> list[Callable[..., Any]]:
+    """What stands for functions (or classes, to make objects of) of a module of ours, which is imported when one of
+    them is first called: so a fit does not pay for what it never does.
+
+    It stands in the `else` of an ``if TYPE_CHECKING:`` that imports the same, for those who read types and layers.
+
+    >>> (parsed,) = later("gpupipe.schema", "parse_dtype")
+    >>> parsed("Int8")
+    Int8
+    """
+    return [_Later(module, name) for name in names]
+
+
+class _Later:
+    """A function of a module that may not be imported yet."""
+
+    __slots__ = ("_module", "_name")
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(self._module), self._name)(*args, **kwargs)
 
 
 def available(package: str) -> bool:

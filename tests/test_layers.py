@@ -301,7 +301,7 @@ def called(node: ast.Call) -> str:
 
 
 def harmless(name: str, target: str) -> bool:
-    return target == "importlib.metadata" or (target == "importlib.util" and name in MAY_FIND)
+    return target.startswith("importlib.metadata") or (target == "importlib.util" and name in MAY_FIND)
 
 
 def functions(name: str) -> Iterator[tuple[str, int, int]]:
@@ -360,3 +360,33 @@ def test_names_imported_at_first_use_are_those_that_type_checkers_see() -> None:
     assert seen == FIRST_USE
     users = [name for name, path in modules().items() if "first_use(" in path.read_text(encoding="utf-8")]
     assert users == ["gpupipe", "gpupipe.optional"]
+
+
+def test_what_is_imported_later_is_what_type_checkers_see() -> None:
+    wrong = []
+    for name in modules():
+        for block in (node for node in tree(name).body if isinstance(node, ast.If)):
+            if ast.unparse(block.test) != "TYPE_CHECKING":
+                continue
+            imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+            seen = {(node.module, alias.name) for node in imports for alias in node.names}
+            for node in block.orelse:
+                assert isinstance(node, ast.Assign) and isinstance(node.value, ast.Call), where(name, node.lineno)
+                module, *names = [argument.value for argument in node.value.args if isinstance(argument, ast.Constant)]
+                (given,) = node.targets
+                assert isinstance(given, ast.Tuple | ast.List)
+                called_so = [ast.unparse(each) for each in given.elts]
+                if called_so != names or not {(module, each) for each in names} <= seen:
+                    wrong.append(where(name, node.lineno))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_fit_without_a_model_imports_none() -> None:
+    ask = (
+        "import sys, gpupipe as gp\n"
+        "gp.Pipeline([gp.col('x').fill_null('median')]).fit_transform({'x': [1.0, None, 3.0]}, output='numpy')\n"
+        "print(*sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
+    packages = ("models.families", "models.estimators", "models.model", "evaluation", "clusters", "runtime.reductions")
+    assert [name for name in ran.stdout.split() if name.startswith(tuple(f"gpupipe.{each}" for each in packages))] == []

@@ -15,10 +15,9 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -32,7 +31,13 @@ from gpupipe.errors import (
     ParameterError,
     nearest,
 )
+from gpupipe.optional import later
 from gpupipe.storage import disk, failing, place, stands_aside
+
+if TYPE_CHECKING:
+    from importlib.metadata import version
+else:
+    (version,) = later("importlib.metadata", "version")
 
 _ATTEMPTS, _LOOKS = 100, 3
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -97,7 +102,7 @@ def write(
     manifest = {
         "format": FORMAT,
         "version": VERSION,
-        "gpupipe": metadata.version("gpupipe"),
+        "gpupipe": version("gpupipe"),
         "document": document,
         "files": {name: {"size": len(data), "sha256": sha256(data)} for name, data in files.items()},
         "strings": strings,

@@ -10,15 +10,20 @@ import sys
 import warnings
 from collections.abc import Callable
 from types import MethodType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
 from gpupipe import optional
 from gpupipe.errors import NotFittedError, ParameterError, UnavailableError, UnsupportedEstimatorError, nearest
-from gpupipe.models.estimators import describe
 from gpupipe.models.fitted import Model
+from gpupipe.optional import later
 from gpupipe.sources.kinds import checked_kind
+
+if TYPE_CHECKING:
+    from gpupipe.models.estimators import describe
+else:
+    (describe,) = later("gpupipe.models.estimators", "describe")
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 _SUPERVISED = ("classifier", "regressor", "ranker")  # those that have a score

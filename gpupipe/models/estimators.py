@@ -5,6 +5,7 @@ Rows are found by class name and module, so nothing here imports their libraries
 """
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from gpupipe.errors import UnsupportedEstimatorError, nearest
@@ -125,6 +126,12 @@ def takers_of_nan(name: str) -> str:
     kind = _BY_NAME[name].kind if name in _BY_NAME else "classifier"
     found = [row.name for row in ROWS if row.accepts_nan and row.kind == kind]
     return f", or a model that takes nulls ({', '.join(found)})" if found else ""
+
+
+@cache
+def refusers_of_nan() -> frozenset[str]:
+    """Where those are imported from that take no nulls."""
+    return frozenset(row.path for row in ROWS if not row.accepts_nan)
 
 
 def _not_too_deep(row: Row) -> Row:

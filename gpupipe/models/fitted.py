@@ -6,18 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpupipe.errors import SchemaMismatchError, counted
 from gpupipe.kernels.gpu.device import DeviceArray
-from gpupipe.models.bodies import read_body
 from gpupipe.models.forms import checks
 from gpupipe.models.forms.checks import Arrays, Blobs
 from gpupipe.models.forms.labels import side_by_side
 from gpupipe.models.forms.member import Body, Kind, Member, Parts, all_of, check_document, check_outputs
+from gpupipe.optional import later
+
+if TYPE_CHECKING:
+    from gpupipe.models.bodies import read_body
+else:
+    (read_body,) = later("gpupipe.models.bodies", "read_body")
 
 VERSION = 1
 

@@ -1,18 +1,22 @@
 """From fitted features and a model to scores: one path for a fit's evaluation, a file, and a single row."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import NonFiniteError, counted
-from gpupipe.models.estimators import ROWS, takers_of_nan
 from gpupipe.models.fitted import Model
 from gpupipe.models.forms.member import Member
+from gpupipe.optional import later
+
+if TYPE_CHECKING:
+    from gpupipe.models.estimators import refusers_of_nan, takers_of_nan
+else:
+    refusers_of_nan, takers_of_nan = later("gpupipe.models.estimators", "refusers_of_nan", "takers_of_nan")
 
 _TAKES_NAN = ("trees", "oblivious", "isolation", "xgboost")
-_REFUSE_NAN = {row.path for row in ROWS if not row.accepts_nan}  # as gradient boosting does, though it is of trees
 
 
 def takes_nan(model: Model) -> bool:
@@ -25,7 +29,7 @@ def _has_place(model: Model | Member) -> bool:
     if hasattr(body, "members"):
         seeing = getattr(body, "seeing", body.members)
         return body.form != "chain" and all(_has_place(member) for member in seeing)
-    return body.form in _TAKES_NAN and model.estimator not in _REFUSE_NAN
+    return body.form in _TAKES_NAN and model.estimator not in refusers_of_nan()  # gradient boosting, though of trees
 
 
 def feature_matrix(features: FittedFeatures, model: Model | None, frame: Frame) -> Values:

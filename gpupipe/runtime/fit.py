@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,8 @@ from gpupipe.compiler.plan import TASKS, Plan, make_plan
 from gpupipe.compiler.words import no_number, noted
 from gpupipe.errors import NullableFeatureError, TargetError, counted
 from gpupipe.expr.node import Node
-from gpupipe.models.estimators import Row, describe, takers_of_nan
-from gpupipe.models.families.ranking import refuse_groups
 from gpupipe.models.partitions.table import way_of
-from gpupipe.models.targets import refuse_number
+from gpupipe.optional import later
 from gpupipe.runtime.beneath import known_width
 from gpupipe.runtime.carried import Carried, with_all_values
 from gpupipe.runtime.clock import Clock
@@ -30,7 +28,6 @@ from gpupipe.runtime.execute import run_scans
 from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import group_identity
 from gpupipe.runtime.journal.asked import Asked, begun_as, kept_by, resumed
-from gpupipe.runtime.journal.identity import identity
 from gpupipe.runtime.linear.fit import LinearFit, linear_fit
 from gpupipe.runtime.prediction import predicted
 from gpupipe.runtime.progress import Progress
@@ -43,6 +40,17 @@ from gpupipe.runtime.teaching import training_device, where_computed
 from gpupipe.runtime.training import Training, refuse_on_cluster
 from gpupipe.schema import Schema
 from gpupipe.sources.source import Source
+
+if TYPE_CHECKING:
+    from gpupipe.models.estimators import Row, describe, takers_of_nan
+    from gpupipe.models.families.ranking import refuse_groups
+    from gpupipe.models.targets import refuse_number
+    from gpupipe.runtime.journal.identity import identity
+else:
+    describe, takers_of_nan = later("gpupipe.models.estimators", "describe", "takers_of_nan")
+    (refuse_groups,) = later("gpupipe.models.families.ranking", "refuse_groups")
+    (refuse_number,) = later("gpupipe.models.targets", "refuse_number")
+    (identity,) = later("gpupipe.runtime.journal.identity", "identity")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +85,7 @@ class Declared:
         return [*columns_of(nodes), *([self.key] if self.key else [])]
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> "Row | None":
         """The model's row in the table of estimators."""
         return None if self.model is None else describe(self.model)
 
@@ -115,14 +123,14 @@ class Declared:
         return plan
 
 
-def _refuse_text(plan: Plan, row: Row) -> None:
+def _refuse_text(plan: Plan, row: "Row") -> None:
     for feature in plan.features:
         if feature.dtype.name == "String" or feature.dtype.is_temporal:
             why = noted(columns_of([feature.node]), plan.schema.notes)
             raise no_number(feature.name, feature.dtype, f"{row.name} learns from", why)
 
 
-def _refuse_nullable(plan: Plan, row: Row) -> None:
+def _refuse_nullable(plan: Plan, row: "Row") -> None:
     nullable = [feature.name for feature in plan.features if feature.info.nullable]
     if nullable:
         shown = ", ".join(repr(name) for name in nullable[:8]) + (", …" if len(nullable) > 8 else "")
@@ -212,7 +220,7 @@ def _notes(declared: Declared) -> dict[str, Any]:
 
 
 def _expected(
-    plan: Plan, rows: Rows, again: Sequence[str], model: Row | None, carried: Carried | None
+    plan: Plan, rows: Rows, again: Sequence[str], model: "Row | None", carried: Carried | None
 ) -> dict[str, Any]:
     """What the fit was expected to cost; nothing is told of an update, which reads some of its rows."""
     updates = carried is not None and carried.newest is not None

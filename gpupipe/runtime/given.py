@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +18,21 @@ from gpupipe.errors import ColumnNotFoundError, ParameterError, TargetError, nea
 from gpupipe.expr.expr import Expr, as_column
 from gpupipe.expr.node import Node, make
 from gpupipe.models.contract import warn_of_column_vector
+from gpupipe.optional import later
 from gpupipe.runtime.inputs import Inputs
 from gpupipe.schema import Schema
 from gpupipe.sources.addresses import Memory
-from gpupipe.sources.dask_frames import list_beside
 from gpupipe.sources.dask_rows import is_dask
 from gpupipe.sources.files import CSV, find_files, format_of
 from gpupipe.sources.from_device import from_device, is_on_device
 from gpupipe.sources.listing import is_paths, list_rows
 from gpupipe.sources.memory import table_of
 from gpupipe.sources.source import Source, scan
+
+if TYPE_CHECKING:
+    from gpupipe.sources.dask_frames import list_beside
+else:
+    (list_beside,) = later("gpupipe.sources.dask_frames", "list_beside")
 
 # columns of y, sample_weight and groups
 GIVEN_TARGET, GIVEN_WEIGHT, GIVEN_GROUPS = "__target__", "__weight__", "__groups__"

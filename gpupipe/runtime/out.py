@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +16,8 @@ from gpupipe.columns import Frame, Values
 from gpupipe.errors import ParameterError, ShapeError, TypeMismatchError, counted
 from gpupipe.models.fitted import Model
 from gpupipe.models.scoring import feature_matrix
+from gpupipe.optional import later
 from gpupipe.runtime.crew import crew_for
-from gpupipe.runtime.dataset import Written, write_folder
 from gpupipe.runtime.halving import in_parts
 from gpupipe.runtime.orders import Work
 from gpupipe.runtime.progress import told
@@ -25,11 +25,19 @@ from gpupipe.runtime.quarantine import Quarantine, quarantine_for
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.score import Computing, Predicting, matrices, predicted_rows, predictions
 from gpupipe.runtime.stacked import Stacked
-from gpupipe.runtime.standing import About
 from gpupipe.sources.kinds import columns_as, matrix_as, plain
-from gpupipe.sources.snapshot import snapshot
 from gpupipe.sources.source import Source
-from gpupipe.sources.write import write_parquet
+
+if TYPE_CHECKING:
+    from gpupipe.runtime.dataset import Written, write_folder
+    from gpupipe.runtime.standing import About
+    from gpupipe.sources.snapshot import snapshot
+    from gpupipe.sources.write import write_parquet
+else:
+    (write_folder,) = later("gpupipe.runtime.dataset", "write_folder")
+    (About,) = later("gpupipe.runtime.standing", "About")
+    (snapshot,) = later("gpupipe.sources.snapshot", "snapshot")
+    (write_parquet,) = later("gpupipe.sources.write", "write_parquet")
 
 Out = np.ndarray[Any, Any] | str | os.PathLike[str]
 
@@ -113,7 +121,7 @@ def _into_folder(
     model: Model | None,
     fit: Fit,
     **how: Any,
-) -> Written:
+) -> "Written":
     is_training = features.training
     if not is_training:
         refuse_other_kinds(rows.source.schema, features.plan.schema, features.plan.columns)
@@ -136,7 +144,7 @@ def write_predictions(
     *,
     overwrite: bool = False,
     quarantine: Quarantine | None = None,
-) -> Written:
+) -> "Written":
     """What :func:`predictions` gives, written to a folder of Parquet files, a file a partition.
 
     Args:

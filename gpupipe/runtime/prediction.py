@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gpupipe.compiler.plan import Plan
-from gpupipe.models.estimators import Row
 from gpupipe.runtime.beneath import known_width
 from gpupipe.runtime.machine import crowding, slowness
 from gpupipe.runtime.rows import Rows
+
+if TYPE_CHECKING:
+    from gpupipe.models.estimators import Row
 
 # Nanoseconds of one thread for a value, measured on a server's core (docs/performance.md): decoding it and gathering
 # what is learned of it, by what it is; computing a feature of it.
@@ -43,7 +46,7 @@ class Prediction:
         return f"{self.bytes_read / 1e6:,.1f} MB read, {memory} of memory beside what is held, {seconds}"
 
 
-def predicted(plan: Plan, rows: Rows, again: Sequence[str], model: Row | None = None) -> Prediction:
+def predicted(plan: Plan, rows: Rows, again: Sequence[str], model: "Row | None" = None) -> Prediction:
     """What a fit of `plan` over `rows` is expected to cost.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,14 +16,20 @@ from gpupipe.compiler.plan import TASKS
 from gpupipe.errors import TargetError
 from gpupipe.expr.node import Node
 from gpupipe.kernels.gpu.device import Device, DeviceArray
-from gpupipe.models.estimators import Row, describe
 from gpupipe.models.fitted import Model
-from gpupipe.models.model import Validation, trained
+from gpupipe.optional import later
 from gpupipe.runtime.finishing import no_rows
 from gpupipe.runtime.fitting import Examples, labels_of
 from gpupipe.runtime.given import as_given
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.stacked import refuse_unfinite
+
+if TYPE_CHECKING:
+    from gpupipe.models.estimators import Row, describe
+    from gpupipe.models.model import Validation, trained
+else:
+    (describe,) = later("gpupipe.models.estimators", "describe")
+    (trained,) = later("gpupipe.models.model", "trained")
 
 FROM_COVARIANCES = "it is solved from covariances, without rows: the same bits on every device"
 
@@ -82,7 +88,7 @@ def where_computed(backend: Backend, rows: Rows, estimator: Any, told: Taught) -
     }
 
 
-def taught(declared: Any, features: FittedFeatures, found: Examples, rows: Rows, held: Validation | None) -> Taught:
+def taught(declared: Any, features: FittedFeatures, found: Examples, rows: Rows, held: "Validation | None") -> Taught:
     """What comes of training on `found`, the features of `rows`; `held` stops it early."""
     row = describe(declared.model)
     refuse_one_value(declared.target, declared.task, found, rows)
@@ -120,7 +126,7 @@ def _trivial(target: Values, classes: tuple[Any, ...] | None, weights: Values | 
     return (shares / shares.sum()).tolist()
 
 
-def checked_rows(found: Examples, rows: Rows, row: Row, features: FittedFeatures) -> None:
+def checked_rows(found: Examples, rows: Rows, row: "Row", features: FittedFeatures) -> None:
     """Refuse what no estimator can learn from: no rows, or NaN where it takes none."""
     if not len(found.matrix):
         raise no_rows(rows)

@@ -2,23 +2,20 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.errors import UnsupportedEstimatorError
 from gpupipe.kernels.gpu.device import Device
-from gpupipe.models.estimators import describe
-from gpupipe.models.model import Validation
 from gpupipe.models.partitions.table import remedies
+from gpupipe.optional import later
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.fitting import Examples, examples
 from gpupipe.runtime.given import for_given
 from gpupipe.runtime.linear.fit import LinearFit
 from gpupipe.runtime.progress import Progress, during
-from gpupipe.runtime.reductions.fit import trained_on_partitions
-from gpupipe.runtime.reductions.trips import Trips
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.teaching import (
     FROM_COVARIANCES,
@@ -28,6 +25,16 @@ from gpupipe.runtime.teaching import (
     training_device,
 )
 from gpupipe.sources.source import Source
+
+if TYPE_CHECKING:
+    from gpupipe.models.estimators import describe
+    from gpupipe.models.model import Validation
+    from gpupipe.runtime.reductions.fit import trained_on_partitions
+    from gpupipe.runtime.reductions.trips import Trips
+else:
+    (describe,) = later("gpupipe.models.estimators", "describe")
+    (trained_on_partitions,) = later("gpupipe.runtime.reductions.fit", "trained_on_partitions")
+    (Trips,) = later("gpupipe.runtime.reductions.trips", "Trips")
 
 ON_PARTITIONS = "it is trained on partitions, by the host"
 

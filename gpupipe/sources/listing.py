@@ -2,21 +2,28 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpupipe import optional
 from gpupipe.errors import ParameterError, SchemaMismatchError
+from gpupipe.optional import later
 from gpupipe.schema import DType, Field, Schema, parse_dtype
 from gpupipe.sources.addresses import Memory
-from gpupipe.sources.csv import list_csv
-from gpupipe.sources.dask_frames import list_dask, nothing_beside
 from gpupipe.sources.dask_rows import is_dask
 from gpupipe.sources.files import CSV, IPC, PARQUET, find_files, format_of
 from gpupipe.sources.from_device import is_on_device
-from gpupipe.sources.ipc import list_ipc
 from gpupipe.sources.memory import list_table, table_of
 from gpupipe.sources.parquet import list_parquet
 from gpupipe.sources.partition import Listing, same_types
+
+if TYPE_CHECKING:
+    from gpupipe.sources.csv import list_csv
+    from gpupipe.sources.dask_frames import list_dask, nothing_beside
+    from gpupipe.sources.ipc import list_ipc
+else:
+    (list_csv,) = later("gpupipe.sources.csv", "list_csv")
+    list_dask, nothing_beside = later("gpupipe.sources.dask_frames", "list_dask", "nothing_beside")
+    (list_ipc,) = later("gpupipe.sources.ipc", "list_ipc")
 
 Wanted = Mapping[str, DType]
 _READERS: dict[str, Callable[[list[str], Wanted, int | None, int | None], Listing]] = {

@@ -5,13 +5,18 @@ Rows are found by where users import the estimator from, so nothing here imports
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpupipe.errors import ModelOptionError, ParameterError, TrainingError, UnsupportedEstimatorError
-from gpupipe.models.estimators import describe
-from gpupipe.models.families.rows import Row
+from gpupipe.optional import later
+
+if TYPE_CHECKING:
+    from gpupipe.models.estimators import describe
+    from gpupipe.models.families.rows import Row
+else:
+    (describe,) = later("gpupipe.models.estimators", "describe")
 
 TRAININGS = (None, "partitions", "gather")
 
@@ -111,7 +116,7 @@ WAYS: dict[str, Way] = {
 }
 
 
-def way_of(estimator: Any) -> tuple[Row, Way]:
+def way_of(estimator: Any) -> "tuple[Row, Way]":
     """How an estimator is trained on partitions.
 
     Raises:
@@ -150,7 +155,7 @@ def check_training(training: Any) -> None:
         raise ParameterError(f"training={training!r} is none of None, 'partitions' and 'gather'.")
 
 
-def refuse_invalid(row: Row, clone: Any) -> None:
+def refuse_invalid(row: "Row", clone: Any) -> None:
     """What its library refuses as it fits, such as a negative penalty.
 
     Raises:

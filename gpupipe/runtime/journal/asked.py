@@ -4,15 +4,22 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpupipe.errors import ParameterError, UsageError, nearest
+from gpupipe.optional import later
 from gpupipe.runtime.crew import Crew
-from gpupipe.runtime.journal.crew import Journaled
-from gpupipe.runtime.journal.opening import at_work_in, begun, goes_on_with
-from gpupipe.runtime.journal.results import reading
-from gpupipe.runtime.journal.run import Run
 from gpupipe.storage import place
+
+if TYPE_CHECKING:
+    from gpupipe.runtime.journal.crew import Journaled
+    from gpupipe.runtime.journal.opening import at_work_in, begun, goes_on_with
+    from gpupipe.runtime.journal.results import reading
+    from gpupipe.runtime.journal.run import Run
+else:
+    (Journaled,) = later("gpupipe.runtime.journal.crew", "Journaled")
+    at_work_in, begun, goes_on_with = later("gpupipe.runtime.journal.opening", "at_work_in", "begun", "goes_on_with")
+    (reading,) = later("gpupipe.runtime.journal.results", "reading")
 
 CHANGES = ("refuse", "recompute")
 
@@ -50,7 +57,7 @@ def asked(run: Any, on_change: Any) -> Asked | None:
 
 
 @contextlib.contextmanager
-def begun_as(wanted: Asked | None, told: Callable[[], dict[str, Any]]) -> Iterator[Run | None]:
+def begun_as(wanted: Asked | None, told: Callable[[], dict[str, Any]]) -> Iterator["Run | None"]:
     """The run that was asked for, if any; it is finished when what stands inside is done.
 
     Args:
@@ -65,12 +72,12 @@ def begun_as(wanted: Asked | None, told: Callable[[], dict[str, Any]]) -> Iterat
             run.finish()
 
 
-def kept_by(crew: Crew, run: Run | None) -> Crew:
+def kept_by(crew: Crew, run: "Run | None") -> Crew:
     """The crew, which keeps what it does in a run if there is one."""
     return crew if run is None else Journaled(crew, run)
 
 
-def resumed(run: Run | None) -> int:
+def resumed(run: "Run | None") -> int:
     """How many results of partitions were read back."""
     return 0 if run is None else run.resumed
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,14 +14,20 @@ from gpupipe.compiler.gathering import BoundScan
 from gpupipe.compiler.plan import Plan
 from gpupipe.errors import CovarianceError
 from gpupipe.models.fitted import Model
+from gpupipe.optional import later
 from gpupipe.runtime.crew import Crew
 from gpupipe.runtime.execute import Beside, gathering, taken_in
 from gpupipe.runtime.finishing import no_rows
-from gpupipe.runtime.linear.path import LinearPath, is_linear, linear_path
-from gpupipe.runtime.linear.sums import SumsOf, SumsOrder
 from gpupipe.runtime.progress import Progress
 from gpupipe.runtime.rows import Rows
-from gpupipe.runtime.seen.identities import few, hashes_of, together
+
+if TYPE_CHECKING:
+    from gpupipe.runtime.linear.path import LinearPath, is_linear, linear_path
+    from gpupipe.runtime.linear.sums import SumsOf, SumsOrder
+    from gpupipe.runtime.seen.identities import few, hashes_of, together
+else:
+    is_linear, linear_path = later("gpupipe.runtime.linear.path", "is_linear", "linear_path")
+    few, hashes_of, together = later("gpupipe.runtime.seen.identities", "few", "hashes_of", "together")
 
 
 class LinearFit(Beside):
@@ -36,7 +42,7 @@ class LinearFit(Beside):
         refused: why the model must be trained on rows.
     """
 
-    def __init__(self, path: LinearPath | str, *, linear: bool, joins: bool) -> None:
+    def __init__(self, path: "LinearPath | str", *, linear: bool, joins: bool) -> None:
         self._path, self._linear, self._joins = path, linear, joins
         self.refused = path if isinstance(path, str) else None
         self._hashes: tuple[Values, ...] = ()
@@ -58,25 +64,25 @@ class LinearFit(Beside):
         return self._joins and self.refused is None
 
     def joined(self, bound: BoundScan, binder: Binder) -> BoundScan:
-        assert isinstance(self._path, LinearPath)
+        assert not isinstance(self._path, str)
         return self._path.joined(bound, binder)
 
     def update(self, columns: Sequence[Column], frame: Frame) -> None:
         self._keep(hashes_of(frame))
-        if self.refused is None and isinstance(self._path, LinearPath):
+        if self.refused is None and not isinstance(self._path, str):
             try:
                 self._path.update(columns, np.zeros(frame.n_rows, np.int8))
             except CovarianceError as error:
                 self.refused = str(error)
 
-    def order(self) -> SumsOrder:
-        assert isinstance(self._path, LinearPath)
+    def order(self) -> "SumsOrder":
+        assert not isinstance(self._path, str)
         return self._path.order()
 
-    def add(self, part: SumsOf) -> None:
+    def add(self, part: "SumsOf") -> None:
         self._keep(part.row_ids)
         self.refused = self.refused or part.refused
-        if isinstance(self._path, LinearPath):
+        if not isinstance(self._path, str):
             self._path.add(part.states)
 
     def _keep(self, hashes: Values) -> None:
@@ -92,7 +98,7 @@ class LinearFit(Beside):
         Raises:
             DataError: no rows, or a null target.
         """
-        assert isinstance(self._path, LinearPath)
+        assert not isinstance(self._path, str)
         if not self._joins:
             self._trip(features, rows, crew, progress)
         if not rows.report.rows_kept:
