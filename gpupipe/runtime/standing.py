@@ -19,15 +19,14 @@ import pyarrow.parquet as pq
 from gpupipe.errors import ParameterError, RunBusyError, RunChangedError, counted
 from gpupipe.sources.snapshot import Snapshot
 from gpupipe.sources.write import WrittenFile
-from gpupipe.storage import ONE_FILE, UNSUPPORTED, disk, sweep
+from gpupipe.storage import NO_LOCKS, ONE_FILE, disk, sweep
 
 MANIFEST = "_manifest.json"
 _NOTE = "gpupipe"  # in a file's metadata, and what marks a manifest as ours
 _FORMAT = 1
 _NAME = re.compile(r"part-(\d{5,})-of-(\d{5,})\.parquet")
-_NO_LOCKS = UNSUPPORTED | {errno.ENOLCK, errno.EBADF}  # the last: of folders, over a network
 _BLOCK, _READERS = 2**20, 8
-_DAMAGED: tuple[dict[str, Any], None] = ({}, None)
+_DAMAGED: tuple[dict[str, Any], None] = ({}, None)  # what `part_at` says of a file that is not as it was written
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def claimed(folder: Path) -> Iterator[None]:
                 f"Another process is writing results to {folder}. Wait for it, or choose another folder."
             ) from None
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS | {errno.EBADF}:  # the last: of folders, over a network
                 raise
         yield
     finally:
@@ -137,8 +136,8 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def standing(folder: Path, about: About, *, overwrite: bool = False) -> Standing:
-    """What stands in a folder and is of these results. What dead writers left there goes, and
-    what a power failure damaged: it is made anew.
+    """What stands in a folder and is of these results. What dead writers left there goes, and what a power failure
+    damaged: it is made anew.
 
     Args:
         overwrite: other results that stand there go too.
@@ -156,20 +155,23 @@ def standing(folder: Path, about: About, *, overwrite: bool = False) -> Standing
         return Standing({at: _listed(at, file) for at, file in enumerate(manifest["files"])}, is_whole=True)
     with ThreadPoolExecutor(_READERS, thread_name_prefix="gpupipe") as pool:
         found = dict(zip(names, pool.map(lambda name: part_at(folder / name), names), strict=True))
-    kept = {part.number: part for name, (note, part) in found.items() if part and _is_ours(name, note, part, about)}
+    kept = {name: part for name, (note, part) in found.items() if part and _is_ours(name, note, part, about)}
     wanted = {name_of(number, about.n_files) for number in range(about.n_files)}
-    damaged = [name for name, file in found.items() if file == _DAMAGED and name in wanted]
-    others = sorted(set(names) - {name_of(number, about.n_files) for number in kept} - set(damaged))
+    damaged = {name for name, file in found.items() if file == _DAMAGED and name in wanted}
+    others = sorted(set(names) - kept.keys() - damaged)
     is_other = manifest is not None and manifest["digest"] != about.digest
     if (others or is_other) and not overwrite:
         raise _changed(folder, about, manifest, others, {name: found[name][0] for name in others})
-    _remove(folder, [*[MANIFEST] * (manifest is not None), *damaged, *others])
-    return Standing(kept)
+    if manifest is not None:  # first: what it lists will not stand any more
+        disk.unlink(folder / MANIFEST)
+    for name in [*sorted(damaged), *others]:
+        disk.unlink(folder / name)
+    return Standing({part.number: part for part in kept.values()})
 
 
 def part_at(path: Path) -> tuple[dict[str, Any] | None, Part | None]:
-    """The note in a file, and the file, read through. Both None: a file of another kind; the last one: damaged, as
-    a power failure may leave it.
+    """The note in a file, and the file itself, read through. Of Parquet without such a note (None, None); of what
+    cannot be read, or has not the bytes that its note tells, as a power failure may leave it, `_DAMAGED`.
     """
     try:
         metadata = pq.read_metadata(path)
@@ -239,11 +241,6 @@ def _all_there(folder: Path, names: Iterable[str], manifest: Mapping[str, Any]) 
         and sizes.keys() == set(names)
         and all(disk.stat(folder / name).st_size == sizes[name] for name in names)
     )
-
-
-def _remove(folder: Path, names: Iterable[str]) -> None:
-    for name in names:  # the manifest first: what it lists does not stand any more
-        disk.unlink(folder / name)
 
 
 # -- what differs -----------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ _BUFFER = 2**20
 _AT_FDCWD = -100
 # What a kernel, C library or file system answers that does not have a call at all.
 UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+# What `Storage.lock` raises where a file system has no locks.
+NO_LOCKS = UNSUPPORTED | {errno.ENOLCK}
 
 
 def _unsupported(*_: Any) -> None:

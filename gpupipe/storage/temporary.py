@@ -17,11 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpupipe.errors import StorageError
-from gpupipe.storage.calls import UNSUPPORTED, disk, sync_folder
+from gpupipe.storage.calls import NO_LOCKS, disk, sync_folder
 
 _LEFTOVER = re.compile(r"\.(?P<target>.+)\.gpupipe-(?P<role>temp|aside)-[0-9a-f]{16}", re.DOTALL)
 _ATTEMPTS = 100
-_NO_LOCKS = UNSUPPORTED | {errno.ENOLCK}
 
 
 class Kind(ABC):
@@ -186,7 +185,7 @@ def _lock(descriptor: int, path: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno in _NO_LOCKS:  # nobody can sweep there either
+        if error.errno in NO_LOCKS:  # nobody can sweep there either
             return True
         raise
     try:

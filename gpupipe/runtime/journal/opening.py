@@ -21,7 +21,7 @@ from gpupipe.runtime.journal.packing import unpacked
 from gpupipe.runtime.journal.records import Records
 from gpupipe.runtime.journal.results import JOURNAL, RESULTS, remove_results, writing
 from gpupipe.runtime.journal.run import Run
-from gpupipe.storage import disk, made_folders, sync_folder
+from gpupipe.storage import NO_LOCKS, disk, made_folders, sync_folder
 
 _JOURNAL_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ANEW = "Remove the folder to begin anew, or pass on_change='recompute' (--on-change recompute), which does that."
@@ -125,7 +125,11 @@ def _is_ours(name: str) -> bool:
 
 
 def _locked(path: Path) -> Records:
-    """The journal, which nobody else has. The system drops the lock of a process that ended, whatever ended it."""
+    """The journal, which nobody else has. The system drops the lock of a process that ended, whatever ended it.
+
+    Results in a folder do without a lock where there is none, since no file of theirs is written twice. A journal is
+    appended to: two processes would write over each other.
+    """
     descriptor = disk.open(path / JOURNAL, _JOURNAL_FILE, 0o600)
     try:
         disk.lock(descriptor)
@@ -136,8 +140,13 @@ def _locked(path: Path) -> Records:
         raise RunBusyError(
             f"Another process{who} is at work on the run {path}. Wait for it, end it, or give another folder."
         ) from None
-    except BaseException:
+    except BaseException as error:
         disk.close(descriptor)
+        if isinstance(error, OSError) and error.errno in NO_LOCKS:
+            raise RunFolderError(
+                f"The file system of {path} has no locks, which keep two processes from being at one run. Give a "
+                "folder on another one."
+            ) from error
         raise
 
 

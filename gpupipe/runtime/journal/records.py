@@ -57,8 +57,8 @@ class Records:
     def __init__(self, path: Path, descriptor: int, mark: bytes | None, end: int) -> None:
         self.path, self.descriptor = path, descriptor
         self._mark, self._end = mark, end
-        self._lock = threading.Lock()
-        self._is_synced = True
+        self._lock, self._syncing = threading.Lock(), threading.Lock()
+        self._synced = end  # up to this byte
 
     @classmethod
     def new(cls, path: Path) -> "Records":
@@ -106,7 +106,7 @@ class Records:
         mark = secrets.token_bytes(_MARK)
         _write_at(self.descriptor, 0, [_beginning(mark)])
         disk.fsync(self.descriptor)
-        self._mark, self._end = mark, _FIRST
+        self._mark, self._end, self._synced = mark, _FIRST, _FIRST
 
     def append(self, parts: Sequence[Any]) -> Place:
         """Add a record of some bytes, one after the other.
@@ -122,15 +122,17 @@ class Records:
         with self._lock:
             place = Place(self._end, size, digest.digest())
             _write_at(self.descriptor, self._end, [header + struct.pack("<I", zlib.crc32(header)), *views])
-            self._end, self._is_synced = place.end, False
+            self._end = place.end
         return place
 
     def sync(self) -> None:
-        """Force what was appended to the disk."""
-        with self._lock:
-            synced, self._is_synced = self._is_synced, True
-        if not synced:
-            disk.fsync(self.descriptor)
+        """Force what was appended to the disk; once it returns all of it is there, whoever did it."""
+        with self._syncing:
+            with self._lock:
+                end = self._end
+            if end > self._synced:
+                disk.fsync(self.descriptor)
+                self._synced = end
 
     def read(self, place: Place) -> bytes:
         """What a record holds.

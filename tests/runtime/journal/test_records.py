@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from gpupipe.errors import RunCorruptError
 from gpupipe.runtime.journal.packing import packed, unpacked
 from gpupipe.runtime.journal.records import Records
+from gpupipe.storage import disk
 
 
 def written(path: Path, *payloads: bytes) -> bytes:
@@ -141,6 +143,44 @@ def test_a_record_that_was_not_written_does_not_count_and_later_ones_do(tmp_path
     there = found(tmp_path / "r")
     assert there[0] == b"before" and there[-1] == b"after"
     assert all(one == b"in vain" * 100 + b"!" for one in there[1:-1])
+
+
+def test_whoever_syncs_waits_for_what_another_thread_forces_to_the_disk(tmp_path: Path) -> None:
+    """Else what is noted afterwards could be there after a power failure, and what it hangs on not."""
+    records, begun, end, order = Records.new(tmp_path / "r"), threading.Event(), threading.Event(), list[str]()
+
+    def slow(descriptor: int) -> None:
+        begun.set()
+        end.wait(10)
+        order.append("forced")
+
+    records.append([b"one"])
+    with mock.patch.dict(vars(disk), {"fsync": slow}):
+        first = threading.Thread(target=records.sync)
+        first.start()
+        begun.wait(10)
+        second = threading.Thread(target=lambda: (records.sync(), order.append("known")))
+        second.start()
+        second.join(0.1)
+        assert second.is_alive() and not order
+        end.set()
+        first.join()
+        second.join()
+    assert order == ["forced", "known"]
+    records.close()
+
+
+def test_what_was_not_forced_to_the_disk_is_tried_again(tmp_path: Path) -> None:
+    records = Records.new(tmp_path / "r")
+    records.append([b"one"])
+    with in_place(FailsOnce(1, errno.EIO)), pytest.raises(OSError):
+        records.sync()
+    forced: list[int] = []
+    with mock.patch.dict(vars(disk), {"fsync": forced.append}):
+        records.sync()
+        records.sync()
+    assert forced == [records.descriptor]
+    records.close()
 
 
 def test_half_a_write_goes_on_where_it_stopped(tmp_path: Path) -> None:

@@ -34,12 +34,14 @@ from gpupipe.errors import (
     RunChangedError,
     RunCorruptError,
     RunError,
+    RunFolderError,
     StorageError,
 )
 from gpupipe.runtime.journal import opening
 from gpupipe.runtime.journal.packing import packed
 from gpupipe.runtime.journal.records import Records
 from gpupipe.runtime.journal.results import Results
+from gpupipe.storage import disk
 
 FEATURES = [col("x").fill_null("median").standardize(), col("c").fill_null("?").one_hot()]
 
@@ -403,6 +405,17 @@ def test_a_partition_that_was_left_out_stays_out(data: Path, tmp_path: Path) -> 
 
 
 # -- busy -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO])
+def test_without_locks_there_is_no_run(code: int, data: Path, tmp_path: Path) -> None:
+    def lock(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    error, told = (StorageError, "was not written") if code == errno.EIO else (RunFolderError, "has no locks, which")
+    with mock.patch.dict(vars(disk), {"lock": lock}), pytest.raises(error, match=told):
+        ridge().fit(rows(data), run=tmp_path / "run")
+    assert not open_files(tmp_path / "run")
+
+
 def test_two_at_one_run(data: Path, tmp_path: Path) -> None:
     started, end = threading.Event(), threading.Event()
 
