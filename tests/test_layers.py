@@ -66,6 +66,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.models": {"sklearn", "scipy", "xgboost", "lightgbm", "catboost", "skops"},
     "gpupipe.models.forms.tree_walk": {"numba"},
     "gpupipe.models.model": {"cupy"},  # that is, gpupipe.models.gpu.training
+    "gpupipe.models.partitions.table": {"cupy"},  # gpupipe.models.gpu.places
     "gpupipe.models.gpu": {"cupy", "cuml", "xgboost", "nvforest", "treelite"},
     "gpupipe.backends": {"numba", "threadpoolctl"},  # numba: that is, gpupipe.kernels.cpu
     "gpupipe.backends.backend": {"cupy"},  # that is, gpupipe.backends.gpu.backend
@@ -82,8 +83,10 @@ MAY_LOAD: dict[str, set[str]] = {
     "gpupipe.runtime.stacked": {"cupy"},  # gpupipe.kernels.gpu.finite
     "gpupipe.runtime.explained": {"cupy"},  # gpupipe.models.gpu.places
     "gpupipe.runtime.teaching": {"cupy"},  # the same
+    "gpupipe.runtime.reductions.grown": {"cupy"},  # gpupipe.models.gpu.together
     "gpupipe.clusters": {"dask", "distributed"},
     "gpupipe.clusters.boosting": {"xgboost"},
+    "gpupipe.clusters.together": {"cupy"},
     "gpupipe.clusters.cuda": {"cupy", "dask_cuda"},
     "gpupipe.crossval": {"pandas", "sklearn"},
     "gpupipe.doctor": {"*", "cupy", "xgboost"},

@@ -61,12 +61,8 @@ class Matrices:
         self._parts = [self._part(index, sent) for index in range(reading.rows.n_partitions)]
 
     def _part(self, index: int, sent: Any) -> Any:
-        reading, how = self._reading, self._reading.rows.how_read
-        columns = how.again or how.columns
-        frame = reading.held_at(index, columns)
-        if frame is None:
-            frame = reading.hold(index, columns, columns)
-        asked = reading.asked(index, columns, rows=False)
+        reading = self._reading
+        asked, frame = frame_of(reading, index)
         outcome = reading.submit("features", tasks.worked, reading.recipes, sent, asked, frame)
         return reading.submit("matrix", _whole, outcome)
 
@@ -82,6 +78,16 @@ class Matrices:
                     values = submit(name, _one_of, part, place)
                     found[name].append(array.from_delayed(values, kind[0], dtype=kind[1]))
         return {name: array.concatenate(parts) for name, parts in found.items() if parts}
+
+
+def frame_of(reading: Reading, index: int) -> tuple[tasks.Asked, Any]:
+    """What names a partition in messages, and the future of its rows, which are read where they are not held."""
+    how = reading.rows.how_read
+    columns = how.again or how.columns
+    frame = reading.held_at(index, columns)
+    if frame is None:
+        frame = reading.hold(index, columns, columns)
+    return reading.asked(index, columns, rows=False), frame
 
 
 def _whole(outcome: tasks.Outcome) -> tuple[Any, Any, Any]:

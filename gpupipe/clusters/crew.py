@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gpupipe import optional
 from gpupipe.clusters import interrupts
 from gpupipe.clusters.boosting import Matrices, boost
 from gpupipe.clusters.joining import workers_of
@@ -104,6 +105,10 @@ class OnCluster:
         """Train XGBoost on the workers: see :func:`gpupipe.clusters.boosting.boost`."""
         watched = None if held is None else Matrices(self._reading_of(held[0]), held[1])
         boost(self.client, clone, rounds, Matrices(self._reading_of(training[0]), training[1]), watched)
+
+    def grows(self) -> Any:
+        """The workers as ones whose GPUs learn together: a :class:`gpupipe.clusters.growing.Growing`."""
+        return optional.load("gpupipe.clusters.growing").Growing(self.client, self._reading_of)
 
     def close(self) -> None:
         """The workers forget all of it."""

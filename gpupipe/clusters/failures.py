@@ -30,7 +30,20 @@ def task_timeout() -> float | None:
     Raises:
         ParameterError: it is no time.
     """
-    said = optional.load("dask.config").get("gpupipe.task-timeout", "1 hour")
+    return _seconds("task-timeout", "1 hour")
+
+
+def training_timeout() -> float | None:
+    """Seconds that workers may train together, by Dask's configuration (``gpupipe.training-timeout``: "12 hours").
+
+    Raises:
+        ParameterError: it is no time.
+    """
+    return _seconds("training-timeout", "12 hours")
+
+
+def _seconds(name: str, usually: str) -> float | None:
+    said = optional.load("dask.config").get(f"gpupipe.{name}", usually)
     if not said:
         return None
     try:
@@ -39,7 +52,7 @@ def task_timeout() -> float | None:
         seconds = 0.0
     if seconds <= 0:
         raise ParameterError(
-            f"Dask's configuration says gpupipe.task-timeout: {said!r}, which is no time. It takes one such as "
+            f"Dask's configuration says gpupipe.{name}: {said!r}, which is no time. It takes one such as "
             "'10 minutes', or null for any number."
         )
     return seconds

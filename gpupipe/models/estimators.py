@@ -117,6 +117,15 @@ def describe(estimator: Any) -> Row:
     return row
 
 
+def row_at(path: str) -> Row:
+    """The row of a plain estimator by where users import it from.
+
+    >>> row_at("sklearn.ensemble.RandomForestClassifier").form
+    'trees'
+    """
+    return next(row for row in ROWS if row.path == path)
+
+
 def takers_of_nan(name: str) -> str:
     """A hint of the models that take nulls, of the kind of the one named; of another's name, classifiers.
 

@@ -15,7 +15,8 @@ from gpupipe.runtime.streaming import streamed
 class Crew(Protocol):
     """Carries out orders over the partitions of rows, from the `first` on; errors are of the first one that fails.
 
-    One of workers with rows of their own may have a method `boosts`, which trains XGBoost there (`clusters/crew.py`).
+    One of workers with rows of their own may have a method `boosts`, which trains XGBoost there (`clusters/crew.py`),
+    and `grows`, whose GPUs train cuml.dask's estimators (`clusters/growing.py`).
 
     Attributes:
         n_workers: how many partitions are at work at a time.

@@ -18,7 +18,7 @@ from gpupipe.compiler.plan import TASKS, Plan, make_plan
 from gpupipe.compiler.words import no_number, noted
 from gpupipe.errors import NullableFeatureError, TargetError, counted
 from gpupipe.expr.node import Node
-from gpupipe.models.partitions.table import way_of
+from gpupipe.models.partitions.table import refuse_beside, way_of
 from gpupipe.optional import later
 from gpupipe.runtime.beneath import known_width
 from gpupipe.runtime.carried import Carried, with_all_values
@@ -119,7 +119,7 @@ class Declared:
         if row is not None and not row.accepts_nan:
             _refuse_nullable(plan, row)
         if row is not None and self.training == "partitions":
-            way_of(self.model)
+            refuse_beside(*way_of(self.model), weights=self.weights is not None, targets=len(plan.targets))
         return plan
 
 

@@ -8,7 +8,7 @@ from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Values
 from gpupipe.errors import UnsupportedEstimatorError
 from gpupipe.kernels.gpu.device import Device
-from gpupipe.models.partitions.table import remedies
+from gpupipe.models.partitions.table import remedies, way_of
 from gpupipe.optional import later
 from gpupipe.runtime.clock import Clock
 from gpupipe.runtime.crew import Crew
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from gpupipe.models.estimators import describe
     from gpupipe.models.model import Validation
     from gpupipe.runtime.reductions.fit import trained_on_partitions
+    from gpupipe.runtime.reductions.grown import refuse_no_gpus
     from gpupipe.runtime.reductions.trips import Trips
 else:
     (describe,) = later("gpupipe.models.estimators", "describe")
     (trained_on_partitions,) = later("gpupipe.runtime.reductions.fit", "trained_on_partitions")
+    (refuse_no_gpus,) = later("gpupipe.runtime.reductions.grown", "refuse_no_gpus")
     (Trips,) = later("gpupipe.runtime.reductions.trips", "Trips")
 
 ON_PARTITIONS = "it is trained on partitions, by the host"
@@ -43,8 +45,12 @@ def refuse_on_cluster(declared: Any, linear: LinearFit, crew: Crew) -> None:
     """Refuse, before anything is read, to bring all rows of a cluster into this process unless that was asked for.
 
     Raises:
-        UnsupportedEstimatorError: the model needs them.
+        UnsupportedEstimatorError: the model needs them; or it is trained by GPUs of a cluster, and there are none.
     """
+    if declared.model is not None and declared.training == "partitions":
+        row, way = way_of(declared.model)
+        if way.on_gpus:
+            refuse_no_gpus(crew, row, way)
     if crew.is_near or declared.model is None or declared.training is not None or linear.refused is None:
         return
     name = describe(declared.model).name
@@ -103,7 +109,8 @@ class Training:
                 unseen = stack.enter_context(Rows(self.validation, given.plan.fit_columns, **there))
                 held = Trips(given, unseen, self.crew, self.progress)
             found = trained_on_partitions(self.declared.model, trips, held, keeps_ids=keeps_ids)
-        return Taught(found.model, found.notes, ON_PARTITIONS, found.how, trips.made), found.row_ids
+        why = ON_PARTITIONS if found.by_host else None
+        return Taught(found.model, found.notes, why, found.how, trips.made), found.row_ids
 
     def _on_rows(self) -> tuple[Taught, Values]:
         row = describe(self.declared.model)

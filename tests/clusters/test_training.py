@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
@@ -94,7 +94,7 @@ def test_all_rows_are_brought_here_by_name_alone(files: Any, two: gp.Cluster) ->
     with pytest.raises(UnsupportedEstimatorError, match=r"rows are on a cluster.*These can: Linear.*'gather'"):
         declared(forest, "y", training=None).fit(files[0])
     with pytest.raises(UnsupportedEstimatorError, match="cannot be trained on partitions"):
-        declared(forest, "y").fit(files[0])
+        declared(ExtraTreesClassifier(), "y").fit(files[0])
     gathered = declared(forest, "y", training="gather").fit(files[0])
     with gp.cluster("threads", n_workers=1):
         assert gathered.model_.digest() == declared(forest, "y", training=None).fit(files[0]).model_.digest()

@@ -209,7 +209,7 @@ def test_cumls_own_classes_take_what_they_are_given(name: str) -> None:
     estimator, X, y = lesson(name)
     twin, params = TWINS[describe(estimator).path], estimator.get_params(deep=False)
     given = twin.translated(Case(params, len(X), X.shape[1], 2, y, None, lambda: False))
-    taken = made(twin, given).get_params()
+    taken = made(twin.path, given).get_params()
     assert all(taken[name] is value or np.all(taken[name] == value) for name, value in given.items())
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gpupipe.models.forms.trees import round_down
+from gpupipe.models.gpu.numbers import Targets
 from gpupipe.models.gpu.read import categorical_bayes, counted_bayes, gaussian_bayes, treelite_forest, with_signs
 from gpupipe.models.gpu.twin import COUNT_OR_NONE, ONE_NUMBER, Case, Params, Rule, Twin
 
@@ -36,13 +37,7 @@ def _no_nan(case: Case) -> str | None:
 
 def _in_float32(case: Case) -> str | None:
     """cuML's forests learn targets in the matrix's float32."""
-    target = np.asarray(case.target, np.float64)
-    if case.params["criterion"] == "poisson" and (target.min() < 0 or not target.any()):
-        return "scikit-learn has no criterion='poisson' of such targets"
-    lost = np.abs(target - target.astype(np.float32).astype(np.float64)).max(initial=0.0)
-    if lost > 1e-5 * target.std():
-        return "the targets differ by less than float32, in which cuML's forests learn them, can tell"
-    return _no_nan(case)
+    return Targets.of(np.asarray(case.target)).unsuited(case.params) or _no_nan(case)
 
 
 _FOREST: dict[str, Any] = {

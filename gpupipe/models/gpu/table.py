@@ -15,6 +15,7 @@ ON_DEVICE = ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "X
 _HOMES = {
     "cuml.linear_model": lambda: optional.load("cuml.linear_model"),
     "cuml.svm": lambda: optional.load("cuml.svm"),
+    "cuml.dask.ensemble": lambda: optional.load("cuml.dask.ensemble"),
     "cuml.ensemble": lambda: optional.load("cuml.ensemble"),
     "cuml.cluster": lambda: optional.load("cuml.cluster"),
     "cuml.decomposition": lambda: optional.load("cuml.decomposition"),
@@ -24,7 +25,7 @@ _HOMES = {
 }
 
 
-def made(twin: Twin, parameters: dict[str, Any]) -> Any:
-    """An object of the twin's class; its module is imported now."""
-    home, _, name = twin.path.rpartition(".")
+def made(path: str, parameters: dict[str, Any]) -> Any:
+    """An object of a class of cuML's; its module is imported now."""
+    home, _, name = path.rpartition(".")
     return getattr(_HOMES[home](), name)(**parameters)

@@ -99,7 +99,7 @@ def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin) -> Learned:
         beside = {"y": case.target, "sample_weight": case.weights}
         given = {name: _sent(lesson, values) for name, values in beside.items() if values is not None}
         arrays.waited()
-        fitted = made(twin, twin.translated(case))
+        fitted = made(twin.path, twin.translated(case))
         fitted.fit(X, **given)
         del X
         says = None
@@ -108,7 +108,7 @@ def _by_cuml(row: Row, clone: Any, lesson: OnDevice, twin: Twin) -> Learned:
             says = twin.compare, arrays.to_host(getattr(fitted, twin.compare)(few)), twin.tolerance
         classes = getattr(fitted, "classes_", None) if lesson.classes is not None else None
         found = None if classes is None else arrays.to_host(classes)
-        body, link = _read(row, lambda: twin.read(fitted, row, clone.get_params(deep=False)))
+        body, link = read_off(row, lambda: twin.read(fitted, row, clone.get_params(deep=False)))
     return Learned(body, link, says, found)
 
 
@@ -120,7 +120,12 @@ def _refuse_invalid(row: Row, clone: Any) -> None:
         raise TrainingError(f"{row.path} refused to train: {error}") from error
 
 
-def _read(row: Row, convert: Callable[[], tuple[Any, str]]) -> tuple[Any, str]:
+def read_off(row: Row, convert: Callable[[], tuple[Any, str]]) -> tuple[Any, str]:
+    """What was learned as a form of ours.
+
+    Raises:
+        UnsafeModelError: it is not what the table takes it for.
+    """
     try:
         return convert()
     except (AttributeError, KeyError, IndexError) as error:
@@ -143,7 +148,7 @@ def _by_xgboost(row: Row, clone: Any, lesson: OnDevice, held: Lesson | None) -> 
         with _cuda_failures():
             clone.fit(taught.X, **arguments)
         refuse_other_device(clone)
-        body, link = _read(row, lambda: row.convert(clone))
+        body, link = read_off(row, lambda: row.convert(clone))
     return Learned(body, link, None, getattr(clone, "classes_", None))
 
 
@@ -191,19 +196,19 @@ def _told(row: Row, X: DeviceArray, dtype: str) -> Iterator[None]:
     except Exception as error:
         if _is_full(error):
             raise _no_memory(what, X, dtype, error) from error
-        if isinstance(error, _REFUSALS):
+        if isinstance(error, REFUSALS):
             raise TrainingError(f"{trainer(row)} refused to train on {shape}: {error}") from error
         raise
 
 
 # What cuML and XGBoost raise of data they cannot learn from; XGBoostError is a ValueError, RAFT's are RuntimeErrors.
-_REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError)
+REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError)
 
 
 def unread(row: Row) -> UnsafeModelError:
     """The error for a fitted object that is not what the table takes it for."""
     package = "xgboost" if row.path not in TWINS else "cuml"
-    version = sys.modules[package].__version__  # it has just trained
+    version = getattr(sys.modules.get(package), "__version__", "of the workers")  # it has just trained
     return UnsafeModelError(
         f"What {trainer(row)} ({package} {version}) learned could not be read: its parts are not those gpupipe knows. "
         f"Install another version of {package}, or train with device='cpu'."
@@ -235,12 +240,22 @@ def compare(row: Row, found: Learned, model: Model, X: DeviceArray) -> None:
     Raises:
         UnsafeModelError: they are not.
     """
+    few = None if found.says is None else X.rows(0, min(COMPARED_ROWS, len(X))).to_host()
+    compare_few(row, found, model, few)
+
+
+def compare_few(row: Row, found: Learned, model: Model, few: NDArray[np.float32] | None) -> None:
+    """The same of rows on the host, those that the library was asked about.
+
+    Raises:
+        UnsafeModelError: they are not.
+    """
     if found.classes is not None and not are_codes(found.classes):
         raise unread(row)
-    if found.says is None:
+    if found.says is None or few is None:
         return
     method, theirs, tolerance = found.says
-    ours = getattr(model, method)(X.rows(0, min(COMPARED_ROWS, len(X))).to_host())
+    ours = getattr(model, method)(few)
     theirs = theirs.reshape(ours.shape) if theirs.size == ours.size else theirs
     if model.kind == "transformer":  # whose components have scikit-learn's signs now
         ours, theirs = np.abs(ours), np.abs(theirs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpupipe import optional
 from gpupipe.errors import ModelOptionError, ParameterError, TrainingError, UnsupportedEstimatorError
 from gpupipe.optional import later
 
@@ -32,12 +33,15 @@ class Way:
         refused: its parameters to those, written as in a call, that it cannot be trained so with.
         only: what it learns the same with, in words.
         same_bits: whether any layout of the rows gives the same bits.
+        on_gpus: whether the GPUs of a cluster train it, together, and nothing else does; then every parameter that
+            one GPU has not is refused as well, and so are weights and several targets.
     """
 
     by: str
     refused: Callable[[Params], list[str]] = lambda params: []
     only: str = ""
     same_bits: bool = True
+    on_gpus: bool = False
 
 
 def _given(params: Params, *allowed: tuple[str, Callable[[Any], bool]]) -> list[str]:
@@ -91,7 +95,18 @@ def _xgboost(params: Params) -> list[str]:
     return _given(params, ("tree_method", lambda given: given in (None, "auto", "hist")))
 
 
+def _forest(params: Params) -> list[str]:
+    """What cuml.dask has not, or not put together, and one GPU has; and what scikit-learn does not put together."""
+    if params.get("bootstrap"):
+        given = params.get("class_weight")
+        return [] if given is None else [f"class_weight={given!r} and bootstrap=True"]
+    unsampled = _given(params, ("max_samples", lambda given: given is None), ("oob_score", lambda given: not given))
+    return [f"{each} and bootstrap=False" for each in unsampled]
+
+
 _COUNTS, _NOT_POSITIVE = "sums by class", "`positive`: False"
+_ON_GPUS = "what [a GPU](#on-a-gpu) has; no weights, one target"
+_BY_GPUS = "cuml.dask, by the GPUs of a cluster together; on them its bits hang"
 _HIST = "`tree_method`: 'hist', 'auto', None; `eval_metric`: no function"
 WAYS: dict[str, Way] = {
     "sklearn.linear_model.LinearRegression": Way("covariances", _linear, _NOT_POSITIVE),
@@ -113,6 +128,13 @@ WAYS: dict[str, Way] = {
         f"xgboost.{name}": Way("XGBoost's data iterator, or xgboost.dask", _xgboost, _HIST, same_bits=False)
         for name in ("XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor")
     },
+    **{
+        f"sklearn.ensemble.{name}": Way(_BY_GPUS, _forest, only, same_bits=False, on_gpus=True)
+        for name, only in (
+            ("RandomForestClassifier", f"{_ON_GPUS}; `class_weight` with `bootstrap=False` alone"),
+            ("RandomForestRegressor", _ON_GPUS),
+        )
+    },
 }
 
 
@@ -132,6 +154,8 @@ def way_of(estimator: Any) -> "tuple[Row, Way]":
     if way is None or row.inner is not None or row.depth:
         raise UnsupportedEstimatorError(f"{row.name} cannot be trained on partitions. {remedies()}")
     wrong = way.refused(estimator.get_params(deep=False))
+    if way.on_gpus:
+        wrong = [*optional.load("gpupipe.models.gpu.places").refused_parameters(row, estimator), *wrong]
     if wrong:
         raise ModelOptionError(
             f"training='partitions' was asked for, and {row.name} is not trained so with {', '.join(wrong)}. Leave "
@@ -142,10 +166,39 @@ def way_of(estimator: Any) -> "tuple[Row, Way]":
 
 def remedies() -> str:
     """What can be trained on partitions, and what to do with what cannot."""
-    listed = ", ".join(path.rpartition(".")[2] for path in WAYS)
+    anywhere, on_gpus = (
+        ", ".join(path.rpartition(".")[2] for path, way in WAYS.items() if way.on_gpus == there)
+        for there in (False, True)
+    )
     return (
-        f"These can: {listed}. Give one of them, or training='gather', which trains on a matrix of all rows in this "
-        "process."
+        f"These can: {anywhere}; on a cluster of GPUs, gp.cluster('cuda'), also {on_gpus}. Give one of them, or "
+        "training='gather', which trains on a matrix of all rows in this process."
+    )
+
+
+def refuse_beside(row: "Row", way: Way, *, weights: bool, targets: int) -> None:
+    """What is declared beside an estimator that GPUs train together, who take no weights and one target.
+
+    Raises:
+        ModelOptionError: weights, or several targets.
+    """
+    if way.on_gpus and (weights or targets > 1):
+        what, takes = ("weights", "takes none") if weights else (f"{targets} targets", "learns one")
+        raise ModelOptionError(
+            f"training='partitions' was asked for, and {row.name} is not trained so with {what}: cuml.dask's {takes}. "
+            "Leave that out, or give training='gather', which trains it on a matrix of all rows in this process."
+        )
+
+
+def without_gpus(row: "Row", way: Way, why: str) -> UnsupportedEstimatorError:
+    """The error of an estimator that the GPUs of a cluster train together, where there are none.
+
+    Args:
+        why: there are none; a sentence.
+    """
+    return UnsupportedEstimatorError(
+        f"training='partitions' trains {row.name} by {way.by.partition(',')[0]}, on a cluster of GPUs alone. {why} Fit "
+        f"on one: gp.cluster('cuda'), or one joined that has them. {remedies()}"
     )
 
 

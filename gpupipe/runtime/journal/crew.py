@@ -99,7 +99,7 @@ class Journaled:
         self._crew, self._run = crew, run
         self._noted: set[tuple[int, int]] = set()
         self.n_workers, self.is_near = crew.n_workers, crew.is_near
-        self.boosts = getattr(crew, "boosts", None)
+        self.boosts, self.grows = getattr(crew, "boosts", None), getattr(crew, "grows", None)
 
     def take_in(
         self, rows: Rows, order: Order[Any], take: Callable[[Any], None], progress: Progress, first: int = 0

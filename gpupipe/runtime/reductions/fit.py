@@ -9,10 +9,11 @@ from gpupipe.errors import CovarianceError
 from gpupipe.models.fitted import Model
 from gpupipe.models.forms.labels import order_of_classes
 from gpupipe.models.model import copied, model_of, refuse_no_stopping
-from gpupipe.models.partitions.table import refuse_invalid, way_of
+from gpupipe.models.partitions.table import Way, refuse_invalid, way_of
 from gpupipe.models.recode import recode
 from gpupipe.runtime.reductions.boosted import boosted
 from gpupipe.runtime.reductions.facts import Looking, refuse_weightless
+from gpupipe.runtime.reductions.grown import grown
 from gpupipe.runtime.reductions.lesson import Lesson
 from gpupipe.runtime.reductions.models import TEACHERS, Task
 from gpupipe.runtime.reductions.trips import Trips
@@ -27,18 +28,20 @@ class FromPartitions:
         notes: what is kept beside it.
         row_ids: the rows' identities, each once, where they were asked for.
         how: in words.
+        by_host: whether the host added, whoever computed the features.
     """
 
     model: Model
     notes: dict[str, Any]
     row_ids: Values
     how: str
+    by_host: bool = True
 
 
 def trained_on_partitions(estimator: Any, trips: Trips, held: Trips | None, *, keeps_ids: bool) -> FromPartitions:
     """Train a clone of `estimator`: the same bits whatever partitions the rows come in, and whoever takes them in.
 
-    (XGBoost's are the same for the same partitions alone.)
+    (XGBoost's are the same for the same partitions alone, and what GPUs learn together hangs on the workers.)
 
     Args:
         trips: over the training rows.
@@ -58,7 +61,7 @@ def trained_on_partitions(estimator: Any, trips: Trips, held: Trips | None, *, k
     refuse_invalid(row, clone)
     if held is not None:
         refuse_no_stopping(row)
-    lesson = Lesson(features, row.name, row.kind, takes_nan=row.accepts_nan)
+    lesson = Lesson(features, row.name, row.kind, takes_nan=row.accepts_nan and not way.on_gpus)
     facts = trips.ask(Looking(lesson, keeps_ids, sizes=way.same_bits))
     refuse_weightless(facts)
     if row.kind == "classifier":
@@ -66,15 +69,24 @@ def trained_on_partitions(estimator: Any, trips: Trips, held: Trips | None, *, k
         classes = tuple(listed[at] for at in order_of_classes(listed, facts.n))
         lesson = replace(lesson, classes=classes)
         recode(clone, [classes])
-    task, by = Task(row, clone, lesson, facts), way.by
+    task = Task(row, clone, lesson, facts)
+    model, by = _learned(task, way, trips, held)
+    how = f"on partitions, in {trips.made} trips: {by}"
+    notes = {"rows": facts.n, "baseline": _baseline(task)}
+    return FromPartitions(model, notes, facts.row_ids, how, not way.on_gpus)
+
+
+def _learned(task: Task, way: Way, trips: Trips, held: Trips | None) -> tuple[Model, str]:
+    """The model, and by what it was trained, in words."""
+    row, clone, lesson, by = task.row, task.clone, task.lesson, way.by
+    if way.on_gpus:
+        return grown(task, trips)
     if way.same_bits:
         _carried_out(task, trips.ask)
     else:
-        by = boosted(clone, lesson, trips, held, facts.n)
-    targets = features.plan.target_names if row.supervised else None
-    model = model_of(row, *row.convert(clone), features.names, lesson.classes, targets)
-    how = f"on partitions, in {trips.made} trips: {by}"
-    return FromPartitions(model, {"rows": facts.n, "baseline": _baseline(task)}, facts.row_ids, how)
+        by = boosted(clone, lesson, trips, held, task.facts.n)
+    targets = trips.features.plan.target_names if row.supervised else None
+    return model_of(row, *row.convert(clone), trips.features.names, lesson.classes, targets), by
 
 
 def _carried_out(task: Task, ask: Callable[[Any], Any]) -> None:

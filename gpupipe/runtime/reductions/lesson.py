@@ -9,11 +9,12 @@ import numpy as np
 
 from gpupipe.backends.features import FittedFeatures
 from gpupipe.columns import Frame, Values
+from gpupipe.kernels.gpu.device import Device
 from gpupipe.kernels.reference.gram import ROWS
 from gpupipe.models.forms import labels
-from gpupipe.models.scoring import refuse_nan
 from gpupipe.runtime.fitting import beside_rows
 from gpupipe.runtime.halving import in_parts
+from gpupipe.runtime.stacked import refuse_unfinite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +22,7 @@ class Part:
     """Some rows of a partition, as a model learns them.
 
     Attributes:
-        X: float32 of shape (rows, features).
+        X: float32 of shape (rows, features), on the host or, where that was asked for, on a device.
         y: codes of a classifier's labels, int64, or numbers, float64, of shape (rows,) or (rows, targets); labels as
             they stand where the classes are not known yet; None without a target.
         weights: float64 of shape (rows,), or None.
@@ -53,6 +54,7 @@ class Lesson:
         classes: a classifier's labels, where they are known.
         factors: what a row's weight is multiplied by for its class; None: nothing.
         unweighted: whether weights are left out.
+        resident: whether matrices stay on the device that computes them, where one does.
     """
 
     features: FittedFeatures
@@ -62,17 +64,19 @@ class Lesson:
     classes: tuple[Any, ...] | None = None
     factors: tuple[float, ...] | None = None
     unweighted: bool = False
+    resident: bool = False
 
     def ready(self) -> Callable[[Frame], Part]:
         """A frame to its part."""
         features = self.features
         beside = beside_rows(features.plan, features.backend)
         names = features.names
+        device = features.backend.device if self.resident else None
 
         def part(frame: Frame) -> Part:
-            X = features.matrix(frame)
+            X = features.matrix(frame) if device is None else _resident(features, frame, device)
             if not self.takes_nan:
-                refuse_nan(X, names, self.who)
+                refuse_unfinite(X, names, self.who)
             target, weights, _ = beside(frame)
             y = self._target(target)
             if self.factors is not None:
@@ -89,6 +93,10 @@ class Lesson:
             several = isinstance(target, list)
             return np.stack([labels.numbers(one) for one in target], axis=1) if several else labels.numbers(target)
         return target if self.classes is None else labels.codes_of(target, self.classes)
+
+
+def _resident(features: FittedFeatures, frame: Frame, device: Device) -> Any:
+    return features.matrix(frame, device.empty((frame.n_rows, len(features.outputs)), np.float32))
 
 
 class OverParts(ABC):

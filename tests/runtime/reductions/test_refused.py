@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
@@ -34,10 +34,19 @@ Pipeline: Any = gp.Pipeline
 
 def test_an_estimator_that_is_not_in_the_table() -> None:
     with pytest.raises(UnsupportedEstimatorError) as told:
+        Pipeline(SCALED, "two", ExtraTreesClassifier(), training="partitions").fit(TABLE)
+    text = str(told.value)
+    assert text.startswith("ExtraTreesClassifier cannot be trained on partitions. These can: LinearRegression, Ridge")
+    assert "XGBClassifier" in text and "training='gather'" in text
+    assert "; on a cluster of GPUs, gp.cluster('cuda'), also RandomForestClassifier, RandomForestRegressor. " in text
+
+
+def test_what_the_gpus_of_a_cluster_alone_train() -> None:
+    with pytest.raises(UnsupportedEstimatorError) as told:
         Pipeline(SCALED, "two", RandomForestClassifier(), training="partitions").fit(TABLE)
     text = str(told.value)
-    assert text.startswith("RandomForestClassifier cannot be trained on partitions. These can: LinearRegression, Ridge")
-    assert "XGBClassifier" in text and "training='gather'" in text
+    assert text.startswith("training='partitions' trains RandomForestClassifier by cuml.dask, on a cluster of GPUs al")
+    assert "There is no cluster here. Fit on one: gp.cluster('cuda')" in text and "training='gather'" in text
 
 
 @pytest.mark.parametrize(
