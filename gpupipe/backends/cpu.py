@@ -61,7 +61,7 @@ class CpuBackend(OnHost):
     ) -> None:
         self._numba = optional.available("numba") if numba is None else numba
         self._ends = dict(ends)  # a mappingproxy cannot be sent to another process
-        self._known = known
+        self._known, self.alone = known, known is not None
 
     def keeping(self, ends: Mapping[int, Ends]) -> "CpuBackend":
         """The same for the columns of one scan, whose order states may be of kind ``ends``, and whose groups numbered:

@@ -9,6 +9,7 @@ from gpupipe.backends.states.state import Groups, State, groups_of
 from gpupipe.columns import AnyColumn, Column, Frame, on_host
 from gpupipe.compiler.gathering import Intake, gathered_type
 from gpupipe.compiler.info import Info
+from gpupipe.compiler.late import Late
 from gpupipe.expr.node import Node
 from gpupipe.kernels.gpu.device import Device
 
@@ -20,6 +21,7 @@ class OnHost:
     named = False
     on_host: Mapping[str, str] = MappingProxyType({})
     takes_narrow = True
+    alone = False  # whether states are of use to this process alone, until all of a trip are merged
 
     def hosted(self, nodes: Sequence[Node], info: Mapping[Node, Info]) -> Mapping[str, str]:
         """None: there is no other place."""
@@ -64,7 +66,8 @@ class OnHost:
                 states.append(found[kind])
                 continue
             with named(intake.gather.node, intake.gather.value):
-                states.append(gather(kind, held.wide(intake.value), groups[intake.keys]))
+                squares = not (self.alone and intake.keys and is_mean(intake))
+                states.append(gather(kind, held.wide(intake.value), groups[intake.keys], squares=squares))
         return states
 
     def numbered(
@@ -106,6 +109,11 @@ def widened(column: Column) -> Column:
     if dtype == column.dtype or column.dtype.name == "Null":
         return column
     return Column(dtype, column.values.astype(dtype.storage), column.valid)
+
+
+def is_mean(intake: Intake) -> bool:
+    """Whether a mean of the rows as they are is all that is asked of a state."""
+    return all(slot.node.op == "mean" and slot.late == Late() for slot in intake.gather.slots)
 
 
 def by_place(intakes: Sequence[Intake]) -> dict[int, list[Intake]]:

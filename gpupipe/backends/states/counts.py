@@ -9,15 +9,19 @@ from gpupipe.backends.states.state import Arrays, StateKind
 from gpupipe.columns import Column, Values
 
 
-def _update_count(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
-    return {"n": counts(groups, n_groups, times)}
+def _update_count(
+    column: Column, groups: Values, n_groups: int, times: Values | None, n: Values | None = None
+) -> Arrays:
+    return {"n": counts(groups, n_groups, times) if n is None else n}
 
 
 def _combine_count(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
     return {"n": total(arrays["n"], groups, n_groups)}
 
 
-def _update_extremes(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
+def _update_extremes(
+    column: Column, groups: Values, n_groups: int, times: Values | None, n: Values | None = None
+) -> Arrays:
     values = column.values.astype(np.int64) if column.values.dtype.kind == "b" else column.values
     if times is not None:
         values, groups, times = values[times > 0], groups[times > 0], times[times > 0]
@@ -30,7 +34,7 @@ def _update_extremes(column: Column, groups: Values, n_groups: int, times: Value
         np.maximum.at(greatest, groups, values)
     if values.dtype.kind == "f":  # -0.0 equals 0.0: which of them came first must not show
         least, greatest = least + values.dtype.type(0), greatest + values.dtype.type(0)
-    return {"n": counts(groups, n_groups, times), "min": least, "max": greatest}
+    return {"n": counts(groups, n_groups, times) if n is None else n, "min": least, "max": greatest}
 
 
 def _identity(dtype: np.dtype[Any]) -> tuple[float | int, float | int]:

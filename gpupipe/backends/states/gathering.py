@@ -7,7 +7,7 @@ import numpy as np
 from gpupipe.backends import keys as grouping
 from gpupipe.backends.states.integers import total
 from gpupipe.backends.states.kinds import KINDS, MERGED
-from gpupipe.backends.states.moments import MOMENTS, SUM, TAILS, each
+from gpupipe.backends.states.moments import MEANS, MOMENTS, SUM, TAILS, each
 from gpupipe.backends.states.state import Entries, Groups, State
 from gpupipe.backends.states.values import VALUES, distinct_texts
 from gpupipe.columns import Column, Values, concat, taken_from
@@ -18,11 +18,12 @@ _SUMS = (SUM.name, MOMENTS.name, TAILS.name)
 NAN = "NaN stands among the values. Use .nan_to_null() before, then .fill_null(…) if needed."
 
 
-def gather(kind: str, column: Column, by: Groups, times: Values | None = None) -> State:
+def gather(kind: str, column: Column, by: Groups, times: Values | None = None, *, squares: bool = True) -> State:
     """The state of `column` over the rows of one partition, grouped as `by` says.
 
     Args:
         times: int64 of shape (rows,), how often each row counts; None: once.
+        squares: whether moments are asked for more than a mean.
 
     Raises:
         NonFiniteError: NaN among the values, or an infinity in moments.
@@ -42,9 +43,9 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None) -
     with taken_from(rows):
         if (nan := grouping.is_nan(column)) is not None:
             raise NonFiniteError(NAN).at(int(np.flatnonzero(nan)[0]))
-        made = KINDS[kind]
+        made = KINDS[kind] if squares or kind != MOMENTS.name else MEANS
         entries = None if made.entries is None else made.entries(column, groups, times)
-        arrays = made.update(column, groups, n_groups, times)
+        arrays = made.update(column, groups, n_groups, times, by.rows if rows is None and times is None else None)
         return State(kind, list(by.keys), by.rows, arrays, entries, by.numbering)
 
 

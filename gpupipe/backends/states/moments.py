@@ -1,6 +1,8 @@
 """The states of sums and of moments: exact numbers, so that parts may come in any order and be taken out again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -17,25 +19,37 @@ INFINITE = "an infinite value has no place in a mean, a variance or a standard d
 _SCALE = "_scale"  # beside the digits of "sum" stands "sum_scale"; `gpupipe.backends.exact.number` says what both are
 
 
-def _update_moments(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
-    found = _sums(column.values, groups, n_groups, times, squares=True)
+def _update_moments(
+    column: Column,
+    groups: Values,
+    n_groups: int,
+    times: Values | None,
+    n: Values | None = None,
+    *,
+    squares: bool = True,
+) -> Arrays:
+    found = _sums(column.values, groups, n_groups, times, squares=squares)
     if found is None:
         raise NonFiniteError(INFINITE).at(int(np.flatnonzero(~np.isfinite(column.values))[0]))
-    return {"n": counts(groups, n_groups, times), **arrays_of(found)}
+    return {"n": counts(groups, n_groups, times) if n is None else n, **arrays_of(found)}
 
 
-def _update_sum(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
+def _update_sum(column: Column, groups: Values, n_groups: int, times: Values | None, n: Values | None = None) -> Arrays:
     """Infinities are counted beside the sum of the others: ``infinite`` has a column for each sign."""
-    return _finite_sums(column.values, groups, n_groups, times, squares=False)
+    return _finite_sums(column.values, groups, n_groups, times, n, squares=False)
 
 
-def _update_tails(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
+def _update_tails(
+    column: Column, groups: Values, n_groups: int, times: Values | None, n: Values | None = None
+) -> Arrays:
     """As of moments, but infinities are counted: clipping may take them away."""
-    return _finite_sums(column.values.astype(np.float64), groups, n_groups, times, squares=True)
+    return _finite_sums(column.values.astype(np.float64), groups, n_groups, times, n, squares=True)
 
 
-def _finite_sums(values: Values, groups: Values, n_groups: int, times: Values | None, *, squares: bool) -> Arrays:
-    n = counts(groups, n_groups, times)
+def _finite_sums(
+    values: Values, groups: Values, n_groups: int, times: Values | None, n: Values | None, *, squares: bool
+) -> Arrays:
+    n = counts(groups, n_groups, times) if n is None else n
     found = _sums(values, groups, n_groups, times, squares=squares)
     infinite = np.zeros((n_groups, 2), np.int64)
     if found is None:
@@ -114,4 +128,6 @@ def _is_exact(name: str) -> bool:
 
 SUM = StateKind("sum", _update_sum, _combine, invertible=True, stack=_stack)
 MOMENTS = StateKind("moments", _update_moments, _combine, invertible=True, stack=_stack)
+#: Moments without squares: all that a mean asks for. Such states are merged with none that have squares.
+MEANS = replace(MOMENTS, update=partial(_update_moments, squares=False))
 TAILS = StateKind("tails", _update_tails, _combine, invertible=True, stack=_stack)

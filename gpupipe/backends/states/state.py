@@ -23,8 +23,8 @@ class StateKind:
 
     Attributes:
         name: its name in the table of reductions.
-        update: (values of valid rows, their groups, number of groups, how often each value counts; None: once)
-            -> arrays.
+        update: (values of valid rows, their groups, number of groups, how often each value counts; None: once;
+            how many values each group has; None: that is to be counted) -> arrays.
         combine: (arrays, the new group of each row, number of groups) -> arrays.
         invertible: whether a part can be taken out again by subtraction, to the bit.
         stack: puts the arrays of several states one below the other.
@@ -32,7 +32,7 @@ class StateKind:
     """
 
     name: str
-    update: Callable[[Column, Values, int, Values | None], Arrays]
+    update: Callable[..., Arrays]
     combine: Callable[[Arrays, Values, int], Arrays]
     invertible: bool
     stack: Callable[[Sequence[Arrays]], Arrays] = stacked_arrays
