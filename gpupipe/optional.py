@@ -7,11 +7,16 @@ import contextlib
 import gc
 import importlib
 import importlib.util
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from gpupipe.errors import MissingDependencyError, UnknownNameError, nearest
+
+_VERSION = re.compile(r"""version['"]?\s*[:=]\s*['"](\d[\w.+!-]*)['"]""")
 
 # Import name -> the extra of ours that installs it. What is not named here cannot be asked for.
 EXTRAS: dict[str, str] = {
@@ -39,7 +44,6 @@ EXTRAS: dict[str, str] = {
     "dask": "cluster",
     "distributed": "cluster",
     "dask_cuda": "cuda13",
-    "raft_dask": "cuda13",
 }
 
 # Modules of ours that import such a package as they load, or are of use only beside it.
@@ -52,6 +56,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.lookup": "numba",
     "gpupipe.kernels.cpu.places": "numba",
     "gpupipe.kernels.cpu.radix": "numba",
+    "gpupipe.kernels.cpu.singles": "numba",
     "gpupipe.kernels.cpu.gram": "numba",
     "gpupipe.kernels.gpu.cuda": "cupy",
     "gpupipe.kernels.gpu.finite": "cupy",
@@ -64,9 +69,7 @@ OURS: dict[str, str] = {
     "gpupipe.sources.cudf_frames": "cudf",
     "gpupipe.backends.gpu.backend": "cupy",
     "gpupipe.backends.gpu.copies": "cupy",
-    "gpupipe.clusters.growing": "distributed",
     "gpupipe.models.gpu.places": "cupy",
-    "gpupipe.models.gpu.together": "cupy",
     "gpupipe.models.gpu.training": "cupy",
 }
 
@@ -146,6 +149,26 @@ def available(package: str) -> bool:
     False
     """
     return importlib.util.find_spec(package) is not None
+
+
+def version_of(package: str) -> str:
+    """The version of an installed package, which is not imported.
+
+    The metadata of packages are written as mail is, and what reads them takes longer than all else of a start: where
+    the package has its version in a file of its own, that is read.
+
+    >>> import numpy
+    >>> version_of("numpy") == numpy.__version__
+    True
+    """
+    if package in sys.modules:
+        return str(sys.modules[package].__version__)
+    found = importlib.util.find_spec(package)
+    for folder in (found and found.submodule_search_locations) or ():
+        with contextlib.suppress(OSError):
+            if told := _VERSION.search((Path(folder) / "_version.py").read_text()):
+                return told[1]
+    return str(importlib.import_module("importlib.metadata").version(package))
 
 
 def load(module: str) -> ModuleType:

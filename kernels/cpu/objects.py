@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -86,27 +85,39 @@ def _sources(path: Path) -> frozenset[Path]:
     """A module, and all that it imports of ours."""
     found, waiting = {path}, [path]
     while waiting:
-        at = waiting.pop()
-        for dots, module, names in _IMPORT.findall(at.read_text()):
-            folder = at.parents[len(dots) - 1].joinpath(*filter(None, module.split(".")))
-            named = [name.split()[0] for name in names.split(",") if name.strip()]
-            for file in [folder.with_suffix(".py"), *(folder / f"{name}.py" for name in named)]:
-                if file.exists() and file not in found:
-                    found.add(file)
-                    waiting.append(file)
+        new = _imported(waiting.pop()) - found
+        found |= new
+        waiting.extend(new)
     return frozenset(found)
 
 
 @cache
-def _digest_of(path: Path) -> str:
+def _imported(path: Path) -> frozenset[Path]:
+    """What a module imports of ours itself."""
+    found = []
+    for dots, module, names in _IMPORT.findall(path.read_text()):
+        folder = path.parents[len(dots) - 1].joinpath(*filter(None, module.split(".")))
+        named = [name.split()[0] for name in names.split(",") if name.strip()]
+        found += [folder.with_suffix(".py"), *(folder / f"{name}.py" for name in named)]
+    return frozenset(filter(Path.exists, found))
+
+
+@cache
+def _machine() -> bytes:
+    """What compiles and what runs, of which code is a matter too."""
     llvm = optional.load("llvmlite.binding")
+    versions = [optional.version_of(package) for package in ("numba", "llvmlite", "numpy")]
+    chosen = {name: os.environ[name] for name in sorted(os.environ) if _is_choice(name)}
+    processor = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
+    return json.dumps([versions, chosen, *processor]).encode()
+
+
+@cache
+def _digest_of(path: Path) -> str:
     whole = hashlib.sha256()
     for file in sorted(_sources(path)):
         whole.update(file.read_bytes())
-    versions = [metadata.version(package) for package in ("numba", "llvmlite", "numpy")]
-    chosen = {name: os.environ[name] for name in sorted(os.environ) if _is_choice(name)}
-    processor = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    whole.update(json.dumps([versions, chosen, *processor]).encode())
+    whole.update(_machine())
     return whole.hexdigest()[:16]
 
 

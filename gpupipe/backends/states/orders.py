@@ -125,10 +125,15 @@ def ranks_of(n: int, q: Values, later: tuple[int, ...], *, mirrored: bool) -> Va
             places = np.concatenate([places, size - 1 - places])
         below = np.zeros(1, np.int64)
         for times in added:
-            below = np.unique(np.concatenate([below, below + times]))
+            below = _distinct(np.concatenate([below, below + times]))
         found.append((places[:, None] - below).ravel())
-    ranks = np.unique(np.concatenate(found))
+    ranks = _distinct(np.concatenate(found))
     return ranks[(ranks >= 0) & (ranks < n)]
+
+
+def _distinct(numbers: Values) -> Values:
+    """Those few numbers, sorted, each once; `numpy.unique` would import what is here of no use."""
+    return np.array(sorted(set(numbers.tolist())), np.int64)
 
 
 def kernels() -> ModuleType:
