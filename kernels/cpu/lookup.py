@@ -2,12 +2,18 @@
 
 A string has a *mark* of 64 bits. Up to eight bytes of it are the mark, stirred so that no two become one, and nothing
 else need be looked at; strings of one mark that are longer are compared.
+
+Anyone can make strings whose marks fall on one place of a table, each of which is sought at the places of all others.
+So none stands farther from its own place than `REACH`, which chance does not bring about in a table half full. Where
+one would, what was begun is left to Python's own table, whose hashes nobody can foresee.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from ... import pool
 from .jit import inlined, kernel, part
 from .memory import eight_bytes
 
@@ -16,6 +22,7 @@ Array = np.ndarray[Any, Any]
 _P1, _P2 = np.uint64(0x9E3779B185EBCA87), np.uint64(0xC2B2AE3D27D4EB4F)
 _ALL, _LENGTH = np.uint64(2**64 - 1), np.uint64(56)
 _LONG, _ROW = np.int32(-(2**31)), np.int32(2**31 - 1)  # the sign of a row's number: its mark is not all of it
+REACH = 255  # places that a string may be away from its own; of a million by chance about 40
 _BUCKET = 4096  # strings that are brought together: their tables stay in the nearest cache
 _MOST_BUCKETS = 9  # bits of their number: as many places can be written to in turn
 _NO_MASK, _NO_TIMES, _NO_IDS = np.zeros(0, bool), np.zeros(0, np.int64), np.zeros(0, np.int32)
@@ -77,27 +84,35 @@ def _same(data, first, wanted, begin, size):
 
 
 @kernel
-def _index(data, offsets, table):
-    mask = np.uint64(len(table) - 1)
+def _index(data, offsets, table, most):
+    """How far from its own place a string came to stand at most; -1: one would beyond `most`."""
+    mask, farthest = np.uint64(len(table) - 1), 0
     for place in range(len(offsets) - 1):
-        first = offsets[place]
+        first, away = offsets[place], 0
         mark, is_long = _mark(data, first, offsets[place + 1] - first)
         at = mark & mask
         while table[at, 1] != 0:
+            if away == most:
+                return -1
             at = (at + np.uint64(1)) & mask
+            away += 1
+        farthest = max(farthest, away)
         table[at, 0], table[at, 1] = mark, (np.uint64(place + 1) << np.uint64(1)) | np.uint64(is_long)
+    return farthest
 
 
 @kernel
-def _find(table, data, offsets, wanted, wanted_offsets, found):
-    mask = np.uint64(len(table) - 1)
+def _find(table, farthest, data, offsets, wanted, wanted_offsets, found):
+    """Gives how many places were looked at."""
+    mask, looked = np.uint64(len(table) - 1), 0
     for row in range(len(found)):
         first = wanted_offsets[row]
         size = wanted_offsets[row + 1] - first
         mark, is_long = _mark(wanted, first, size)
-        at = mark & mask
+        at, away = mark & mask, 0
         found[row] = -1
-        while table[at, 1] != 0:
+        while away <= farthest and table[at, 1] != 0:
+            away += 1
             if table[at, 0] == mark and (table[at, 1] & np.uint64(1)) == np.uint64(is_long):
                 place = np.int64(table[at, 1] >> np.uint64(1)) - 1
                 begin = offsets[place]
@@ -106,6 +121,8 @@ def _find(table, data, offsets, wanted, wanted_offsets, found):
                     found[row] = place
                     break
             at = (at + np.uint64(1)) & mask
+        looked += away
+    return looked
 
 
 @kernel
@@ -145,7 +162,7 @@ def _same_rows(data, offsets, one, other):
 
 @part
 def _of_bucket(marks, rows, data, offsets, times, table, kept, firsts, counts, ids, base):
-    """The distinct strings of one bucket, numbered from `base` on; gives how many."""
+    """The distinct strings of one bucket, numbered from `base` on; gives how many, -1 if one is beyond `REACH`."""
     size, many = 16, 0
     while size < 2 * len(marks):
         size *= 2
@@ -154,8 +171,11 @@ def _of_bucket(marks, rows, data, offsets, times, table, kept, firsts, counts, i
     for number in range(len(marks)):
         mark, row = marks[number], rows[number]
         often = times[row & _ROW] if len(times) > 0 else 1
-        slot = mark & mask
+        slot, away = mark & mask, 0
         while table[slot] != 0:
+            if away > REACH:
+                return -1
+            away += 1
             place = table[slot] - 1
             if kept[place] == mark:
                 first = firsts[place]
@@ -178,27 +198,41 @@ def _each_bucket(marks, rows, starts, data, offsets, times, table, kept, firsts,
     found = 0
     for bucket in range(len(starts) - 1):
         first, last = starts[bucket], starts[bucket + 1]
-        found += _of_bucket(
+        many = _of_bucket(
             marks[first:last], rows[first:last], data, offsets, times, table, kept, firsts[found:], counts[found:],
             ids, found,
         )  # fmt: skip
+        if many < 0:
+            return -1
+        found += many
     for place in range(found):
         firsts[place] &= _ROW
     return found
 
 
-def index(data: Array, offsets: Array) -> tuple[Array]:
-    """What :func:`find` needs of the distinct strings of an Arrow layout: a table at most half full."""
+def index(data: Array, offsets: Array) -> tuple[Any, int]:
+    """What :func:`find` needs of the distinct strings of an Arrow layout: a table at most half full, and how far from
+    its own place a string stands there at most; or Python's table and -1."""
     table = np.zeros((2 << max(len(offsets) - 1, 1).bit_length(), 2), np.uint64)
-    _index(data, offsets, table)
-    return (table,)
+    farthest = _index(data, offsets, table, REACH)
+    if farthest < 0:
+        return {text: place for place, text in enumerate(_texts(data, offsets))}, -1
+    return table, farthest
 
 
-def find(known: tuple[Array], data: Array, offsets: Array, wanted: Array, wanted_offsets: Array) -> Array:
+def find(known: tuple[Any, int], data: Array, offsets: Array, wanted: Array, wanted_offsets: Array) -> Array:
     """The place of each wanted string among those that were indexed, int64 (wanted,); -1 where it is not."""
+    table, farthest = known
+    if farthest < 0:
+        return np.array([table.get(text, -1) for text in _texts(wanted, wanted_offsets)], np.int64)
     found = np.empty(len(wanted_offsets) - 1, np.int64)
-    _find(known[0], data, offsets, wanted, wanted_offsets, found)
+    _find(table, farthest, data, offsets, wanted, wanted_offsets, found)
     return found
+
+
+def _texts(data: Array, offsets: Array) -> list[bytes]:
+    whole = data.tobytes()
+    return [whole[first:last] for first, last in pairwise(offsets.tolist())]
 
 
 def distinct(
@@ -220,17 +254,34 @@ def distinct(
     """
     size = len(offsets) - 1
     bits = min((size // _BUCKET).bit_length(), _MOST_BUCKETS)
-    marks, rows, starts = np.empty(size, np.uint64), np.empty(size, np.int32), np.zeros((1 << bits) + 1, np.int64)
+    marks, rows, starts = pool.empty(size, np.uint64), pool.empty(size, np.int32), np.zeros((1 << bits) + 1, np.int64)
     many = _marks(data, offsets, _NO_MASK if valid is None else valid, bits, marks, rows, starts[1:])
     most = int(starts.max())
     np.cumsum(starts, out=starts)
     if bits:
         alone, apart = marks, rows
-        marks, rows = np.empty(many, np.uint64), np.empty(many, np.int32)
+        marks, rows = pool.empty(many, np.uint64), pool.empty(many, np.int32)
         _together(alone, apart, bits, starts[:-1].copy(), marks, rows)
-    firsts, counts = np.empty(many, np.int32), np.empty(many, np.int64)
+    firsts, counts = pool.empty(many, np.int32), pool.empty(many, np.int64)
     found = _each_bucket(
-        marks, rows, starts, data, offsets, _NO_TIMES if times is None else times, np.empty(4 * most + 16, np.int32),
-        np.empty(most, np.uint64), firsts, counts, _NO_IDS if ids is None else ids,
+        marks, rows, starts, data, offsets, _NO_TIMES if times is None else times, pool.empty(4 * most + 16, np.int32),
+        pool.empty(most, np.uint64), firsts, counts, _NO_IDS if ids is None else ids,
     )  # fmt: skip
-    return firsts[:found], counts[:found]
+    return _by_python(data, offsets, valid, times, ids) if found < 0 else (firsts[:found], counts[:found])
+
+
+def _by_python(
+    data: Array, offsets: Array, valid: Array | None, times: Array | None, ids: Array | None
+) -> tuple[Array, Array]:
+    """What :func:`distinct` gives, in the order of the first rows."""
+    numbers: dict[bytes, int] = {}
+    kept = np.arange(len(offsets) - 1) if valid is None else np.flatnonzero(valid)
+    texts = _texts(data, offsets)
+    of_kept = np.array([numbers.setdefault(texts[row], len(numbers)) for row in kept.tolist()], np.int64)
+    counts = np.zeros(len(numbers), np.int64)
+    np.add.at(counts, of_kept, 1 if times is None else times[kept])
+    if ids is not None:
+        ids[kept] = of_kept
+    firsts = np.full(len(numbers), len(offsets), np.int64)
+    np.minimum.at(firsts, of_kept, kept)
+    return firsts.astype(np.int32), counts

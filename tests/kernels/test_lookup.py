@@ -73,3 +73,55 @@ def test_strings_whose_words_look_like_shorter_ones_are_told_apart():
     twice = layout(pa.array(listed * 2))
     firsts, counts = fast.distinct(*twice)
     assert sorted(firsts.tolist()) == list(range(len(listed))) and (counts == 2).all()
+
+
+def crowding(count, last):
+    """Distinct strings of eight bytes whose marks are equal but for the bits from `last` on: all of one place."""
+    first, second = (int(np.uint64(prime)) for prime in (fast._P1, fast._P2))
+    words = []
+    for number in range(1, 4 * count):
+        x = (number << last) % 2**64
+        x ^= x >> 32
+        x = x * pow(second, -1, 2**64) % 2**64
+        x ^= (x >> 29) ^ (x >> 58)
+        x = x * pow(first, -1, 2**64) % 2**64
+        words.append(x ^ (x >> 32))
+    kept = [word for word in words if word >> 56 >= 8][:count]  # others could be taken for the marks of shorter ones
+    assert len(kept) == count
+    return np.array(kept, np.uint64).view(np.uint8), np.arange(0, 8 * count + 1, 8)
+
+
+def test_strings_made_to_crowd_are_not_sought_at_the_places_of_all_others():
+    data, offsets = crowding(3_000, 24)
+    texts = [data[at : at + 8].tobytes() for at in offsets[:-1]]
+    table = np.zeros((8192, 2), np.uint64)
+    assert fast._index(data, offsets, table, len(texts)) == len(texts) - 1  # without a bound: 4.5 million places
+    assert fast._index(data, offsets, np.zeros_like(table), fast.REACH) == -1
+    known = fast.index(data, offsets)
+    wanted, at = np.concatenate([data[::-1], data]), np.arange(0, 16 * len(texts) + 1, 8)
+    place = {text: number for number, text in enumerate(texts)}
+    expected = [place.get(wanted[first : first + 8].tobytes(), -1) for first in at[:-1]]
+    assert fast.find(known, data, offsets, wanted, at).tolist() == expected
+    rows, times = np.tile(data, 2), np.arange(1, 2 * len(texts) + 1)
+    valid, ids = np.arange(len(times)) % 5 > 0, np.full(len(times), -1, np.int32)
+    firsts, counts = fast.distinct(rows, at, valid, times, ids)
+    by_row = [number % len(texts) for number in range(len(times))]
+    counted = Counter()
+    for number in np.flatnonzero(valid):
+        counted[by_row[number]] += int(times[number])
+    assert dict(zip([by_row[row] for row in firsts], counts.tolist(), strict=True)) == dict(counted)
+    assert [by_row[firsts[number]] for number in ids[valid]] == [by_row[row] for row in np.flatnonzero(valid)]
+    assert (ids[~valid] == -1).all()
+    assert (np.diff(firsts) > 0).all()  # by Python's table, that is
+
+
+def test_a_string_is_sought_no_farther_than_one_stands():
+    """In a table where neighbours fill one stretch: each at its own place, and what is not there begins amid them."""
+    data, offsets = crowding(1_000, 0)  # marks 1, 2, 3, ...
+    table, farthest = fast.index(data, offsets)
+    assert farthest == 0
+    absent, at = crowding(3_000, 0)
+    absent, at = absent[8_000:], at[:-1_000]
+    found = np.empty(len(at) - 1, np.int64)
+    looked = fast._find(table, farthest, data, offsets, absent, at, found)
+    assert (found == -1).all() and looked <= len(found)
