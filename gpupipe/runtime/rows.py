@@ -1,10 +1,10 @@
-"""The rows of a fit: read once, what further trips need kept for them, counted on the way."""
+"""The rows of a fit: read once, what further trips need kept for them."""
 
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
@@ -15,13 +15,12 @@ from gpupipe.kernels.gpu.device import Device
 from gpupipe.memory import Room
 from gpupipe.runtime.budget import budget_of, decoded_bytes
 from gpupipe.runtime.cache import Cache, read_only
-from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
+from gpupipe.runtime.elsewhere import HowRead, as_asked
+from gpupipe.runtime.noted import Noted
 from gpupipe.runtime.progress.hearing import HEARD
-from gpupipe.runtime.quarantine import Quarantine, load
+from gpupipe.runtime.quarantine import load
 from gpupipe.schema import Schema
 from gpupipe.sources.memory import TablePartition
-from gpupipe.sources.partition import LoadReport
-from gpupipe.sources.place import all_placed
 from gpupipe.sources.source import Source
 
 _WORTH_THREADS = 32 * 2**20
@@ -29,7 +28,7 @@ _ON_DEVICE = 3  # threads: one partition is decoded, one computed, one copied ba
 _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count, at most
 
 
-class Rows:
+class Rows(Noted):
     """A source being read: frames by partition, from memory or temporary files where they were kept. Close it.
 
     Frames that are kept are shared by whoever asks, so their arrays cannot be written to.
@@ -48,13 +47,6 @@ class Rows:
     Attributes:
         memory: how much memory a run may take, as it was given.
         budget: how it is shared between partitions at work and columns kept.
-        source_reads: how many times the source has been read: the partition read most often counts.
-        quarantine: where partitions go that cannot be read; None: their error is raised.
-        report: rows and bytes read so far, and rows that each filter dropped (of the first read).
-        head: the first rows of the first partition that has any, of those read so far.
-        refinements: how many further trips have settled quantiles.
-        retries: how many times something was tried again for want of memory; `io_retries`: after a failure to read.
-        seconds_reading: summed over threads; `done_here`: stages that no worker of a cluster could do.
         asked: the columns that the last frame was asked for; None: no frame was.
         heard: who hears of trips over them that are told to nobody else, a `progress.Heard`; None: nobody.
         n_workers: how many threads are worth starting for so many bytes, and have the memory.
@@ -68,7 +60,6 @@ class Rows:
 
     asked: Sequence[str] | None = None
     heard: Any = None
-    quarantine: Quarantine | None = None
 
     def __init__(
         self,
@@ -83,7 +74,8 @@ class Rows:
         identity: Callable[[Frame], Values] | None = None,
         device: Device | None = None,
     ) -> None:
-        self.source, self.memory, self.heard = source, memory, HEARD.get()
+        super().__init__(source)
+        self.memory, self.heard = memory, HEARD.get()
         self._device, self._identity, self._schema, self._begins = device, identity, schema, first
         self._columns = list(columns)
         self._again = list(columns if needed_again is None else needed_again) if keep else []
@@ -96,20 +88,7 @@ class Rows:
         keeps = device if self._again else None
         self._cache = Cache(self._memory, room := Room(0 if keeps is None else keeps.free_bytes // 2))
         self._copies = None if keeps is None else optional.load("gpupipe.backends.gpu.copies").Copies(keeps, room)
-        self._loads: dict[int, int] = {}
-        self._heights: dict[int, int] = {}
-        self._notes: dict[int, Note] = {}
-        self._first = self.n_partitions
-        self.head: Frame | None = None
-        self._lock = threading.Lock()
         self._reading = [threading.Lock() for _ in source.partitions]
-        self.report = LoadReport()
-        self.refinements = self.retries = self.io_retries = 0
-        self.done_here, self.bytes_read, self.seconds_reading = list[str](), 0, 0.0
-
-    @property
-    def n_partitions(self) -> int:
-        return len(self.source.partitions)
 
     @property
     def whole(self) -> "Rows":
@@ -147,16 +126,6 @@ class Rows:
     def decoded_bytes(self, columns: Sequence[str] | None = None) -> int:
         """Bytes that some columns of all rows take decoded; None: those that the first trip reads."""
         return decoded_bytes(self.source, self._columns if columns is None else columns)
-
-    def note_retry(self) -> None:
-        """Something of these rows is tried again; from any thread."""
-        with self._lock:
-            self.retries += 1
-
-    def note_io_retry(self) -> None:
-        """A read is tried again after a failure that may pass; from any thread."""
-        with self._lock:
-            self.io_retries += 1
 
     @property
     def how_read(self) -> HowRead:
@@ -207,49 +176,6 @@ class Rows:
             self.close()
             raise
 
-    # -- what was read ------------------------------------------------------------------------------------
-    @property
-    def source_reads(self) -> int:
-        return max(self._loads.values(), default=0)
-
-    @property
-    def heights(self) -> list[int] | None:
-        """How many rows each partition's frame has; None until all were read, where steps drop rows."""
-        if not self.source.drops_rows and self.quarantine is None:
-            return [partition.n_rows for partition in self.source.partitions]
-        known = [self._heights[index] for index in range(self.n_partitions) if index in self._heights]
-        return known if len(known) == self.n_partitions else None
-
-    def rows_from(self, first: int) -> int:
-        """How many rows the frames from the `first` on had, once they were read."""
-        return sum(height for index, height in self._heights.items() if index >= first)
-
-    def placed(self, index: int, frame: Frame) -> AbstractContextManager[None]:
-        """Errors of data inside say where in the source the row of a partition's frame stands."""
-        return self.source.partitions[index].placed(frame)
-
-    def all_placed(self, positions: Sequence[Values]) -> AbstractContextManager[None]:
-        """The same of a row of all partitions' frames, one below the other, with the positions of each one's rows."""
-        return all_placed(self.source.partitions, positions)
-
-    def noted(self, index: int) -> Note | None:
-        """What reading a partition for the first time told, once: whoever keeps results keeps it with the first."""
-        return self._notes.pop(index, None)
-
-    def note(self, index: int, note: Note | None, seconds: float | None = None) -> None:
-        """What reading a partition told some other process, which made something of it that is not made here again.
-
-        Args:
-            seconds: that it took, of this run; None: it was of another, and nothing is counted.
-        """
-        with self._lock:
-            if note is not None and seconds is not None:
-                self.seconds_reading += seconds
-                self.bytes_read += note.report.bytes_read
-                self._loads[index] = self._loads.get(index, 0) + 1
-            if note is not None and index not in self._heights:
-                self._take_note(index, note)
-
     # -- reading ------------------------------------------------------------------------------------------
     def frame(self, index: int, columns: Sequence[str] | None = None) -> Frame:
         """The frame of one partition; from any thread.
@@ -280,20 +206,3 @@ class Rows:
         if self._again and not self._ending:
             self._cache.put(index, frame.select(self._again), isinstance(partition, TablePartition))
         return frame.select(wanted)
-
-    def _note(self, index: int, frame: Frame, report: LoadReport, seconds: float) -> None:
-        self.seconds_reading += seconds
-        self.bytes_read += report.bytes_read
-        if index not in self._heights:
-            why = None if self.quarantine is None else self.quarantine.why(index)
-            self._take_note(index, Note(report, frame.n_rows, frame, why))
-        self._loads[index] = self._loads.get(index, 0) + 1
-
-    def _take_note(self, index: int, note: Note) -> None:
-        self.report = self.report + note.report
-        self._heights[index], head = note.height, None
-        if note.left_out is not None and self.quarantine is not None:
-            self.quarantine.add(index, self.source.partitions[index], note.left_out)
-        if note.height and index <= self._first and note.head is not None:
-            self._first, self.head = index, (head := first_rows(note.head, min(HEAD, note.height)))
-        self._notes[index] = note._replace(head=head)

@@ -16,6 +16,6 @@ from gpupipe.storage.temporary import ONE_FILE, Kind, beside, made_folders, stan
 
 __all__ = [
     "NO_LOCKS", "ONE_FILE", "UNSUPPORTED", "Kind", "Output", "Storage", "beside", "disk", "exchange", "failing",
-    "made_folders", "nameless", "place", "publish_absent", "pwrite_all", "read_all", "rename_absent", "scratch_folder", "stands",
-    "stands_aside", "sweep", "sync_folder", "temporary", "write_all",
+    "made_folders", "nameless", "place", "publish_absent", "pwrite_all", "read_all", "rename_absent", "scratch_folder",
+    "stands", "stands_aside", "sweep", "sync_folder", "temporary", "write_all",
 ]  # fmt: skip
