@@ -1,7 +1,8 @@
 """NVTabular on the CPU: its own operators over a dask dataset, as its examples of Criteo's logs are written.
 
 It numbers the categories from 3 (0 is for padding, 1 for null, 2 for all others), so that 1 is taken off. Its
-deviation is that of a sample (n - 1). Values that are equally frequent come in its own order.
+deviation is that of a sample (n - 1). Its medians are dask's quantiles, approximate over several partitions. Values
+that are equally frequent come in its own order.
 """
 
 import shutil
