@@ -1,18 +1,23 @@
 """Decoded columns that further trips over the rows need: in memory while a budget lasts, then in scratch files."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
+from gpupipe import pool
 from gpupipe.columns import AnyColumn, Column, Frame, Values, on_host
 from gpupipe.memory import Room
 from gpupipe.runtime.beneath import Beneath, beneath_matrix
-from gpupipe.runtime.packed import Packed, packed
+from gpupipe.runtime.packed import Packed, end_in, packed
 from gpupipe.runtime.spill import Spill, Spilled
 from gpupipe.schema import UInt64
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class _Held:
 
 
 _IDS, _PLACES = 0, 1
+_VALUES = 31  # parts of a block that values are decoded into; one is left for their validity
 
 
 class Cache:
@@ -102,6 +108,14 @@ class Cache:
             return
         self._held[index] = _Held(frame.n_rows, {**parts, **waiting}, sum(taken.values()))
 
+    def placing(self, index: int | None, read: Callable[..., Read], *given: Any) -> Callable[[], Read]:
+        """What reads a partition, columns of it where they will stand beneath the matrix: these are `put` next."""
+        if self.beneath is None or index is None or index in self._held:
+            return partial(read, *given)
+        block = self.beneath.block(index)
+        room = block[: len(block) * _VALUES // (_VALUES + 1)]
+        return lambda: pool.within(room, read, *given)
+
     def frame(self, index: int, names: Sequence[str], last: bool = False) -> Frame | None:
         """The named columns of a partition; None where some of them are not held.
 
@@ -156,11 +170,14 @@ class Cache:
         """Pack columns beneath the partition's rows of the matrix, those that fit."""
         if self.beneath is None:
             return
-        block, end = self.beneath.block(index), 0
+        block = self.beneath.block(index)
+        end = max((end_in(block, part) for part in parts.values() if isinstance(part, Column)), default=0)
         for key, part in parts.items():
             found = packed(part, block, end) if isinstance(part, Column) else None
             if found is not None:
                 parts[key], end = found, found.end
+            elif isinstance(part, Column) and end_in(block, part):
+                parts[key] = Column(part.dtype, part.values.copy(), part.valid)
         with self._lock:
             self.beneath_bytes += end
 

@@ -89,8 +89,8 @@ class Packed:
 
 
 def packed(column: Column, block: Values, start: int) -> Packed | None:
-    """The column, written into a block from the byte `start` on; None: there is not enough of it, or the column is of
-    no form that goes there.
+    """The column, written into a block from the byte `start` on, but for values that stand in it already; None: there
+    is not enough of it, or the column is of no form that goes there.
 
     Args:
         block: uint8 of shape (bytes,), the first of them at an address that is a multiple of 64.
@@ -100,14 +100,30 @@ def packed(column: Column, block: Values, start: int) -> Packed | None:
         return None
     places, end = {}, start
     for name, numbers, storage in parts:
-        places[name] = place = _Place(_up(end), np.dtype(storage), numbers.shape)
-        end = place.end
+        at = _at(block, numbers)
+        places[name] = place = _Place(_up(end) if at is None else at, np.dtype(storage), numbers.shape)
+        end = place.end if at is None else end
     if end > len(block):
         return None
     for name, numbers, _ in parts:
-        np.copyto(places[name].of(block), numbers, casting="unsafe")  # under a null may be any number
+        if _at(block, numbers) is None:
+            np.copyto(places[name].of(block), numbers, casting="unsafe")  # under a null may be any number
     storage = column.values.dtype if isinstance(column.values, np.ndarray) else np.dtype(np.int32)
     return Packed(column.dtype, storage, len(column), places, _says_nulls(column.values), end)
+
+
+def end_in(block: Values, column: Column) -> int:
+    """The byte after the last of a column's values, where these stand in a block already; else 0."""
+    values = column.values
+    at = _at(block, values) if isinstance(values, np.ndarray) else None
+    return 0 if at is None else at + int(values.nbytes)
+
+
+def _at(block: Values, array: Values) -> int | None:
+    """Where in a block an array stands; None: elsewhere, or not as it would be packed there."""
+    at = int(array.__array_interface__["data"][0]) - int(block.__array_interface__["data"][0])
+    inside = 0 <= at <= len(block) - array.nbytes and array.flags.c_contiguous
+    return at if inside and array.nbytes and array.dtype == np.float32 else None
 
 
 def _parts(column: Column) -> list[_Part] | None:

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Self
 
 from gpupipe import optional
@@ -196,7 +195,8 @@ class Rows(Noted):
         names = list(dict.fromkeys([*wanted, *(self._columns if first or self._identity else self._again)]))
         started = time.perf_counter()
         partition, schema = self.source.partitions[index], self.source.schema.select(names)
-        read = partial(self.source.load_with_report, index, names, self._device)
+        stay = not self._ending and set(names) <= set(self._again)
+        read = self._cache.placing(index if stay else None, self.source.load_with_report, index, names, self._device)
         where = self.quarantine if index not in self._heights or index in (self.quarantine or ()) else None
         frame, report = load(read, index, partition, schema, where, self.note_io_retry)
         frame = as_asked(partition, frame, self._schema, self._identity)

@@ -105,7 +105,8 @@ def _is_ours(leaf: Any, arrow: pa.DataType) -> bool:
 # -- numbers --------------------------------------------------------------------------------------------------
 def _numbers(file: BinaryIO, column: _Described, space: Any) -> Column | None:
     is_bool = column.physical == "BOOLEAN"
-    out, valid = pool.empty(column.n_rows, _STORED[column.physical]), pool.empty(column.n_rows, np.bool_)
+    new = pool.column if column.physical == "FLOAT" else pool.empty  # which is kept as it is
+    out, valid = new(column.n_rows, _STORED[column.physical]), pool.empty(column.n_rows, np.bool_)
     state = np.zeros(2, np.int64)
     encodings = (values.PLAIN, values.RLE) if is_bool else (values.PLAIN, *OF_DICTIONARY)
     for chunk in column.chunks:

@@ -27,6 +27,7 @@ from gpupipe.runtime import beneath, halving
 from gpupipe.runtime import rows as rows_module
 from gpupipe.runtime.beneath import Beneath, beneath_matrix
 from gpupipe.runtime.rows import Rows
+from gpupipe.sources import decoding
 
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -125,6 +126,30 @@ def test_the_matrix_is_the_same(tmp_path_factory: Any, drawn: Any, features: Any
     named = [feature.cast("Float32").alias(f"feature {at}") for at, feature in enumerate(features)]
     one, other, _ = both(lambda: matrix_of(path, named, memory=memory))
     assert same(one, other)
+
+
+@pytest.mark.parametrize("width", [1, 2, 9])
+@pytest.mark.parametrize("nulls", [0.0, 0.1])
+def test_floats_are_decoded_where_they_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, nulls: float
+) -> None:
+    """By our own decoder, into the matrix's memory, over one scan and two; of the least width not all fit there."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr(decoding._Tally, "started", True)
+    rng, names = np.random.default_rng(3), [f"f{at}" for at in range(12)]
+    columns = {name: rng.normal(size=4000).astype(np.float32) for name in names}
+    valid = {name: rng.random(4000) >= nulls for name in names}
+    table = {name: pa.array(columns[name], mask=~valid[name]) for name in names}
+    pq.write_table(pa.table(table), tmp_path / "rows.parquet", row_group_size=700)
+    far = (gp.col("f0") / (gp.col("f0") - gp.col("f0").mean()).abs().mean()).alias("far")  # another scan
+    wide = [
+        (col(name).fill_null("mean").standardize() * at).alias(f"{name} {at}") for name in names for at in range(width)
+    ]
+    for features in (wide, [*wide, far]):
+        one, other, (rows,) = both(lambda given=features: matrix_of(tmp_path / "rows.parquet", given))
+        assert same(one, other) and rows.source_reads == 1
+        assert width == 1 or rows.kept_bytes == 0
+        assert rows._cache.beneath_bytes > 0.7 * min(one.nbytes, 4000 * 12 * 4)
 
 
 def test_every_column_is_there_and_nowhere_else(files: Path) -> None:

@@ -14,8 +14,8 @@ from strategies import drawn_tables
 
 from gpupipe.backends.strings import decoded
 from gpupipe.columns import Column, Values
-from gpupipe.runtime.packed import Packed, packed
-from gpupipe.schema import Float64, Int64, String
+from gpupipe.runtime.packed import Packed, end_in, packed
+from gpupipe.schema import Float32, Float64, Int64, String
 from gpupipe.sources.border import to_column
 
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -147,3 +147,18 @@ def test_a_block_that_is_too_small_stays_as_it_was() -> None:
     assert packed(column, block, 0) is None and (block == 0xAB).all()
     assert packed(Column(Float64, np.full(10, 0.1)), block, 64) is None
     assert packed(Column(Float64, np.full(10, 0.1)), block, 0) is not None
+
+
+def test_values_that_stand_in_the_block_stay_where_they_are() -> None:
+    block = block_of(1000)
+    values = block[128:528].view(np.float32)
+    values[:] = np.arange(100)
+    column = Column(Float32, values, values != 7)
+    assert end_in(block, column) == 528 and end_in(block, Column(Float32, values[::2])) == 0
+    found = packed(column, block, 528)
+    assert found is not None and 528 < found.end <= 528 + 64 + 13
+    assert np.shares_memory(found.column(block, stays=True).values, values)
+    apart = found.column(block, stays=False)
+    block[:] = 0
+    assert apart.values.tolist() == list(range(100)) and apart.valid is not None and np.flatnonzero(~apart.valid) == [7]
+    assert packed(column, block, 1000) is None  # no room for validity
