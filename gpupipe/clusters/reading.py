@@ -1,14 +1,17 @@
 """How workers read the partitions of some rows, and which of them they hold for further trips."""
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
+from gpupipe import optional
 from gpupipe.clusters import apart, tasks
 from gpupipe.clusters.failures import task_timeout
+from gpupipe.clusters.sealed import sealed
 from gpupipe.runtime.orders import Order
 from gpupipe.runtime.rows import Rows
 from gpupipe.sources.dask_frames import DaskPartition
@@ -35,6 +38,8 @@ class Reading:
         listed, count = source._listing.schema, rows.n_partitions
         self._recipes = tasks.Recipes(source._steps, listed, how, source.label, count, source.schema)
         self.recipes: Any = None
+        self._heads = _heads(rows)
+        self._graph: dict[str, Any] | None = None
         self.seconds = task_timeout()
 
     @property
@@ -42,10 +47,27 @@ class Reading:
         """Whether what ended a worker is done again in a process of its own: a device has one process at a time."""
         return not self.rows.how_read.on_device
 
-    def submit(self, what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def submit(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """A task of this fit's own, whose name begins with what it does."""
         key = f"gpupipe-{what}-{self.token}-{uuid.uuid4().hex[:8]}"
-        return self.client.submit(function, *arguments, key=key, pure=False, **options)
+        if self._graph is None:
+            return self.client.submit(function, *arguments, key=key, pure=False)
+        future = optional.load("distributed").Future(key, self.client)
+        names = optional.load("dask.task_spec")
+        given = [names.Alias(each.key) if isinstance(each, type(future)) else each for each in arguments]
+        self._graph[key] = names.Task(key, function, *given)
+        return future
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Tasks that are submitted inside go to the scheduler as one graph: it has as much to do for ten as for one."""
+        self._graph = {}
+        try:
+            yield
+            if self._graph:
+                self.client.get(self._graph, list(self._graph), sync=False, fifo_timeout="0s")
+        finally:
+            self._graph = None
 
     def see_recipes(self) -> None:
         """What says how partitions are read is there, or sent anew."""
@@ -58,7 +80,9 @@ class Reading:
         needed = tuple(tuple(level) for level in source._needed(list(columns)))
         quarantine = self.rows.quarantine
         left = (quarantine is not None and index not in self.known, quarantine is not None and index in quarantine)
-        return tasks.Asked(_sent(source.partitions[index], needed[0] if rows else ()), index, needed, columns, *left)
+        head = self._heads is None or index in self._heads
+        partition = _sent(source.partitions[index], needed[0] if rows else ())
+        return tasks.Asked(partition, index, needed, columns, head, *left)
 
     def computed(self, asked: tasks.Asked) -> list[Any]:
         """Of a Dask frame, the future of what Dask computes of a partition, for the task that reads it."""
@@ -81,14 +105,17 @@ class Reading:
             computed = self.computed(asked)
             return self.submit("apart", apart.worked_apart, self.recipes, sent, asked, self.seconds, *computed)
         held = self.held_at(index, columns)
-        if held is None and not how.keeps:
-            asked = self.asked(index, columns)
-            computed = self.computed(asked)
-            return self.submit(name, tasks.read_and_worked, self.recipes, sent, asked, alone, *computed)
-        whole = tuple(dict.fromkeys([*columns, *how.again]))
-        held = self.hold(index, whole, how.again) if held is None else held
-        asked = self.asked(index, columns, rows=False)
-        return self.submit(name, tasks.worked, self.recipes, sent, asked, held, alone)
+        if held is not None:
+            named = sealed(self.asked(index, columns, rows=False))
+            return self.submit(name, tasks.worked, self.recipes, sent, named, held, alone)
+        asked = self.asked(index, tuple(dict.fromkeys([*columns, *(how.again if how.keeps else ())])))
+        computed = self.computed(asked)
+        given = self.recipes, sent, sealed(asked)
+        if not how.keeps:
+            return self.submit(name, tasks.read_and_worked, *given, alone, *computed)
+        held = self.submit(name, tasks.read_to_keep, *given, how.again, alone, *computed)
+        self.held[index] = held, frozenset(how.again)
+        return self.submit("outcome", tasks.taken, *given, held, alone, *computed)
 
     def _columns(self, order: Order[Any], index: int) -> tuple[str, ...]:
         """What the order needs of a partition, and what the first trip reads besides."""
@@ -135,6 +162,14 @@ class Reading:
         """The workers forget the partitions."""
         self.held.clear()
         self.recipes = None
+
+
+def _heads(rows: Rows) -> set[int] | None:
+    """The partitions whose first rows may be those of all rows that are read; None: any of them."""
+    if rows.source.drops_rows or rows.quarantine is not None:
+        return None
+    filled = [index for index, partition in enumerate(rows.source.partitions) if partition.n_rows]
+    return {*filled[:1], *[index for index in filled if index >= rows.how_read.begins][:1]}
 
 
 def _sent(partition: Partition, columns: tuple[str, ...]) -> Partition:

@@ -3,25 +3,26 @@
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 import uuid
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
 from gpupipe.backends import devices
+from gpupipe.clusters.bound import bound
+from gpupipe.clusters.sealed import Sealed, opened, sealed
 from gpupipe.clusters.sizes import result_bytes
 from gpupipe.columns import AnyColumn, Frame, on_host
 from gpupipe.errors import DeviceLostError
 from gpupipe.runtime.cache import read_only
 from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
 from gpupipe.runtime.halving import in_quarters, once_more
-from gpupipe.runtime.orders import Order, Work
+from gpupipe.runtime.orders import Order
 from gpupipe.runtime.quarantine import Quarantine, load
 from gpupipe.schema import Schema
 from gpupipe.sources.dask_frames import with_rows
@@ -29,8 +30,6 @@ from gpupipe.sources.dask_rows import Columns
 from gpupipe.sources.load import loaded
 from gpupipe.sources.partition import Partition
 from gpupipe.sources.steps import Step
-
-_READY = 16  # orders that stay bound in a worker
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +59,7 @@ class Asked:
         partition, index: the recipe, and its number.
         needed: the columns needed from the reader, then after each step.
         wanted: those that are kept.
+        tells_head: whether its first rows may be those that an artifact keeps.
         may_be_left_out, is_left_out: whether it counts as a partition without rows if it cannot be read; and anyway.
     """
 
@@ -67,6 +67,7 @@ class Asked:
     index: int
     needed: tuple[tuple[str, ...], ...]
     wanted: tuple[str, ...]
+    tells_head: bool = True
     may_be_left_out: bool = False
     is_left_out: bool = False
 
@@ -91,13 +92,20 @@ class Told:
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A partition that was read, on its worker: its rows, and what reading told."""
+    """A partition that was read, on its worker.
+
+    Attributes:
+        frame, told: its rows, and what reading told.
+        came: what came of an order that was carried out as it was read, until that is taken.
+    """
 
     frame: Frame
     told: Told
+    came: "list[Outcome]" = field(default_factory=list)
 
     def __sizeof__(self) -> int:  # by which Dask knows what a worker holds
-        return 1_000 + result_bytes(self.frame) + self.frame.row_ids.nbytes
+        came = sum(map(Outcome.__sizeof__, self.came))
+        return 1_000 + result_bytes(self.frame) + self.frame.row_ids.nbytes + came
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,16 +124,27 @@ class Outcome:
     read: tuple[Told, ...]
     retries: int = 0
 
-    def __sizeof__(self) -> int:
+    @cached_property
+    def _size(self) -> int:  # asked for several times: counting hundreds of states takes a millisecond
         return 1_000 + result_bytes(self.result)
 
+    def __sizeof__(self) -> int:
+        return self._size
 
-@dataclass(frozen=True, eq=False)
+
 class Sent:
-    """An order as it is sent: once to each worker."""
+    """An order as it is sent: once to each worker, which unpacks it once."""
 
-    token: str
-    order: Order[Any]
+    def __init__(self, token: str, order: Order[Any]) -> None:
+        self.token, self._packed = token, sealed(order)
+
+    @cached_property
+    def order(self) -> Order[Any]:
+        """The order."""
+        return self._packed.opened()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"token": self.token, "_packed": self._packed}
 
 
 def kept(thing: Any) -> Any:
@@ -133,7 +152,7 @@ def kept(thing: Any) -> Any:
     return thing
 
 
-def read(recipes: Recipes, asked: Asked, *computed: Columns) -> Held:
+def read(recipes: Recipes, asked: Asked | Sealed[Asked], *computed: Columns) -> Held:
     """Read a partition.
 
     Args:
@@ -142,6 +161,7 @@ def read(recipes: Recipes, asked: Asked, *computed: Columns) -> Held:
     Raises:
         DataError: with its place.
     """
+    asked = opened(asked)
     for columns in computed:
         asked = replace(asked, partition=with_rows(asked.partition, columns))
     rows = WorkerRows(recipes, asked)
@@ -156,13 +176,14 @@ def selected(held: Held, columns: Sequence[str]) -> Held:
     return replace(held, frame=read_only(Frame(host, frame.n_rows, frame.row_ids, frame.places)))
 
 
-def worked(recipes: Recipes, sent: Sent, asked: Asked, held: Held, alone: bool = False) -> Outcome:
+def worked(recipes: Recipes, sent: Sent, asked: Asked | Sealed[Asked], held: Held, alone: bool = False) -> Outcome:
     """Carry an order out on a partition.
 
     Args:
         alone: with as little memory as can be: something went wrong with it before.
     """
-    rows, work, order = WorkerRows(recipes, asked, held), _ready(sent), sent.order
+    asked = opened(asked)
+    rows, work, order = WorkerRows(recipes, asked, held), bound(sent.token, sent.order), sent.order
     frame = held.frame if order.columns is None else held.frame.select(order.columns)
     small: AbstractContextManager[None] = in_quarters() if alone else nullcontext()
     with _ends_without_device(), rows.placed(asked.index, frame), small:
@@ -182,35 +203,34 @@ def _ends_without_device() -> Iterator[None]:
 
 
 def read_and_worked(
-    recipes: Recipes, sent: Sent, asked: Asked, alone: bool = False, *computed: Columns
+    recipes: Recipes, sent: Sent, asked: Asked | Sealed[Asked], alone: bool = False, *computed: Columns
 ) -> Outcome:
     """Both, of rows that nothing else needs."""
+    asked = opened(asked)
     return worked(recipes, sent, asked, read(recipes, asked, *computed), alone)
 
 
-def merged(sent: Sent, *given: Outcome | None) -> Outcome | None:
-    """Several outcomes as one: where the order adds results up their sum, else the list of them."""
-    outcomes = [outcome for outcome in given if outcome is not None]
-    if not outcomes:
-        return None
-    order: Any = sent.order  # of the kind Merges
-    result = order.merged([outcome.result for outcome in outcomes])
-    indices = tuple(index for outcome in outcomes for index in outcome.indices)
-    told = tuple(one for outcome in outcomes for one in outcome.read)
-    return Outcome(result, indices, told, sum(outcome.retries for outcome in outcomes))
+def read_to_keep(
+    recipes: Recipes, sent: Sent, sealed_asked: Sealed[Asked], again: Sequence[str], alone: bool = False,
+    *computed: Columns,
+) -> Held:  # fmt: skip
+    """Both, of rows some of whose columns further trips need: those, and beside them what came, for :func:`taken`."""
+    asked = sealed_asked.opened()
+    whole = read(recipes, asked, *computed)
+    return replace(selected(whole, again), came=[worked(recipes, sent, asked, whole, alone)])
 
 
-def divided(sent: Sent, count: int, outcome: Outcome) -> list[Outcome]:
-    """An outcome as several that merge to it, each to be merged with others of its kind, by itself."""
-    order: Any = sent.order  # of the kind Divides
-    parts = order.divided(outcome.result, count)
-    told = [outcome.read] + [()] * (len(parts) - 1)
-    return [Outcome(part, outcome.indices, read, 0) for part, read in zip(parts, told, strict=True)]
+def taken(
+    recipes: Recipes, sent: Sent, asked: Sealed[Asked], held: Held, alone: bool = False, *computed: Columns
+) -> Outcome:
+    """What came of the order as a partition was read; from now on it is not kept beside the rows.
 
-
-def picked(outcomes: list[Outcome], at: int) -> Outcome | None:
-    """One of them; None where there are not so many."""
-    return outcomes[at] if at < len(outcomes) else None
+    It is made again where it was taken before: that worker told nobody any more.
+    """
+    try:
+        return held.came.pop()
+    except IndexError:
+        return read_and_worked(recipes, sent, asked, alone, *computed)
 
 
 class WorkerRows:
@@ -239,7 +259,8 @@ class WorkerRows:
         frame, report = load(lambda: loaded(*how), *what, quarantine, self._tried_again)
         frame = as_asked(asked.partition, frame.select(asked.wanted), recipes.how.schema, recipes.how.identity)
         left_out = None if quarantine is None else quarantine.why(asked.index)
-        note = Note(report, frame.n_rows, first_rows(frame, min(HEAD, frame.n_rows)), left_out)
+        head = first_rows(frame, min(HEAD, frame.n_rows)) if asked.tells_head else None
+        note = Note(report, frame.n_rows, head, left_out)
         cost = time.perf_counter() - started, uuid.uuid4().hex, self.io_retries, self.retries
         return Held(read_only(frame), Told(asked.index, note, *cost))
 
@@ -267,28 +288,3 @@ class WorkerRows:
     def noted(self, index: int) -> Note | None:
         """What reading told."""
         return None if self._held is None else self._held.told.note
-
-
-class _Bound:
-    """An order that is bound, or being bound, in this process."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.work: Work[Any] | None = None
-
-
-_bound: OrderedDict[str, _Bound] = OrderedDict()
-_lock = threading.Lock()
-
-
-def _ready(sent: Sent) -> Work[Any]:
-    """The order bound, once a process."""
-    with _lock:
-        found = _bound.setdefault(sent.token, _Bound())
-        _bound.move_to_end(sent.token)
-        while len(_bound) > _READY:
-            _bound.popitem(last=False)
-    with found.lock:
-        if found.work is None:
-            found.work = sent.order.ready()
-        return found.work

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gpupipe.clusters import tasks
+from gpupipe.clusters import merges, tasks
 from gpupipe.clusters.current import current
 from gpupipe.clusters.failures import NO_ANSWER, Account, is_killed, is_of_cluster, is_of_rows, poison, worker_of
 from gpupipe.clusters.reading import GONE, Reading
@@ -15,7 +15,7 @@ from gpupipe.errors import PoisonPartitionError, counted
 from gpupipe.runtime.orders import Divides, Order
 from gpupipe.runtime.progress import Progress, carried_out
 
-_AHEAD = 3  # tasks for each thread of the workers: one that runs, and two that wait there
+_LEAST, _AHEAD = 2, 4  # tasks for each thread: where no more than the first are left, they are filled up to the second
 _AT_ONCE = 8  # outcomes that are merged into one
 _BUCKETS = 8  # parts that states of many groups are merged by
 LARGE = 64 * 2**20  # bytes of states that one worker merges
@@ -125,10 +125,12 @@ class Trip:
             return
         while self._alone and sum(task.alone for task in self._running.values()) < max(threads // _APART, 1):
             self._begin(self._alone.popleft(), alone=True)
-        most = _AHEAD * threads
-        while self._waiting and len(self._running) < most:
-            if head is not None and self._waiting[0] > head + most:
-                return
+        if len(self._running) <= _LEAST * threads:
+            with self._reading.at_once():
+                self._begin_more(head, _AHEAD * threads)
+
+    def _begin_more(self, head: int | None, most: int) -> None:
+        while self._waiting and len(self._running) < most and (head is None or self._waiting[0] <= head + most):
             self._begin(self._waiting.popleft())
 
     def _begin(self, index: int, *, alone: bool = False) -> None:
@@ -206,23 +208,21 @@ class Trip:
         return sum(sizes.values()) > LARGE
 
     def _divide(self, task: Task) -> None:
-        whole = self._reading.submit("divide", tasks.divided, self._sent, self._buckets, task.future)
+        whole = self._reading.submit("divide", merges.divided, self._sent, self._buckets, task.future)
         for bucket in range(self._buckets + 1):
-            future = self._reading.submit("pick", tasks.picked, whole, bucket)
+            future = self._reading.submit("pick", merges.picked, whole, bucket)
             self._watch_over(Task(future, task.indices, 1, (task,), bucket))
 
     def _merge(self, parts: list[Task]) -> None:
         level = 1 + max(part.level for part in parts)
-        future = self._reading.submit("merge", tasks.merged, self._sent, *(part.future for part in parts))
+        future = self._reading.submit("merge", merges.merged, self._sent, *(part.future for part in parts))
         indices = tuple(index for part in parts for index in part.indices)
         self._watch_over(Task(future, indices, level, parts, parts[0].bucket))
 
     # -- what fails ---------------------------------------------------------------------------------------
     def _failed(self, task: Task) -> None:
-        if task.future.status == "error":
-            self._recover(task, task.future.exception(timeout=NO_ANSWER))
-        else:
-            self._recover(task, None)
+        failed = task.future.status == "error"
+        self._recover(task, task.future.exception(timeout=NO_ANSWER) if failed else None)
 
     def _recover(self, task: Task, error: BaseException | None) -> None:
         """Do what failed again, or say why it failed for good."""
