@@ -104,9 +104,13 @@ def lookup(tables: Tables, node: Node, *keys: Column) -> Column:
         folds, value = spread(keys[-1], size).values, entry.by_fold
     if len(value) == 0:
         return _all_null(value, size)
-    if value.valid is None and isinstance(value.values, np.ndarray) and value.values.dtype in _IN_ONE_PASS:
-        found, seen = kernels_for(size).taken(value.values, at, folds, height_of_fold)
-        return Column(value.dtype, found, seen)
+    if isinstance(value.values, np.ndarray) and value.values.dtype in _IN_ONE_PASS:
+        taken = kernels_for(size).taken
+        found, seen = taken(value.values, at, folds, height_of_fold)
+        if value.valid is not None:
+            there, _ = taken(value.valid, at, folds, height_of_fold)
+            seen = there if seen is None else np.logical_and(there, seen, out=there)
+        return Column(value.dtype, found, None if seen is None or seen.all() else seen)
     return _taken(value, at if folds is None else np.where(at < 0, at, at + folds * height_of_fold))
 
 
