@@ -1,8 +1,10 @@
 # gpupipe. `make` alone lists the targets. Each sets up the virtual environment first, once.
-# VENV=folder uses (and fills) another one; ARGS="..." is handed on to pytest, the demo and the benchmarks.
+# VENV=folder uses (and fills) another one; ARGS="..." is handed on to pytest, the demo and the benchmarks; RESULTS=folder
+# is where benchmarks write, PLAN one of benchmarks/plans.py (PLAN=smoke with ARGS="--repeats 1": whether all of it works).
 VENV ?= .venv
 DEMO ?= flights
 RESULTS ?= benchmarks/results
+PLAN ?= short
 EXTRAS := cpu,xgboost,lightgbm,catboost,skops,frames,cluster,examples,test,bench
 PY := $(VENV)/bin/python
 READY := $(VENV)/.gpupipe-ready
@@ -43,8 +45,8 @@ docs: $(READY) ## the generated pages of docs/ and the operators' stub, and the 
 	$(PY) -m pdoc --output-directory build/docs gpupipe
 
 bench: $(READY) ## the benchmarks, about 10 minutes: gpupipe beside scikit-learn, Polars, DuckDB and pandas (RESULTS=folder)
-	$(PY) -m benchmarks --parts features,scoring,small,import --repeats 3 --out $(RESULTS) $(ARGS)
-	$(PY) -m benchmarks.compare --plan short --patience 20 --out $(RESULTS)
+	$(PY) -m benchmarks --parts features,scoring,small,import --repeats 2 --out $(RESULTS) $(ARGS)
+	$(PY) -m benchmarks.compare --plan $(PLAN) --patience 20 --out $(RESULTS)
 	$(PY) -m benchmarks.report --results $(RESULTS)
 
 bench-all: $(READY) ## whole jobs at full size beside every peer, and how they grow: hours, 30 GB of disk
