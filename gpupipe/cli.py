@@ -37,7 +37,7 @@ the main job, with a file of yours that holds a pipeline:
   gpupipe fit churn.py --data 'customers/*.parquet' --split 0.2 --out churn.gpp
   gpupipe evaluate churn.gpp --data 'holdout/*.parquet' --by contract
   gpupipe predict churn.gpp --data 'new/*.parquet' --out scores --keep customer_id
-  gpupipe update churn.gpp --data 'new/*.parquet'           after fit --keep-state yes: new rows alone are read
+  gpupipe update churn.gpp --data 'new/*.parquet' --pipeline churn.py            after fit --keep-state yes
 
 FILE.py is Python of your own and is run as `python FILE.py` would run it. It assigns a gpupipe.Pipeline to the
 name `pipeline` (or to NAME in FILE.py:NAME), or defines a function of that name that gives one. An artifact holds

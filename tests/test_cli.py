@@ -263,6 +263,25 @@ def test_the_demo_runs_to_the_same_bytes(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"disease.gpp", "held-out.parquet", "scores.parquet"}
 
 
+def test_update_says_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, new, file, saved = (tmp_path / name for name in ("rows.csv", "new.csv", "paid.py", "paid.gpp"))
+    data.write_text("age,paid\n31,2\n17,1\n52,4\n", encoding="utf-8")
+    new.write_text("age,paid\n44,3\n", encoding="utf-8")
+    made = "gp.Pipeline([gp.col('age').standardize()], 'paid', Ridge())"
+    file.write_text(f"import gpupipe as gp\nfrom sklearn.linear_model import Ridge\npipeline = {made}\n")
+    fit = ["fit", str(file), "--data", str(data), "--out", str(saved), "--keep-state", "yes", "--quiet"]
+    assert cli.main(fit) == 0
+    update = ["update", str(saved), "--data", str(new), "--quiet"]
+    assert cli.main(update) == 2
+    assert "has a model, which an update trains anew. Name the file that declares it" in capsys.readouterr().err
+    update += ["--pipeline", str(file)]
+    assert cli.main(update) == 1
+    assert "'age', 'paid' of the earlier rows again. Give them as seen=… (--seen)" in capsys.readouterr().err
+    assert cli.main([*update, "--seen", str(data)]) == 0
+    whole = load_pipeline(str(file)).fit({"age": [31, 17, 52, 44], "paid": [2, 1, 4, 3]})
+    assert gp.load(saved).predict({"age": [40]}).equals(whole.predict({"age": [40]}))
+
+
 def test_update_reads_new_rows_alone(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new, file = tmp_path / "old.csv", tmp_path / "new.csv", tmp_path / "ages.py"
     old.write_text("age,city\n31,Rome\n17,Oslo\n", encoding="utf-8")

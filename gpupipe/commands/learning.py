@@ -127,6 +127,11 @@ def _update(arguments: argparse.Namespace) -> None:
     pipeline = gp.load(arguments.artifact)
     if arguments.pipeline is not None:
         pipeline.model = load_pipeline(arguments.pipeline).model
+    elif pipeline.model_ is not None:
+        raise UsageError(
+            f"{arguments.artifact} has a model, which an update trains anew. Name the file that declares it: "
+            "--pipeline FILE.py."
+        )
     out = arguments.out or arguments.artifact
     if arguments.out is not None:
         _refuse_standing(out, "leave it out to replace ARTIFACT", states=True)

@@ -144,8 +144,8 @@ def _known(earlier: Source | None, kept: Kept, again: Sequence[str]) -> Source:
     named = ", ".join(repr(name) for name in again[:8]) + (", …" if len(again) > 8 else "")
     if earlier is None:
         raise UnavailableError(
-            f"This update must read {named} of the earlier rows again. Give them as seen=…, listed as the fit listed "
-            "them. (For quantiles, keep_state='values' keeps what they need.)"
+            f"This update must read {named} of the earlier rows again. Give them as seen=… (--seen), listed as the fit "
+            "listed them. (For quantiles, keep_state='values' (--keep-state values) keeps what they need.)"
         )
     for what, found, wanted in (("lists", earlier.n_rows or 0, kept.listed), ("holds", earlier.count(), kept.rows)):
         if found != wanted:
