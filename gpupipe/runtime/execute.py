@@ -94,7 +94,7 @@ def run_scans(
         again = further_trips(binder, fitted, rows, backend, crew, progress)
         scattered: dict[int, Scattered] = {}
         if carried is None or scan.level > 1:
-            states, scattered = taken_in(order, rows, crew, progress, beside=watching).merged()
+            states, scattered = taken_in(order, rows, crew, progress, beside=watching).merged(rows.n_workers)
         else:
             expecting(progress, rows.n_partitions - carried.first)
             new = taken_in(order, rows, crew, progress, first=carried.first)

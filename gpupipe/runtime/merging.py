@@ -2,7 +2,8 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from gpupipe.runtime.spill import Spill
 
 _AT_ONCE = 8
 _SHARE = 16  # of the memory may be states that wait: merging them takes several times as much for a moment
+_BESIDE = 4 << 20  # bytes that wait, from which on threads put them together for less than it takes to start them
 _MOSTLY_SHARED = 0.7  # merging before writing is worth it where it leaves fewer groups than that
 
 
@@ -57,20 +59,35 @@ class Merging:
     def _is_large(self, size: int) -> bool:
         return size > self._each and sum(family.size for family in self._families) > self._most
 
-    def states(self) -> list[State]:
+    def states(self, threads: int = 1) -> list[State]:
         """The merged states in memory, in the order of the intakes; once all partitions are in."""
-        states, scattered = self.merged()
+        states, scattered = self.merged(threads)
         return [scattered[number].whole() if number in scattered else state for number, state in enumerate(states)]
 
-    def merged(self) -> tuple[list[State], dict[int, Scattered]]:
-        """The same, but those that outgrew memory by their number, an empty state in their place; close them."""
+    def merged(self, threads: int = 1) -> tuple[list[State], dict[int, Scattered]]:
+        """The same, but those that outgrew memory by their number, an empty state in their place; close them.
+
+        Args:
+            threads: how many may put together states of different keys, which is work of its own for each.
+        """
         found: dict[int, State] = {}
         scattered: dict[int, Scattered] = {}
         for family in self._families:
             scattered |= zip(family.numbers, family.scattered(), strict=False)
-            found |= zip(family.numbers, family.merged(), strict=False)
+        for family, states in zip(self._families, self._put_together(threads), strict=True):
+            found |= zip(family.numbers, states, strict=False)
         empty = [State(intake.gather.state, [], np.zeros(1, np.int64), {}) for intake in self._intakes]
         return [found.get(number, state) for number, state in enumerate(empty)], scattered
+
+    def _put_together(self, threads: int) -> Iterator[list[State]]:
+        """What each family comes to, in their order; the largest are begun first."""
+        if threads < 2 or len(self._families) < 2 or sum(family.size for family in self._families) < _BESIDE:
+            yield from map(_Family.merged, self._families)
+            return
+        with ThreadPoolExecutor(threads, thread_name_prefix="gpupipe-merging") as pool:
+            by_size = sorted(self._families, key=lambda family: -family.size)
+            begun = {id(family): pool.submit(family.merged) for family in by_size}
+            yield from [begun[id(family)].result() for family in self._families]
 
 
 def together(intakes: Sequence[Intake], parts: Sequence[Sequence[Any]]) -> list[Any]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ... import pool
 from .jit import inlined, kernel, part
 from .memory import eight_bytes
 
@@ -254,18 +253,18 @@ def distinct(
     """
     size = len(offsets) - 1
     bits = min((size // _BUCKET).bit_length(), _MOST_BUCKETS)
-    marks, rows, starts = pool.empty(size, np.uint64), pool.empty(size, np.int32), np.zeros((1 << bits) + 1, np.int64)
+    marks, rows, starts = np.empty(size, np.uint64), np.empty(size, np.int32), np.zeros((1 << bits) + 1, np.int64)
     many = _marks(data, offsets, _NO_MASK if valid is None else valid, bits, marks, rows, starts[1:])
     most = int(starts.max())
     np.cumsum(starts, out=starts)
     if bits:
         alone, apart = marks, rows
-        marks, rows = pool.empty(many, np.uint64), pool.empty(many, np.int32)
+        marks, rows = np.empty(many, np.uint64), np.empty(many, np.int32)
         _together(alone, apart, bits, starts[:-1].copy(), marks, rows)
-    firsts, counts = pool.empty(many, np.int32), pool.empty(many, np.int64)
+    firsts, counts = np.empty(many, np.int32), np.empty(many, np.int64)
     found = _each_bucket(
-        marks, rows, starts, data, offsets, _NO_TIMES if times is None else times, pool.empty(4 * most + 16, np.int32),
-        pool.empty(most, np.uint64), firsts, counts, _NO_IDS if ids is None else ids,
+        marks, rows, starts, data, offsets, _NO_TIMES if times is None else times, np.empty(4 * most + 16, np.int32),
+        np.empty(most, np.uint64), firsts, counts, _NO_IDS if ids is None else ids,
     )  # fmt: skip
     return _by_python(data, offsets, valid, times, ids) if found < 0 else (firsts[:found], counts[:found])
 

@@ -21,6 +21,7 @@ from gpupipe.compiler.bind import Binder
 from gpupipe.compiler.fitted import Fitted
 from gpupipe.compiler.gathering import bind_scan
 from gpupipe.errors import StorageError
+from gpupipe.runtime import merging as merging_of
 from gpupipe.runtime import scattered
 from gpupipe.runtime.merging import Merging
 from gpupipe.runtime.scattered import Scattered, nbytes
@@ -157,6 +158,16 @@ def test_a_scattered_state_can_be_put_together_again(scan):
     assert values_of(scan, again.states()) == values_of(scan, whole)
 
 
+@pytest.mark.parametrize("memory", ["1GiB", 0])
+def test_threads_put_together_what_one_does(scan, memory, monkeypatch):
+    whole = merged(scan, "1GiB", np.arange(PARTS))
+    monkeypatch.setattr(merging_of, "_BESIDE", 0)
+    beside = Merging(scan[1].intakes, memory)
+    for states in scan[2]:
+        beside.add(states)
+    assert values_of(scan, beside.states(3)) == values_of(scan, whole)
+
+
 def test_parts_share_no_key(scan):
     found = [state for state in merged(scan, 0, np.arange(PARTS)) if isinstance(state, Scattered) and state.n_keys]
     for state in found[::5]:
@@ -198,9 +209,9 @@ def test_any_number_of_states_share_their_scratch_files(tmp_path, monkeypatch):
     rows = pa.table({f"s{at}": [f"{at} {row}" for row in range(200)] for at in range(30)})
     most, merged_of = 0, Merging.merged
 
-    def counted(merging):
+    def counted(merging, threads):
         nonlocal most
-        found = merged_of(merging)
+        found = merged_of(merging, threads)
         most = max(most, len(open_files(tmp_path)))
         assert len(found[1]) == 60  # all of them are scattered
         return found
