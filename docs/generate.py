@@ -293,8 +293,8 @@ scikit-learn's own solution is met within 1e-6 (most within 1e-12), where its so
 `solver` say how near scikit-learn gets, and Newton's method gets there in a few trips whatever they are. KMeans from
 given centres takes scikit-learn's steps; `init="k-means++"` and `"random"` draw other rows than scikit-learn does, by
 the identity of each row and `random_state`, which is how the draw can be the same for any layout. XGBoost's trees hang
-on the partitions and on the workers, and so may its predictions. See
-[decision 44](decisions/0044-training-on-partitions.md).
+on the partitions and on the workers, and so may its predictions; those of random forests, which the GPUs of a cluster
+grow together, on which worker has which rows. See [decision 44](decisions/0044-training-on-partitions.md).
 """
 ON_A_GPU = """\
 Where features are computed on a GPU they are trained on there, from the same memory, by the class of cuML that learns

@@ -30,7 +30,7 @@ PARTS = {  # name: (module, seconds at most), most valuable first
     "parquet": ("parquet", 120),
     "cuml": ("estimators", 150),
     "xgboost": ("boosting", 100),
-    "cluster": ("cluster", 110),
+    "cluster": ("cluster", 195),
     "layouts": ("fused", 240),
     "exact": ("exact", 90),
     "sanitize": ("sanitize", 230),

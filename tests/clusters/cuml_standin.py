@@ -3,6 +3,9 @@
 As cuml.dask 26.10 does it: the blocks of X and y are brought together, each pair on one worker; a task on each worker
 that has rows learns from those of all; all come to the same forest, of which one is given back. Where the real ones
 add up what each knows (by NCCL), and wait for each other without end, these pass their rows around.
+
+A worker unpickles the plugin, and so imports this, in the thread that gives its signs of life: what is heavy is
+imported by tasks.
 """
 
 import os
@@ -13,21 +16,19 @@ from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import distributed
 import numpy as np
-import pytest
 from gpu.api.fakes import Fakes, Stand, check_call
-from models.gpu_fakes import Counted, Treelite
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from gpupipe.backends import devices
-from gpupipe.clusters import together
-from gpupipe.kernels.gpu.device import DeviceArray
 
-KINDS = {"Classifier": RandomForestClassifier, "Regressor": RandomForestRegressor}
+if TYPE_CHECKING:
+    from models.gpu_fakes import Treelite
+
+KINDS = ("Classifier", "Regressor")
 _CRITERIA = {"gini": "gini", "entropy": "entropy", "mse": "squared_error", "poisson": "poisson"}
 
 #: What each training had in this worker: (rows, dtypes of X and y); and how it was called there.
@@ -40,9 +41,16 @@ class OnGpu(np.ndarray):
 
 
 def _asarray(values: Any) -> OnGpu:
-    if isinstance(values, DeviceArray):
-        values = values.device.download(values)
     return np.array(values).view(OnGpu)
+
+
+class Device:
+    """A GPU, as far as training asks for it."""
+
+    name = "a GPU that there is not"
+
+    def upload(self, values: NDArray[Any]) -> NDArray[Any]:
+        return values
 
 
 class Fitted:
@@ -64,7 +72,9 @@ class Fitted:
         assert isinstance(X, OnGpu)
         return _asarray(getattr(self._forest, method)(np.asarray(X)) + HOW.get("off", 0.0))
 
-    def as_treelite(self) -> Treelite:
+    def as_treelite(self) -> "Treelite":
+        from models.gpu_fakes import Treelite  # noqa: PLC0415
+
         check_call(f"{self._path}.as_treelite", (), {})
         return Treelite(self._forest)
 
@@ -119,9 +129,11 @@ def _rows(own: list[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
 def _grown(path: str, params: Mapping[str, Any], rank: int, rows: list[Any]) -> Fitted:
     if "does" in HOW:
         DOES[HOW["does"]](Path(HOW["folder"]), rank)
+    from sklearn import ensemble  # noqa: PLC0415
+
     names = ("n_estimators", "max_depth", "max_features", "min_samples_leaf", "min_samples_split", "bootstrap")
     known = {name: params[name] for name in (*names, "random_state", "class_weight", "max_samples") if name in params}
-    kind = KINDS[path.partition("RandomForest")[2]](**known, criterion=_CRITERIA[params["split_criterion"]])
+    kind = getattr(ensemble, path.rpartition(".")[2])(**known, criterion=_CRITERIA[params["split_criterion"]])
     X, y = (np.concatenate([pair[at] for pair in rows]) for at in (0, 1))
     return Fitted(path, kind.fit(X, y))
 
@@ -167,8 +179,8 @@ class Gpus(distributed.WorkerPlugin):
         self.place, self.how = place, how
 
     def setup(self, worker: Any) -> None:
-        self._patch = patch = pytest.MonkeyPatch()
-        place, device = self.place or f"0000:{os.getpid()}", Counted()
+        self._before = dict(sys.modules)
+        place, device = self.place or f"0000:{os.getpid()}", Device()
         fakes = Fakes({
             "cupy.asarray": _asarray, "cupy.asnumpy": np.asarray, "cupy.concatenate": np.concatenate,
             "cupy.empty": lambda shape, dtype: np.empty(shape, dtype).view(OnGpu),
@@ -176,15 +188,17 @@ class Gpus(distributed.WorkerPlugin):
             **{f"cuml.dask.ensemble.RandomForest{name}": lambda name=name, **p: Together(name, **p) for name in KINDS},
         })  # fmt: skip
         fakes.behaviour["cupy.cuda.get_current_stream"] = lambda: Stand(fakes, "cupy.cuda.Stream")
-        fakes.install(patch, "cupy", "cuml")
+        fakes.install(SimpleNamespace(setitem=dict.__setitem__), "cupy", "cuml")
         talks = ModuleType("raft_dask")
         talks.__spec__ = ModuleSpec("raft_dask", None)
-        patch.setitem(sys.modules, "raft_dask", talks)
-        patch.setattr(devices._Look, "found", devices.Found(device, "a simulated GPU"))  # type: ignore[arg-type]
-        patch.setattr(together, "_PATIENCE", 0.5)
+        sys.modules["raft_dask"] = talks
+        devices._Look.found = devices.Found(device, "a GPU that there is not")  # type: ignore[arg-type]
         SEEN.clear()
         HOW.clear()
         HOW.update(self.how)
 
     def teardown(self, worker: Any) -> None:
-        self._patch.undo()
+        devices._Look.found = None
+        for name in set(sys.modules) - set(self._before):
+            if name.partition(".")[0] in ("cupy", "cuml", "raft_dask"):
+                del sys.modules[name]

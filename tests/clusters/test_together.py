@@ -93,7 +93,7 @@ def test_a_forest_of_all_rows_by_all_workers(weight: Any, file: str, gpus: Any, 
     np.testing.assert_allclose(said, oracle.predict_proba(matrix(there)), rtol=1e-12, atol=1e-15)
     assert there.classes_.tolist() == ["low", "mid", "top"]
     there.save(tmp_path / "forest.gpp")
-    loaded = gp.load(tmp_path / "forest.gpp")
+    loaded: Any = gp.load(tmp_path / "forest.gpp")
     assert (loaded.predict_proba(ROWS, output="numpy") == said).all()
     assert loaded.model_.digest() == there.model_.digest()
     told = there.report_.training
@@ -154,7 +154,7 @@ def test_two_workers_with_one_gpu(file: str, gpus: Any) -> None:
         fit(RandomForestClassifier(), file)
 
 
-REFUSED: dict[str, tuple[Any, str, dict[str, Any], str]] = {
+REFUSED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "a parameter": (RandomForestClassifier(max_leaf_nodes=9), "y", {}, "not trained so with max_leaf_nodes=9"),
     "two": (RandomForestRegressor(ccp_alpha=0.1, min_impurity_decrease=0.1), "score", {}, "crease=0.1, ccp_alpha=0.1"),
     "a criterion": (RandomForestRegressor(criterion="absolute_error"), "score", {}, "criterion='absolute_error'"),
@@ -195,7 +195,7 @@ def test_another_forest_than_the_one_that_was_read(file: str, gpus: Any) -> None
         fit(RandomForestClassifier(**TREES), file)
 
 
-# -- failures, while the others wait ----------------------------------------------------------------------------------
+# -- failures; of those that follow the first, workers begin anew, which takes seconds --------------------------------
 def test_refusals_of_cuml(file: str, gpus: Any, tmp_path: Path) -> None:
     gpus(does="refuse", folder=str(tmp_path))
     told = r"cuml\.dask refused to train sklearn\.ensemble\.RandomForestClassifier on 3,000 rows × 5 features: .*is odd"
@@ -203,6 +203,7 @@ def test_refusals_of_cuml(file: str, gpus: Any, tmp_path: Path) -> None:
         fit(RandomForestClassifier(**TREES), file)
 
 
+@pytest.mark.slow
 def test_a_full_gpu_while_the_others_wait(file: str, gpus: Any, tmp_path: Path) -> None:
     two = gpus(does="fill", folder=str(tmp_path))
     before = set(two.workers)
