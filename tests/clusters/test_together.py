@@ -83,7 +83,7 @@ def matrix(pipeline: Any) -> Any:
 def test_a_forest_of_all_rows_by_all_workers(weight: Any, file: str, gpus: Any, tmp_path: Path) -> None:
     two = gpus()
     model = RandomForestClassifier(**TREES, class_weight=weight)
-    there = fit(model, file)
+    there = declared(model).fit(hooked(gp.scan(file, partitions=6), "slow", tmp_path))  # so that each reads some
     seen = [each for worker in two.client.run(lambda: cuml_standin.SEEN).values() for each in worker]
     assert sum(rows for rows, *_ in seen) == N and len(seen) == 2, "each worker has rows, and no row is anywhere twice"
     assert {tuple(kinds) for _, *kinds in seen} == {("float32", "int32")}
