@@ -91,7 +91,7 @@ class Trial:
         return sorted(os.listdir(self.folder)) == ["log", "result", "run"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plain(drivers: Drivers, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What a fit without a run comes to."""
     known: dict[str, dict[str, Any]] = {}
