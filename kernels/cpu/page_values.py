@@ -9,7 +9,16 @@ import numpy as np
 
 from .jit import kernel, part
 from .runs import all_ones, fill_byte, spread_bits, spread_levels, unpack_runs
-from .unaligned import byte_at, put_byte, put_word4, put_word8, word4_at, word8_at
+from .unaligned import (
+    byte_at,
+    put_byte,
+    put_word4,
+    put_word8,
+    spread_sixteen,
+    spreads_sixteen,
+    word4_at,
+    word8_at,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -59,6 +68,10 @@ def _lay4(out, source, row, rows, found, valid):
             put_word4(out, 4 * (row + i), word4_at(source, 4 * i))
         return
     i, k = 0, 0
+    if spreads_sixteen():
+        while i + 16 <= rows:
+            k += spread_sixteen(out + 4 * (row + i), source + 4 * k, valid + row + i)
+            i += 16
     while k < found:
         has = byte_at(valid, row + i)
         put_word4(out, 4 * (row + i), np.uint32(word4_at(source, 4 * k) * has))

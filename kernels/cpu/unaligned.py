@@ -77,3 +77,38 @@ def copy_bytes(source, target, size):
     else:
         for k in range(size):
             put_byte(target, k, byte_at(source, k))
+
+
+@intrinsic
+def spreads_sixteen(typing_context):
+    """Whether the processor that is compiled for has an instruction for `spread_sixteen` (of AVX-512)."""
+
+    def generate(context, builder, sig, arguments):
+        known = optional.load("llvmlite.binding").get_host_cpu_features().get("avx512f", False)
+        return context.get_constant(_types().boolean, bool(known))
+
+    return _types().boolean(), generate
+
+
+@intrinsic
+def spread_sixteen(typing_context, out, source, chosen):
+    """Sixteen words of 4 bytes to `out`: for each byte at `chosen` that is not 0 the next one of those that stand side
+    by side at `source`, else 0. Gives how many were taken; no more are read.
+    """
+
+    def generate(context, builder, sig, arguments):
+        ir = optional.load("llvmlite.ir")
+        words, flags = ir.VectorType(ir.IntType(32), 16), ir.VectorType(ir.IntType(8), 16)
+        to, begin, at = (
+            builder.inttoptr(address, kind.as_pointer())
+            for address, kind in zip(arguments, (words, ir.IntType(32), flags), strict=True)
+        )
+        mask = builder.icmp_unsigned("!=", builder.load(at, align=1), ir.Constant(flags, None))
+        kind = ir.FunctionType(words, [begin.type, mask.type, words])
+        expand = builder.module.globals.get("llvm.masked.expandload.v16i32")
+        expand = expand or ir.Function(builder.module, kind, "llvm.masked.expandload.v16i32")
+        builder.store(builder.call(expand, [begin, mask, ir.Constant(words, None)]), to, align=1)
+        return builder.zext(builder.ctpop(builder.bitcast(mask, ir.IntType(16))), ir.IntType(64))
+
+    whole = _types().int64
+    return whole(whole, whole, whole), generate

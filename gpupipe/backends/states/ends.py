@@ -169,6 +169,16 @@ def _combine(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
     return {**counts, "bounds": first, "kept": arrays["kept"]}
 
 
+def merged(states: Sequence[State]) -> State:
+    """One state of all rows that some of this kind saw, as :func:`gathering.merge` would put it together of any."""
+    arrays = [state.arrays for state in states]
+    bounds, kept = (np.concatenate([each[name] for each in arrays]) for name in ("bounds", "kept"))
+    n, lost = (sum(int(each[name][0]) for each in arrays) for name in ("n", "lost"))
+    lost += int(not _are_equal(bounds))
+    found = {"n": np.array([n]), "lost": np.array([lost]), "bounds": bounds[:1], "kept": kept}
+    return State(ENDS.name, [], np.array([sum(int(state.rows[0]) for state in states)]), found)
+
+
 def _are_equal(bounds: Values) -> bool:
     return bool((bounds.view(np.int64) == bounds[:1].view(np.int64)).all())
 

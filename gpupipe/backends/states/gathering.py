@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpupipe.backends import keys as grouping
+from gpupipe.backends.states.ends import ENDS
+from gpupipe.backends.states.ends import merged as merged_ends
 from gpupipe.backends.states.integers import total
 from gpupipe.backends.states.kinds import KINDS, MERGED
 from gpupipe.backends.states.moments import MEANS, MOMENTS, SUM, TAILS, each
@@ -111,6 +113,8 @@ def merge(states: list[State], known: tuple[Values, list[Column]] | None = None)
     """
     if len(states) == 1:
         return states[0]
+    if states[0].kind == ENDS.name:
+        return merged_ends(states)
     whole = _stacked(states, with_keys=known is None)
     if known is not None:
         groups, keys = known
