@@ -47,7 +47,8 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None, *
             raise NonFiniteError(NAN).at(int(np.flatnonzero(nan)[0]))
         made = KINDS[kind] if squares or kind != MOMENTS.name else MEANS
         entries = None if made.entries is None else made.entries(column, groups, times)
-        arrays = made.update(column, groups, n_groups, times, by.rows if rows is None and times is None else None)
+        all_counted = rows is None and times is None and int(by.rows.sum()) == len(column)
+        arrays = made.update(column, groups, n_groups, times, by.rows if all_counted else None)
         return State(kind, list(by.keys), by.rows, arrays, entries, by.numbering)
 
 

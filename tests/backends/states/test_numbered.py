@@ -15,7 +15,7 @@ from gpupipe import col
 from gpupipe.backends.states import numbered
 from gpupipe.backends.states.gathering import gather, merge
 from gpupipe.backends.states.numbered import Numbered, resolved
-from gpupipe.backends.states.state import State, groups_of
+from gpupipe.backends.states.state import Groups, State, groups_of
 from gpupipe.columns import Column
 from gpupipe.runtime import merging
 from gpupipe.schema import Boolean, Float64, Int64, String
@@ -141,6 +141,13 @@ def test_more_values_than_a_key_had_room_for() -> None:
 def test_what_is_not_numbered(key: Column) -> None:
     others = [Column(Int64, np.arange(40) % 7)]
     assert by_numbers([([key, *others, *others], Column(Float64, np.ones(40)))], ["count"]) is None
+
+
+def test_groups_of_more_rows_than_are_gathered() -> None:
+    """Groups may be those of a whole partition where only some of its rows are taken in."""
+    by = groups_of([Column(Int64, np.array([0, 1, 1, 0]))], 4)
+    some = Groups(by.of_row[:3] if by.of_row is not None else None, by.keys, by.rows)
+    assert gather("count", Column(Float64, np.ones(3)), some).arrays["n"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("memory", [None, "48KiB"], ids=["in memory", "scattered"])
