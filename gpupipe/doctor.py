@@ -39,6 +39,7 @@ ON_GPU: dict[str, tuple[tuple[str, ...], str]] = {
     "cuml": (("cuml-cu13", "cuml-cu12", "cuml"), "training on the GPU"),
     "nvforest": (("nvforest-cu13", "nvforest-cu12", "nvforest"), "forests scored on the GPU"),
     "dask_cuda": (("dask-cuda",), "gp.cluster('cuda'): a worker for each GPU"),
+    "raft_dask": (("raft-dask-cu13", "raft-dask-cu12", "raft-dask"), "GPUs of a cluster that train one model together"),
     "treelite": (("treelite",), "forests of cuML as plain numbers, to be saved"),
 }
 CORE = ("gpupipe", "numpy", "pyarrow", "safetensors")

@@ -44,6 +44,7 @@ EXTRAS: dict[str, str] = {
     "dask": "cluster",
     "distributed": "cluster",
     "dask_cuda": "cuda13",
+    "raft_dask": "cuda13",
 }
 
 # Modules of ours that import such a package as they load, or are of use only beside it.
@@ -69,7 +70,9 @@ OURS: dict[str, str] = {
     "gpupipe.sources.cudf_frames": "cudf",
     "gpupipe.backends.gpu.backend": "cupy",
     "gpupipe.backends.gpu.copies": "cupy",
+    "gpupipe.clusters.growing": "distributed",
     "gpupipe.models.gpu.places": "cupy",
+    "gpupipe.models.gpu.together": "cupy",
     "gpupipe.models.gpu.training": "cupy",
 }
 

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DISTRIBUTIONS = {
     "sklearn": "scikit-learn", "xgboost": "xgboost-cpu", "cupy": "cupy-cuda13x", "rmm": "rmm-cu13", "cudf": "cudf-cu13",
     "pylibcudf": "pylibcudf-cu13", "cuml": "cuml-cu13", "nvforest": "nvforest-cu13", "dask_cuda": "dask-cuda",
+    "raft_dask": "raft-dask-cu13",
 }  # fmt: skip
 
 
