@@ -99,13 +99,15 @@ def _plain_sums(values: Values, groups: Values, n_groups: int) -> Values:
     return np.array([values.sum()]) if n_groups == 1 else np.bincount(groups, weights=values, minlength=n_groups)
 
 
-def _plain_update(column: Column, groups: Values, n_groups: int, times: Values | None) -> Arrays:
+def _plain_update(
+    column: Column, groups: Values, n_groups: int, times: Values | None, counted: Values | None
+) -> Arrays:
     values = column.values.astype(np.float64, copy=False)
     squares = np.array([_plain_squares(values)]) if n_groups == 1 else _plain_sums(values * values, groups, n_groups)
     found = {"sum": _plain_sums(values, groups, n_groups), "squares": squares}
     if not np.isfinite(squares).all():
         raise ValueError("a value is not finite")
-    return {"n": counts(groups, n_groups, times), **found}
+    return {"n": counts(groups, n_groups, times) if counted is None else counted, **found}
 
 
 def _plain_squares(values: Values) -> float:
