@@ -19,7 +19,7 @@ import gpupipe as gp
 from gpupipe import optional
 from gpupipe.backends import finish
 from gpupipe.backends.exact import sums
-from gpupipe.backends.states import kinds
+from gpupipe.backends.states import kinds, together
 from gpupipe.backends.states.integers import counts, total
 from gpupipe.backends.states.state import Arrays, State, StateKind
 from gpupipe.columns import Column, Values
@@ -134,6 +134,8 @@ _KINDS = {
     "exact": kinds.KINDS["moments"],
     "plain": StateKind("moments", _plain_update, _plain_combine, invertible=False),
 }
+#: States that one pass gives together, by sums of its own: none on the plain side.
+_TOGETHER: dict[str, frozenset[str]] = {"exact": together.KINDS, "plain": frozenset()}
 _FINISH: dict[str, dict[str, Callable[..., Column]]] = {
     "exact": {op: finish.FINISH[op] for op in ("mean", "std")},
     "plain": {"mean": _plain_mean, "std": _plain_std},
@@ -143,6 +145,7 @@ _FINISH: dict[str, dict[str, Callable[..., Column]]] = {
 def use(side: str) -> None:
     """From now on this process sums so."""
     kinds.KINDS["moments"] = _KINDS[side]
+    together.KINDS = _TOGETHER[side]
     finish.FINISH |= _FINISH[side]
 
 
