@@ -156,7 +156,8 @@ class _Attempt:
             self._wait([training], lambda: self._refuse_lost(there))
             self._refuse_lost(there)
             if training.status != "finished":
-                raise _error_of(training)
+                raised = _error_of(training)
+                raise raised
             ended: Ended = training.result(timeout=NO_ANSWER)
         except (_LostError, ClusterTimeoutError, TimeoutError) as error:
             self._client.cancel([training], force=True, reason="gpupipe has no use for it any more")
