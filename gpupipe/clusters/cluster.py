@@ -205,7 +205,9 @@ def _made(kind: str, wanted: Wanted) -> Cluster:
         begun.callback(scratch.remove)
         made = _MAKERS[kind](replace(wanted, folder=scratch.path))
         begun.callback(teardown.end, made)
-        client = optional.load("distributed").Client(made, set_as_default=False, name="gpupipe")
+        # Of processes results come straight from the worker that has them, not by way of the scheduler.
+        how = {"set_as_default": False, "name": "gpupipe", "direct_to_workers": True if kind == "processes" else None}
+        client = optional.load("distributed").Client(made, **how)
         begun.callback(teardown.leave, client)
         refuse_others(client)
         return Cluster(kind, client, begun.pop_all().close, page=wanted.dashboard)

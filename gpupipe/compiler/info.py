@@ -36,6 +36,10 @@ class Info:
     scalar: bool = False
     wide: Node | None = None
 
+    def __reduce__(self) -> tuple[type["Info"], tuple[DType, bool, bool, Node | None]]:
+        """As dataclasses do, in a tenth of the time: an order for another process holds hundreds."""
+        return Info, (self.dtype, self.nullable, self.scalar, self.wide)
+
     def of(self, dtype: DType) -> "Info":
         """The same, of another type."""
         return replace(self, dtype=dtype)
