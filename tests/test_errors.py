@@ -45,6 +45,7 @@ OTHERS = {
     ("gpupipe.sources.cudf_frames", "NotOnDevice"): "caught where the host then does it, and says so",
     ("gpupipe.sources.on_device", "NotOnDevice"): "caught where the host then does it, and says so",
     ("gpupipe.backends.finish", "AssertionError"): "cannot be, and type checkers want to know",
+    ("gpupipe.clusters.interrupts", "KeyboardInterrupt"): "Ctrl-C itself, which came and was dropped",
 }
 # Builtins that a caller in the same package turns into an error of the tree: what a file holds, word by word.
 READERS = (
