@@ -19,7 +19,7 @@ import gpupipe as gp
 from gpupipe import optional
 from gpupipe.backends import finish
 from gpupipe.backends.exact import sums
-from gpupipe.backends.states import kinds, together
+from gpupipe.backends.states import gathering, kinds, moments, together
 from gpupipe.backends.states.integers import counts, total
 from gpupipe.backends.states.state import Arrays, State, StateKind
 from gpupipe.columns import Column, Values
@@ -121,6 +121,10 @@ def _plain_combine(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
     return {"n": total(arrays["n"], groups, n_groups), **found}
 
 
+def _plain_each(arrays: Arrays) -> list[Arrays]:
+    return [{name: array[at : at + 1] for name, array in arrays.items()} for at in range(len(arrays["n"]))]
+
+
 def _plain_mean(state: State, *_: Any) -> Column:
     return Column(Float64, state.arrays["sum"] / state.arrays["n"])
 
@@ -136,6 +140,8 @@ _KINDS = {
 }
 #: States that one pass gives together, by sums of its own: none on the plain side.
 _TOGETHER: dict[str, frozenset[str]] = {"exact": together.KINDS, "plain": frozenset()}
+#: How the sums of many columns, added as one array, are taken apart again.
+_EACH: dict[str, Callable[[Arrays], list[Arrays]]] = {"exact": moments.each, "plain": _plain_each}
 _FINISH: dict[str, dict[str, Callable[..., Column]]] = {
     "exact": {op: finish.FINISH[op] for op in ("mean", "std")},
     "plain": {"mean": _plain_mean, "std": _plain_std},
@@ -146,6 +152,7 @@ def use(side: str) -> None:
     """From now on this process sums so."""
     kinds.KINDS["moments"] = _KINDS[side]
     together.KINDS = _TOGETHER[side]
+    gathering.each = _EACH[side]  # type: ignore[assignment]
     finish.FINISH |= _FINISH[side]
 
 

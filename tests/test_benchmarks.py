@@ -98,16 +98,18 @@ def test_exact_sums_have_a_table_of_their_own() -> None:
 
 @pytest.mark.parametrize("case", ["strings", "floats"])
 def test_plain_sums_learn_what_exact_ones_do(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact, "ROWS", {"strings": 5000, "floats": 5000})
-    learned = {}
+    rows, groups = 18_000, 2  # of each group so many that columns are taken in together, where they may be
+    monkeypatch.setattr(exact, "ROWS", {"strings": rows, "floats": rows})
+    monkeypatch.setattr(exact, "ROWS_A_GROUP", rows // groups)
+    source, learned = gp.scan(exact.file_of(case, tmp_path), partitions=groups), {}
+    assert len(source.partitions) == groups
     try:
         for side in exact.SIDES:
             exact.use(side)
-            made = exact.pipeline(case).fit(gp.scan(exact.file_of(case, tmp_path)).head(5000))
-            learned[side] = made.transform(gp.scan(exact.file_of(case, tmp_path)), output="numpy")
+            learned[side] = exact.pipeline(case).fit(source).transform(source, output="numpy")
     finally:
         exact.use("exact")
-    assert learned["exact"].shape == (5000, 39 if case == "strings" else 200)
+    assert learned["exact"].shape == (rows, 39 if case == "strings" else 200)
     np.testing.assert_allclose(learned["exact"], learned["plain"], rtol=1e-5, atol=1e-6)
 
 
