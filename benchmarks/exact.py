@@ -152,7 +152,7 @@ def use(side: str) -> None:
     """From now on this process sums so."""
     kinds.KINDS["moments"] = _KINDS[side]
     together.KINDS = _TOGETHER[side]
-    gathering.each = _EACH[side]  # type: ignore[assignment]
+    setattr(gathering, "each", _EACH[side])  # noqa: B010
     finish.FINISH |= _FINISH[side]
 
 

@@ -64,6 +64,7 @@ def test_a_fit_leaves_them_out(damage: Callable[[Path], object], how: str, tmp_p
     data = {"folder": tmp_path / "rows", "glob": f"{tmp_path}/rows/*.parquet", "list": paths}[how]
     fitted = pipeline().fit(data, on_bad_partition="quarantine")
     others = pipeline().fit([path for path in paths if path != paths[BAD]])
+    assert fitted.model_ and others.model_
     assert fitted.state_digest() == others.state_digest() and fitted.model_.digest() == others.model_.digest()
     (left,) = fitted.report_.quarantined
     assert (left.file, left.row_group, left.rows) == (str(paths[BAD]), None, None) and "leave it out" in left.why
@@ -102,6 +103,7 @@ def test_results_in_a_folder_tell_them(method: str, torn: list[Path], tmp_path: 
     fitted = pipeline().fit(torn[:BAD])
     for _ in range(2):  # made, and found whole
         assert getattr(fitted, method)(torn, out=f"{tmp_path}/s/", on_bad_partition="quarantine") == 4 * ROWS
+        assert fitted.last_report_
         (left,) = fitted.last_report_.quarantined
         assert left.file == str(torn[BAD])
         assert json.loads((tmp_path / "s" / MANIFEST).read_text())["left_out"] == [left._asdict()]

@@ -68,12 +68,13 @@ def test_values_at_the_ends_of_several_columns(low: float, high: float) -> None:
     for number, states in gathered(wanted).items():
         column, state = wanted[number].column, states["order"]
         wide = column.values.astype(np.float64)
+        assert column.valid is not None
         inside = column.valid & ((wide < low) | (wide >= high))
         kept = column.values[inside]
         lost = len(kept) > N // 8 + 8_192
         assert state.kind == "ends" and state.arrays["lost"].tolist() == [lost]
         assert state.arrays["kept"].tolist() == ([] if lost else kept.tolist())
-        assert (state.arrays["n"], state.rows) == (column.valid.sum(), N)
+        assert (int(state.arrays["n"]), state.rows) == (int(column.valid.sum()), N)
 
 
 def test_a_column_with_too_many_values_leaves_the_others_theirs() -> None:

@@ -43,7 +43,7 @@ def state_of(kind: str, numbers: list[float | None], keys: list[int], folds: lis
     st.sampled_from(["count", "sum"]),
 )
 def test_folds(rows: list[tuple[float | None, int, int]], kind: str) -> None:
-    state = state_of(kind, *(list(column) for column in zip(*rows, strict=True)))  # type: ignore[arg-type]
+    state = state_of(kind, *(list(column) for column in zip(*rows, strict=True)))
     whole, outside = by_folds(state, FOLDS)
     alike(whole, without_fold(state))
     for fold, one in enumerate(outside):
