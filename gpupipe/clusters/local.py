@@ -74,6 +74,7 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
     page = {"dashboard": wanted.dashboard, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {**page, **options.pop("scheduler_kwargs", {})}
     preload = [*_PRELOADED, *_listed(options.pop("preload", None))]
+    preload_nanny = ["gpupipe.clusters.starting", *_listed(options.pop("preload_nanny", None))]
     made = make.__new__(make)  # apart from __init__, so that it can be ended where that fails halfway
     _keep_nannies(made)
     settings = {**configuration(wanted.threads, wanted.dashboard), "temporary-directory": str(wanted.folder)}
@@ -86,6 +87,7 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
                 dashboard_address=f"{LOOPBACK}:0" if wanted.dashboard else None,
                 scheduler_kwargs=scheduler,
                 preload=preload,
+                preload_nanny=preload_nanny,
                 **options,
             )
         except BaseException as error:

@@ -3,11 +3,14 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dask
@@ -15,11 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from distributed.core import Status
 from hooks import fail_at, hooked, marked
 from on_loopback import children, eventually, listening
 
 import gpupipe as gp
 from gpupipe import col
+from gpupipe.clusters import starting
 from gpupipe.clusters.failures import MOST_AMID_OTHERS, Account
 from gpupipe.errors import FileFormatError, ParameterError, PoisonPartitionError, WorkerLostError
 from gpupipe.runtime import patience
@@ -94,6 +99,54 @@ def test_a_frozen_worker_is_noticed(source: gp.Source, expected: str, tmp_path: 
         fitted = pipeline().fit(hooked(source, "freeze once", tmp_path, [3]))
         assert fitted.state_digest() == expected and marked(tmp_path, "frozen") == 1
         assert time.monotonic() - began < 45 + 10
+
+
+def test_a_worker_that_stands_still_as_it_starts_is_replaced(
+    source: gp.Source, expected: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("gpupipe.clusters.starting.STILL", 2)
+    stops = tmp_path / "stops.py"  # the second process of a worker, before it has told the scheduler of itself
+    stops.write_text(
+        "import os, pathlib, signal\n"
+        f"folder = pathlib.Path({str(tmp_path)!r})\n"
+        "(folder / f'start {os.getpid()}').touch()\n"
+        "if len(list(folder.glob('start *'))) == 2: os.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    with gp.cluster("processes", n_workers=1, memory_limit="600MiB", preload=[str(stops)]) as one:
+        (nanny,) = one.client.cluster.workers.values()
+        os.kill(nanny.pid, signal.SIGKILL)
+        assert eventually(lambda: marked(tmp_path, "start") == 3)
+        assert pipeline().fit(source).state_digest() == expected
+
+
+def test_a_process_that_is_merely_slow_to_start_is_waited_for(monkeypatch: Any) -> None:
+    monkeypatch.setattr(starting, "STILL", 3)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        start = starting.Start(SimpleNamespace(process=SimpleNamespace(pid=process.pid, status=Status.starting)))
+
+        def looks(count: int) -> int | None:
+            for _ in range(count):
+                start.look()
+                time.sleep(0.2)
+            return process.poll()
+
+        assert looks(8) is None
+        process.send_signal(signal.SIGSTOP)
+        assert looks(3) is None and eventually(lambda: looks(1) == -signal.SIGKILL)
+
+
+def test_a_process_that_never_comes_to_its_start_is_ended(monkeypatch: Any) -> None:
+    monkeypatch.setattr(starting, "LATE", 3)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        held = SimpleNamespace(pid=process.pid, status=Status.running)
+        start = starting.Start(SimpleNamespace(process=held))
+        for status, alive in [(Status.running, 5), (Status.starting, 3)]:
+            held.status = status
+            for _ in range(alive):
+                start.look()
+        assert process.poll() is None
+        start.look()
+        assert process.wait(10) == -signal.SIGKILL
 
 
 def test_no_workers_is_an_error(source: gp.Source, monkeypatch: Any) -> None:
