@@ -19,9 +19,11 @@ from typing import Any
 from gpupipe import optional
 from gpupipe.clusters import parent, tasks
 from gpupipe.clusters.failures import ended, poison
-from gpupipe.errors import GpupipeError
+from gpupipe.errors import GpupipeError, WorkerLostError
 
 _LOOK = 0.1  # seconds between two looks at how much memory it takes
+_TO_BEGIN = 600.0  # seconds for its modules, on a machine that has much else to do
+_LATE, _BEGUN = "late", b"begun"
 _SHARE = 0.95  # of a worker's memory, as Dask lets a worker take
 _RUN = f"from {__name__} import main; main()"
 
@@ -47,6 +49,7 @@ def worked_apart(
 
     Raises:
         PoisonPartitionError: it ended that process.
+        WorkerLostError: that process did not come to its work.
     """
     came, why = in_process((tasks.read_and_worked, (recipes, sent, asked, True, *computed)), _most_memory(), seconds)
     if came is None:
@@ -62,7 +65,10 @@ def in_process(given: Given, most: int, seconds: float | None) -> tuple[Came | N
 
     Args:
         most: bytes that the process may take; 0: any number.
-        seconds: that it may take; None: any number.
+        seconds: that the call may take, from when the process says that it begins; None: any number.
+
+    Raises:
+        WorkerLostError: it did not begin for long.
     """
     ours, its = Pipe()
     with ours, its:
@@ -81,17 +87,32 @@ def in_process(given: Given, most: int, seconds: float | None) -> tuple[Came | N
 def _heard(
     ours: Connection, process: "subprocess.Popen[bytes]", given: Given, most: int, seconds: float | None
 ) -> tuple[Came | None, str]:
-    began = time.monotonic()
     with suppress(EOFError, OSError):
         ours.send_bytes(optional.load("distributed.protocol.pickle").dumps(given))
-        while not ours.poll(_LOOK):
-            if most and _resident(process.pid) > most:
-                return None, f"took more than {most:,} bytes of memory"
-            if seconds is not None and time.monotonic() - began > seconds:
-                return None, f"was not done after {seconds:,.0f} seconds"
+        if why := _awaited(ours, process, most, _TO_BEGIN):
+            if why != _LATE:
+                return None, why
+            raise WorkerLostError(
+                f"A process of its own for a partition had not begun {_TO_BEGIN:,.0f} seconds after it was started: "
+                "its machine has too much to do, or hangs. Fit again when it is well."
+            )
+        ours.recv_bytes()  # it begins
+        if why := _awaited(ours, process, most, seconds):
+            return None, f"was not done after {seconds:,.0f} seconds" if why == _LATE else why
         came: Came = ours.recv()
         return came, ""
     return None, ended(process.wait())
+
+
+def _awaited(ours: Connection, process: "subprocess.Popen[bytes]", most: int, seconds: float | None) -> str:
+    """Wait until it says something; why it is not waited for any longer, else nothing."""
+    began = time.monotonic()
+    while not ours.poll(_LOOK):
+        if most and _resident(process.pid) > most:
+            return f"took more than {most:,} bytes of memory"
+        if seconds is not None and time.monotonic() - began > seconds:
+            return _LATE
+    return ""
 
 
 def _environment() -> Mapping[str, str]:
@@ -120,6 +141,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, BrokenPipeError), Connection(int(sys.argv[1])) as its:  # nobody may want it any more
         function, arguments = its.recv()
+        its.send_bytes(_BEGUN)
         try:
             came = Came(function(*arguments))
         except BaseException as error:

@@ -24,7 +24,7 @@ from on_loopback import children, eventually, listening
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.clusters import starting
+from gpupipe.clusters import apart, starting
 from gpupipe.clusters.failures import MOST_AMID_OTHERS, Account
 from gpupipe.errors import FileFormatError, ParameterError, PoisonPartitionError, WorkerLostError
 from gpupipe.runtime import patience
@@ -99,6 +99,17 @@ def test_a_frozen_worker_is_noticed(source: gp.Source, expected: str, tmp_path: 
         fitted = pipeline().fit(hooked(source, "freeze once", tmp_path, [3]))
         assert fitted.state_digest() == expected and marked(tmp_path, "frozen") == 1
         assert time.monotonic() - began < 45 + 10
+
+
+def test_the_first_task_of_a_worker_imports_nothing_of_ours(source: gp.Source, expected: str) -> None:
+    def loaded() -> set[str]:  # in a worker
+        return {name for name in sys.modules if name.startswith("gpupipe.")}
+
+    with gp.cluster("processes", n_workers=1, memory_limit="600MiB") as one:
+        (before,) = one.client.run(loaded).values()
+        assert pipeline().fit(source).state_digest() == expected
+        (after,) = one.client.run(loaded).values()
+    assert not after - before
 
 
 def test_a_worker_that_stands_still_as_it_starts_is_replaced(
@@ -187,6 +198,22 @@ def test_a_partition_that_hangs_is_named(
     assert pipeline().fit(source).state_digest() == expected
     with dask.config.set({"gpupipe.task-timeout": "soon"}), pytest.raises(ParameterError, match="task-timeout"):
         pipeline().fit(source)
+
+
+class Slow:
+    """Takes its time to be unpacked."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return time.sleep, (2.0,)
+
+
+def test_the_time_of_a_partition_begins_with_its_work(monkeypatch: Any) -> None:
+    came, why = apart.in_process((repr, (Slow(),)), 0, 1.0)
+    assert came is not None and (came.result, came.error, why) == ("None", None, "")
+    assert apart.in_process((time.sleep, (60,)), 0, 1.0) == (None, "was not done after 1 seconds")
+    monkeypatch.setattr(apart, "_TO_BEGIN", 0.1)
+    with pytest.raises(WorkerLostError, match="had not begun"):
+        apart.in_process((repr, (Slow(),)), 0, None)
 
 
 def test_a_worker_that_lost_its_device_ends(two: gp.Cluster, source: gp.Source, expected: str, tmp_path: Path) -> None:
