@@ -17,7 +17,7 @@ MOST_AMID_OTHERS = 5
 _LATELY = 120.0  # seconds
 APART = "gpupipe-apart-"  # how tasks are named whose partition is in a process of its own
 #: Seconds without any worker, without a scheduler, and without a sign of life of a worker that has work.
-NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 20.0
+NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 30.0
 
 
 #: When workers of a cluster, by its client, were lost for no fault of a partition.

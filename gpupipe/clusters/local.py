@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from gpupipe import optional
-from gpupipe.clusters.settings import configuration, memory_of_worker, refuse_options
+from gpupipe.clusters.settings import TTL_LOOK, configuration, memory_of_worker, refuse_options
 from gpupipe.clusters.teardown import end
 from gpupipe.errors import ClusterError, MissingDependencyError
 
 LOOPBACK = "127.0.0.1"
-_PRELOADED = ("gpupipe.clusters.parent", "gpupipe.clusters.heartbeat")
+# What follows the first two is imported for the first task, which would do it in the thread that gives signs of life.
+_PRELOADED = (
+    "gpupipe.clusters.parent", "gpupipe.clusters.heartbeat", "gpupipe.clusters.tasks", "gpupipe.clusters.merges",
+    "gpupipe.backends.cpu", "gpupipe.runtime.scanning",
+)  # fmt: skip
 
 _GUARD = (
     "Each worker imports the file that was run: see that the line that makes the cluster does not run there too, by "
@@ -97,6 +101,8 @@ def started(make: Any, wanted: Wanted, **given: Any) -> Any:
             if not isinstance(error, RuntimeError | OSError):
                 raise
             raise ClusterError(f"The workers did not start: {' '.join(str(error).split())} {_GUARD}") from error
+    # Read at each look, of which the first comes after a whole worker-ttl: nothing can have been silent for longer.
+    made.scheduler.periodic_callbacks["worker-ttl"].callback_time = TTL_LOOK * 1000
     return made
 
 

@@ -7,9 +7,10 @@ from gpupipe import optional
 from gpupipe.errors import ArgumentError, ParameterError, counted, nearest
 from gpupipe.memory import memory_bytes, memory_free
 
-#: Seconds without a sign of life after which a worker is given up. The scheduler looks once in this time, so that a
-#: frozen worker is noticed after up to twice as long: 40 seconds.
-WORKER_TTL = 20
+#: Seconds without a sign of life after which a worker is given up, as many as can be: one that imports or spills may
+#: give none for a while. A frozen one is noticed within 45, as the schedulers of our clusters look often; those of
+#: others look once in such a time, but the driver of a fit sees it too.
+WORKER_TTL, TTL_LOOK = 30, 2
 #: How many workers may end on a task before Dask gives it up: none, as gpupipe tries again itself, on its own account.
 ALLOWED_FAILURES = 0
 #: Of the memory that is free, what the workers of this machine get; the rest is for this process.
@@ -30,7 +31,7 @@ def configuration(threads_per_worker: int, dashboard: bool) -> dict[str, Any]:
     """Dask's configuration while a cluster of ours is made; its workers are given it.
 
     >>> configuration(2, False)["distributed.scheduler.worker-ttl"]
-    '20s'
+    '30s'
     """
     set_to: dict[str, Any] = {
         "distributed.scheduler.worker-ttl": f"{WORKER_TTL}s",
