@@ -1,5 +1,6 @@
 """How workers read the partitions of some rows, and which of them they hold for further trips."""
 
+import math
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pyarrow as pa
 from gpupipe import optional
 from gpupipe.clusters import apart, tasks
 from gpupipe.clusters.failures import task_timeout
+from gpupipe.clusters.joining import workers_of
 from gpupipe.clusters.sealed import sealed
 from gpupipe.runtime.orders import Order
 from gpupipe.runtime.rows import Rows
@@ -18,6 +20,7 @@ from gpupipe.sources.dask_frames import DaskPartition
 from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import Partition
 
+HELD = 0.35  # of the workers' memory: what Dask begins to spill at 0.6 of, together with what it works on
 GONE = ("error", "cancelled", "lost")  # what a future may be that gives nothing any more
 
 
@@ -39,6 +42,7 @@ class Reading:
         self._recipes = tasks.Recipes(source._steps, listed, how, source.label, count, source.schema)
         self.recipes: Any = None
         self._heads = _heads(rows)
+        self._most_held: float | None = None  # partitions
         self._graph: dict[str, Any] | None = None
         self.seconds = task_timeout()
 
@@ -108,14 +112,26 @@ class Reading:
         if held is not None:
             named = sealed(self.asked(index, columns, rows=False))
             return self.submit(name, tasks.worked, self.recipes, sent, named, held, alone)
-        asked = self.asked(index, tuple(dict.fromkeys([*columns, *(how.again if how.keeps else ())])))
+        again = how.again if how.keeps and self._has_room(index) else ()
+        asked = self.asked(index, tuple(dict.fromkeys([*columns, *again])))
         computed = self.computed(asked)
         given = self.recipes, sent, sealed(asked)
-        if not how.keeps:
+        if not again:
             return self.submit(name, tasks.read_and_worked, *given, alone, *computed)
-        held = self.submit(name, tasks.read_to_keep, *given, how.again, alone, *computed)
-        self.held[index] = held, frozenset(how.again)
+        held = self.submit(name, tasks.read_to_keep, *given, again, alone, *computed)
+        self.held[index] = held, frozenset(again)
         return self.submit("outcome", tasks.taken, *given, held, alone, *computed)
+
+    def _has_room(self, index: int) -> bool:
+        """Whether the workers hold a partition more: writing and reading what Dask spills costs more than decoding."""
+        stored = not isinstance(self.rows.source.partitions[index], DaskPartition | TablePartition)
+        if index in self.held or not stored or self.rows.how_read.on_device:
+            return True
+        if self._most_held is None:
+            limits = [worker["memory_limit"] for worker in workers_of(self.client).values()]
+            each = self.rows.decoded_bytes(self.rows.how_read.again) / self.rows.n_partitions
+            self._most_held = HELD * sum(limits) / max(each, 1.0) if limits and all(limits) else math.inf
+        return len(self.held) < self._most_held
 
     def _columns(self, order: Order[Any], index: int) -> tuple[str, ...]:
         """What the order needs of a partition, and what the first trip reads besides."""

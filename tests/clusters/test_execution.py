@@ -82,6 +82,18 @@ def test_files_and_tables_give_the_bits_of_the_bare_loop(two: gp.Cluster, table:
         assert on_cluster == bare
 
 
+@pytest.mark.parametrize("share", [0.0, 1e-5])
+def test_partitions_that_the_workers_have_no_room_for_are_read_again(
+    share: float, two: gp.Cluster, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = gp.scan(files, partitions=6)
+    held = pipeline().fit(source)
+    monkeypatch.setattr(reading, "HELD", share)
+    again = pipeline().fit(source)
+    assert again.state_digest() == held.state_digest()
+    assert held.report_ and again.report_ and again.report_.bytes_read > held.report_.bytes_read
+
+
 def test_a_scheduler_and_a_worker_apart_give_them_too(files: str, tmp_path: Path) -> None:
     source = gp.scan(files, partitions=4)
     with gp.cluster("threads"):
