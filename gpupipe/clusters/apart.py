@@ -141,18 +141,17 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, BrokenPipeError), Connection(int(sys.argv[1])) as its:  # nobody may want it any more
         function, arguments = its.recv()
+        dumps = optional.load("distributed.protocol.pickle").dumps  # imported before its time begins
         its.send_bytes(_BEGUN)
         try:
             came = Came(function(*arguments))
         except BaseException as error:
             came = Came(error=error)
-        its.send_bytes(_packed(came))
+        its.send_bytes(_packed(came, dumps))
 
 
-def _packed(came: Came) -> bytes:
-    dumps = optional.load("distributed.protocol.pickle").dumps
+def _packed(came: Came, dumps: Callable[[Came], bytes]) -> bytes:
     try:
-        packed: bytes = dumps(came)
+        return dumps(came)
     except Exception:  # an error of somebody else's that does not pickle
-        packed = dumps(Came(error=GpupipeError(f"{type(came.error).__name__}: {came.error}")))
-    return packed
+        return dumps(Came(error=GpupipeError(f"{type(came.error).__name__}: {came.error}")))
