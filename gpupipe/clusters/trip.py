@@ -15,7 +15,7 @@ from gpupipe.errors import PoisonPartitionError, counted
 from gpupipe.runtime.orders import Divides, Order
 from gpupipe.runtime.progress import Progress, carried_out
 
-_LEAST, _AHEAD = 2, 4  # tasks for each thread: where no more than the first are left, they are filled up to the second
+_LEAST, _AHEAD = 2, 3  # tasks for each thread: where no more than the first are left, they are filled up to the second
 _AT_ONCE = 8  # outcomes that are merged into one
 _BUCKETS = 8  # parts that states of many groups are merged by
 LARGE = 64 * 2**20  # bytes of states that one worker merges
