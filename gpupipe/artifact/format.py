@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -31,13 +31,8 @@ from gpupipe.errors import (
     ParameterError,
     nearest,
 )
-from gpupipe.optional import later
+from gpupipe.optional import version_of
 from gpupipe.storage import disk, failing, place, stands_aside
-
-if TYPE_CHECKING:
-    from importlib.metadata import version
-else:
-    (version,) = later("importlib.metadata", "version")
 
 _ATTEMPTS, _LOOKS = 100, 3
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -102,7 +97,7 @@ def write(
     manifest = {
         "format": FORMAT,
         "version": VERSION,
-        "gpupipe": version("gpupipe"),
+        "gpupipe": version_of("gpupipe"),
         "document": document,
         "files": {name: {"size": len(data), "sha256": sha256(data)} for name, data in files.items()},
         "strings": strings,

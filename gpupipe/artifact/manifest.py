@@ -1,17 +1,12 @@
 """Reading a manifest: the first file of an artifact, and the one that says what the others are."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpupipe.artifact import canonical, folder
 from gpupipe.artifact.folder import MANIFEST
 from gpupipe.errors import ArtifactCorruptError, ArtifactVersionError, ParameterError
-from gpupipe.optional import later
-
-if TYPE_CHECKING:
-    from importlib.metadata import version
-else:
-    (version,) = later("importlib.metadata", "version")
+from gpupipe.optional import version_of
 
 FORMAT = "gpupipe-artifact"
 VERSION = 1
@@ -36,13 +31,13 @@ def read_manifest(files: dict[str, int | None]) -> dict[str, Any]:
         raise ArtifactCorruptError(
             f"{MANIFEST} is not that of a gpupipe artifact (its format is not {FORMAT!r})."
         )
-    number = manifest.get("version")
-    if type(number) is not int or number < 1:
-        raise ArtifactCorruptError(f"{MANIFEST} has no version (found {repr(number)[:40]}).")
-    if number > VERSION:  # before the digest: a newer format may have other rules for it
+    version = manifest.get("version")
+    if type(version) is not int or version < 1:
+        raise ArtifactCorruptError(f"{MANIFEST} has no version (found {repr(version)[:40]}).")
+    if version > VERSION:  # before the digest: a newer format may have other rules for it
         raise ArtifactVersionError(
-            f"The artifact is in format {plain(number)}, written by gpupipe {plain(manifest.get('gpupipe'))}; this "
-            f"is gpupipe {version('gpupipe')}, which reads formats up to {VERSION}. Try: pip install "
+            f"The artifact is in format {plain(version)}, written by gpupipe {plain(manifest.get('gpupipe'))}; this "
+            f"is gpupipe {version_of('gpupipe')}, which reads formats up to {VERSION}. Try: pip install "
             "--upgrade gpupipe"
         )
     _check_manifest(manifest, data)

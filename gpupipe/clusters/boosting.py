@@ -86,7 +86,7 @@ def frame_of(reading: Reading, index: int) -> tuple[tasks.Asked, Any]:
     columns = how.again or how.columns
     frame = reading.held_at(index, columns)
     if frame is None:
-        frame = reading.hold(index, columns, columns)
+        frame = reading.hold(index, columns)
     return reading.asked(index, columns, rows=False), frame
 
 

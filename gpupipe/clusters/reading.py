@@ -152,14 +152,12 @@ class Reading:
             return None
         return found if has.issuperset(columns) else None
 
-    def hold(self, index: int, columns: tuple[str, ...], again: tuple[str, ...]) -> Any:
-        """The future of a partition with all its columns, of which those that are needed again stay there."""
+    def hold(self, index: int, columns: tuple[str, ...]) -> Any:
+        """The future of a partition with these columns, which stays there."""
         asked = self.asked(index, columns)
-        whole = self.submit("read", tasks.read, self.recipes, asked, *self.computed(asked))
-        same = set(again) == set(columns)
-        kept = whole if same else self.submit("keep", tasks.selected, whole, again)
-        self.held[index] = kept, frozenset(again)
-        return whole
+        future = self.submit("read", tasks.read, self.recipes, asked, *self.computed(asked))
+        self.held[index] = future, frozenset(columns)
+        return future
 
     def note(self, outcome: tasks.Outcome) -> None:
         """Count what an outcome's reading cost, once for each reading."""

@@ -106,9 +106,9 @@ def _unflag_nulls(flags, ok, stride, w):
 
 
 @part
-def _keep(x, flags, kept, size, w):
+def keep(x, flags, kept, size, w):
     """The values with a flag behind the first `size`; most words of eight flags have none. Gives the size then."""
-    x, words, flags, kept = f8(x), i8(flags), u1(flags), f8(kept)
+    words, flags = i8(flags), u1(flags)
     for word in range((w + 7) // 8):
         if words[word] != 0:
             for i in range(8 * word, 8 * word + 8):
@@ -145,7 +145,7 @@ def _pass_over(
             found[1] += _at_ends(x, bins, low, high, w)
             if ok != 0:
                 _unflag_nulls(bins, ok + first * ok_stride, ok_stride, w)
-            found[3] = _keep(x, bins, kept.ctypes.data, found[3], w) if found[3] + ROWS < len(kept) else -1
+            found[3] = keep(f8(x), bins, f8(kept.ctypes.data), found[3], w) if found[3] + ROWS < len(kept) else -1
 
 
 @part

@@ -1,6 +1,6 @@
 """Exact sums and sums of squares in Numba. Same names, signatures and results as `gpupipe.kernels.reference.exact`.
 
-Slices are cut in `_cut`, which is compiled as written; the sums around it are exact, so LLVM may reorder and
+Slices are cut in `cut`, which is compiled as written; the sums around it are exact, so LLVM may reorder and
 vectorise them.
 """
 
@@ -16,12 +16,12 @@ _MASK = 0xFFFF_FFFF
 
 
 @part
-def _cut(x, magic):
+def cut(x, magic):
     return (x + magic) - magic
 
 
 @part
-def _left(x, slice_of_it):
+def without(x, slice_of_it):
     return x - slice_of_it
 
 
@@ -38,10 +38,10 @@ def _squares_of_two(values, magic, per_unit, totals, tile, wrong):
         sa = sb = aa = ab = bb = left = 0.0
         for row in range(first, min(first + ROWS, len(values))):
             x = np.float64(values[row])
-            a = _cut(x, magic[0])
-            x = _left(x, a)
-            b = _cut(x, magic[1])
-            left += abs(_left(x, b))
+            a = cut(x, magic[0])
+            x = without(x, a)
+            b = cut(x, magic[1])
+            left += abs(without(x, b))
             sa += a
             sb += b
             aa += a * a
@@ -60,12 +60,12 @@ def _squares_of_three(values, magic, per_unit, totals, tile, wrong):
         sa = sb = sc = aa = ab = bb = ac = bc = cc = left = 0.0
         for row in range(first, min(first + ROWS, len(values))):
             x = np.float64(values[row])
-            a = _cut(x, magic[0])
-            x = _left(x, a)
-            b = _cut(x, magic[1])
-            x = _left(x, b)
-            c = _cut(x, magic[2])
-            left += abs(_left(x, c))
+            a = cut(x, magic[0])
+            x = without(x, a)
+            b = cut(x, magic[1])
+            x = without(x, b)
+            c = cut(x, magic[2])
+            left += abs(without(x, c))
             sa += a
             sb += b
             sc += c
@@ -89,14 +89,14 @@ def _squares_of_four(values, magic, per_unit, totals, tile, wrong):
         sa = sb = sc = sd = aa = ab = bb = ac = bc = cc = ad = bd = cd = dd = left = 0.0
         for row in range(first, min(first + ROWS, len(values))):
             x = np.float64(values[row])
-            a = _cut(x, magic[0])
-            x = _left(x, a)
-            b = _cut(x, magic[1])
-            x = _left(x, b)
-            c = _cut(x, magic[2])
-            x = _left(x, c)
-            d = _cut(x, magic[3])
-            left += abs(_left(x, d))
+            a = cut(x, magic[0])
+            x = without(x, a)
+            b = cut(x, magic[1])
+            x = without(x, b)
+            c = cut(x, magic[2])
+            x = without(x, c)
+            d = cut(x, magic[3])
+            left += abs(without(x, d))
             sa += a
             sb += b
             sc += c
@@ -125,10 +125,10 @@ def _sums_of_two(values, magic, per_unit, totals, tile, wrong):
         sa = sb = size = left = 0.0
         for row in range(first, min(first + ROWS, len(values))):
             x = np.float64(values[row])
-            a = _cut(x, magic[0])
-            x = _left(x, a)
-            b = _cut(x, magic[1])
-            left += abs(_left(x, b))
+            a = cut(x, magic[0])
+            x = without(x, a)
+            b = cut(x, magic[1])
+            left += abs(without(x, b))
             sa += a
             sb += b
             size += abs(a)

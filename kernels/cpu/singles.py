@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..reference.exact import ROWS
+from .columns import keep
 from .jit import kernel, part
-from .memory import f4, i8, u1, u4
+from .memory import f4, u1, u4
 from .slices import SQUARE_BASE, SQUARE_DIGITS, SUM_BASE, SUM_DIGITS, add_tile
 
 Array = np.ndarray[Any, Any]
@@ -34,6 +35,13 @@ _FLAGS = 4 * ROWS + 64  # bytes from a tile to its flags
 
 
 @part
+def _wider(bits, greatest, least):
+    """The greatest size, and the least but zero's less 1, of those before and of one more."""
+    size = np.uint32(bits & np.uint32(_SIZE))
+    return max(greatest, size), min(least, np.uint32(size - np.uint32(1)))
+
+
+@part
 def _taken(source, tile, w):
     """The bits of a tile; gives the greatest size, and the least but zero's, less 1."""
     source, tile = u4(source), u4(tile)
@@ -41,9 +49,7 @@ def _taken(source, tile, w):
     for i in range(w):
         bits = source[i]
         tile[i] = bits
-        size = np.uint32(bits & np.uint32(_SIZE))
-        greatest = max(greatest, size)
-        least = min(least, np.uint32(size - np.uint32(1)))
+        greatest, least = _wider(bits, greatest, least)
     return np.int64(greatest), np.int64(least)
 
 
@@ -55,9 +61,7 @@ def _taken_valid(source, ok, tile, w):
     for i in range(w):
         bits = np.uint32(source[i] & np.uint32(-np.int32(ok[i] != 0)))
         tile[i] = bits
-        size = np.uint32(bits & np.uint32(_SIZE))
-        greatest = max(greatest, size)
-        least = min(least, np.uint32(size - np.uint32(1)))
+        greatest, least = _wider(bits, greatest, least)
     return np.int64(greatest), np.int64(least)
 
 
@@ -85,18 +89,6 @@ def _flag(tile, ok, flags, low, high, w):
         flags[i] = 0
 
 
-@part
-def _keep(tile, flags, kept, size, w):
-    """The values with a flag behind the first `size`; most words of eight flags have none. Gives the size then."""
-    x, words, flags, kept = u4(tile), i8(flags), u1(flags), u4(kept)
-    for word in range((w + 7) // 8):
-        if words[word] != 0:
-            for i in range(8 * word, 8 * word + 8):
-                kept[size] = x[i]
-                size += np.int64(flags[i])
-    return size
-
-
 @kernel
 def _gather(table, n, low, high, sums, squares, kept, scratch, found):
     tile = (scratch.ctypes.data + 63) // 64 * 64
@@ -117,7 +109,7 @@ def _gather(table, n, low, high, sums, squares, kept, scratch, found):
             add_tile(tile, w, greatest, least, sums[column], squares[column])
             if size <= end:
                 _flag(tile, ok, flags, low[column], high[column], w)
-                size = _keep(tile, flags, kept.ctypes.data, size, w)
+                size = keep(u4(tile), flags, u4(kept.ctypes.data), size, w)
         found[column, KEPT] = size - begin if size <= end else -1
         begin = size if size <= end else begin
 
@@ -127,9 +119,7 @@ def _sizes(tile, w):
     x = u4(tile)
     greatest, least = np.uint32(0), np.uint32(_ALL)
     for i in range(w):
-        size = np.uint32(x[i] & np.uint32(_SIZE))
-        greatest = max(greatest, size)
-        least = min(least, np.uint32(size - np.uint32(1)))
+        greatest, least = _wider(x[i], greatest, least)
     return np.int64(greatest), np.int64(least)
 
 

@@ -8,6 +8,7 @@ span more than 84 bits are added value by value.
 
 import numpy as np
 
+from .exact import cut, without
 from .jit import part, summing
 from .memory import f4, float_of, u4
 
@@ -31,16 +32,6 @@ def _magic(unit):
     return 1.5 * _power(unit + 52)
 
 
-@part
-def _cut(x, magic):
-    return (x + magic) - magic
-
-
-@part
-def _left(x, slice_of_it):
-    return x - slice_of_it
-
-
 @summing
 def _in_one(tile, w, magic):
     """The sum of the values, and of both slices of their squares."""
@@ -49,10 +40,10 @@ def _in_one(tile, w, magic):
     for i in range(w):
         value = np.float64(x[i])
         square = value * value
-        first = _cut(square, magic)
+        first = cut(square, magic)
         total += value
         high += first
-        low += _left(square, first)
+        low += without(square, first)
     return total, high, low
 
 
@@ -64,18 +55,18 @@ def _in_two(tile, w, of_value, first, second, third):
     for i in range(w):
         value = np.float64(x[i])
         left = value * value
-        upper = _cut(value, of_value)
+        upper = cut(value, of_value)
         high += upper
-        low += _left(value, upper)
-        part_of_it = _cut(left, first)
+        low += without(value, upper)
+        part_of_it = cut(left, first)
         a += part_of_it
-        left = _left(left, part_of_it)
-        part_of_it = _cut(left, second)
+        left = without(left, part_of_it)
+        part_of_it = cut(left, second)
         b += part_of_it
-        left = _left(left, part_of_it)
-        part_of_it = _cut(left, third)
+        left = without(left, part_of_it)
+        part_of_it = cut(left, third)
         c += part_of_it
-        d += _left(left, part_of_it)
+        d += without(left, part_of_it)
     return high, low, a, b, c, d
 
 

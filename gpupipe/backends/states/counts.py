@@ -12,7 +12,7 @@ from gpupipe.columns import Column, Values
 def _update_count(
     column: Column, groups: Values, n_groups: int, times: Values | None, n: Values | None = None
 ) -> Arrays:
-    return {"n": counts(groups, n_groups, times) if n is None else n}
+    return {"n": counts(groups, n_groups, times, n)}
 
 
 def _combine_count(arrays: Arrays, groups: Values, n_groups: int) -> Arrays:
@@ -34,7 +34,7 @@ def _update_extremes(
         np.maximum.at(greatest, groups, values)
     if values.dtype.kind == "f":  # -0.0 equals 0.0: which of them came first must not show
         least, greatest = least + values.dtype.type(0), greatest + values.dtype.type(0)
-    return {"n": counts(groups, n_groups, times) if n is None else n, "min": least, "max": greatest}
+    return {"n": counts(groups, n_groups, times, n), "min": least, "max": greatest}
 
 
 def _identity(dtype: np.dtype[Any]) -> tuple[float | int, float | int]:

@@ -31,7 +31,7 @@ def _update_moments(
     found = _sums(column.values, groups, n_groups, times, squares=squares)
     if found is None:
         raise NonFiniteError(INFINITE).at(int(np.flatnonzero(~np.isfinite(column.values))[0]))
-    return {"n": counts(groups, n_groups, times) if n is None else n, **arrays_of(found)}
+    return {"n": counts(groups, n_groups, times, n), **arrays_of(found)}
 
 
 def _update_sum(column: Column, groups: Values, n_groups: int, times: Values | None, n: Values | None = None) -> Arrays:
@@ -49,7 +49,7 @@ def _update_tails(
 def _finite_sums(
     values: Values, groups: Values, n_groups: int, times: Values | None, n: Values | None, *, squares: bool
 ) -> Arrays:
-    n = counts(groups, n_groups, times) if n is None else n
+    n = counts(groups, n_groups, times, n)
     found = _sums(values, groups, n_groups, times, squares=squares)
     infinite = np.zeros((n_groups, 2), np.int64)
     if found is None:

@@ -16,6 +16,7 @@ from gpupipe.backends.distinct import encoded
 from gpupipe.backends.indexes import ValueIndex
 from gpupipe.backends.keys import order_of_distinct
 from gpupipe.backends.states.gathering import merge, regroup
+from gpupipe.backends.states.integers import distinct
 from gpupipe.backends.states.state import Groups, State
 from gpupipe.backends.states.wholes import added, total
 from gpupipe.backends.strings import of_entries
@@ -82,11 +83,8 @@ class _Values:
 def _distinct(column: Column) -> Column:
     """The distinct values of a column in some order, a null last if there is one."""
     values = column.values if column.valid is None else column.take(np.flatnonzero(column.valid)).values
-    if column.dtype == String:
-        distinct = Column(String, values.unique())
-    else:  # without counts NumPy asks its masked arrays, which take .02 s to import
-        distinct = Column(column.dtype, np.unique(values, return_counts=True)[0])
-    return distinct if column.valid is None or column.valid.all() else concat([distinct, _null_like(distinct)])
+    found = Column(String, values.unique()) if column.dtype == String else Column(column.dtype, distinct(values))
+    return found if column.valid is None or column.valid.all() else concat([found, _null_like(found)])
 
 
 def _null_like(column: Column) -> Column:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gpupipe import optional
 from gpupipe.backends import compiled
+from gpupipe.backends.states.integers import distinct
 from gpupipe.backends.states.state import Entries, StateKind
 from gpupipe.backends.states.values import no_arrays
 from gpupipe.columns import Column, Values
@@ -125,15 +126,10 @@ def ranks_of(n: int, q: Values, later: tuple[int, ...], *, mirrored: bool) -> Va
             places = np.concatenate([places, size - 1 - places])
         below = np.zeros(1, np.int64)
         for times in added:
-            below = _distinct(np.concatenate([below, below + times]))
+            below = distinct(np.concatenate([below, below + times]))
         found.append((places[:, None] - below).ravel())
-    ranks = _distinct(np.concatenate(found))
+    ranks = distinct(np.concatenate(found))
     return ranks[(ranks >= 0) & (ranks < n)]
-
-
-def _distinct(numbers: Values) -> Values:
-    """Those few numbers, sorted, each once; `numpy.unique` would import what is here of no use."""
-    return np.array(sorted(set(numbers.tolist())), np.int64)
 
 
 def kernels() -> ModuleType:

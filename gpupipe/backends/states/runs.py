@@ -16,6 +16,7 @@ from gpupipe import optional
 from gpupipe.backends import compiled
 from gpupipe.backends.exact.number import Exact, from_places
 from gpupipe.backends.states.ends import Bounds, Kept
+from gpupipe.backends.states.integers import distinct
 from gpupipe.backends.states.moments import TAILS
 from gpupipe.backends.states.orders import ranks_of
 from gpupipe.backends.states.settling import Asked, alike
@@ -70,7 +71,7 @@ def runs_of(state: State, asked: Sequence[Asked]) -> Runs | None:
     among = np.where(ranks < below, ranks, ranks - (n - len(values)))
     if (among < np.minimum(ranks, below)).any() or (len(values) and not np.isfinite(values[[0, -1]]).all()):
         return None
-    return _runs(state.rows, values, np.unique(values[among]), n, below, bounds)
+    return _runs(state.rows, values, distinct(values[among]), n, below, bounds)
 
 
 def _ranks(n: int, asked: Sequence[Asked]) -> Values:
