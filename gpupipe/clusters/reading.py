@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from weakref import WeakSet
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from gpupipe.clusters import apart, tasks
 from gpupipe.clusters.failures import task_timeout
 from gpupipe.clusters.joining import workers_of
 from gpupipe.clusters.sealed import sealed
+from gpupipe.clusters.task import release
 from gpupipe.runtime.orders import Order
 from gpupipe.runtime.rows import Rows
 from gpupipe.sources.dask_frames import DaskPartition
@@ -45,6 +47,7 @@ class Reading:
         self._most_held: float | None = None  # partitions
         self._graph: dict[str, Any] | None = None
         self.seconds = task_timeout()
+        self._futures = WeakSet[Any]()  # of all its tasks that somebody knows of
 
     @property
     def does_apart(self) -> bool:
@@ -55,8 +58,11 @@ class Reading:
         """A task of this fit's own, whose name begins with what it does."""
         key = f"gpupipe-{what}-{self.token}-{uuid.uuid4().hex[:8]}"
         if self._graph is None:
-            return self.client.submit(function, *arguments, key=key, pure=False)
+            future = self.client.submit(function, *arguments, key=key, pure=False)
+            self._futures.add(future)
+            return future
         future = optional.load("distributed").Future(key, self.client)
+        self._futures.add(future)
         names = optional.load("dask.task_spec")
         given = [names.Alias(each.key) if isinstance(each, type(future)) else each for each in arguments]
         self._graph[key] = names.Task(key, function, *given)
@@ -93,7 +99,9 @@ class Reading:
         partition = self.rows.source.partitions[asked.index]
         if not isinstance(partition, DaskPartition):
             return []
-        return [self.client.get(*partition.task(asked.needed[0]), sync=False)]
+        future = self.client.get(*partition.task(asked.needed[0]), sync=False)
+        self._futures.add(future)
+        return [future]
 
     def sent(self, order: Order[Any]) -> Any:
         """The future of an order: each worker is sent it once."""
@@ -173,7 +181,8 @@ class Reading:
         self.rows.retries += outcome.retries
 
     def close(self) -> None:
-        """The workers forget the partitions."""
+        """The workers forget the partitions, and all that was made of them."""
+        release(self._futures)
         self.held.clear()
         self.recipes = None
 

@@ -1,6 +1,7 @@
 """A task of a trip, as its driver knows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,3 +25,18 @@ class Task:
     parts: Sequence["Task"] = ()
     bucket: int | None = None
     alone: bool = False
+
+
+def cancel(client: Any, those: Sequence[Task]) -> None:
+    """Nobody has any use for these tasks."""
+    if those and client.status == "running":
+        client.cancel([task.future for task in those], force=True, reason="gpupipe has no use for it any more")
+
+
+def release(futures: Iterable[Any]) -> None:
+    """The scheduler need not keep these any more. Said now: whoever knows of them may live long, as does the traceback
+    of an error that ended a fit, whose frames knew of them.
+    """
+    for future in list(futures):
+        with suppress(RuntimeError):  # its client is closed
+            future.release()

@@ -4,12 +4,13 @@ import queue
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from gpupipe.clusters import merges, tasks
 from gpupipe.clusters.current import current
 from gpupipe.clusters.failures import NO_ANSWER, Account, is_killed, is_of_cluster, is_of_rows, poison, worker_of
 from gpupipe.clusters.reading import GONE, Reading
-from gpupipe.clusters.task import Task
+from gpupipe.clusters.task import Task, cancel, release
 from gpupipe.clusters.watch import LOOK, Watch
 from gpupipe.errors import PoisonPartitionError, counted
 from gpupipe.runtime.orders import Divides, Order
@@ -41,7 +42,7 @@ class Trip:
         self._merges, self._in_order = merges, in_order
         self._waiting, self._alone = deque(chosen), deque[int]()
         self.chosen, self._buckets = list(chosen), 0
-        self._running: dict[str, Task] = {}
+        self._running, self._futures = dict[str, Task](), WeakSet[Any]()
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._finished: defaultdict[tuple[int | None, int], list[Task]] = defaultdict(list)
         self._errors: dict[int, BaseException] = {}
@@ -111,10 +112,10 @@ class Trip:
 
     def close(self) -> None:
         """Nothing of it goes on."""
-        self._cancel(list(self._running.values()))
+        cancel(self._reading.client, list(self._running.values()))
+        release([*self._futures, self._sent])
         self._running.clear()
         self._finished.clear()
-        self._sent = None
 
     # -- what is begun ------------------------------------------------------------------------------------
     def _submit(self, head: int | None) -> None:
@@ -142,6 +143,7 @@ class Trip:
     def _watch_over(self, task: Task) -> None:
         key = task.future.key
         self._running[key] = task
+        self._futures.add(task.future)
         task.future.add_done_callback(lambda future: self._came.put((key, future)))
 
     # -- what comes ---------------------------------------------------------------------------------------
@@ -261,7 +263,7 @@ class Trip:
             self._alone.append(task.indices[0])
             self._reading.held.pop(task.indices[0], None)
         self._watch.begin_anew(self._reading.token)
-        self._cancel(hung)
+        cancel(self._reading.client, hung)
 
     def _leave_out(self, task: Task, error: PoisonPartitionError) -> None:
         """A partition ends its workers: it is told, or counts as one without rows, where none of it was taken in."""
@@ -291,9 +293,4 @@ class Trip:
         self._finished.clear()
         for one in beyond:
             del self._running[one.future.key]
-        self._cancel(beyond)
-
-    def _cancel(self, those: Sequence[Task]) -> None:
-        client = self._reading.client
-        if those and client.status == "running":
-            client.cancel([task.future for task in those], force=True, reason="gpupipe has no use for it any more")
+        cancel(self._reading.client, beyond)

@@ -1,6 +1,7 @@
 """The same fits and predictions on workers of a cluster: the same bits as from the bare loop."""
 
 import pickle
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hooks import hooked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from on_loopback import scheduler, worker
+from on_loopback import eventually, scheduler, worker
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import gpupipe as gp
 from gpupipe import col
 from gpupipe.clusters import reading, trip
 from gpupipe.clusters.reading import _sent
-from gpupipe.errors import GpupipeError, NonFiniteError, UnsupportedEstimatorError
+from gpupipe.errors import FileFormatError, GpupipeError, NonFiniteError, UnsupportedEstimatorError
 from gpupipe.runtime.crew import crew_for
 from gpupipe.runtime.orders import Local
 from gpupipe.runtime.progress import Silent
@@ -197,14 +199,43 @@ def test_a_partition_in_memory_travels_without_the_others(table: pa.Table) -> No
     assert one < whole / 10
 
 
+def nothing_stays(cluster: gp.Cluster) -> bool:
+    """Whether the scheduler comes to know of nothing on the workers: it is told later than whoever fits goes on."""
+    return eventually(lambda: not any(cluster.client.has_what().values()), 30)
+
+
 def test_nothing_stays_on_the_workers(two: gp.Cluster, table: pa.Table) -> None:
     pipeline().fit(gp.scan(table, partitions=6))
-    two.client.sync(two.client.scheduler.identity)
-    for _ in range(50):
-        if not any(two.client.has_what().values()):
-            break
-        two.client.run(lambda: None)
-    assert not any(two.client.has_what().values()), two.client.has_what()
+    assert nothing_stays(two), two.client.has_what()
+
+
+def test_nor_where_an_error_ends_the_fit(two: gp.Cluster, files: str, tmp_path: Path) -> None:
+    rows = gp.scan(files, partitions=8)  # what stands before the error comes after it
+    with pytest.raises(FileFormatError) as caught:
+        pipeline().fit(hooked(hooked(rows, "slow", tmp_path, [0, 1]), "corrupt", tmp_path, [3]))
+    assert nothing_stays(two), two.client.has_what()
+    assert caught.value.__traceback__ is not None  # all that its frames know of is there yet
+
+
+class Pressed:
+    """A progress in whose third partition Ctrl-C comes."""
+
+    left = 3
+
+    def begin(self, what: str, rows: Any) -> None: ...
+    def end(self) -> None: ...
+
+    def advance(self, n_rows: int) -> None:
+        self.left -= 1
+        if not self.left:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_nor_where_ctrl_c_does(two: gp.Cluster, files: str) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        pipeline().fit(gp.scan(files, partitions=8), progress=Pressed())
+    assert nothing_stays(two), two.client.has_what()
+    assert caught.value.__traceback__ is not None
 
 
 # -- states of many groups ----------------------------------------------------------------------------------------
