@@ -120,7 +120,10 @@ class FittedFeatures:
 
     def for_training(self) -> "FittedFeatures":
         """The same for the rows of the fit: out-of-fold values where an operator keeps folds."""
-        return FittedFeatures(self.plan, self.fitted, self.backend, training=True)
+        found = FittedFeatures(self.plan, self.fitted, self.backend, training=True)
+        if not any(slot.folds for slot in self.plan.slots):  # then nothing is bound in another way
+            found._binder, found.outputs = self._binder, self.outputs
+        return found
 
     def __repr__(self) -> str:
         shown = ", ".join(self.names[:6]) + (", …" if len(self.names) > 6 else "")

@@ -227,6 +227,9 @@ def _kept_out_of_fold(source: Node) -> Node:
         LeakageError: the target stands in a feature as it is.
     """
 
+    if not any(part.op == "target" for part in walk(source)):
+        return source
+
     def step(node: Node) -> Node:
         of_target = node.op in REDUCTIONS and any(part.op == "target" for part in walk(operands(node)[0]))
         return node.with_params(folds=FOLDS) if of_target and not node.get("folds") else node

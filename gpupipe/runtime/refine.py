@@ -1,7 +1,9 @@
 """What a first trip over the rows leaves open: quantiles, known to a bin, settled by the rows that lie in it."""
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ Later = Callable[[Slot], Sequence[Values]]
 
 _MOST_ROWS = 2**23  # taken in one by one in a trip, of all columns together
 _AT_ONCE = 8
+_BESIDE = 4 << 20  # bytes of values kept, from which on threads sort them for less than it takes to start them
 
 
 def refined(
@@ -71,14 +74,26 @@ def refined(
 
 def _at_ends(bound: BoundScan, states: Sequence[State], later: Later | None) -> dict[int, State]:
     """The states of columns that the values kept at their ends tell all of, by number: settled, and taken apart."""
-    apart, found = _beside(bound, states), dict[int, Runs]()
+    apart, asked = _beside(bound, states), dict[int, Sequence[Asked]]()
     for number, (intake, state) in enumerate(zip(bound.intakes, states, strict=True)):
-        runs = runs_of(state, _asked(intake, state, [], later)) if state.kind == ENDS.name else None
-        if runs is not None:
-            found[number] = runs
+        if state.kind == ENDS.name:
+            asked[number] = _asked(intake, state, [], later)
+    runs = zip(asked, _by_threads(runs_of, [states[number] for number in asked], asked.values()), strict=True)
+    found = {number: of_one for number, of_one in runs if of_one is not None}
     beside = {number: apart[number] for number in found if number in apart}
     divided = tails([found[number] for number in beside], [states[at] for at in beside.values()])
     return {number: runs.state() for number, runs in found.items()} | dict(zip(beside.values(), divided, strict=True))
+
+
+def _by_threads(
+    settled: Callable[[State, Sequence[Asked]], Runs | None], states: Sequence[State], asked: Iterable[Sequence[Asked]]
+) -> list[Runs | None]:
+    """`settled` of each state, on all cores where the values kept are many: these are sorted, which holds no lock."""
+    count = min(os.cpu_count() or 1, len(states))
+    if count < 2 or sum(state.arrays["kept"].nbytes for state in states) < _BESIDE:
+        return list(map(settled, states, asked))
+    with ThreadPoolExecutor(count, thread_name_prefix="gpupipe-settling") as pool:
+        return list(pool.map(settled, states, asked))
 
 
 def _kept(bound: BoundScan, states: list[State], trip: Trip, later: Later | None) -> dict[int, Column]:
