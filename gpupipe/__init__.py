@@ -5,6 +5,7 @@ The language is imported at once; what runs it is imported when first used, so t
 
 from typing import TYPE_CHECKING, Any
 
+import gpupipe.numpy_start  # noqa: F401  # isort: skip  # before whatever imports NumPy
 from gpupipe import features, optional
 from gpupipe.errors import GpupipeError
 from gpupipe.expr import (

@@ -4,10 +4,10 @@ import importlib
 from itertools import combinations
 from typing import Any
 
+import gpupipe as gp  # isort: skip  # before NumPy, whose threads it tells to sleep
 import numpy as np
 import pyarrow.parquet as pq
 
-import gpupipe as gp
 from gpupipe import col
 
 from . import calls
