@@ -61,9 +61,9 @@ def _seconds(name: str, usually: str) -> float | None:
 class Account:
     """Which partitions were at work on workers that were lost, in one trip.
 
-    It counts where partitions cannot be done in a process of their own (see `apart.py`): on a device, and in what Dask
-    computes. A worker that was lost is put down to the partitions that were on it. When all of those have gone through
-    since, it was none of them: machines fail, or somebody ends workers. That is remembered from trip to trip.
+    Deaths count where partitions cannot be done in a process of their own (see `apart.py`): on a device, and in what
+    Dask computes. A worker that was lost is put down to the partitions that were on it. When all of those have gone
+    through since, it was none of them: machines fail, or somebody ends workers. That is remembered from trip to trip.
 
     Args:
         cluster: which one it is; None: one that nothing is remembered of.
@@ -76,6 +76,7 @@ class Account:
         if cluster is not None:
             self._unexplained = _HISTORY.setdefault(cluster, self._unexplained)
         self._lost: set[str] = set()
+        self._among, self._forgiven = set[int](), set[int]()
 
     @property
     def lost(self) -> int:
@@ -88,6 +89,16 @@ class Account:
         suspects = self._suspects.setdefault(worker, set())
         self._deaths.update(set(indices) - suspects)
         suspects.update(indices)
+        if len(suspects) > 1:
+            self._among.update(suspects)
+
+    def forgives(self, index: int) -> bool:
+        """Whether a partition that ended a process of its own is done in one once more, which is so once. Of several
+        that were on a lost worker some had not begun: none has ended two by that alone.
+        """
+        forgives = index in self._among and index not in self._forgiven
+        self._forgiven.add(index)
+        return forgives
 
     def done(self, index: int) -> None:
         """A partition went through: what ended workers before was something else."""

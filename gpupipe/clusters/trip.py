@@ -16,7 +16,9 @@ from gpupipe.errors import PoisonPartitionError, counted
 from gpupipe.runtime.orders import Divides, Order
 from gpupipe.runtime.progress import Progress, carried_out
 
-_LEAST, _AHEAD = 2, 3  # tasks for each thread: where no more than the first are left, they are filled up to the second
+# Tasks for each thread: where no more than the first are left, they are filled up to the second. More would be blamed
+# for a lost worker before they began, which `Account.forgives`, and would each be done in a process of its own.
+_LEAST, _AHEAD = 2, 3
 _AT_ONCE = 8  # outcomes that are merged into one
 _BUCKETS = 8  # parts that states of many groups are merged by
 LARGE = 64 * 2**20  # bytes of states that one worker merges
@@ -230,11 +232,10 @@ class Trip:
         """Do what failed again, or say why it failed for good."""
         self._tries[task.indices] += 1
         if isinstance(error, PoisonPartitionError) and not task.level:
-            self._leave_out(task, error)
-            return
+            again = self._account.forgives(task.indices[0])
+            return self._alone.append(task.indices[0]) if again else self._leave_out(task, error)
         if error is not None and (not is_of_cluster(error) or self._tries[task.indices] > _TRIES):
-            self._give_up(task, error)
-            return
+            return self._give_up(task, error)
         killed = is_killed(error)
         if killed:
             self._account.died(worker_of(error), task.indices if is_of_rows(error) and not task.level else ())
@@ -247,6 +248,7 @@ class Trip:
             self._alone.append(task.indices[0])
         else:
             self._waiting.appendleft(task.indices[0])
+        return None
 
     def _account_of(self, index: int) -> PoisonPartitionError:
         rows, deaths = self._reading.rows, self._account.deaths(index)

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,15 @@ def _crash_once(folder: Path, number: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _crash_first(folder: Path, number: int) -> None:
+    """The first that a worker has ends it; each other one ends the first process of its own that it is read in."""
+    what = "first" if current_process().name.startswith("Dask Worker") else f"apart{number}"
+    if not marked(folder, what) and not marked(folder, f"was{number}"):
+        _mark(folder, what)
+        _mark(folder, f"was{number}")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _freeze_once(folder: Path, number: int) -> None:
     if not marked(folder, "frozen"):
         _mark(folder, "frozen")
@@ -127,6 +137,7 @@ def _lose_device_once(folder: Path, number: int) -> None:
 
 
 DOES: dict[str, Callable[[Path, int], None]] = {
-    "crash": _crash, "crash once": _crash_once, "freeze once": _freeze_once, "slow": _slow, "flaky": _flaky,
+    "crash": _crash, "crash once": _crash_once, "crash first": _crash_first,
+    "freeze once": _freeze_once, "slow": _slow, "flaky": _flaky,
     "hog": _hog, "corrupt": _corrupt, "hang": _hang, "lose device once": _lose_device_once,
 }  # fmt: skip
