@@ -15,6 +15,8 @@ MOST_DEATHS = 2
 #: The same while workers end on partitions too that are not to blame, or on none: then the machines fail.
 MOST_AMID_OTHERS = 5
 _LATELY = 120.0  # seconds
+#: What Dask's scheduler says of a result that was lost with what it was made of, though it is none of an actor.
+_LOST_RESULT = "Worker holding Actor was lost"
 APART = "gpupipe-apart-"  # how tasks are named whose partition is in a process of its own
 #: Seconds without any worker, without a scheduler, and without a sign of life of a worker that has work.
 NO_WORKERS, NO_ANSWER, FROZEN = 60.0, 60.0, 30.0
@@ -187,4 +189,6 @@ def is_of_cluster(error: BaseException) -> bool:
     module = type(error).__module__.partition(".")[0]
     if isinstance(error, GpupipeError):
         return False
+    if isinstance(error, RuntimeError) and str(error) == _LOST_RESULT:
+        return True
     return module in ("distributed", "dask", "tornado") or isinstance(error, TimeoutError | ConnectionError)

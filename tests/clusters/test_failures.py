@@ -25,7 +25,7 @@ from on_loopback import children, eventually, listening
 import gpupipe as gp
 from gpupipe import col
 from gpupipe.clusters import apart, starting, trip
-from gpupipe.clusters.failures import MOST_AMID_OTHERS, Account
+from gpupipe.clusters.failures import MOST_AMID_OTHERS, Account, is_of_cluster
 from gpupipe.errors import FileFormatError, ParameterError, PoisonPartitionError, WorkerLostError
 from gpupipe.runtime import patience
 from gpupipe.sources.source import Source
@@ -282,6 +282,11 @@ def test_amid_deaths_of_nobodys_fault_more_are_allowed() -> None:
         assert not account.is_poison(2)
     account.died("the last", [2])
     assert account.is_poison(2)
+
+
+def test_what_dask_says_of_lost_results_is_not_of_the_rows() -> None:
+    assert is_of_cluster(RuntimeError("Worker holding Actor was lost"))
+    assert not is_of_cluster(RuntimeError("of somebody's function")) and not is_of_cluster(FileFormatError("of a file"))
 
 
 # -- too little memory, in a worker -------------------------------------------------------------------------------
