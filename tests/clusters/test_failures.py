@@ -323,6 +323,7 @@ def chaos(cluster: gp.Cluster, signals: list[int], seed: int, pause: float) -> t
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count", "pause"), [(signal.SIGKILL, 50, 4.0), (signal.SIGSTOP, 20, 15.0)])
 def test_chaos(kind: int, count: int, pause: float, source: gp.Source, expected: str, tmp_path: Path) -> None:
+    others = children()  # the workers of the module's own cluster
     with gp.cluster("processes", n_workers=3, memory_limit="600MiB") as three:
         thread, sent = chaos(three, [kind] * count, 1, pause)
 
@@ -344,7 +345,7 @@ def test_chaos(kind: int, count: int, pause: float, source: gp.Source, expected:
         print(f"{len(sent)} of {signal.Signals(kind).name}: {len(found)} fits, {np.median(seconds):.1f} s each, "
               f"the longest {max(found)}; undisturbed {alone:.1f} s: {found}")  # fmt: skip
         assert len(sent) == count and not beyond
-        started, folder = children(), Path(three.client.cluster.workers[0].local_directory)
+        started, folder = children() - others, Path(three.client.cluster.workers[0].local_directory)
         assert folder.exists()
     assert started and eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
     assert not listening({os.getpid()}) and not folder.exists()
