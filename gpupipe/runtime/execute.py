@@ -101,7 +101,8 @@ def run_scans(
             states = carried.merged(bound, new.states())
         later = later_rows(plan, bound, states, fitted)
         with nullcontext() if carried is None or scan.level > 1 else carried.believed():
-            finish(plan, scan, bound, refined(bound, states, again, later=later), fitted, rows, again, scattered)
+            settled = refined(bound, states, again, later=later, threads=rows.n_workers)
+            finish(plan, scan, bound, settled, fitted, rows, again, scattered)
     return fitted
 
 

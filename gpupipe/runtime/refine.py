@@ -1,6 +1,5 @@
 """What a first trip over the rows leaves open: quantiles, known to a bin, settled by the rows that lie in it."""
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +34,7 @@ def refined(
     trip: Trip,
     training: Iterable[Collection[int]] = (),
     later: Later | None = None,
+    threads: int = 1,
 ) -> list[State]:
     """The merged states of a scan with nothing left open: those of kind ``order`` become states of values.
 
@@ -47,9 +47,10 @@ def refined(
         training: of an outer fold kept as the last key, the values of that key that each fold trains with.
         later: of slots with late constants, how many rows those are; they may be added to the result as they are
             (``gathering.with_rows``), whatever their values.
+        threads: how many may sort what was kept of different columns.
     """
     result, outer = list(states), list(training)
-    for number, state in _at_ends(bound, result, later).items():
+    for number, state in _at_ends(bound, result, later, threads).items():
         result[number] = state
     kept = _kept(bound, result, trip, later)
     opened = {
@@ -72,28 +73,25 @@ def refined(
     return result
 
 
-def _at_ends(bound: BoundScan, states: Sequence[State], later: Later | None) -> dict[int, State]:
+def _at_ends(bound: BoundScan, states: Sequence[State], later: Later | None, threads: int) -> dict[int, State]:
     """The states of columns that the values kept at their ends tell all of, by number: settled, and taken apart."""
     apart, asked = _beside(bound, states), dict[int, Sequence[Asked]]()
     for number, (intake, state) in enumerate(zip(bound.intakes, states, strict=True)):
         if state.kind == ENDS.name:
             asked[number] = _asked(intake, state, [], later)
-    runs = zip(asked, _by_threads(runs_of, [states[number] for number in asked], asked.values()), strict=True)
-    found = {number: of_one for number, of_one in runs if of_one is not None}
+    settled = _settled(threads, [states[number] for number in asked], asked.values())
+    found = {number: runs for number, runs in zip(asked, settled, strict=True) if runs is not None}
     beside = {number: apart[number] for number in found if number in apart}
     divided = tails([found[number] for number in beside], [states[at] for at in beside.values()])
     return {number: runs.state() for number, runs in found.items()} | dict(zip(beside.values(), divided, strict=True))
 
 
-def _by_threads(
-    settled: Callable[[State, Sequence[Asked]], Runs | None], states: Sequence[State], asked: Iterable[Sequence[Asked]]
-) -> list[Runs | None]:
-    """`settled` of each state, on all cores where the values kept are many: these are sorted, which holds no lock."""
-    count = min(os.cpu_count() or 1, len(states))
-    if count < 2 or sum(state.arrays["kept"].nbytes for state in states) < _BESIDE:
-        return list(map(settled, states, asked))
-    with ThreadPoolExecutor(count, thread_name_prefix="gpupipe-settling") as pool:
-        return list(pool.map(settled, states, asked))
+def _settled(threads: int, states: Sequence[State], asked: Iterable[Sequence[Asked]]) -> list[Runs | None]:
+    """`runs_of` each state, by several threads where the values kept are many: sorting them holds no lock."""
+    if threads < 2 or sum(state.arrays["kept"].nbytes for state in states) < _BESIDE:
+        return list(map(runs_of, states, asked))
+    with ThreadPoolExecutor(threads, thread_name_prefix="gpupipe-settling") as pool:
+        return list(pool.map(runs_of, states, asked))
 
 
 def _kept(bound: BoundScan, states: list[State], trip: Trip, later: Later | None) -> dict[int, Column]:

@@ -1,5 +1,6 @@
 """Medians and quantiles of whole fits: one scan, at most a few trips over their columns alone, NumPy's bits."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,23 @@ def test_the_order_of_partitions_never_shows(threads: int, monkeypatch: Any) -> 
         order = RNG.permutation(N)
         pipeline = fitted(features, gp.scan(TABLE.take(pa.array(order)), partitions=partitions))
         assert pipeline.transform(TABLE, output="arrow").slice(0, 1).to_pylist() == expected
+
+
+def test_values_kept_at_the_ends_are_sorted_by_threads(monkeypatch: Any) -> None:
+    clipped = [col(name).clip(col(name).quantile(0.01), col(name).quantile(0.99)).standardize() for name in "xyf"]
+    monkeypatch.setattr("gpupipe.runtime.ends.LEAST_ROWS", 1)
+    expected = fitted(clipped, gp.scan(TABLE, partitions=3)).state_digest()
+    pools: list[int] = []
+
+    def pool(threads: int, **how: Any) -> ThreadPoolExecutor:
+        pools.append(threads)
+        return ThreadPoolExecutor(threads, **how)
+
+    for name, value in {"rows._WORTH_THREADS": 0, "refine._BESIDE": 0, "refine.ThreadPoolExecutor": pool}.items():
+        monkeypatch.setattr(f"gpupipe.runtime.{name}", value)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    assert fitted(clipped, gp.scan(TABLE, partitions=3)).state_digest() == expected
+    assert pools == [3]
 
 
 def test_the_plan_says_which_state(monkeypatch: Any) -> None:
