@@ -18,6 +18,7 @@ from gpupipe.clusters.boosting import frame_of
 from gpupipe.clusters.failures import NO_ANSWER, is_of_cluster, training_timeout
 from gpupipe.clusters.joining import workers_of
 from gpupipe.clusters.reading import Reading
+from gpupipe.clusters.task import cancel
 from gpupipe.clusters.together import About, Ended, Gpu, Lesson
 from gpupipe.clusters.watch import LOOK, Watch
 from gpupipe.errors import ClusterTimeoutError, DeviceLostError, TrainingError, WorkerLostError, counted
@@ -160,7 +161,7 @@ class _Attempt:
                 raise raised
             ended: Ended = training.result(timeout=NO_ANSWER)
         except (_LostError, ClusterTimeoutError, TimeoutError) as error:
-            self._client.cancel([training], force=True, reason="gpupipe has no use for it any more")
+            cancel(self._client, [training])
             self._begin_anew(there)
             if isinstance(error, ClusterTimeoutError):
                 raise

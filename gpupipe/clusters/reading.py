@@ -58,11 +58,8 @@ class Reading:
         """A task of this fit's own, whose name begins with what it does."""
         key = f"gpupipe-{what}-{self.token}-{uuid.uuid4().hex[:8]}"
         if self._graph is None:
-            future = self.client.submit(function, *arguments, key=key, pure=False)
-            self._futures.add(future)
-            return future
-        future = optional.load("distributed").Future(key, self.client)
-        self._futures.add(future)
+            return self._known(self.client.submit(function, *arguments, key=key, pure=False))
+        future = self._known(optional.load("distributed").Future(key, self.client))
         names = optional.load("dask.task_spec")
         given = [names.Alias(each.key) if isinstance(each, type(future)) else each for each in arguments]
         self._graph[key] = names.Task(key, function, *given)
@@ -99,9 +96,11 @@ class Reading:
         partition = self.rows.source.partitions[asked.index]
         if not isinstance(partition, DaskPartition):
             return []
-        future = self.client.get(*partition.task(asked.needed[0]), sync=False)
+        return [self._known(self.client.get(*partition.task(asked.needed[0]), sync=False))]
+
+    def _known(self, future: Any) -> Any:
         self._futures.add(future)
-        return [future]
+        return future
 
     def sent(self, order: Order[Any]) -> Any:
         """The future of an order: each worker is sent it once."""

@@ -27,10 +27,10 @@ class Task:
     alone: bool = False
 
 
-def cancel(client: Any, those: Sequence[Task]) -> None:
-    """Nobody has any use for these tasks."""
-    if those and client.status == "running":
-        client.cancel([task.future for task in those], force=True, reason="gpupipe has no use for it any more")
+def cancel(client: Any, futures: Sequence[Any]) -> None:
+    """Nobody has any use for what these are of."""
+    if futures and client.status == "running":
+        client.cancel(futures, force=True, reason="gpupipe has no use for it any more")
 
 
 def release(futures: Iterable[Any]) -> None:

@@ -114,9 +114,8 @@ class Trip:
 
     def close(self) -> None:
         """Nothing of it goes on."""
-        cancel(self._reading.client, list(self._running.values()))
+        self._drop(list(self._running.values()))
         release([*self._futures, self._sent])
-        self._running.clear()
         self._finished.clear()
 
     # -- what is begun ------------------------------------------------------------------------------------
@@ -163,7 +162,7 @@ class Trip:
         self._watch.lives()
         if future.status == "finished":
             return task
-        self._failed(task)
+        self._recover(task, future.exception(timeout=NO_ANSWER) if future.status == "error" else None)
         return None
 
     def _fetched(self, task: Task) -> tasks.Outcome | None:
@@ -224,18 +223,18 @@ class Trip:
         self._watch_over(Task(future, indices, level, parts, parts[0].bucket))
 
     # -- what fails ---------------------------------------------------------------------------------------
-    def _failed(self, task: Task) -> None:
-        failed = task.future.status == "error"
-        self._recover(task, task.future.exception(timeout=NO_ANSWER) if failed else None)
-
     def _recover(self, task: Task, error: BaseException | None) -> None:
         """Do what failed again, or say why it failed for good."""
         self._tries[task.indices] += 1
         if isinstance(error, PoisonPartitionError) and not task.level:
-            again = self._account.forgives(task.indices[0])
-            return self._alone.append(task.indices[0]) if again else self._leave_out(task, error)
+            if self._account.forgives(task.indices[0]):
+                self._alone.append(task.indices[0])
+            else:
+                self._leave_out(task, error)
+            return
         if error is not None and (not is_of_cluster(error) or self._tries[task.indices] > _TRIES):
-            return self._give_up(task, error)
+            self._give_up(task, error)
+            return
         killed = is_killed(error)
         if killed:
             self._account.died(worker_of(error), task.indices if is_of_rows(error) and not task.level else ())
@@ -248,7 +247,6 @@ class Trip:
             self._alone.append(task.indices[0])
         else:
             self._waiting.appendleft(task.indices[0])
-        return None
 
     def _account_of(self, index: int) -> PoisonPartitionError:
         rows, deaths = self._reading.rows, self._account.deaths(index)
@@ -261,11 +259,10 @@ class Trip:
         if not hung or not self._watch.is_silent(self._reading.seconds):
             return
         for task in hung:
-            del self._running[task.future.key]
             self._alone.append(task.indices[0])
             self._reading.held.pop(task.indices[0], None)
         self._watch.begin_anew(self._reading.token)
-        cancel(self._reading.client, hung)
+        self._drop(hung)
 
     def _leave_out(self, task: Task, error: PoisonPartitionError) -> None:
         """A partition ends its workers: it is told, or counts as one without rows, where none of it was taken in."""
@@ -293,6 +290,10 @@ class Trip:
         self._alone = deque(index for index in self._alone if index < first)
         beyond = [one for one in self._running.values() if one.level or one.indices[0] > first]
         self._finished.clear()
-        for one in beyond:
-            del self._running[one.future.key]
-        cancel(self._reading.client, beyond)
+        self._drop(beyond)
+
+    def _drop(self, those: Sequence[Task]) -> None:
+        """Nobody waits for these any more."""
+        for task in those:
+            del self._running[task.future.key]
+        cancel(self._reading.client, [task.future for task in those])
