@@ -124,11 +124,11 @@ def _call(command: Sequence[str]) -> None:
 def main(words: list[str] | None = None) -> int:
     """Make them, and say what is there."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("peers", nargs="*", choices=[*PEERS, []], default=list(PEERS))
+    parser.add_argument("peers", nargs="*", choices=list(PEERS), help="some of them (default: all)")
     parser.add_argument("--environments", type=Path, default=HOME, help="a folder (default: %(default)s)")
     chosen = parser.parse_args(words)
     missing = 0
-    for name in chosen.peers:
+    for name in chosen.peers or PEERS:
         try:
             found = python(PEERS[name], chosen.environments)
             print(f"{PEERS[name].label} {version(PEERS[name], found)}: {found}")
