@@ -121,10 +121,16 @@ def _call(command: Sequence[str]) -> None:
         raise NotMeasured(f"its environment cannot be made: {why[-1][:200]}")
 
 
+def _peer(name: str) -> str:  # argparse's choices refuse that none is named
+    if name not in PEERS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PEERS)}")
+    return name
+
+
 def main(words: list[str] | None = None) -> int:
     """Make them, and say what is there."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("peers", nargs="*", choices=list(PEERS), help="some of them (default: all)")
+    parser.add_argument("peers", nargs="*", type=_peer, help=f"some of {', '.join(PEERS)} (default: all)")
     parser.add_argument("--environments", type=Path, default=HOME, help="a folder (default: %(default)s)")
     chosen = parser.parse_args(words)
     missing = 0

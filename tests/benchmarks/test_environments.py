@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from benchmarks import environments
 from benchmarks.environments import PEERS, NotMeasured, Peer
 
@@ -39,4 +40,4 @@ def test_a_peer_that_is_none_is_refused(made: list[str], capsys: pytest.CaptureF
     with pytest.raises(SystemExit):
         environments.main(["vaex"])
     assert not made
-    assert "invalid choice: 'vaex'" in capsys.readouterr().err
+    assert "'vaex' is none of ours, polars, duckdb" in capsys.readouterr().err
