@@ -184,6 +184,15 @@ def test_nan_is_refused_and_a_nan_key_is_no_group():
     assert state.keys[0].values.tolist() == [0.0, 1.0] and state.arrays["n"].tolist() == [2, 1]
 
 
+def test_a_count_of_all_rows_looks_at_no_value_under_a_null():
+    values, valid = np.array([1.0, np.nan, 3.0, np.nan]), np.array([True, False, True, False])
+    assert gather("count", Column(Float64, values, valid), groups_of([], 4)).arrays["n"].tolist() == [2]
+    assert gather("count", Column(Float64, values[:1]), groups_of([], 1)).arrays["n"].tolist() == [1]
+    with pytest.raises(NonFiniteError) as caught:
+        gather("count", Column(Float64, values, np.array([True, False, True, True])), groups_of([], 4))
+    assert caught.value.row == 3
+
+
 def test_every_state_kind_is_used():
     used = {state for row in REDUCTIONS.values() for state in (row.state, row.ungrouped)}
     assert (used | {TAILS}) - {None} == set(KINDS)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpupipe.backends import keys as grouping
+from gpupipe.backends.states.counts import COUNT
 from gpupipe.backends.states.ends import ENDS
 from gpupipe.backends.states.ends import merged as merged_ends
 from gpupipe.backends.states.integers import total
@@ -33,6 +34,9 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None, *
     """
     if kind == VALUES.name and column.dtype == String and by.of_row is None and times is None:
         return State(kind, [], by.rows, {}, distinct_texts(column))  # nulls need not be taken out before
+    if kind == COUNT.name and by.of_row is None and times is None:
+        _refuse_nan(column)
+        return State(kind, [], by.rows, {"n": np.array([len(column) - column.null_count])})
     n_groups = len(by.rows)
     seen = column.valid
     if by.of_row is not None and by.numbering is None and (by.of_row < 0).any():
@@ -43,13 +47,19 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None, *
         column, groups, times = column.take(rows), groups[rows], None if times is None else times[rows]
     column = Column(column.dtype, column.values)
     with taken_from(rows):
-        if (nan := grouping.is_nan(column)) is not None:
-            raise NonFiniteError(NAN).at(int(np.flatnonzero(nan)[0]))
+        _refuse_nan(column)
         made = KINDS[kind] if squares or kind != MOMENTS.name else MEANS
         entries = None if made.entries is None else made.entries(column, groups, times)
         all_counted = rows is None and times is None and int(by.rows.sum()) == len(column)
         arrays = made.update(column, groups, n_groups, times, by.rows if all_counted else None)
         return State(kind, list(by.keys), by.rows, arrays, entries, by.numbering)
+
+
+def _refuse_nan(column: Column) -> None:
+    nan = grouping.is_nan(column)
+    rows = np.zeros(0, np.int64) if nan is None else np.flatnonzero(nan if column.valid is None else nan & column.valid)
+    if len(rows):
+        raise NonFiniteError(NAN).at(int(rows[0]))
 
 
 def with_rows(state: State, values: Column, times: Values, groups: Values) -> State:
