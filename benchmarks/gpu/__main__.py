@@ -26,6 +26,7 @@ PARTS = {  # name: (module, seconds at most), most valuable first
     "training": ("training", 150),
     "twins": ("twins", 120),
     "border": ("border", 100),
+    "texts": ("texts", 60),
     "cudf": ("frames", 100),
     "parquet": ("parquet", 120),
     "cuml": ("estimators", 150),

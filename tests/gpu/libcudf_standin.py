@@ -19,6 +19,7 @@ from gpupipe.kernels.gpu.device import DeviceArray
 
 from .api.fakes import Fakes, held_to, manifest
 from .simulated import SimulatedDevice
+from .text_standin import TextFunctions
 
 _made: Any = enum.IntEnum
 TypeId = _made("TypeId", [name.rpartition(".")[2] for name in manifest() if name.startswith("pylibcudf.TypeId.")])
@@ -31,6 +32,10 @@ _BY_ARROW: dict[pa.DataType, str] = {
 _BY_TYPE = {**_BY_ARROW, pa.timestamp("us"): "TIMESTAMP_MICROSECONDS"}
 _UNITS = {"s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS"}
 _STORED = {pa.date32(): np.int32, pa.bool_(): np.uint8}
+
+
+def _arrow_of(number: int) -> pa.DataType:
+    return next(kind for kind, name in _BY_TYPE.items() if TypeId[name] == number)
 
 
 class OutOfMemory(MemoryError):
@@ -93,6 +98,10 @@ class Column:
         return int(self._seen().null_count)
 
     def data(self) -> Span | None:
+        """Of text the bytes of all of it, uploaded when asked for."""
+        if self._kind == TypeId.STRING and self._values is None:
+            octets = b"".join(text.encode() for text in self._array.to_pylist() if text is not None)
+            self._values = Span(uploaded(self._device, np.frombuffer(octets, np.int8))) if octets else None
         return self._values
 
     def null_mask(self) -> Span | None:
@@ -121,8 +130,7 @@ class Column:
     @staticmethod
     def _made(data_type: DataType, size: int, data: View, mask: View | None, null_count: int) -> "Column":
         """Over memory that is there: its values are read off it."""
-        arrow = next(kind for kind, name in _BY_TYPE.items() if TypeId[name] == data_type.id())
-        device = data.obj.device
+        arrow, device = _arrow_of(data_type.id()), data.obj.device
         width = np.dtype(np.uint8) if arrow == pa.bool_() else np.dtype(_STORED.get(arrow, _numpy(arrow)))
         values = device.download(DeviceArray(device, data.ptr, width, (size,), data))
         missing = np.zeros(size, bool)
@@ -323,7 +331,8 @@ class Libcudf:
     def behaviour(self) -> dict[str, Any]:
         """Of the names that the decoder uses."""
         ids = {f"pylibcudf.TypeId.{each.name}": each for each in TypeId}
-        return ids | {
+        texts = TextFunctions(lambda array: Column(self.device, array), TypeId, _arrow_of)
+        return ids | texts.behaviour() | {
             "pylibcudf.io.SourceInfo": lambda sources: sources[0],
             "pylibcudf.io.parquet.ParquetReaderOptions.builder": Builder,
             "pylibcudf.io.parquet.read_parquet": self.read_parquet,

@@ -154,10 +154,10 @@ def test_text_is_sorted_entries_with_a_null_among_them(cudf: Cudf) -> None:
     device, _, _ = cudf
     found = column_of(device, standin.Column(device, pa.array(["b", None, "a", "b"])), String)
     assert found.entries is not None and found.ids is not None and found.valid is None
-    assert found.entries.values.to_pylist() == [None, "a", "b"]
-    assert found.entries.valid is not None and found.entries.valid.tolist() == [False, True, True]
+    assert found.known.values.to_pylist() == [None, "a", "b"]
+    assert found.known.valid is not None and found.known.valid.tolist() == [False, True, True]
     assert found.ids.to_host().tolist() == [2, 0, 1, 2] and found.ids.dtype == np.int32
-    assert found.entries.values.type == pa.string()
+    assert found.known.values.type == pa.string()
     assert plain(found.to_host()).to_pylist() == ["b", None, "a", "b"]
 
 

@@ -242,7 +242,7 @@ def test_dictionaries_that_arrow_shows_stay_as_they_are(gpu: Packages) -> None:
     found, _ = decoded_by(part, ["s"], gpu.device)
     assert len(gpu.device.allocations) == before and found["s"].valid is not None and found["s"].entries is not None
     assert plain(found["s"].to_host()).to_pylist() == table["s"].to_pylist()
-    assert found["s"].entries.values.to_pylist() == keys.to_pylist()
+    assert found["s"].known.values.to_pylist() == keys.to_pylist()
     for first, copies in ((64, False), (33, True)):  # a bitmap is read from a word's first bit on
         before = len(gpu.device.allocations)
         column = column_of(gpu.device, part.held["s"].rows(first, 150).column, String)

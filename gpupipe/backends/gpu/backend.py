@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from gpupipe.backends.categories import Tables
 from gpupipe.backends.gpu.gather import Gathered
-from gpupipe.backends.gpu.hosted import hosted
+from gpupipe.backends.gpu.hosted import hosted, hosted_of_texts
 from gpupipe.backends.gpu.keys import DeviceGroups, column_ranks, groups_by
 from gpupipe.backends.gpu.placed import Placed, on_device, placed, placed_frame, plain
 from gpupipe.backends.gpu.program import GpuProgram
@@ -50,8 +50,8 @@ class GpuBackend:
         return GpuProgram(outputs, info, tables, self.device, self._note)
 
     def hosted(self, nodes: Sequence[Node], info: Mapping[Node, Info]) -> dict[str, str]:
-        """Which steps of bound nodes the host does, and why, by expression."""
-        return {show(node): why for node, why in hosted(nodes, info)}
+        """Which steps of bound nodes the host does, and why, by expression: over rows, or over their distinct texts."""
+        return {show(node): why for node, why in (*hosted(nodes, info), *hosted_of_texts(nodes, info))}
 
     def placed(self, frame: Frame) -> Frame:
         """The frame, each column copied to the device when it is first needed there."""

@@ -1,7 +1,7 @@
 """Columns in a device's memory: numbers a value a row, text (and what is made of it) an entry's number a row."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,21 @@ class Absent:
     told: DeviceArray | None = field(default=None, repr=False)
 
 
+class EntryTable(Protocol):
+    """Entries in a device's memory: numbers as a :class:`DeviceColumn`, text as whatever reads it there holds it."""
+
+    @property
+    def dtype(self) -> DType: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def device_bytes(self) -> int: ...
+
+    def to_host(self) -> Column:
+        """The same in this process's memory; copied at the first call."""
+
+
 @dataclass(eq=False, slots=True)
 class DeviceColumn:
     """One column of one partition on a device: a :class:`gpupipe.columns.Resident`.
@@ -37,8 +52,9 @@ class DeviceColumn:
         valid: bitmap of the rows as uint32 words, the least bit first; 1 where there is a value; None: everywhere.
         ids: int32 of shape (rows,), which of `entries` each row has; of rows whose bit in `valid` is 0 anything; None
             where `values` are there.
-        entries: on the host, what rows may have: of text a plain ``pa.StringArray``, of other types values by which a
-            function of text stands. An entry may be null, and no row need have it. At least one.
+        entries: what rows may have: of text a plain ``pa.StringArray``, of other types values by which a function of
+            text stands; or the same in the device's memory. An entry may be null, and no row need have it. At least
+            one.
         absent: of a column with `ids` the entry of rows whose bit in `valid` is 0, as programs have it; None: such
             rows have no value.
         settled: the same column, its nulls an entry, once a program needed it so; it shares the memory.
@@ -49,7 +65,7 @@ class DeviceColumn:
     values: DeviceArray | None
     valid: DeviceArray | None = None
     ids: DeviceArray | None = None
-    entries: Column | None = None
+    entries: Column | EntryTable | None = None
     absent: Absent | None = None
     settled: "DeviceColumn | None" = field(default=None, repr=False)
     _host: Column | None = field(default=None, repr=False)
@@ -66,8 +82,15 @@ class DeviceColumn:
 
     @property
     def device_bytes(self) -> int:
-        """The bytes of its arrays."""
-        return sum(array.nbytes for array in (self.values, self.valid, self.ids) if array is not None)
+        """The bytes of its arrays, and of entries that are there."""
+        listed = 0 if self.entries is None or isinstance(self.entries, Column) else self.entries.device_bytes
+        return listed + sum(array.nbytes for array in (self.values, self.valid, self.ids) if array is not None)
+
+    @property
+    def known(self) -> Column:
+        """The entries on the host; those that are on the device are copied at the first call."""
+        assert self.entries is not None
+        return self.entries if isinstance(self.entries, Column) else self.entries.to_host()
 
     def to_host(self) -> Column:
         """The same column in this process's memory; copied at the first call."""
@@ -117,12 +140,13 @@ class DeviceColumn:
         if valid is not None:
             ids = np.where(valid, ids, np.int32(0 if self.absent is None else self.absent.entry))
             valid = valid if self.absent is None else None
-        if self.entries.valid is not None:
-            has = self.entries.valid[ids]
+        entries = self.known
+        if entries.valid is not None:
+            has = entries.valid[ids]
             valid = has if valid is None else valid & has
         if self.dtype != String:
-            return Column(self.dtype, self.entries.values[ids], _unless_all(valid))
-        return Column(String, pa.DictionaryArray.from_arrays(pa.array(ids), self.entries.values), _unless_all(valid))
+            return Column(self.dtype, entries.values[ids], _unless_all(valid))
+        return Column(String, pa.DictionaryArray.from_arrays(pa.array(ids), entries.values), _unless_all(valid))
 
 
 def _unless_all(valid: Values | None) -> Values | None:

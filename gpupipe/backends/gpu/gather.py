@@ -180,7 +180,7 @@ def _of_entries(kind: str, column: DeviceColumn, by: DeviceGroups, found: Counte
         return State(kind, list(by.keys), by.rows, {}, entries)
     assert found is not None and column.entries is not None
     groups, entry = np.nonzero(found.table)
-    values = column.entries.take(entry)
+    values = column.known.take(entry)
     try:
         return gathering.gather(kind, values, Groups(groups, by.keys, by.rows), found.table[groups, entry])
     except NonFiniteError:

@@ -19,7 +19,7 @@ def hash_column(column: DeviceColumn, seed: int) -> DeviceArray:
     Text is hashed on the host, entry by entry, and given to the rows by their ids.
     """
     if column.ids is not None and column.entries is not None:
-        hashes = column.device.upload(np.ascontiguousarray(on_host(column.entries, seed)))
+        hashes = column.device.upload(np.ascontiguousarray(on_host(column.known, seed)))
         return hashing.of_entries(hashes, column.ids, column.valid, int(NULL_HASH))
     assert column.values is not None
     kernel = hashing.hash_float64 if column.dtype.is_float else hashing.hash_int64

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from gpupipe.backends.gpu.texts import refusal
 from gpupipe.compiler.info import Info
 from gpupipe.compiler.stages import in_memory
 from gpupipe.expr.node import Node, walk
@@ -40,6 +41,15 @@ def hosted(nodes: Sequence[Node], info: Mapping[Node, Info]) -> list[tuple[Node,
         elif node.op in _ENCODED:
             source[node] = node
     return found
+
+
+def hosted_of_texts(nodes: Sequence[Node], info: Mapping[Node, Info]) -> list[tuple[Node, str]]:
+    """(node, why) of every function of text under `nodes` that the host does however many distinct texts there are."""
+    of_text = [
+        node for node in walk(*nodes)
+        if node.op != "table" and not info[node].scalar and node.args and info[node.args[0]].dtype == String
+    ]  # fmt: skip
+    return [(node, why) for node in of_text if (why := refusal(node)) is not None]
 
 
 def _why(node: Node, info: Mapping[Node, Info]) -> str | None:

@@ -53,7 +53,7 @@ class _Values:
     def find(self, column: DeviceColumn, null: int | None, nowhere: int) -> DeviceArray:
         of_null = null if null is not None else self._null if self._null >= 0 else nowhere
         if column.ids is not None and column.entries is not None:
-            return self._by_entry(column.ids, column.valid, column.entries, of_null, nowhere)
+            return self._by_entry(column.ids, column.valid, column.known, of_null, nowhere)
         assert self._listed is not None
         return self._listed.of(numbers_of(column), of_null, nowhere)
 

@@ -146,7 +146,7 @@ def used_entries(column: DeviceColumn) -> tuple[Column, Values, Values, int]:
     size = len(column.entries)
     found = counting.counts(Numbers(column.ids, column.valid), 0, size)
     used = np.flatnonzero(found[:-1])
-    entries = column.entries if len(used) == size else column.entries.take(used)
+    entries = column.known if len(used) == size else column.known.take(used)
     return entries, used, found[used], int(found[-1])
 
 

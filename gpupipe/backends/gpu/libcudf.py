@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.columns import Column
 from gpupipe.errors import DeviceError
 from gpupipe.kernels.gpu.device import Device, DeviceArray
+from gpupipe.kernels.gpu.keys import extent
+from gpupipe.kernels.gpu.numbers import Numbers
 from gpupipe.schema import DType, String
 
 # Our types whose values libcudf holds in the same bytes, by the name of its type.
@@ -27,6 +30,10 @@ _SAME_BYTES = {
 _WRONG_CALL = ("argument", "positional", "keyword", "unexpected")
 _ALIGNED = 16  # bytes: what a kernel loads at once; cuDF's own columns begin at multiples of 256
 _WORD = 32  # rows of one word of a bitmap
+#: From so many distinct texts on they stay on the device while functions of text are asked of them. The host does one
+#: function of so many in 2 to 3 ms, about what some ten launches and waits may take; not measured on a device.
+MANY = 1 << 16
+_MOST_BYTES = 2**31 - 1  # of the texts of one array on the host
 
 
 class Stream:
@@ -144,26 +151,88 @@ def _text(device: Device, column: Any) -> DeviceColumn:
     keys, ids = cudf.transform.encode(cudf.Table([column]), stream=stream_of(device))
     if ids.type().id() != cudf.TypeId.INT32 or ids.offset():
         raise NotOnDevice(f"cuDF numbers text by {_named(ids.type().id())}")
-    strings = _strings(device, keys.columns()[0])
     rows = DeviceArray(device, ids.data().ptr, np.dtype(np.int32), (column.size(),), ids)
-    return DeviceColumn(String, column.size(), None, None, rows, _entries(strings))
+    return DeviceColumn(String, column.size(), None, None, rows, _listed(device, keys.columns()[0]))
 
 
 def _dictionary(device: Device, column: Any) -> DeviceColumn:
-    """Numbers and bitmap where they stand; the keys, which may have a null, or the same text twice, on the host."""
+    """Numbers and bitmap where they stand; the keys may have a null, or the same text twice."""
     if _has_bitmap(column) and column.offset() % _WORD:
         column = column.copy(stream=stream_of(device))
     cudf, n_rows = optional.load("pylibcudf"), column.size()
     ids, keys = column.children()
     if ids.type().id() not in (cudf.TypeId.INT32, cudf.TypeId.UINT32):
         raise NotOnDevice(f"cuDF numbers a dictionary's texts by {_named(ids.type().id())}")
-    strings = _strings(device, keys)
-    if not n_rows or not len(strings):
-        strings = strings if len(strings) else pa.array([None], pa.string())
-        return DeviceColumn(String, n_rows, None, None, device.zeros(n_rows, np.int32), _entries(strings))
+    if not n_rows or not keys.size():
+        none = _entries(pa.array([None], pa.string()))
+        return DeviceColumn(String, n_rows, None, None, device.zeros(n_rows, np.int32), none)
+    bitmap = _bitmap(device, column)
+    if bitmap is None and keys.size() >= MANY and keys.type().id() == cudf.TypeId.STRING:
+        entries = _listed(device, keys.copy(stream=stream_of(device)))  # which are a part of what others hold
+    else:
+        entries = _entries(_strings(device, keys))
     start = ids.data().ptr + (ids.offset() + column.offset()) * 4
     rows = DeviceArray(device, start, np.dtype(np.int32), (n_rows,), column)
-    return DeviceColumn(String, n_rows, None, _bitmap(device, column), rows, _entries(strings))
+    return DeviceColumn(String, n_rows, None, bitmap, rows, entries)
+
+
+@dataclass(eq=False, slots=True)
+class Texts:
+    """Entries that stay in a device's memory, where functions of text read them: each byte is ASCII.
+
+    Attributes:
+        device: whose memory it is.
+        column: the ``pylibcudf.Column``.
+    """
+
+    device: Device
+    column: Any
+    _host: Column | None = field(default=None, repr=False)
+
+    @property
+    def dtype(self) -> DType:
+        return String
+
+    def __len__(self) -> int:
+        return int(self.column.size())
+
+    @property
+    def device_bytes(self) -> int:
+        return int(self.column.device_buffer_size())
+
+    def to_host(self) -> Column:
+        """The texts on the host; copied at the first call."""
+        if self._host is None:
+            with self.device.guarded("copying texts from cuDF"):
+                self._host = _entries(_strings(self.device, self.column))
+        return self._host
+
+
+def short_enough(device: Device, column: Any) -> Texts:
+    """Texts of ASCII, which the host can take at any time.
+
+    Raises:
+        NotOnDevice: it could not, as they are too long for one array.
+    """
+    if column.data() is not None and column.data().size > _MOST_BYTES:
+        raise NotOnDevice(f"its texts have more than {_MOST_BYTES:,} bytes")
+    return Texts(device, column)
+
+
+def _listed(device: Device, column: Any) -> Column | Texts:
+    """The entries of a dictionary: many that are ASCII stay on the device, any others are seen to be UTF-8."""
+    if column.size() >= MANY and _is_ascii(device, column):
+        return short_enough(device, column)
+    return _entries(_strings(device, column))
+
+
+def _is_ascii(device: Device, column: Any) -> bool:
+    """Of a column of text that is no part of another."""
+    octets = column.data()
+    if octets is None or not octets.size:
+        return True
+    low = extent(Numbers(DeviceArray(device, octets.ptr, np.dtype(np.int8), (octets.size,), column))).low
+    return low is not None and low >= 0
 
 
 def _strings(device: Device, column: Any) -> pa.Array:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from gpupipe.backends import keys
-from gpupipe.backends.gpu.columns import Absent, DeviceColumn
+from gpupipe.backends.gpu.columns import Absent, DeviceColumn, EntryTable
 from gpupipe.backends.gpu.copies import Hosted, Known, copied
 from gpupipe.backends.states.orders import between
 from gpupipe.columns import AnyColumn, Chosen, Column, Frame, Values
@@ -88,11 +88,11 @@ def settled(column: DeviceColumn) -> DeviceColumn:
         return column
     if column.settled is None:
         absent = Absent(len(column.entries))
-        column.settled = of_entries(column, with_null(column.entries), absent)
+        column.settled = of_entries(column, with_null(column.known), absent)
     return column.settled
 
 
-def of_entries(like: DeviceColumn, entries: Column, absent: Absent | None = None) -> DeviceColumn:
+def of_entries(like: DeviceColumn, entries: Column | EntryTable, absent: Absent | None = None) -> DeviceColumn:
     """The column whose rows have other entries by the same numbers."""
     absent = like.absent if absent is None else absent
     return DeviceColumn(entries.dtype, like.n_rows, None, like.valid, like.ids, entries, absent)
@@ -119,8 +119,7 @@ def _must_tell(column: Any) -> bool:
 
 
 def _is_null(column: DeviceColumn, absent: Absent) -> bool:
-    assert column.entries is not None
-    return column.entries.valid is not None and not column.entries.valid[absent.entry]
+    return column.known.valid is not None and not column.known.valid[absent.entry]
 
 
 def _plain(column: Any) -> Any:

@@ -1,7 +1,7 @@
 """Bound outputs over a partition on a device: fused kernels, and whole-column operations where they cost least.
 
-An operation over one text column runs once for each entry of its dictionary, on the host, and what it makes stays
-encoded: a number a row, and a small table that kernels read through it.
+An operation over one text column runs once for each entry of its dictionary, on the host or by cuDF, and what it makes
+stays encoded: a number a row, and a small table that kernels read through it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +11,11 @@ import numpy as np
 
 from gpupipe.backends.batches import Batch
 from gpupipe.backends.categories import Tables
-from gpupipe.backends.gpu.columns import DeviceColumn, packed
+from gpupipe.backends.gpu import texts
+from gpupipe.backends.gpu.columns import DeviceColumn, EntryTable, packed
 from gpupipe.backends.gpu.encoded import entrywise, shared_ids
 from gpupipe.backends.gpu.placed import Placed, Uploading, of_entries, on_device, placed, settled
+from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.backends.gpu.wholly import OnDevice
 from gpupipe.backends.reference import columnwise
 from gpupipe.backends.registers import leaving, loaded, refuse_beyond_int64, spread
@@ -23,7 +25,7 @@ from gpupipe.compiler.bind import Output
 from gpupipe.compiler.groups import Store
 from gpupipe.compiler.info import Info
 from gpupipe.errors import DataError
-from gpupipe.expr.node import Node
+from gpupipe.expr.node import Node, show
 from gpupipe.kernels.gpu import interpreter
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.kernels.gpu.interpreter import Input
@@ -46,7 +48,7 @@ class GpuProgram(Staged[Placed]):
         note: Callable[[str, str], None],
     ) -> None:
         super().__init__(outputs, info, tables)
-        self._device = device
+        self._device, self._note = device, note
         self._wholly = OnDevice(device, tables, note)
         # What was made of a dictionary the last time: partitions and calls often share one.
         self._by_entry: dict[Node, tuple[list[Column], Column]] = {}
@@ -117,8 +119,21 @@ class GpuProgram(Staged[Placed]):
         with np.errstate(all="ignore"):
             return Uploading(spread(columnwise(node, held, self._tables), n_rows), self._device)
 
-    def _of_entries(self, node: Node, args: Sequence[Node], vectors: Sequence[Placed]) -> Column:
-        entries = [known for vector in vectors if (known := on_device(vector).entries) is not None]
+    def _of_entries(self, node: Node, args: Sequence[Node], vectors: Sequence[Placed]) -> Column | EntryTable:
+        found = self._by_cudf(node, args, on_device(vectors[0]).entries) if len(vectors) == 1 else None
+        return self._by_host(node, args, [on_device(vector).known for vector in vectors]) if found is None else found
+
+    def _by_cudf(self, node: Node, args: Sequence[Node], entries: Column | EntryTable | None) -> EntryTable | None:
+        """What a function makes of many texts where they are; None: the host makes it."""
+        if entries is None or not texts.are_many(node, entries):
+            return None
+        try:
+            return texts.applied(node, entries, [self._scalars.get(arg) for arg in args])
+        except NotOnDevice as why:
+            self._note(show(node), str(why))
+            return None
+
+    def _by_host(self, node: Node, args: Sequence[Node], entries: list[Column]) -> Column:
         last = self._by_entry.get(node)
         if last is not None and all(a is b for a, b in zip(last[0], entries, strict=True)):
             return last[1]
@@ -130,8 +145,7 @@ class GpuProgram(Staged[Placed]):
 
     def _picked(self, node: Node, made: Mapping[Node, Placed]) -> Placed:
         wide, index = made[node.args[0]], node["index"]
-        held = wide.entries if isinstance(wide, DeviceColumn) else wide.host
-        assert held is not None
+        held = wide.known if isinstance(wide, DeviceColumn) else wide.host
         part = Column(held.dtype, held.values[index], held.valid)
         if isinstance(wide, Uploading):
             return Uploading(part, self._device)
@@ -169,7 +183,11 @@ class GpuProgram(Staged[Placed]):
         if column.ids is None or column.entries is None:
             assert column.values is not None
             return Input(column.values, column.valid)
-        values, valid = self._entry_table(leaf, column.entries)
+        there = column.entries
+        if isinstance(there, DeviceColumn) and there.values is not None:
+            values, valid = there.values, there.valid
+        else:
+            values, valid = self._entry_table(leaf, column.known)
         absent = -1 if column.absent is None else column.absent.entry
         return Input(values, column.valid, column.ids, valid, absent)
 
@@ -195,9 +213,8 @@ class GpuProgram(Staged[Placed]):
                 store = Store(output.node, str(output.dtype.storage))
                 (there,) = self._run(self._batch([store]), made, frame)
             return DeviceColumn(output.dtype, size, *there)
-        assert value.entries is not None
         try:
-            return of_entries(value, leaving(loaded(value.entries, ""), output.dtype, len(value.entries)))
+            return of_entries(value, leaving(loaded(value.known, ""), output.dtype, len(value.known)))
         except DataError:  # of an entry that perhaps no row has
             return self._left(value.to_host(), output, size)
 

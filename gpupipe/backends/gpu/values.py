@@ -35,7 +35,7 @@ def entries_of(column: DeviceColumn, by: DeviceGroups, counted: Values | None = 
     if column.entries is not None:
         if counted is None:
             counted = extremes.counts(None, 1, valid=column.valid, ids=column.ids, n_entries=len(column.entries))[0]
-        return _of_counts(column.entries, counted)
+        return _of_counts(column.known, counted)
     numbers = numbers_of(column)
     found = distinct(numbers)
     values = Column(column.dtype, host.from_ordered_bits(found.keys, column.dtype.storage))
@@ -59,9 +59,9 @@ def _nan_as_negative(column: DeviceColumn) -> Numbers | None:
         return None
     if column.ids is None or column.entries is None:
         return numbers_of(column)
-    nan = np.isnan(column.entries.values)
-    if column.entries.valid is not None:
-        nan &= column.entries.valid
+    nan = np.isnan(column.known.values)
+    if column.known.valid is not None:
+        nan &= column.known.valid
     if not nan.any():
         return None
     places = lookup.Dense(0, column.device.upload(np.where(nan, -1, 0).astype(np.int32)))
