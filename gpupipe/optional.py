@@ -55,6 +55,7 @@ OURS: dict[str, str] = {
     "gpupipe.kernels.cpu.hashing": "numba",
     "gpupipe.kernels.cpu.interpreter": "numba",
     "gpupipe.kernels.cpu.lookup": "numba",
+    "gpupipe.kernels.cpu.page_entries": "numba",
     "gpupipe.kernels.cpu.places": "numba",
     "gpupipe.kernels.cpu.radix": "numba",
     "gpupipe.kernels.cpu.singles": "numba",

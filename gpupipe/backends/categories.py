@@ -1,5 +1,6 @@
 """The whole-column functions of categories and keys, by the names of their rows in ``expr/columnwise.py``."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from gpupipe.arrow_arrays import texts_of
 from gpupipe.backends.indexes import KeyIndex, ValueIndex, same_keys
 from gpupipe.backends.keys import kernels_for
 from gpupipe.backends.registers import height, spread
+from gpupipe.backends.run_texts import TextOfRun
 from gpupipe.backends.strings import of_entries, over_strings
 from gpupipe.backends.text import hash_strings
 from gpupipe.columns import Column, Values
@@ -30,6 +32,8 @@ class Tables:
         self.fitted = fitted
         self._values: dict[Any, ValueIndex] = {}
         self._keys: dict[int, KeyIndex] = {}
+        self._codes: dict[Any, Values] = {}
+        self._coding = threading.Lock()
 
     def learned(self, node: Node) -> Learned:
         """What a state, table or lookup node refers to."""
@@ -41,6 +45,14 @@ class Tables:
         if slot not in self._values:
             self._values[slot] = ValueIndex(self.learned(table).value)
         return self._values[slot]
+
+    def codes_of(self, node: Node, column: TextOfRun, make: Callable[[Column], Values]) -> Values:
+        """The codes of all strings of a run that a column may have, made once when first asked for."""
+        strings, key = column.values.dictionary, (node, column.texts)
+        with self._coding:
+            if len(self._codes.get(key, ())) < len(strings):
+                self._codes[key] = make(Column(String, strings))
+            return self._codes[key]
 
     def listed(self, node: Node, name: str) -> ValueIndex:
         """The index of values that stand in a node's parameter."""
@@ -71,7 +83,9 @@ def _literals(values: tuple[Any, ...], dtype: str) -> Column:
 def codes(tables: Tables, node: Node, x: Column) -> Column:
     """0 null, 1 … B other, then the vocabulary."""
     index, buckets = tables.entries(node.args[1]), node["other_buckets"]
-    if x.is_dictionary and 0 < len(x.values.dictionary) <= len(x):
+    if isinstance(x, TextOfRun):
+        result = of_entries(tables.codes_of(node, x, lambda strings: _codes_of(index, buckets, strings)), x)
+    elif x.is_dictionary and 0 < len(x.values.dictionary) <= len(x):
         result = of_entries(_codes_of(index, buckets, Column(String, x.values.dictionary)), x)
     else:
         result = _codes_of(index, buckets, Column(x.dtype, x.values))

@@ -37,7 +37,7 @@ def entry_ids(column: Column) -> Values:
 def of_entries(entries: Values, column: Column) -> Values:
     """What stands in `entries`, of which there is at least one, for the entry of each row; under a null arbitrary."""
     ids = entry_ids(column)
-    found: Values = (_kernels(len(ids)) if entries.dtype in _TAKEN else reference).taken(entries, ids)
+    found: Values = (entries_for(len(ids)) if entries.dtype in _TAKEN else reference).taken(entries, ids)
     return found
 
 
@@ -71,11 +71,18 @@ def distinct(column: Column) -> tuple[Strings, Values | None]:
 def rows_of_entries(column: Column) -> Values:
     """int64, how many rows have each entry of a dictionary; nulls count for none."""
     ids = entry_ids(column)
-    found: Values = _kernels(len(ids)).counted(ids, column.valid, len(column.values.dictionary))
+    found: Values = entries_for(len(ids)).counted(ids, column.valid, len(column.values.dictionary))
     return found
 
 
-def _kernels(n_rows: int) -> ModuleType:
+def used_entries(column: Column) -> tuple[Values, Values]:
+    """(int32, the entries of a dictionary that rows use, ascending; int64, how many rows); nulls count for none."""
+    ids = entry_ids(column)
+    found: tuple[Values, Values] = entries_for(len(ids)).used(ids, column.valid, len(column.values.dictionary))
+    return found
+
+
+def entries_for(n_rows: int) -> ModuleType:
     """The form of the kernels of dictionaries that is worth its start for so many rows; both give the same."""
     return optional.load("gpupipe.kernels.cpu.entries") if compiled.worth(n_rows) else reference
 

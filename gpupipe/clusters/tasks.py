@@ -19,8 +19,8 @@ from gpupipe.clusters.sealed import Sealed, opened, sealed
 from gpupipe.clusters.sizes import result_bytes
 from gpupipe.columns import AnyColumn, Frame, on_host
 from gpupipe.errors import DeviceLostError
-from gpupipe.runtime.cache import read_only
 from gpupipe.runtime.elsewhere import HEAD, HowRead, Note, as_asked, first_rows
+from gpupipe.runtime.fixed import read_only
 from gpupipe.runtime.halving import in_quarters, once_more
 from gpupipe.runtime.orders import Order
 from gpupipe.runtime.quarantine import Quarantine, load

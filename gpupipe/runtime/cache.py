@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe import pool
+from gpupipe.backends.run_texts import RunTexts, TextOfRun
 from gpupipe.columns import AnyColumn, Column, Frame, Values, on_host
 from gpupipe.memory import Room
 from gpupipe.runtime.beneath import Beneath, beneath_matrix
@@ -36,11 +37,13 @@ class _Held:
 
     Attributes:
         columns: by name, wherever they are; what is no column has a number: 0 the rows' identities, 1 their places.
+        texts: of columns that are held by the numbers of a run's strings, whose numbers these are.
         kept_bytes: of them in memory.
     """
 
     n_rows: int
     columns: Mapping[str | int, _Part | Spilled]
+    texts: Mapping[str, RunTexts]
     kept_bytes: int
 
     @property
@@ -98,15 +101,17 @@ class Cache:
         parts[_PLACES] = None if frame.places is None else _counting(frame.places)
         for name, column in frame.columns.items():
             parts[name] = column if self._stays(column) else on_host(column)
+        texts = {name: column.texts for name, column in frame.columns.items() if isinstance(column, TextOfRun)}
         if not views:
             self._put_beneath(index, parts)
+        parts |= {key: part.narrowed() for key, part in parts.items() if isinstance(part, TextOfRun)}
         taken = self._reserved(parts, views)
         try:
             waiting = self._spilled({key: part for key, part in parts.items() if key not in taken})
         except OSError as error:
             self._fail(sum(taken.values()), f"writing the rest to temporary files failed: {error.strerror or error}")
             return
-        self._held[index] = _Held(frame.n_rows, {**parts, **waiting}, sum(taken.values()))
+        self._held[index] = _Held(frame.n_rows, {**parts, **waiting}, texts, sum(taken.values()))
 
     def placing(self, index: int | None, read: Callable[..., Read], *given: Any) -> Callable[[], Read]:
         """What reads a partition, columns of it where they will stand beneath the matrix: these are `put` next."""
@@ -138,7 +143,8 @@ class Cache:
             self._held.pop(index, None)
         row_ids, places = _numbers(parts[_IDS], held.n_rows), _numbers(parts[_PLACES], held.n_rows)
         assert row_ids is not None
-        return Frame({name: _known(parts[name]) for name in names}, held.n_rows, row_ids, places)
+        columns = {name: _known(parts[name], held.texts.get(name)) for name in names}
+        return Frame(columns, held.n_rows, row_ids, places)
 
     def leave_device(self) -> None:
         """Copy from a device what is kept there, since its memory is needed; nothing more is kept there."""
@@ -236,9 +242,9 @@ class Cache:
         return dict(zip(parts, self._spill.read_all(list(parts.values())), strict=True))
 
 
-def _known(part: _Part | Spilled) -> AnyColumn:
+def _known(part: _Part | Spilled, texts: RunTexts | None = None) -> AnyColumn:
     assert part is not None and not isinstance(part, Spilled | Counting | Packed)
-    return part
+    return part if texts is None else texts.widened(on_host(part))
 
 
 def _numbers(part: _Part | Spilled, n_rows: int) -> Values | None:
@@ -273,24 +279,3 @@ def _owned(array: Values) -> bool:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array.base is None
-
-
-def read_only(frame: Frame) -> Frame:
-    """The frame with arrays that nobody can write to, as others may hold the same ones."""
-    columns = {name: _fixed_column(column) for name, column in frame.columns.items()}
-    places = None if frame.places is None else _fixed(frame.places)
-    return Frame(columns, frame.n_rows, _fixed(frame.row_ids), places)
-
-
-def _fixed_column(column: AnyColumn) -> AnyColumn:
-    if not isinstance(column, Column):  # what is on a device is written once
-        return column
-    return Column(column.dtype, _fixed(column.values), None if column.valid is None else _fixed(column.valid))
-
-
-def _fixed(values: Values) -> Values:
-    if not isinstance(values, np.ndarray):
-        return values
-    fixed = values.view()
-    fixed.flags.writeable = False
-    return fixed

@@ -10,6 +10,7 @@ from gpupipe.backends.backend import Backend
 from gpupipe.backends.cpu import CpuBackend
 from gpupipe.backends.late import Waiting
 from gpupipe.backends.states.state import State
+from gpupipe.backends.states.values import VALUES
 from gpupipe.columns import Column, Frame
 from gpupipe.compiler.bind import Binder, Output
 from gpupipe.compiler.fitted import Fitted
@@ -26,6 +27,7 @@ from gpupipe.runtime.refine import Later, refined
 from gpupipe.runtime.rows import Rows
 from gpupipe.runtime.scanning import BesideOrder, FoldOf, Gathered, Gathering, Looking
 from gpupipe.runtime.scattered import Scattered
+from gpupipe.schema import String
 
 
 class Beside(Protocol):
@@ -89,6 +91,7 @@ def run_scans(
         taking, is_first = backend, carried is not None and scan.level == 1
         if isinstance(backend, CpuBackend) and crew.is_here and watching is None and not is_first:
             taking = backend.keeping(ends_of(bound, binder.info, rows))
+            rows.number_texts(counted_texts(bound))
         order = gathering(f"scan {scan.level}", bound, binder, fitted, taking, crew, **how)
         compiled.expect((rows.source.n_rows or 0) * (len(bound.outputs) + len(bound.intakes)))
         again = further_trips(binder, fitted, rows, backend, crew, progress)
@@ -179,3 +182,11 @@ def later_rows(plan: Plan, bound: BoundScan, states: Sequence[State], fitted: Fi
     """How many rows will be added to the states of a slot, once their values are known."""
     waiting = Waiting(plan, bound, states, fitted)
     return lambda slot: [rows.times for rows in waiting.rows(slot)]
+
+
+def counted_texts(bound: BoundScan) -> list[str]:
+    """The columns of text of which a scan counts the distinct values of all rows, and that are no keys besides."""
+    keys = {key for intake in bound.intakes for key in intake.keys}
+    values = {intake.value for intake in bound.intakes if intake.gather.state == VALUES.name and not intake.keys}
+    outputs = [bound.outputs[place] for place in sorted(values - keys)]
+    return [str(output.node["name"]) for output in outputs if output.node.op == "col" and output.dtype == String]

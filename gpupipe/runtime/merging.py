@@ -10,6 +10,7 @@ import numpy as np
 
 from gpupipe.backends.keys import factorize
 from gpupipe.backends.named import named
+from gpupipe.backends.run_texts import RunTexts
 from gpupipe.backends.states.gathering import merge, merge_alike
 from gpupipe.backends.states.kinds import KINDS
 from gpupipe.backends.states.numbered import resolved
@@ -81,11 +82,11 @@ class Merging:
 
     def _put_together(self, threads: int) -> Iterator[list[State]]:
         """What each family comes to, in their order; the largest are begun first."""
-        if threads < 2 or len(self._families) < 2 or sum(family.size for family in self._families) < _BESIDE:
+        if threads < 2 or len(self._families) < 2 or sum(family.nbytes for family in self._families) < _BESIDE:
             yield from map(_Family.merged, self._families)
             return
         with ThreadPoolExecutor(threads, thread_name_prefix="gpupipe-merging") as pool:
-            by_size = sorted(self._families, key=lambda family: -family.size)
+            by_size = sorted(self._families, key=lambda family: -family.nbytes)
             begun = {id(family): pool.submit(family.merged) for family in by_size}
             yield from [begun[id(family)].result() for family in self._families]
 
@@ -179,12 +180,17 @@ class _Family:
         self.size = 0
         #: By how often they were merged: each state is merged with others as large as itself, so a few times at most.
         self._waiting: defaultdict[int, list[list[State]]] = defaultdict(list)
+        self._counted: dict[RunTexts, State] = {}  # of text with numbers of a run, whose counts have room of their own
         self._scattered: list[Scattered] = []
         self._worth_merging = True
         self._lock = threading.Lock()
 
     def add(self, states: list[State], is_large: Callable[[int], bool]) -> None:
         """Take in states of one partition."""
+        if isinstance(texts := states[0].numbering, RunTexts):
+            with self._lock:
+                self._counted[texts] = texts.added(self._counted.get(texts), states[0])
+            return
         level, taken, large = 0, *self._queued(0, [states], is_large)
         while taken:
             before = sum(map(_size, taken))
@@ -213,8 +219,15 @@ class _Family:
 
     def _all(self) -> list[list[State]]:
         taken = [states for waiting in self._waiting.values() for states in waiting]
+        taken += [[state] for state in self._counted.values()]
         self._waiting.clear()
+        self._counted.clear()
         return taken
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that are to be put together."""
+        return self.size + _size(list(self._counted.values()))
 
     def _is_scattered(self, large: bool) -> bool:
         """Whether states of this family go into files, from now on if they have become too large."""

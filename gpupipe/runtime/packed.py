@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe import pool
+from gpupipe.backends.run_texts import TextOfRun
+from gpupipe.backends.strings import entry_ids
 from gpupipe.columns import Column, Values
-from gpupipe.schema import DType
+from gpupipe.schema import DType, Int32
 
 _ALIGNED = 64
 _STRINGS = (("ends", np.int32), ("data", np.uint8))
@@ -38,7 +40,7 @@ class Packed:
     """A column that stands in a block.
 
     Attributes:
-        dtype: its logical type.
+        dtype: its logical type; of text of a run that of its strings' numbers.
         storage: the type of its values' array; of text int32.
         n_rows: its rows.
         places: its arrays: ``values`` or, of a dictionary, ``ids``; of strings ``ends`` and ``data``; ``bits`` of
@@ -109,7 +111,8 @@ def packed(column: Column, block: Values, start: int) -> Packed | None:
         if _at(block, numbers) is None:
             np.copyto(places[name].of(block), numbers, casting="unsafe")  # under a null may be any number
     storage = column.values.dtype if isinstance(column.values, np.ndarray) else np.dtype(np.int32)
-    return Packed(column.dtype, storage, len(column), places, _says_nulls(column.values), end)
+    dtype = Int32 if isinstance(column, TextOfRun) else column.dtype
+    return Packed(dtype, storage, len(column), places, _says_nulls(column.values), end)
 
 
 def end_in(block: Values, column: Column) -> int:
@@ -128,10 +131,12 @@ def _at(block: Values, array: Values) -> int | None:
 
 def _parts(column: Column) -> list[_Part] | None:
     values = column.values
-    if isinstance(values, np.ndarray):
+    if isinstance(column, TextOfRun):
+        found: list[_Part] | None = [("values", entry_ids(column), column.texts.numbers_type.storage)]
+    elif isinstance(values, np.ndarray):
         found = None if values.dtype.hasobject else [("values", *_narrower(values))]
     elif isinstance(values, pa.DictionaryArray):
-        found = _entries(values)
+        found = _entries(column)
     else:
         found = [*_strings(values)] if values.type == pa.string() else None
     if found is None or column.valid is None:
@@ -139,15 +144,14 @@ def _parts(column: Column) -> list[_Part] | None:
     return [*found, ("bits", np.packbits(column.valid, bitorder="little"), np.uint8)]
 
 
-def _entries(values: Any) -> list[_Part] | None:
+def _entries(column: Column) -> list[_Part] | None:
     """A dictionary with the entry of each row; None where it is larger than what it is for, or of another form."""
-    strings, indices = values.dictionary, values.indices
-    if strings.type != pa.string() or indices.type != pa.int32() or len(strings) > len(values):
+    values, strings = column.values, column.values.dictionary
+    if strings.type != pa.string() or values.indices.type != pa.int32() or len(strings) > len(values):
         return None
     if strings.null_count:
         return None
-    ids = np.frombuffer(indices.buffers()[1], np.int32, len(indices), 4 * indices.offset)
-    return [("ids", ids, _narrowest(len(strings))), *_strings(strings)]
+    return [("ids", entry_ids(column), _narrowest(len(strings))), *_strings(strings)]
 
 
 def _narrower(values: Values) -> tuple[Values, Any]:

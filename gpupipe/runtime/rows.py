@@ -5,16 +5,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 from gpupipe import optional
+from gpupipe.backends.run_texts import RunTexts, reading
 from gpupipe.columns import Frame, Values
 from gpupipe.errors import counted
 from gpupipe.kernels.gpu.device import Device
-from gpupipe.memory import Room
+from gpupipe.memory import Room, memory_bytes
 from gpupipe.runtime.budget import budget_of, decoded_bytes
-from gpupipe.runtime.cache import Cache, read_only
+from gpupipe.runtime.cache import Cache
 from gpupipe.runtime.elsewhere import HowRead, as_asked
+from gpupipe.runtime.fixed import read_only
 from gpupipe.runtime.noted import Noted
 from gpupipe.runtime.progress.hearing import HEARD
 from gpupipe.runtime.quarantine import load
@@ -23,6 +26,7 @@ from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.source import Source
 
 _WORTH_THREADS = 32 * 2**20
+_TEXTS_SHARE = 16  # of the memory may be strings that have numbers for the whole run
 _ON_DEVICE = 3  # threads: one partition is decoded, one computed, one copied back
 _DECODED_A_BYTE = 3  # what columns, validity and dictionaries take beside the file's own count, at most
 
@@ -88,6 +92,7 @@ class Rows(Noted):
         self._cache = Cache(self._memory, room := Room(0 if keeps is None else keeps.free_bytes // 2))
         self._copies = None if keeps is None else optional.load("gpupipe.backends.gpu.copies").Copies(keeps, room)
         self._reading = [threading.Lock() for _ in source.partitions]
+        self._texts: dict[str, RunTexts] = {}
 
     @property
     def whole(self) -> "Rows":
@@ -131,6 +136,12 @@ class Rows(Noted):
         """How another process reads them."""
         told = tuple(self._columns), tuple(self._again), bool(self._again) and not self._ending, self._begins
         return HowRead(*told, self._schema, self._identity, self._device is not None)
+
+    def number_texts(self, names: Sequence[str]) -> None:
+        """The distinct strings of these columns get numbers as they are read, the same in all partitions."""
+        if names and self._device is None:
+            room = Room(memory_bytes(self.memory) // _TEXTS_SHARE)
+            self._texts = {name: RunTexts(room) for name in names}
 
     def last_trip(self) -> None:
         """The trip that begins is the last: what it reads is not kept, nor what was kept once it was taken."""
@@ -198,7 +209,7 @@ class Rows(Noted):
         stay = not self._ending and set(names) <= set(self._again)
         read = self._cache.placing(index if stay else None, self.source.load_with_report, index, names, self._device)
         where = self.quarantine if index not in self._heights or index in (self.quarantine or ()) else None
-        frame, report = load(read, index, partition, schema, where, self.note_io_retry)
+        frame, report = load(partial(reading, self._texts, read), index, partition, schema, where, self.note_io_retry)
         frame = as_asked(partition, frame, self._schema, self._identity)
         frame = read_only(frame) if self._again else frame
         with self._lock:

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from gpupipe import pool
-from gpupipe.columns import Values
+from gpupipe.backends.run_texts import RunTexts
+from gpupipe.columns import Column, Values
 from gpupipe.kernels.cpu import page_strings as strings
 from gpupipe.kernels.cpu import page_values as values
 from gpupipe.kernels.cpu.page_entries import Entries
@@ -49,6 +50,38 @@ class Numbered:
         """The distinct strings."""
         count, n_bytes = self.entries.count, self.entries.n_bytes
         return _array(count, self.entries.ends[: count + 1], self.entries.data[:n_bytes], None)
+
+
+class OfRun:
+    """Text whose strings, of pages of any kind, have their numbers from a run."""
+
+    def __init__(self, texts: RunTexts, n_rows: int, optional: bool) -> None:
+        self._texts, self._optional = texts, optional
+        self._numbers, self._valid = pool.empty(n_rows, np.uint32), pool.empty(n_rows, np.bool_)
+        self._state = np.zeros(2, np.int64)
+
+    def take(self, found: Pages) -> bool:
+        """Decode the pages of the next chunk; gives whether they were whole, and all strings have got a number."""
+        held, count = found.entries or (pa.py_buffer(b""), 0)
+        entries = self._texts.numbers(held.address, held.size, count)
+        scratch, kept = pool.empty(found.most_rows, np.uint32), []
+        for place in found.places:
+            if place[values.ENCODING] != values.PLAIN:
+                continue
+            has_value, base, n_bytes = values.located(place, self._optional, scratch)
+            numbers = None if has_value < 0 else self._texts.numbers(base, n_bytes, has_value)
+            if numbers is None:
+                return False
+            _put_in_place(place, self._optional, base, numbers)
+            kept.append(numbers)
+        return entries is not None and values.numbers(
+            found.places, self._optional, entries, self._numbers, self._valid, self._state, scratch
+        )
+
+    def column(self) -> Column | None:
+        """The column; None where no row has a string."""
+        valid = self._valid if self._state[values.SOME_NULL] else None
+        return self._texts.column(self._numbers.view(np.int32), valid) if self._texts.count else None
 
 
 def is_numbered(found: Pages) -> bool:

@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpupipe import pool
+from gpupipe.backends.run_texts import RunTexts, texts_of
 from gpupipe.columns import Column, Values
 from gpupipe.kernels.cpu import page_values as values
 from gpupipe.schema import DType
 from gpupipe.sources.border import distinct_text, normalise_type, plain_text
 from gpupipe.sources.chunks import OF_DICTIONARY, Chunk, Pages, decompressed, read_chunk
-from gpupipe.sources.page_text import Numbered, is_numbered, plain_strings
+from gpupipe.sources.page_text import Numbered, OfRun, is_numbered, plain_strings
 from gpupipe.sources.values import fixed_width
 
 _NUMBERS: dict[str, tuple[pa.DataType, ...]] = {
@@ -148,6 +149,8 @@ def _pages(file: BinaryIO, chunk: Chunk, space: Any, encodings: Sequence[int]) -
 # -- text -----------------------------------------------------------------------------------------------------
 def _text(file: BinaryIO, column: _Described, space: Any) -> Column | None:
     """Numbered as long as every page has indices; else, from the first chunk on, a string a row."""
+    if (texts := texts_of(column.name)) is not None and (of_run := _of_run(file, column, space, texts)) is not None:
+        return of_run
     numbered = Numbered(column.n_rows, column.optional, len(column.chunks) == 1)
     for chunk in column.chunks:
         found = _pages(file, chunk, space, (values.PLAIN, *OF_DICTIONARY))
@@ -158,6 +161,16 @@ def _text(file: BinaryIO, column: _Described, space: Any) -> Column | None:
         if not numbered.take(found):
             return None
     return distinct_text(numbered.strings(), numbered.numbers.view(np.int32), numbered.valid, column.name)
+
+
+def _of_run(file: BinaryIO, column: _Described, space: Any, texts: RunTexts) -> Column | None:
+    """Numbered as the run does it; None where it does not."""
+    taking = OfRun(texts, column.n_rows, column.optional)
+    for chunk in column.chunks:
+        found = _pages(file, chunk, space, (values.PLAIN, *OF_DICTIONARY))
+        if found is None or not taking.take(found):
+            return None
+    return taking.column()
 
 
 def _plain_text(file: BinaryIO, column: _Described, space: Any, first: Pages | None) -> Column | None:

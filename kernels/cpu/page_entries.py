@@ -169,6 +169,11 @@ class Entries:
     def n_bytes(self) -> int:
         return int(self.state[BYTES])
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that they take."""
+        return int(self.data.nbytes + self.ends.nbytes + self._table.nbytes)
+
     def add(self, address: int, size: int, count: int, numbers: Array) -> bool:
         """Take in `count` strings, a length of 4 bytes before each, from `size` bytes at `address`.
 

@@ -24,6 +24,28 @@ def counted(ids: Array, valid: Array | None, size: int) -> Array:
     return np.bincount(used, minlength=size).astype(np.int64, copy=False)
 
 
+def used(ids: Array, valid: Array | None, size: int) -> tuple[Array, Array]:
+    """(int32, the entries that some row has, ascending; int32, how many rows have each); as :func:`counted`.
+
+    >>> [array.tolist() for array in used(np.array([2, 0, 2], np.int32), None, 5)]
+    [[0, 2], [1, 2]]
+    """
+    counts = counted(ids, valid, size)
+    found = np.flatnonzero(counts)
+    return found.astype(np.int32), counts[found].astype(np.int32)
+
+
+def add(counts: Array, entries: Array, times: Array) -> None:
+    """Add to the counts of some entries, int64, what :func:`used` gave of further rows.
+
+    >>> counts = np.array([5, 0, 1])
+    >>> add(counts, np.array([0, 2], np.int32), np.array([1, 2], np.int32))
+    >>> counts.tolist()
+    [6, 0, 3]
+    """
+    counts[entries] += times
+
+
 def taken(entries: Array, ids: Array) -> Array:
     """What stands in `entries`, of which there is at least one, for each row; the first for what is below 0, the last
     for what is beyond.

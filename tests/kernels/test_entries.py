@@ -29,6 +29,29 @@ def test_rows_are_counted_by_entry(kernels: Any, rows: list[tuple[int, bool]], s
 
 
 @pytest.mark.parametrize("kernels", FORMS, ids=["reference", "cpu"])
+@QUICK
+@given(
+    st.lists(st.lists(st.tuples(st.integers(-2, 12), st.booleans()), max_size=40), max_size=4),
+    st.integers(0, 10), st.booleans(), st.sampled_from([0, 8_192]),
+)  # fmt: skip
+def test_entries_that_rows_use(
+    kernels: Any, parts: list[list[tuple[int, bool]]], size: int, told: bool, beyond: int
+) -> None:
+    """The counters of one call are none of the next one's, whatever their number was."""
+    counts = np.zeros(size + beyond, np.int64)
+    for rows in parts:
+        ids, valid = np.array([row[0] for row in rows], np.int32), np.array([row[1] for row in rows], bool)
+        counting = [number for number, there in rows if there or not told]
+        entries, times = kernels.used(ids, valid if told else None, size + beyond)
+        wanted = sorted({number for number in counting if 0 <= number < size + beyond})
+        assert entries.dtype == times.dtype == np.int32 and entries.tolist() == wanted
+        assert times.tolist() == [counting.count(entry) for entry in wanted]
+        before = counts.copy()
+        kernels.add(counts, entries, times)
+        assert (counts - before).sum() == times.sum() and (counts - before)[entries].tolist() == times.tolist()
+
+
+@pytest.mark.parametrize("kernels", FORMS, ids=["reference", "cpu"])
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 @QUICK
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=9), st.lists(st.integers(-20, 20), max_size=40))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpupipe.backends import keys as grouping
+from gpupipe.backends.run_texts import TextOfRun
 from gpupipe.backends.states.counts import COUNT
 from gpupipe.backends.states.ends import ENDS
 from gpupipe.backends.states.ends import merged as merged_ends
@@ -33,6 +34,8 @@ def gather(kind: str, column: Column, by: Groups, times: Values | None = None, *
         IntegerOverflowError: a sum of integers that may leave int64.
     """
     if kind == VALUES.name and column.dtype == String and by.of_row is None and times is None:
+        if isinstance(column, TextOfRun):
+            return column.texts.counted(column, by.rows)
         return State(kind, [], by.rows, {}, distinct_texts(column))  # nulls need not be taken out before
     if kind == COUNT.name and by.of_row is None and times is None:
         _refuse_nan(column)
