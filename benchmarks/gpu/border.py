@@ -1,5 +1,6 @@
-"""Rows into a device's memory and out of it: Parquet by cuDF, cuDF frames, CuPy arrays, against the host's readers."""
+"""Rows into a device's memory and out of it: Parquet, CSV, cuDF frames, CuPy arrays, against the host's readers."""
 
+import csv
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ def run(record: Record, rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, options in FILES.items():
             record.attempt(f"Parquet, {name}", lambda name=name, options=options: file(Path(folder), table, options))  # type: ignore[misc]
+        record.attempt("CSV", lambda: text_file(Path(folder), n))
     steps: dict[str, Callable[[pa.Table], Any]] = {
         "cuDF frame": frame, "part of a cuDF frame": part, "CuPy array": array, "cuDF frame out": frame_out,
         "CuPy matrix out": matrix_out,
@@ -87,6 +89,29 @@ def file(folder: Path, table: pa.Table, options: dict[str, Any]) -> dict[str, An
     part = source.partitions[0]
     told["device, ms"] = wall_seconds(lambda: on_device.read(part, list(source.schema), device), 3) * 1e3
     told["host, ms"] = wall_seconds(lambda: part.read(list(source.schema)), 3) * 1e3
+    return told
+
+
+def text_file(folder: Path, n: int) -> dict[str, Any]:
+    """Every partition of a CSV file, split on the device and on the host: quotes, lines in fields, nulls, extremes."""
+    words = ["", "NA", "a", " b ", 'c ""', "d,e", "f\ng", "ä 😀", '"h"', "007"]
+    whole, flags = ["", "0", "-7", str(2**63 - 1), str(-(2**63))], ["true", "False", ""]
+    days = ["", "0001-01-01", "1969-12-31", "9999-12-31"]
+    rng = np.random.default_rng(0)
+    columns = [rng.choice(each, n).tolist() for each in (words, whole, flags, days)]
+    real = np.char.mod("%.17g", rng.normal(size=n)).tolist()
+    with open(folder / "a.csv", "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["number", "word", "whole", "flag", "day", "real", "unlike"])
+        rows.writerows(zip(range(n), *columns, real, map("text {}".format, range(n)), strict=True))
+    source, device = gp.scan(folder / "a.csv", partitions=3), required()
+    told = compared(source)
+    if told["on the host"].keys() != {"real"}:
+        raise RuntimeError(f"cuDF did not split it: {told['on the host']}")
+    part = source.partitions[0]
+    names = [name for name in source.schema if name != "real"]
+    told["device, ms"] = wall_seconds(lambda: on_device.read(part, names, device), 3) * 1e3
+    told["host, ms"] = wall_seconds(lambda: part.read(names), 3) * 1e3
     return told
 
 

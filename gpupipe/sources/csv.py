@@ -20,13 +20,19 @@ from gpupipe.sources.together import same_names
 
 @dataclass(frozen=True, eq=False)
 class CsvPartition(Partition):
-    """A block of one file: whole records, the first of which is the file's row `offset`."""
+    """A block of one file: whole records, the first of which is the file's row `offset`.
+
+    Attributes:
+        types: of each column, as it is read.
+        given: the columns whose type was not found by looking at every value.
+    """
 
     file: ListedFile
     block: Block
     offset: int
     header: tuple[str, ...] = field(repr=False)
     types: Mapping[str, pa.DataType] = field(repr=False)
+    given: frozenset[str] = field(default=frozenset(), repr=False)
 
     def column_bytes(self, columns: Sequence[str]) -> int:
         return self.n_bytes if columns else 0
@@ -137,7 +143,7 @@ def list_csv(
     schema = Schema((name, Field(dtype, seen[name].nullable)) for name, dtype in dtypes.items())
     label = paths[0] if len(paths) == 1 else f"{len(paths)} CSV files, {paths[0]} first"
     notes = {name: column.note for name, column in seen.items() if column.note and dtypes[name] == String}
-    return Listing(schema, tuple(_partitions(found, types)), {}, label, notes)
+    return Listing(schema, tuple(_partitions(found, types, frozenset(wanted))), {}, label, notes)
 
 
 def _check_types(wanted: Mapping[str, DType]) -> None:
@@ -177,13 +183,14 @@ def _look_through(
     return found
 
 
-def _partitions(found: Sequence[_Found], types: Mapping[str, pa.DataType]) -> list[CsvPartition]:
+def _partitions(
+    found: Sequence[_Found], types: Mapping[str, pa.DataType], given: frozenset[str]
+) -> list[CsvPartition]:
     made: list[CsvPartition] = []
     first_row = 0
     for part in found:
         text = part.text
-        made.append(
-            CsvPartition(first_row, part.n_rows, part.n_bytes, part.file, text.block, text.offset, text.header, types)
-        )
+        place = (part.file, text.block, text.offset)
+        made.append(CsvPartition(first_row, part.n_rows, part.n_bytes, *place, text.header, types, given))
         first_row += part.n_rows
     return made

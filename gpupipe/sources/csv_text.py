@@ -14,7 +14,7 @@ from gpupipe.sources.listed import opening
 
 _HEAD = 2**20  # a header record is shorter than this
 _CHUNK = 2**24
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 
@@ -98,7 +98,7 @@ def header_of(path: str) -> tuple[tuple[str, ...], int]:
         DuplicateNameError: two columns have one name.
     """
     data = _decoded(path, _HEAD)
-    begin = len(_BOM) if data.startswith(_BOM) else 0
+    begin = len(BOM) if data.startswith(BOM) else 0
     while data[begin : begin + 1] in (b"\n", b"\r"):
         begin += 1
     end = _record_end(data, begin)

@@ -13,7 +13,7 @@ from gpupipe.schema import Boolean, Date, Datetime, DType, Float64, Int64, Null,
 from gpupipe.sources.border import arrow_type
 
 _UTC = Datetime("UTC")
-_TRUTHS = ["true", "false", "True", "False", "TRUE", "FALSE"]
+TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 _LONG = 19  # digits that int64 may not hold
 _BEYOND_EXACT = 16  # and that float64 may not
 _PADDED = r"^[+-]?0[0-9xX]"  # 007, 0x1F: an identifier, whatever a number parser makes of it
@@ -53,7 +53,7 @@ def infer(texts: pa.Array) -> Guess:
     values = texts.drop_null()
     if not len(values):
         return Guess()
-    if pc.all(pc.is_in(values, value_set=texts_of(_TRUTHS))).as_py():
+    if pc.all(pc.is_in(values, value_set=texts_of([*TRUE, *FALSE]))).as_py():
         return Guess(Boolean)
     number = next((dtype for dtype, arrow in _NUMBERS if _casts(values, arrow)), None)
     if number is not None:

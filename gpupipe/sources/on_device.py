@@ -15,6 +15,7 @@ from gpupipe.backends.gpu.refused import NotOnDevice
 from gpupipe.columns import AnyColumn, Frame, Values
 from gpupipe.kernels.gpu.device import Device, DeviceArray
 from gpupipe.schema import DType, String
+from gpupipe.sources import csv_device
 from gpupipe.sources.arrow_device import Shown
 from gpupipe.sources.border import normalise_type
 from gpupipe.sources.csv import CsvPartition
@@ -24,7 +25,6 @@ from gpupipe.sources.from_device import is_cudf
 from gpupipe.sources.parquet import ParquetPartition
 from gpupipe.sources.partition import Comparison, Partition, Reading
 
-_CSV = "CSV is parsed on the host, where every value is checked and an error names its row"
 _TEXT_BYTES = 16  # of one text decoded, where a dictionary hides how long it is
 _COPIED = "it is copied to the device as it stands on the host"
 
@@ -38,15 +38,17 @@ def decodable(partition: Partition, columns: Sequence[str]) -> dict[str, str]:
     Raises:
         FileFormatError, SourceNotFoundError: the file is not as it was when it was scanned.
     """
+    if isinstance(partition, ParquetPartition | CsvPartition) and (why := unusable("pylibcudf", "cuDF")) is not None:
+        return dict.fromkeys(columns, why)
+    if isinstance(partition, CsvPartition):
+        return csv_device.refused(partition, columns)
     if isinstance(partition, ParquetPartition):
-        if (why := unusable("pylibcudf", "cuDF")) is not None:
-            return dict.fromkeys(columns, why)
         with partition.file.unchanged():
             return _refused(partition, partition.metadata(), columns)
     if isinstance(partition, DevicePartition):
         found = {name: _refused_of(partition, name) for name in columns}
         return {name: why for name, why in found.items() if why is not None}
-    return dict.fromkeys(columns, _CSV if isinstance(partition, CsvPartition) else _COPIED)
+    return dict.fromkeys(columns, _COPIED)
 
 
 def read(
@@ -78,6 +80,8 @@ def _decoded(partition: Partition, columns: Sequence[str], device: Device, where
         return _of_file(partition, columns, device, where)
     refused = decodable(partition, columns)
     wanted = [name for name in columns if name not in refused]
+    if isinstance(partition, CsvPartition) and partition.n_rows and wanted:
+        return _of_text(partition, wanted, refused, device)
     if not (isinstance(partition, DevicePartition) and partition.n_rows):
         return {}, refused, 0, partition.row_ids()
     found, late = _held(partition, wanted, device)
@@ -122,6 +126,16 @@ def _decoded_bytes(
     told = dict(zip(leaves, counted, strict=True))
     widths = {name: _TEXT_BYTES if dtype == String else dtype.storage.itemsize for name, dtype in types.items()}
     return {name: max(told[name], n_rows * width) for name, width in widths.items()}
+
+
+# -- CSV ------------------------------------------------------------------------------------------------------
+def _of_text(partition: CsvPartition, columns: Sequence[str], refused: dict[str, str], device: Device) -> Read:
+    try:
+        found, n_bytes = csv_device.split(partition, columns, device)
+    except NotOnDevice as why:
+        return {}, {**refused, **dict.fromkeys(columns, str(why))}, 0, partition.row_ids()
+    counted = 0 if refused else n_bytes  # with columns of the host the text counts there
+    return found, refused, counted, partition.row_ids()
 
 
 # -- tables in a device's memory ------------------------------------------------------------------------------

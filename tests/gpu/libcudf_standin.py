@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from gpupipe.errors import DeviceMemoryError
 from gpupipe.kernels.gpu.device import DeviceArray
 
+from . import csv_standin
 from .api.fakes import Fakes, held_to, manifest
 from .simulated import SimulatedDevice
 from .text_standin import TextFunctions
@@ -336,6 +337,8 @@ class Libcudf:
             "pylibcudf.io.SourceInfo": lambda sources: sources[0],
             "pylibcudf.io.parquet.ParquetReaderOptions.builder": Builder,
             "pylibcudf.io.parquet.read_parquet": self.read_parquet,
+            "pylibcudf.io.csv.CsvReaderOptions.builder": csv_standin.CsvReaderOptionsBuilder,
+            "pylibcudf.io.csv.read_csv": self.read_csv,
             "pylibcudf.io.parquet.ChunkedParquetReader": self.chunked,
             "pylibcudf.concatenate.concatenate": self.concatenate,
             "pylibcudf.transform.encode": self.encode,
@@ -382,6 +385,12 @@ class Libcudf:
     def read_parquet(self, options: Options, stream: Any = None) -> TableWithMetadata:
         arrays = self.arrays(options)
         return TableWithMetadata(Table([Column(self.device, array) for array in arrays]), options._names)
+
+    def read_csv(self, options: csv_standin.CsvReaderOptions, stream: Any = None) -> TableWithMetadata:
+        if self.fails is not None:
+            raise self.fails
+        found = csv_standin.arrays(options, lambda kind: TypeId(kind.id()).name)
+        return TableWithMetadata(Table([Column(self.device, array) for array in found.values()]), list(found))
 
     def chunked(self, options: Options, stream: Any, chunk_read_limit: int, pass_read_limit: int) -> Chunked:
         return Chunked(self, options)

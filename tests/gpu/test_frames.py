@@ -674,7 +674,7 @@ def test_the_check_of_a_real_device_runs_and_finds_what_is_wrong(
     border.run(record, 300)
     assert record.errors == {}
     told = [figure for step in record.figures.values() for name, figure in step.items() if "wrong values" in name]
-    assert len(told) == len(border.FILES) + 5 and not any(told)
+    assert len(told) == len(border.FILES) + 6 and not any(told)
     assert record.figures["CuPy matrix out"] == {"equal": True, "one memory by DLPack": True, "row-major": True}
     monkeypatch.setattr(gpu.library, "encode", lambda input, **_: _one_number(gpu.library.__class__.encode, gpu, input))
     gpu.fakes.behaviour["pylibcudf.transform.encode"] = gpu.library.encode
@@ -689,9 +689,10 @@ def test_what_the_host_read_is_no_figure_of_a_real_device(gpu: Packages, monkeyp
 
     monkeypatch.setattr(devices._Look, "found", devices.Found(gpu.device, "a simulated one"))
     gpu.fakes.behaviour["pylibcudf.io.parquet.read_parquet"] = refuse
+    gpu.fakes.behaviour["pylibcudf.io.csv.read_csv"] = refuse
     record = Record()
     border.run(record, 40)
-    assert {f"Parquet, {name}" for name in border.FILES} <= set(record.errors)
+    assert {"CSV", *(f"Parquet, {name}" for name in border.FILES)} <= set(record.errors)
     assert "TypeError: read_parquet() got an unexpected" in record.errors["Parquet, many pages"]
 
 
