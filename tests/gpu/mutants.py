@@ -234,7 +234,7 @@ _KEYS = ("gpu/test_keys", "gpu/test_values", "gpu/test_lookup")
 _FUSED = ("gpu/test_fused", "gpu/test_formulas", "gpu/test_backend")
 _WHOLE = ("gpu/test_placed", "gpu/test_backend", "gpu/test_pipeline")
 _TWINS = ("models/test_gpu_twins", "models/test_gpu_training", "models/test_gpu_forests")
-_BORDER = ("gpu/test_frames", "gpu/test_decode")
+_BORDER = ("gpu/test_frames", "gpu/test_decode", "gpu/test_csv")
 #: By the stem of a file: the tests that hold it, nearest first.
 HELD: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("exact", "integers", "sums", "tallies", "rows", "words"), _SUMS),
@@ -249,7 +249,10 @@ HELD: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("interpreter", "printer", "records", "variants"), _FUSED),
     **dict.fromkeys(("backend", "program", "placed", "encoded", "wholly", "hosted", "columns"), _WHOLE),
     **dict.fromkeys(("bins", "ids", "copies"), _WHOLE),
-    **dict.fromkeys(("decode", "libcudf"), ("gpu/test_decode", "gpu/test_frames", "gpu/test_manifest")),
+    "decode": ("gpu/test_decode", "gpu/test_frames", "gpu/test_manifest"),
+    "libcudf": ("gpu/test_decode", "gpu/test_frames", "gpu/test_texts", "gpu/test_manifest"),
+    "texts": ("gpu/test_texts", "gpu/test_manifest"),
+    **dict.fromkeys(("decode_csv", "csv_device"), ("gpu/test_csv", "gpu/test_manifest")),
     **dict.fromkeys(("cuda", "staging", "pool", "failures", "kept"), ("gpu/test_cuda", "gpu/test_manifest")),
     **dict.fromkeys(("compiler", "trial", "device"), ("gpu/test_cuda", "gpu/test_manifest", "gpu/test_detection")),
     **dict.fromkeys(("arrays", "forests", "linear", "others", "read", "training", "twin"), _TWINS),
