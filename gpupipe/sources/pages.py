@@ -5,7 +5,7 @@ nothing is given, and it is Arrow's to read or to refuse.
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -63,7 +63,7 @@ def decoded(
     """
     arrow, size = metadata.schema.to_arrow_schema(), file.seek(0, io.SEEK_END)
     space = pool.buffer(1)
-    for name, at in columns.items():
+    for name, at in _in_turn(columns, groups):
         found = _described(name, arrow.field(name).type, metadata, groups, at)
         if found is None or any(chunk.begin + chunk.stored > size for chunk in found.chunks):
             continue
@@ -72,6 +72,12 @@ def decoded(
         column = _text(file, found, space) if found.physical == "BYTE_ARRAY" else _numbers(file, found, space)
         if column is not None:
             yield name, column
+
+
+def _in_turn(columns: Mapping[str, int], groups: Sequence[int]) -> Iterable[tuple[str, int]]:
+    """The columns from the other end for every other row group: two that are read at a time seldom wait for each other
+    where a run numbers strings."""
+    return reversed(columns.items()) if groups[0] % 2 else columns.items()
 
 
 # -- what can be decoded here ---------------------------------------------------------------------------------

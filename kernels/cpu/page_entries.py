@@ -17,8 +17,8 @@ _LOW = np.uint64(2**32 - 1)
 _MOST_PROBES = 64
 #: Strings hashed before they are looked for, so that the memory of the table comes meanwhile.
 _AT_ONCE = 64
-#: What is kept of the strings so far: how many, and their bytes.
-COUNT, BYTES = 0, 1
+#: What is kept of the strings so far: how many, and their bytes; and how many bytes the last ones were read from.
+COUNT, BYTES, READ = 0, 1, 2
 
 
 @part
@@ -85,14 +85,18 @@ def _identity(at, size, found, table, ends, data, state):
 
 @kernel
 def _add(address, size, count, table, base, ends, data, state, numbers, begins, sizes, hashes):
+    """Gives how many strings were taken in before the table was half full; -1: they are damaged."""
     at, end, probes = address, address + size, 0
     mask = np.uint64(len(table) - 1)
     for first in range(0, count, _AT_ONCE):
         some = min(_AT_ONCE, count - first)
+        state[READ] = at - address
+        if 2 * (state[COUNT] + some) > len(table):
+            return first
         for k in range(some):
             length = np.int64(word4_at(at, 0)) if end - at >= 4 else size
             if length > end - at - 4:
-                return 0
+                return -1
             begins[k], sizes[k] = at + 4, length
             hashes[k] = _hash(at + 4, length)
             fetch_soon(base + 16 * np.int64(hashes[k] & mask))
@@ -101,9 +105,9 @@ def _add(address, size, count, table, base, ends, data, state, numbers, begins, 
             number, looked = _identity(begins[k], sizes[k], hashes[k], table, ends, data, state)
             probes += looked
             if number < 0 or probes > _MOST_PROBES * (first + k + 64):
-                return 0
+                return -1
             put_word4(numbers, 4 * (first + k), np.uint32(number))
-    return 1
+    return count
 
 
 @kernel
@@ -151,14 +155,14 @@ class Entries:
     Attributes:
         data: uint8, the bytes of all, one after the other; more room than they need.
         ends: int32, where each begins and the last ends.
-        state: int64 (2,), how many there are, and their bytes.
+        state: int64 (3,), how many there are, and their bytes.
     """
 
     def __init__(self, empty: Callable[[int, Any], Array]) -> None:
         self._empty = empty
         self.data = np.empty(0, np.uint8)
         self.ends = np.zeros(1, np.int32)
-        self.state = np.zeros(2, np.int64)
+        self.state = np.zeros(3, np.int64)
         self._table = np.zeros((2, 2), np.uint64)
 
     @property
@@ -185,11 +189,19 @@ class Entries:
         if 4 * count > size or self.n_bytes + size >= 2**31:
             return False
         self._reserve(count, size - 4 * count)
-        begins, sizes, hashes = (np.empty(_AT_ONCE, dtype) for dtype in (np.int64, np.int64, np.uint64))
-        return bool(_add(
-            address, size, count, self._table, self._table.ctypes.data, self.ends, self.data.ctypes.data, self.state,
-            numbers.ctypes.data, begins, sizes, hashes,
-        ))  # fmt: skip
+        scratch = [np.empty(_AT_ONCE, dtype) for dtype in (np.int64, np.int64, np.uint64)]
+        at, end, taken = address, address + size, 0
+        self._widen(count)  # those of a dictionary are no two the same; how many of them are new is not known
+        while taken < count:
+            self._widen(self.count + min(_AT_ONCE, count - taken))
+            some = _add(
+                at, end - at, count - taken, self._table, self._table.ctypes.data, self.ends, self.data.ctypes.data,
+                self.state, numbers.ctypes.data + 4 * taken, *scratch,
+            )  # fmt: skip
+            if some < 0:
+                return False
+            at, taken = at + int(self.state[READ]), taken + some
+        return True
 
     def copy(self, address: int, size: int, count: int) -> bool:
         """Take in strings to which no others come; gives whether they are whole, and no two the same.
@@ -204,7 +216,7 @@ class Entries:
         if _copied(address, size, count, tags, ends, data.ctypes.data) != 1:
             return False
         self.ends, self.data = ends, data
-        self.state[:] = count, ends[count]
+        self.state[:2] = count, ends[count]
         return True
 
     def _reserve(self, count: int, n_bytes: int) -> None:
@@ -213,6 +225,9 @@ class Entries:
             self.ends = self._longer(self.ends, max(wanted, 2 * self.count) + 1, self.count + 1)
         if self.n_bytes + n_bytes > len(self.data):
             self.data = self._longer(self.data, max(self.n_bytes + n_bytes, 2 * self.n_bytes), self.n_bytes)
+
+    def _widen(self, wanted: int) -> None:
+        """Have a table that is at most half full of so many strings."""
         if 2 * wanted > len(self._table):
             old, self._table = self._table, self._empty(2 << (2 * wanted - 1).bit_length(), np.uint64).reshape(-1, 2)
             self._table.fill(0)

@@ -55,6 +55,20 @@ def test_a_string_has_one_number(parts: list[list[str]]) -> None:
         assert texts.strings()[number].as_py() == text
 
 
+def test_the_table_grows_amid_a_page() -> None:
+    """Of pages of 700 strings, half of them known by then."""
+    texts, known = RunTexts(Room(2**30)), dict[bytes, int]()
+    for page in range(8):
+        strings = [f"{number} of them".encode() for number in range(350 * page, 350 * page + 700)]
+        numbers = numbers_of(texts, strings)
+        assert numbers is not None
+        assert [known.setdefault(text, number) for text, number in zip(strings, numbers.tolist(), strict=True)] == (
+            numbers.tolist()
+        )
+    assert sorted(known.values()) == list(range(texts.count)) == list(range(350 * 9))
+    assert [text.encode() for text in texts.strings().to_pylist()] == sorted(known, key=known.__getitem__)
+
+
 @QUICK
 @given(st.lists(st.lists(st.none() | st.text(max_size=3), min_size=1, max_size=30), min_size=1, max_size=5))
 def test_counts_are_those_of_the_rows(parts: list[list[str | None]]) -> None:
