@@ -26,6 +26,7 @@ from gpupipe.schema import DType, Int32, String, UInt8, UInt16
 
 Given = TypeVar("Given")
 
+_COUNTED = 20  # bytes of a string besides: how often it was met, twice as many as there were at a time, and its code
 _FEW_ROWS = 8_192  # are taken out as their strings: whoever keeps them would keep those of all rows
 
 
@@ -66,7 +67,7 @@ class RunTexts:
         return None
 
     def _has_room(self) -> bool:
-        more = self._entries.nbytes - self._taken
+        more = self._entries.nbytes + _COUNTED * self.count - self._taken
         self._taken += more
         return more <= 0 or self._room.take(more)
 

@@ -146,6 +146,11 @@ class Cache:
         columns = {name: _known(parts[name], held.texts.get(name)) for name in names}
         return Frame(columns, held.n_rows, row_ids, places)
 
+    def leave(self, size: int) -> None:
+        """So many bytes of the budget are for something else."""
+        with self._lock:
+            self._budget = max(self._budget - size, 0)
+
     def leave_device(self) -> None:
         """Copy from a device what is kept there, since its memory is needed; nothing more is kept there."""
         self._on_device.close()

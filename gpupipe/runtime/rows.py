@@ -140,7 +140,9 @@ class Rows(Noted):
     def number_texts(self, names: Sequence[str]) -> None:
         """The distinct strings of these columns get numbers as they are read, the same in all partitions."""
         if names and self._device is None:
-            room = Room(memory_bytes(self.memory) // _TEXTS_SHARE)
+            size = memory_bytes(self.memory) // _TEXTS_SHARE
+            self._cache.leave(size)
+            room = Room(size)
             self._texts = {name: RunTexts(room) for name in names}
 
     def last_trip(self) -> None:

@@ -220,3 +220,15 @@ def test_a_column_that_waits_keeps_no_strings(path: Path) -> None:
             rows.frame(index)
         assert rows.kept_bytes == held * rows.n_partitions
         assert rows.frame(3)["many"].values.to_pylist() == table()["many"][3 * GROUP : 4 * GROUP].to_pylist()
+
+
+def test_room_for_strings_is_room_that_columns_do_not_have(path: Path) -> None:
+    kept = []
+    for names in ([], ["many"]):
+        with Rows(source(path), ["x", "many"], memory=3_000_000) as rows:
+            rows.number_texts(names)
+            for index in range(rows.n_partitions):
+                rows.frame(index)
+            kept.append(rows._cache._budget)
+            assert rows.kept_bytes <= kept[-1]
+    assert kept[0] - kept[1] == 3_000_000 // 16
