@@ -5,7 +5,7 @@ nothing is given, and it is Arrow's to read or to refuse.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -74,10 +74,10 @@ def decoded(
             yield name, column
 
 
-def _in_turn(columns: Mapping[str, int], groups: Sequence[int]) -> Iterable[tuple[str, int]]:
+def _in_turn(columns: Mapping[str, int], groups: Sequence[int]) -> list[tuple[str, int]]:
     """The columns from the other end for every other row group: two that are read at a time seldom wait for each other
     where a run numbers strings."""
-    return reversed(columns.items()) if groups[0] % 2 else columns.items()
+    return list(columns.items())[:: -1 if groups[0] % 2 else 1]
 
 
 # -- what can be decoded here ---------------------------------------------------------------------------------
