@@ -58,8 +58,13 @@ def contains(node: Node, x: Column) -> Column:
 
 
 def replace(node: Node, x: Column) -> Column:
-    change = pc.replace_substring if node["literal"] else pc.replace_substring_regex
-    value = node["value"] if node["literal"] else replacement(node["value"])
+    change, value = pc.replace_substring_regex, node["value"]
+    if not node["literal"]:
+        value = replacement(value)
+    elif node["pattern"]:
+        change = pc.replace_substring
+    else:  # an empty text is everywhere, which Arrow's search for a text never comes to the end of
+        value = value.replace("\\", r"\\")
     most = 1 if node.op == "replace" else None
 
     def changed(strings: Any) -> Any:

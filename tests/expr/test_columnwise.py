@@ -121,9 +121,9 @@ CASES = [
       for name in ("replace", "replace_all")
       for args in (("a", "-"), ("[a-zé]+", "<$0>"), ("([a-z])([a-z])", "${2}$1"), ("é", r"\1$$"), ("^", "x"),
                    ("", "y"))),
-    *(Case(name, getattr(col("s").str, name)("a", "$1", literal=True),
-           getattr(P("s").str, name)("a", "$1", literal=True), note="literal")
-      for name in ("replace", "replace_all")),
+    *(Case(name, getattr(col("s").str, name)(*args, literal=True),
+           getattr(P("s").str, name)(*args, literal=True), note=f"literal {args}")
+      for name in ("replace", "replace_all") for args in (("a", "$1"), ("", "$1"), ("", r"\1\\"))),
     Case("starts_with", col("s").str.starts_with("z"), P("s").str.starts_with("z")),
     Case("ends_with", col("s").str.ends_with("é"), P("s").str.ends_with("é")),
     *(Case("slice", col("s").str.slice(*cut), P("s").str.slice(*cut), note=str(cut))
