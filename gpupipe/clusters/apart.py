@@ -19,6 +19,7 @@ from typing import Any
 from gpupipe import optional
 from gpupipe.clusters import parent, tasks
 from gpupipe.clusters.failures import ended, poison
+from gpupipe.clusters.recipes import Asked, Recipes
 from gpupipe.errors import GpupipeError, WorkerLostError
 
 _LOOK = 0.1  # seconds between two looks at how much memory it takes
@@ -40,7 +41,7 @@ class Came:
 
 
 def worked_apart(
-    recipes: tasks.Recipes, sent: tasks.Sent, asked: tasks.Asked, seconds: float | None, *computed: Any
+    recipes: Recipes, sent: tasks.Sent, asked: Asked, seconds: float | None, *computed: Any
 ) -> tasks.Outcome:
     """Read a partition and carry an order out on it, in a process of its own, with as little memory as can be.
 
@@ -51,7 +52,7 @@ def worked_apart(
         PoisonPartitionError: it ended that process.
         WorkerLostError: that process did not come to its work.
     """
-    came, why = in_process((tasks.read_and_worked, (recipes, sent, asked, True, *computed)), _most_memory(), seconds)
+    came, why = in_process((tasks.read_and_worked, (recipes, sent, (asked,), True, *computed)), _most_memory(), seconds)
     if came is None:
         raise poison(asked.partition, asked.index, recipes.n_partitions, why)
     if came.error is not None:

@@ -8,6 +8,7 @@ import numpy as np
 from gpupipe import optional
 from gpupipe.clusters import tasks
 from gpupipe.clusters.reading import Reading
+from gpupipe.clusters.recipes import Asked
 from gpupipe.models.partitions.boosted import Rounds, taken_over, with_refusals
 from gpupipe.runtime.orders import Order
 from gpupipe.runtime.reductions.lesson import Part
@@ -62,8 +63,8 @@ class Matrices:
 
     def _part(self, index: int, sent: Any) -> Any:
         reading = self._reading
-        asked, frame = frame_of(reading, index)
-        outcome = reading.submit("features", tasks.worked, reading.recipes, sent, asked, frame)
+        asked, batch = rows_of(reading, index)
+        outcome = reading.submit("features", tasks.worked, reading.recipes, sent, asked, batch)
         return reading.submit("matrix", _whole, outcome)
 
     def columns(self) -> dict[str, Any]:
@@ -80,14 +81,14 @@ class Matrices:
         return {name: array.concatenate(parts) for name, parts in found.items() if parts}
 
 
-def frame_of(reading: Reading, index: int) -> tuple[tasks.Asked, Any]:
-    """What names a partition in messages, and the future of its rows, which are read where they are not held."""
+def rows_of(reading: Reading, index: int) -> tuple[tuple[Asked, ...], Any]:
+    """What names a partition in messages, and the future of a task that read it, now if it is not held."""
     how = reading.rows.how_read
     columns = how.again or how.columns
-    frame = reading.held_at(index, columns)
-    if frame is None:
-        frame = reading.hold(index, columns)
-    return reading.asked(index, columns, rows=False), frame
+    batch = reading.held_at(index, columns)
+    if batch is None:
+        batch = reading.hold(index, columns)
+    return (reading.asked(index, columns, rows=False),), batch
 
 
 def _whole(outcome: tasks.Outcome) -> tuple[Any, Any, Any]:

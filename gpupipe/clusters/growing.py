@@ -14,7 +14,7 @@ from typing import Any
 
 from gpupipe import optional
 from gpupipe.clusters import together
-from gpupipe.clusters.boosting import frame_of
+from gpupipe.clusters.boosting import rows_of
 from gpupipe.clusters.failures import NO_ANSWER, is_of_cluster, training_timeout
 from gpupipe.clusters.joining import workers_of
 from gpupipe.clusters.reading import Reading
@@ -135,8 +135,8 @@ class _Attempt:
         raise ended.error
 
     def _part(self, index: int, sent: Any) -> Any:
-        asked, frame = frame_of(self._reading, index)
-        return self._reading.submit("features", together.stood, self._reading.recipes, sent, asked, frame)
+        asked, batch = rows_of(self._reading, index)
+        return self._reading.submit("features", together.stood, self._reading.recipes, sent, asked, batch)
 
     def _there(self) -> There:
         return {address: str(worker["local_directory"]) for address, worker in workers_of(self._client).items()}

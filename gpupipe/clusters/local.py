@@ -17,7 +17,7 @@ LOOPBACK = "127.0.0.1"
 # What follows the first two is imported for the first task, which would do it in the thread that gives signs of life.
 _PRELOADED = (
     "gpupipe.clusters.parent", "gpupipe.clusters.heartbeat", "gpupipe.clusters.tasks", "gpupipe.clusters.merges",
-    "gpupipe.backends.cpu", "gpupipe.runtime.scanning",
+    "gpupipe.backends.cpu", "gpupipe.runtime.scanning", "gpupipe.clusters.garbage",
 )  # fmt: skip
 
 _GUARD = (

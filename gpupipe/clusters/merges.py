@@ -6,15 +6,9 @@ from gpupipe.clusters import tasks
 
 
 def merged(sent: tasks.Sent, *given: tasks.Outcome | None) -> tasks.Outcome | None:
-    """Several outcomes as one: where the order adds results up their sum, else the list of them."""
+    """Several outcomes as one; None is of nothing."""
     outcomes = [outcome for outcome in given if outcome is not None]
-    if not outcomes:
-        return None
-    order: Any = sent.order  # of the kind Merges
-    result = order.merged([outcome.result for outcome in outcomes])
-    indices = tuple(index for outcome in outcomes for index in outcome.indices)
-    told = tuple(one for outcome in outcomes for one in outcome.read)
-    return tasks.Outcome(result, indices, told, sum(outcome.retries for outcome in outcomes))
+    return tasks.merged(sent, outcomes) if outcomes else None
 
 
 def divided(sent: tasks.Sent, count: int, outcome: tasks.Outcome) -> list[tasks.Outcome]:

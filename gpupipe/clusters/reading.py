@@ -2,9 +2,11 @@
 
 import math
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
+from itertools import count
 from typing import Any
 from weakref import WeakSet
 
@@ -14,6 +16,7 @@ from gpupipe import optional
 from gpupipe.clusters import apart, tasks
 from gpupipe.clusters.failures import task_timeout
 from gpupipe.clusters.joining import workers_of
+from gpupipe.clusters.recipes import Asked, Recipes
 from gpupipe.clusters.sealed import sealed
 from gpupipe.clusters.task import release
 from gpupipe.runtime.orders import Order
@@ -23,6 +26,8 @@ from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import Partition
 
 HELD = 0.35  # of the workers' memory: what Dask begins to spill at 0.6 of, together with what it works on
+# Bytes decoded that one task takes, and their share of what a thread has: Dask needs some milliseconds for a task.
+TOGETHER, _SHARE = 256 * 2**20, 1 / 16
 GONE = ("error", "cancelled", "lost")  # what a future may be that gives nothing any more
 
 
@@ -30,7 +35,7 @@ class Reading:
     """How the partitions of some rows are read on workers, and which of them are there.
 
     Attributes:
-        held: by number the future of a partition that further trips need, and its columns.
+        held: by number the future of the task that read a partition which further trips need, and its columns.
     """
 
     def __init__(self, client: Any, rows: Rows) -> None:
@@ -38,13 +43,12 @@ class Reading:
         self.held: dict[int, tuple[Any, frozenset[str]]] = {}
         self.known: set[int] = set()  # partitions whose first trip is over
         self._seen: set[str] = set()  # readings whose cost was counted
-        self.token = uuid.uuid4().hex[:12]
+        self.token, self._numbers = uuid.uuid4().hex[:12], count()
         source, how = rows.source, rows.how_read
-        listed, count = source._listing.schema, rows.n_partitions
-        self._recipes = tasks.Recipes(source._steps, listed, how, source.label, count, source.schema)
+        listed = source._listing.schema
+        self._recipes = Recipes(source._steps, listed, how, source.label, rows.n_partitions, source.schema)
         self.recipes: Any = None
         self._heads = _heads(rows)
-        self._most_held: float | None = None  # partitions
         self._graph: dict[str, Any] | None = None
         self.seconds = task_timeout()
         self._futures = WeakSet[Any]()  # of all its tasks that somebody knows of
@@ -56,7 +60,7 @@ class Reading:
 
     def submit(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """A task of this fit's own, whose name begins with what it does."""
-        key = f"gpupipe-{what}-{self.token}-{uuid.uuid4().hex[:8]}"
+        key = f"gpupipe-{what}-{self.token}-{next(self._numbers)}"
         if self._graph is None:
             return self._known(self.client.submit(function, *arguments, key=key, pure=False))
         future = self._known(optional.load("distributed").Future(key, self.client))
@@ -66,7 +70,7 @@ class Reading:
         return future
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
+    def as_one(self) -> Iterator[None]:
         """Tasks that are submitted inside go to the scheduler as one graph: it has as much to do for ten as for one."""
         self._graph = {}
         try:
@@ -81,7 +85,7 @@ class Reading:
         if self.recipes is None or self.recipes.status in GONE:
             self.recipes = self.submit("how", tasks.kept, self._recipes)
 
-    def asked(self, index: int, columns: tuple[str, ...], *, rows: bool = True) -> tasks.Asked:
+    def asked(self, index: int, columns: tuple[str, ...], *, rows: bool = True) -> Asked:
         """A partition to be read with these columns; without its rows, what names it in messages."""
         source = self.rows.source
         needed = tuple(tuple(level) for level in source._needed(list(columns)))
@@ -89,9 +93,9 @@ class Reading:
         left = (quarantine is not None and index not in self.known, quarantine is not None and index in quarantine)
         head = self._heads is None or index in self._heads
         partition = _sent(source.partitions[index], needed[0] if rows else ())
-        return tasks.Asked(partition, index, needed, columns, head, *left)
+        return Asked(partition, index, needed, columns, head, *left)
 
-    def computed(self, asked: tasks.Asked) -> list[Any]:
+    def computed(self, asked: Asked) -> list[Any]:
         """Of a Dask frame, the future of what Dask computes of a partition, for the task that reads it."""
         partition = self.rows.source.partitions[asked.index]
         if not isinstance(partition, DaskPartition):
@@ -106,39 +110,64 @@ class Reading:
         """The future of an order: each worker is sent it once."""
         return self.submit("order", tasks.kept, tasks.Sent(uuid.uuid4().hex, order))
 
-    def begun(self, order: Order[Any], sent: Any, index: int, alone: bool) -> Any:
-        """The future of what comes of an order on a partition, which is read where it is not held."""
+    def begun(self, order: Order[Any], sent: Any, indices: Sequence[int], alone: bool) -> Any:
+        """The future of what comes of an order on partitions, which are read where they are not held."""
         how = self.rows.how_read
         self.see_recipes()
-        name, columns = order.stage.replace(" ", "-"), self._columns(order, index)
-        if alone and self.does_apart:
-            asked = self.asked(index, columns)
-            computed = self.computed(asked)
-            return self.submit("apart", apart.worked_apart, self.recipes, sent, asked, self.seconds, *computed)
-        held = self.held_at(index, columns)
+        name, columns = order.stage.replace(" ", "-"), self._columns(order, indices[0])
+        apart_ = alone and self.does_apart
+        held = None if apart_ else self.held_at(indices[0], columns)
         if held is not None:
-            named = sealed(self.asked(index, columns, rows=False))
+            named = sealed([self.asked(index, columns, rows=False) for index in indices])
             return self.submit(name, tasks.worked, self.recipes, sent, named, held, alone)
-        again = how.again if how.keeps and self._has_room(index) else ()
-        asked = self.asked(index, tuple(dict.fromkeys([*columns, *again])))
-        computed = self.computed(asked)
-        given = self.recipes, sent, sealed(asked)
+        again = how.again if how.keeps and not apart_ and self._has_room(indices) else ()
+        each = [self.asked(index, tuple(dict.fromkeys([*columns, *again]))) for index in indices]
+        computed = self.computed(each[0])
+        if apart_:
+            return self.submit("apart", apart.worked_apart, self.recipes, sent, each[0], self.seconds, *computed)
+        given = self.recipes, sent, sealed(each)
         if not again:
             return self.submit(name, tasks.read_and_worked, *given, alone, *computed)
         held = self.submit(name, tasks.read_to_keep, *given, again, alone, *computed)
-        self.held[index] = held, frozenset(again)
+        self.held.update((index, (held, frozenset(again))) for index in indices)
         return self.submit("outcome", tasks.taken, *given, held, alone, *computed)
 
-    def _has_room(self, index: int) -> bool:
-        """Whether the workers hold a partition more: writing and reading what Dask spills costs more than decoding."""
-        stored = not isinstance(self.rows.source.partitions[index], DaskPartition | TablePartition)
-        if index in self.held or not stored or self.rows.how_read.on_device:
-            return True
-        if self._most_held is None:
-            limits = [worker["memory_limit"] for worker in workers_of(self.client).values()]
-            each = self.rows.decoded_bytes(self.rows.how_read.again) / self.rows.n_partitions
-            self._most_held = HELD * sum(limits) / max(each, 1.0) if limits and all(limits) else math.inf
-        return len(self.held) < self._most_held
+    def goes_with(self, order: Order[Any], first: int, index: int) -> bool:
+        """Whether one task can take both partitions: the same columns of them, from the same place."""
+        columns = self._columns(order, first)
+        return columns == self._columns(order, index) and self.held_at(first, columns) is self.held_at(index, columns)
+
+    @cached_property
+    def at_once(self) -> int:
+        """How many partitions a task may take. One where none is done in a process of its own after its worker was
+        lost, which says whose doing that was: on a device, or where Dask computes them.
+        """
+        computed = any(isinstance(one, DaskPartition) for one in self.rows.source.partitions)
+        if computed or not self.does_apart:
+            return 1
+        each = self._partition_bytes(self.rows.how_read.columns)
+        threads = [worker["memory_limit"] / worker["nthreads"] for worker in self._workers if worker["memory_limit"]]
+        return max(int(min([TOGETHER, *(_SHARE * thread for thread in threads)]) / each), 1)
+
+    def _has_room(self, indices: Sequence[int]) -> bool:
+        """Whether the workers hold partitions more: writing and reading what Dask spills costs more than decoding."""
+        stored = not isinstance(self.rows.source.partitions[indices[0]], DaskPartition | TablePartition)
+        more = sum(index not in self.held for index in indices)
+        return not more or not stored or self.rows.how_read.on_device or len(self.held) + more < self._most_held + 1
+
+    @cached_property
+    def _most_held(self) -> float:
+        """How many partitions of files the workers hold."""
+        limits = [worker["memory_limit"] for worker in self._workers]
+        each = self._partition_bytes(self.rows.how_read.again)
+        return HELD * sum(limits) / each if limits and all(limits) else math.inf
+
+    @cached_property
+    def _workers(self) -> list[dict[str, Any]]:
+        return list(workers_of(self.client).values())
+
+    def _partition_bytes(self, columns: Sequence[str]) -> float:
+        return max(self.rows.decoded_bytes(columns) / self.rows.n_partitions, 1.0)
 
     def _columns(self, order: Order[Any], index: int) -> tuple[str, ...]:
         """What the order needs of a partition, and what the first trip reads besides."""
@@ -162,7 +191,7 @@ class Reading:
     def hold(self, index: int, columns: tuple[str, ...]) -> Any:
         """The future of a partition with these columns, which stays there."""
         asked = self.asked(index, columns)
-        future = self.submit("read", tasks.read, self.recipes, asked, *self.computed(asked))
+        future = self.submit("read", tasks.held, self.recipes, asked, *self.computed(asked))
         self.held[index] = future, frozenset(columns)
         return future
 

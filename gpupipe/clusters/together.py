@@ -10,6 +10,7 @@ import numpy as np
 from gpupipe import optional
 from gpupipe.backends import devices
 from gpupipe.clusters import tasks
+from gpupipe.clusters.recipes import Asked, Recipes
 from gpupipe.columns import Values
 from gpupipe.models.agreement import COMPARED_ROWS
 from gpupipe.models.gpu.numbers import Targets
@@ -68,9 +69,9 @@ class About:
     targets: Targets | None
 
 
-def stood(recipes: tasks.Recipes, sent: tasks.Sent, asked: tasks.Asked, held: tasks.Held) -> Standing:
+def stood(recipes: Recipes, sent: tasks.Sent, asked: tuple[Asked, ...], batch: tasks.Batch) -> Standing:
     """Compute a partition's features, and see that they stand on this worker's GPU."""
-    parts = tasks.worked(recipes, sent, asked, held).result
+    parts = tasks.worked(recipes, sent, asked, batch).result
     device = devices.required("Training on the GPUs of a cluster", "A worker had one before.")
     y = np.concatenate([part.y for part in parts])
     codes = np.issubdtype(y.dtype, np.integer)

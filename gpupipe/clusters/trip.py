@@ -1,27 +1,27 @@
 """One order over partitions, on a cluster: few tasks at a time, results as they come, and what fails again."""
 
 import queue
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-from gpupipe.clusters import merges, tasks
+from gpupipe.clusters import tasks
 from gpupipe.clusters.current import current
 from gpupipe.clusters.failures import NO_ANSWER, Account, is_killed, is_of_cluster, is_of_rows, poison, worker_of
+from gpupipe.clusters.gathering import Gathering
 from gpupipe.clusters.reading import GONE, Reading
 from gpupipe.clusters.task import Task, cancel, release
+from gpupipe.clusters.waiting import Waiting
 from gpupipe.clusters.watch import LOOK, Watch
 from gpupipe.errors import PoisonPartitionError, counted
-from gpupipe.runtime.orders import Divides, Order
+from gpupipe.runtime.orders import Order
 from gpupipe.runtime.progress import Progress, carried_out
 
 # Tasks for each thread: where no more than the first are left, they are filled up to the second. More would be blamed
 # for a lost worker before they began, which `Account.forgives`, and would each be done in a process of its own.
 _LEAST, _AHEAD = 2, 3
-_AT_ONCE = 8  # outcomes that are merged into one
-_BUCKETS = 8  # parts that states of many groups are merged by
-LARGE = 64 * 2**20  # bytes of states that one worker merges
 _TRIES = 12  # of one task, whatever failed
 _APART = 4  # for so many threads of the workers, one process of its own: it may take as much memory as a worker
 
@@ -42,11 +42,11 @@ class Trip:
     ) -> None:  # fmt: skip
         self._reading, self._order, self._progress = reading, order, progress
         self._merges, self._in_order = merges, in_order
-        self._waiting, self._alone = deque(chosen), deque[int]()
-        self.chosen, self._buckets = list(chosen), 0
+        self.chosen, self._gathering = list(chosen), Gathering(reading, order)
+        goes_with = partial(reading.goes_with, order)
+        self._waiting, self._alone = Waiting(chosen, reading.at_once if merges else 1, goes_with), deque[int]()
         self._running, self._futures = dict[str, Task](), WeakSet[Any]()
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._finished: defaultdict[tuple[int | None, int], list[Task]] = defaultdict(list)
         self._errors: dict[int, BaseException] = {}
         self._account, self._tries = Account(str(reading.client.id)), Counter[tuple[int, ...]]()
         self._watch = Watch(reading.client)
@@ -77,7 +77,7 @@ class Trip:
                 yield ready.pop(order.popleft())
 
     def _as_they_come(self, order: "deque[int]") -> Iterator[tasks.Outcome]:
-        while self._is_going_on() or self._gathered():
+        while self._is_going_on() or self._gathering:
             while self._is_going_on():
                 self._submit(order[0] if self._in_order else None)
                 task = self._next()
@@ -86,10 +86,11 @@ class Trip:
                 elif task is not None and (outcome := self._fetched(task)) is not None:
                     yield outcome
             self._refuse()
-            for some in self._left():
-                if len(some) > 1:
-                    self._merge(some)
-                elif (outcome := self._fetched(some[0])) is not None:
+            begun, whole = self._gathering.ended(self._sent)
+            for task in begun:
+                self._watch_over(task)
+            for task in whole:
+                if (outcome := self._fetched(task)) is not None:
                     yield outcome
         self._refuse()
 
@@ -100,46 +101,36 @@ class Trip:
     def _is_going_on(self) -> bool:
         return bool(self._waiting or self._alone or self._running)
 
-    def _left(self) -> list[list[Task]]:
-        """What is merged so far: those that are to be merged with each other, not to be found any more."""
-        found: defaultdict[int | None, list[Task]] = defaultdict(list)
-        for task in self._gathered():
-            found[task.bucket].append(task)
-        self._finished.clear()
-        return list(found.values())
-
-    def _gathered(self) -> list[Task]:
-        """What is merged so far, and not further."""
-        return [part for parts in self._finished.values() for part in parts]
-
     def close(self) -> None:
         """Nothing of it goes on."""
         self._drop(list(self._running.values()))
         release([*self._futures, self._sent])
-        self._finished.clear()
+        self._gathering.clear()
 
     # -- what is begun ------------------------------------------------------------------------------------
     def _submit(self, head: int | None) -> None:
         threads = self._watch.n_threads()
         if self._alone and not self._reading.does_apart:
             if not self._running:
-                self._begin(self._alone.popleft(), alone=True)
+                self._begin((self._alone.popleft(),), alone=True)
             return
         while self._alone and sum(task.alone for task in self._running.values()) < max(threads // _APART, 1):
-            self._begin(self._alone.popleft(), alone=True)
+            self._begin((self._alone.popleft(),), alone=True)
         if len(self._running) <= _LEAST * threads:
-            with self._reading.at_once():
-                self._begin_more(head, _AHEAD * threads)
+            with self._reading.as_one():
+                self._begin_more(head, threads)
 
-    def _begin_more(self, head: int | None, most: int) -> None:
-        while self._waiting and len(self._running) < most and (head is None or self._waiting[0] <= head + most):
-            self._begin(self._waiting.popleft())
+    def _begin_more(self, head: int | None, threads: int) -> None:
+        most = _AHEAD * threads
+        share = self._waiting.share(max(most - len(self._running), threads))
+        while self._waiting and len(self._running) < most and (head is None or self._waiting.first <= head + most):
+            self._begin(self._waiting.taken(share))
 
-    def _begin(self, index: int, *, alone: bool = False) -> None:
+    def _begin(self, indices: tuple[int, ...], *, alone: bool = False) -> None:
         if self._sent.status in GONE:
             self._sent = self._reading.sent(self._order)
-        future = self._reading.begun(self._order, self._sent, index, alone)
-        self._watch_over(Task(future, (index,), alone=alone))
+        future = self._reading.begun(self._order, self._sent, indices, alone)
+        self._watch_over(Task(future, indices, alone=alone))
 
     def _watch_over(self, task: Task) -> None:
         key = task.future.key
@@ -182,45 +173,10 @@ class Trip:
             self._progress.advance(self._reading.rows.source.partitions[index].n_rows)
 
     def _finish(self, task: Task) -> None:
-        """Put what is done with others of its level, and merge them where they are enough."""
         if not task.level:
             self._done(task)
-        if self._buckets and task.bucket is None:
-            self._divide(task)
-            return
-        parts = self._finished[task.bucket, task.level]
-        parts.append(task)
-        if len(parts) < _AT_ONCE:
-            return
-        self._finished[task.bucket, task.level] = []
-        if task.bucket is None and self._are_large(parts):
-            self._buckets = _BUCKETS
-            parts = [*parts, *self._gathered()]
-            self._finished.clear()
-            for part in parts:
-                self._divide(part)
-        else:
-            self._merge(parts)
-
-    def _are_large(self, parts: Sequence[Task]) -> bool:
-        """Whether states of many groups are better merged group by group than all by one worker."""
-        if not isinstance(self._order, Divides):
-            return False
-        client, keys = self._reading.client, [part.future.key for part in parts]
-        sizes = client.sync(client.scheduler.nbytes, keys=keys, summary=False)
-        return sum(sizes.values()) > LARGE
-
-    def _divide(self, task: Task) -> None:
-        whole = self._reading.submit("divide", merges.divided, self._sent, self._buckets, task.future)
-        for bucket in range(self._buckets + 1):
-            future = self._reading.submit("pick", merges.picked, whole, bucket)
-            self._watch_over(Task(future, task.indices, 1, (task,), bucket))
-
-    def _merge(self, parts: list[Task]) -> None:
-        level = 1 + max(part.level for part in parts)
-        future = self._reading.submit("merge", merges.merged, self._sent, *(part.future for part in parts))
-        indices = tuple(index for part in parts for index in part.indices)
-        self._watch_over(Task(future, indices, level, parts, parts[0].bucket))
+        for further in self._gathering.put(task, self._sent):
+            self._watch_over(further)
 
     # -- what fails ---------------------------------------------------------------------------------------
     def _recover(self, task: Task, error: BaseException | None) -> None:
@@ -244,9 +200,9 @@ class Trip:
         elif self._account.is_poison(task.indices[0]):
             self._leave_out(task, self._account_of(task.indices[0]))
         elif killed:
-            self._alone.append(task.indices[0])
+            self._alone.extend(task.indices)
         else:
-            self._waiting.appendleft(task.indices[0])
+            self._waiting.back(task.indices)
 
     def _account_of(self, index: int) -> PoisonPartitionError:
         rows, deaths = self._reading.rows, self._account.deaths(index)
@@ -258,9 +214,9 @@ class Trip:
         hung = [task for task in self._running.values() if not task.level and not task.alone]
         if not hung or not self._watch.is_silent(self._reading.seconds):
             return
-        for task in hung:
-            self._alone.append(task.indices[0])
-            self._reading.held.pop(task.indices[0], None)
+        for index in (index for task in hung for index in task.indices):
+            self._alone.append(index)
+            self._reading.held.pop(index, None)
         self._watch.begin_anew(self._reading.token)
         self._drop(hung)
 
@@ -271,7 +227,7 @@ class Trip:
             self._give_up(task, error)
             return
         rows.quarantine.add(index, rows.source.partitions[index], str(error))
-        self._waiting.appendleft(index)
+        self._waiting.back((index,))
 
     def _again(self, task: Task) -> None:
         """Merge anew: of what is merged, that is done again which was lost."""
@@ -286,10 +242,10 @@ class Trip:
         """It failed for good. What stands before it is seen through: of several errors the first is told."""
         first = min([*self._errors, task.indices[0]])
         self._errors[task.indices[0]] = error
-        self._waiting = deque(index for index in self._waiting if index < first)
+        self._waiting.leave(first)
         self._alone = deque(index for index in self._alone if index < first)
         beyond = [one for one in self._running.values() if one.level or one.indices[0] > first]
-        self._finished.clear()
+        self._gathering.clear()
         self._drop(beyond)
 
     def _drop(self, those: Sequence[Task]) -> None:

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.clusters import reading, trip
+from gpupipe.clusters import gathering, reading
 from gpupipe.clusters.reading import _sent
 from gpupipe.errors import FileFormatError, GpupipeError, NonFiniteError, UnsupportedEstimatorError
 from gpupipe.runtime.crew import crew_for
@@ -255,7 +255,7 @@ def test_states_of_many_groups_are_merged_by_parts_of_them(two: gp.Cluster, monk
         begun.append(what)
         return submit(self, what, *arguments, **options)
 
-    monkeypatch.setattr(trip, "LARGE", 100_000)
+    monkeypatch.setattr(gathering, "LARGE", 100_000)
     monkeypatch.setattr(reading.Reading, "submit", noted)
     found = made.fit_transform(source, output="numpy").tobytes(), made.state_digest()
     assert begun.count("divide") >= 8

@@ -24,7 +24,7 @@ from on_loopback import children, eventually, listening
 
 import gpupipe as gp
 from gpupipe import col
-from gpupipe.clusters import apart, starting, trip
+from gpupipe.clusters import apart, starting, trip, waiting
 from gpupipe.clusters.failures import MOST_AMID_OTHERS, Account, is_of_cluster
 from gpupipe.errors import FileFormatError, ParameterError, PoisonPartitionError, WorkerLostError
 from gpupipe.runtime import patience
@@ -174,7 +174,8 @@ def test_a_partition_that_ends_its_workers_is_named(
     does: str, two: gp.Cluster, source: gp.Source, expected: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(trip, "_LEAST", 0)
-    monkeypatch.setattr(trip, "_AHEAD", 0.5)  # of two threads: one partition at a time, so that no other is blamed
+    monkeypatch.setattr(trip, "_AHEAD", 0.5)  # of two threads: one task at a time, so that no other is blamed
+    monkeypatch.setattr(waiting, "AT_ONCE", 1)
     before = set(two.workers)
     with pytest.raises(PoisonPartitionError, match=r"Partition 4 of 12, .*rows\.parquet.* ended the worker"):
         pipeline().fit(hooked(source, does, tmp_path, [3]))
