@@ -42,6 +42,7 @@ OTHERS = {
     ("gpupipe.kernels.gpu.kept", "PermissionError"): "as the system's, remembered: nothing is kept then",
     ("gpupipe.models.gpu.read", "AttributeError"): "as a library's, where what it holds is another; told by the seam",
     ("gpupipe.models.gpu.training", "RuntimeError"): "as CUDA's, for the device to tell",
+    ("gpupipe.sources.csv_device", "NotOnDevice"): "caught where the host then does it, and says so",
     ("gpupipe.sources.cudf_frames", "NotOnDevice"): "caught where the host then does it, and says so",
     ("gpupipe.sources.on_device", "NotOnDevice"): "caught where the host then does it, and says so",
     ("gpupipe.backends.finish", "AssertionError"): "cannot be, and type checkers want to know",

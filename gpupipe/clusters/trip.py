@@ -45,7 +45,7 @@ class Trip:
         self.chosen, self._gathering = list(chosen), Gathering(reading, order)
         goes_with = partial(reading.goes_with, order)
         self._waiting, self._alone = Waiting(chosen, reading.at_once if merges else 1, goes_with), deque[int]()
-        self._running, self._futures = dict[str, Task](), WeakSet[Any]()
+        self._running, self._futures, self._told = dict[str, Task](), WeakSet[Any](), set[int]()
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._errors: dict[int, BaseException] = {}
         self._account, self._tries = Account(str(reading.client.id)), Counter[tuple[int, ...]]()
@@ -170,7 +170,9 @@ class Trip:
     def _done(self, task: Task) -> None:
         for index in task.indices:
             self._account.done(index)
-            self._progress.advance(self._reading.rows.source.partitions[index].n_rows)
+            if index not in self._told:  # what is lost afterwards is done again, and was told of
+                self._told.add(index)
+                self._progress.advance(self._reading.rows.source.partitions[index].n_rows)
 
     def _finish(self, task: Task) -> None:
         if not task.level:

@@ -33,3 +33,12 @@ def test_workers_are_told_and_their_partitions_counted(
     assert all(line.endswith(", 2 workers") and "6 partitions, 3,000 rows" in line for line in wrote)
     assert len(wrote) == 3 and not any("%" in line for line in wrote)  # no share of this machine's memory
     assert "2 workers" in repr(report) and json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3])
+def test_a_partition_that_is_merged_with_no_other_is_counted_once(
+    two: gp.Cluster, tmp_path: Path, partitions: int
+) -> None:
+    pq.write_table(pa.table({"x": np.arange(600.0)}), path := tmp_path / "t.parquet", row_group_size=100)
+    fitted = gp.Pipeline([col("x").standardize()]).fit(gp.scan(path, partitions=partitions))
+    assert [(stage.rows, stage.partitions) for stage in fitted.report_.stages] == [(600, partitions)]
