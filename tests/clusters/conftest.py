@@ -1,11 +1,16 @@
 """One cluster of two processes for all tests of this folder that leave it as it was: starting one takes seconds."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 import gpupipe as gp
 from gpupipe.clusters.current import entered, left
+
+# A shell script ignores Ctrl-C for what it starts in the background, which processes inherit: tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
