@@ -9,12 +9,15 @@ imported already, or where the environment says how long they look.
 import os
 import sys
 
+from gpupipe.collection import paused
+
 _LOOKS = "OPENBLAS_THREAD_TIMEOUT"  # read once, when the library is loaded; an exponent of two
 _TICKS = "20"
 
 if "numpy" not in sys.modules and _LOOKS not in os.environ:
     os.environ[_LOOKS] = _TICKS
     try:
-        import numpy  # noqa: F401
+        with paused():
+            import numpy  # noqa: F401
     finally:
         del os.environ[_LOOKS]

@@ -4,16 +4,16 @@ A module asks with :func:`load` at the moment of use; a test lists which module 
 """
 
 import contextlib
-import gc
 import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gpupipe.collection import paused
 from gpupipe.errors import MissingDependencyError, UnknownNameError, nearest
 
 _VERSION = re.compile(r"""version['"]?\s*[:=]\s*['"](\d[\w.+!-]*)['"]""")
@@ -105,20 +105,8 @@ def first_use(name: str, known: Iterable[str] = FIRST_USE) -> Any:
     if name not in FIRST_USE:
         hint = "" if name.startswith("_") else f" {nearest(name, known)}"
         raise UnknownNameError(f"gpupipe has no {name!r}.{hint}", name=name, obj=None)
-    with _no_collection():
+    with paused():
         return getattr(importlib.import_module(FIRST_USE[name]), name)
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Nothing that an import makes is garbage, and looking for some takes a tenth of its time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def later(module: str, *names: str) -> list[Callable[..., Any]]:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Lowest first. A module may import from rows above its own and from its own package, never from a sibling.
 LAYERS: list[set[str]] = [
+    {"gpupipe.collection"},
     {"gpupipe.numpy_start"},  # before whatever imports NumPy
     {"gpupipe.hints"},
     {"gpupipe.faults"},

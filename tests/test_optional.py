@@ -19,6 +19,30 @@ def test_garbage_is_collected_after_the_first_use_as_before() -> None:
         (gc.enable if before else gc.disable)()
 
 
+def test_what_was_imported_is_old_and_what_was_frozen_stays_so() -> None:
+    """Else the first search for garbage after an import looks through all that it made."""
+    ask = (
+        "import gc, gpupipe, numpy; gpupipe.Pipeline; young = len(gc.get_objects(0)) + len(gc.get_objects(1))\n"
+        "print(young < 1000, gc.get_freeze_count()); gc.freeze(); kept = gc.get_freeze_count()\n"
+        "gpupipe.scan; print(gc.get_freeze_count() == kept > 10_000)"
+    )
+    told = subprocess.run([sys.executable, "-c", ask], timeout=60, check=True, capture_output=True, text=True)
+    assert told.stdout.split() == ["True", "0", "True"]
+
+
+def test_a_fit_imports_neither_masked_arrays_nor_models() -> None:
+    """Of NumPy, which takes .02 s to import them, and asks for them in a plain `numpy.unique`."""
+    ask = (
+        "import gpupipe as gp, sys; x = gp.col('x')\n"
+        "y, clipped = x.fill_null('median').alias('y'), x.clip(x.quantile(0.1), x.quantile(0.9))\n"
+        "features = [y.standardize(), clipped.standardize()]\n"
+        "gp.Pipeline(features).fit_transform({'x': [1.5, None, 3.5, 2.0] * 9}, output='numpy')\n"
+        "print([name for name in ('numpy.ma', 'sklearn', 'numba', 'pandas') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", ask], timeout=60, check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "[]"
+
+
 def test_versions_are_those_of_the_metadata() -> None:
     ask = (
         "from gpupipe import optional; found = [optional.version_of(name) for name in ('numba', 'llvmlite')]\n"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpupipe.backends.states.integers import distinct
 from gpupipe.backends.states.orders import ranks_of
 from gpupipe.backends.states.spans import Found, Spans
 from gpupipe.backends.states.state import Entries, State
@@ -89,7 +90,7 @@ class Settling:
     @property
     def exact(self) -> Values:
         """float64 or int64, ascending: the values at the ranks asked for, once all is settled."""
-        return np.unique(self._values[self._places()])
+        return distinct(self._values[self._places()])
 
     def asks_of(self, value: float) -> bool:
         """Whether a rank asked for lies in the bin, or at the value, of the entry of this value."""
@@ -105,7 +106,7 @@ class Settling:
         gaps = Spans(low[some], high[some])
         bits = radix.ordered_bits(self._values)
         at, inside = gaps.places(bits)
-        unknown = np.unique(at[inside & ~self._bounds(bits)[2]])
+        unknown = distinct(at[inside & ~self._bounds(bits)[2]])
         return Spans(gaps.low[unknown], gaps.high[unknown])
 
     def _distinct_in(self, spans: Spans) -> int:
@@ -127,7 +128,7 @@ class Settling:
             for same in alike(asked, lambda one: (one.later, one.mirrored)):
                 ranks = ranks_of(n, np.array([one.q for one in same]), same[0].later, mirrored=same[0].mirrored)
                 found.append(np.searchsorted(running, ranks, side="right"))
-        return np.unique(np.concatenate(found))
+        return distinct(np.concatenate(found))
 
     def _bounds(self, bits: Values) -> tuple[Values, Values, Values]:
         """Where the bin of each of these bits begins and has ended, and whether it holds but one value."""

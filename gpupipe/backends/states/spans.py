@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gpupipe.backends.states.integers import distinct
 from gpupipe.backends.states.orders import between, least_of
 from gpupipe.backends.states.state import Groups
 from gpupipe.columns import AnyColumn, Column, Values
@@ -152,7 +153,7 @@ class Spans:
         bits = radix.ordered_bits(found.values)
         begin, _ = self.part(self.places(bits)[0], bits)
         values = np.where(mixed[number], least_of(dtype, begin), found.values)
-        single = np.unique(begin[~mixed[number]])
+        single = distinct(begin[~mixed[number]])
         return replace(self, single=single), Found(values, found.groups, found.counts)
 
 

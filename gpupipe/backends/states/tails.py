@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpupipe.backends.states.gathering import regroup, with_rows
-from gpupipe.backends.states.integers import total
+from gpupipe.backends.states.integers import distinct, total
 from gpupipe.backends.states.moments import TAILS, negated
 from gpupipe.backends.states.settling import Settling
 from gpupipe.backends.states.spans import Spans
@@ -133,7 +133,7 @@ class Tails:
         """
         if self._waiting:
             self._parts.append(self._sums(self._waiting))
-        exact, size = np.unique(self._settling.exact.astype(np.float64)), self._size
+        exact, size = distinct(self._settling.exact.astype(np.float64)), self._size
         values, groups, counts = self._at_hand()
         begin = radix.floats_of(self._aside.low)
         runs, of_aside, n_runs = _run(values, exact), _run(begin, exact), 2 * len(exact) + 1
@@ -191,7 +191,7 @@ class Division:
         self._divided = inside.any(axis=1)
         low, high = [], []
         for run in np.flatnonzero(self._divided)[np.argsort(least[self._divided])]:
-            cuts = np.unique(radix.ordered_bits(bounds[inside[run]]))
+            cuts = distinct(radix.ordered_bits(bounds[inside[run]]))
             begin, last = radix.ordered_bits(np.array([least[run], greatest[run]]))
             low += [begin, *cuts]
             high += [*cuts, last + 1]
@@ -248,7 +248,7 @@ def ends_clipped(state: State, clip: Callable[[Column], Column]) -> Clipped:
     size = state.n_groups
     found = clip(Column(Float64, np.concatenate([*_ends(state), [-np.inf, np.inf]])))
     least, greatest = (found.take(np.arange(first, first + size)) for first in (0, size))
-    return Clipped(least, greatest, np.unique(found.values[2 * size :]))
+    return Clipped(least, greatest, distinct(found.values[2 * size :]))
 
 
 def clipped(state: State, found: Clipped) -> State:
@@ -287,4 +287,4 @@ def _rows_in(spans: Spans, settling: Settling) -> Values:
 
 def _run(values: Values, exact: Values) -> Values:
     """The number of the run of values that each lies in: one of `exact`, or between two of them."""
-    return 2 * np.searchsorted(exact, values, side="left") + np.isin(values, exact)
+    return np.searchsorted(exact, values, side="left") + np.searchsorted(exact, values, side="right")
