@@ -25,7 +25,7 @@ from gpupipe.sources.dask_frames import DaskPartition
 from gpupipe.sources.memory import TablePartition
 from gpupipe.sources.partition import Partition
 
-HELD = 0.35  # of the workers' memory: what Dask begins to spill at 0.6 of, together with what it works on
+HELD = 0.30  # of the workers' memory: what Dask begins to spill at 0.6 of, together with what it works on
 # Bytes decoded that one task takes, and their share of what a thread has: Dask needs some milliseconds for a task.
 TOGETHER, _SHARE = 256 * 2**20, 1 / 16
 GONE = ("error", "cancelled", "lost")  # what a future may be that gives nothing any more
