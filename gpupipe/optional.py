@@ -105,8 +105,9 @@ def first_use(name: str, known: Iterable[str] = FIRST_USE) -> Any:
     if name not in FIRST_USE:
         hint = "" if name.startswith("_") else f" {nearest(name, known)}"
         raise UnknownNameError(f"gpupipe has no {name!r}.{hint}", name=name, obj=None)
-    with paused():
-        return getattr(importlib.import_module(FIRST_USE[name]), name)
+    module = FIRST_USE[name]
+    with contextlib.nullcontext() if module in sys.modules else paused():
+        return getattr(importlib.import_module(module), name)
 
 
 def later(module: str, *names: str) -> list[Callable[..., Any]]:

@@ -30,6 +30,21 @@ def test_what_was_imported_is_old_and_what_was_frozen_stays_so() -> None:
     assert told.stdout.split() == ["True", "0", "True"]
 
 
+def test_what_is_young_stays_so_where_nothing_is_imported() -> None:
+    """Else cycles that a loop leaves behind grow old at each turn, and wait for a full search."""
+    assert gp.Pipeline is not None
+    before = gc.isenabled()
+    gc.disable()  # but for what is tested
+    try:
+        young = [object()]
+        gc.enable()
+        assert gp.Pipeline is not None
+        gc.disable()
+        assert any(one is young for one in gc.get_objects(0))
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
 def test_a_fit_imports_neither_masked_arrays_nor_models() -> None:
     """Of NumPy, which takes .02 s to import them, and asks for them in a plain `numpy.unique`."""
     ask = (

@@ -168,7 +168,7 @@ class Settling:
     def state(self) -> State:
         """The state as one of values: exact at the ranks asked for, one entry for all between two of those."""
         exact = self.exact
-        slot = 2 * np.searchsorted(exact, self._values, side="left") + np.isin(self._values, exact)
+        slot = run_of(self._values, exact)
         slots = 2 * len(exact) + 1
         least = np.zeros(slots, self._values.dtype)
         least[slot[::-1]] = self._values[::-1]
@@ -184,3 +184,8 @@ def alike(asked: Iterable[Asked], key: Callable[[Asked], Hashable]) -> Iterable[
     for one in asked:
         found.setdefault(key(one), []).append(one)
     return found.values()
+
+
+def run_of(values: Values, exact: Values) -> Values:
+    """The number of the run that each value lies in: one of `exact`, which ascends, or between two of them."""
+    return np.searchsorted(exact, values, side="left") + np.searchsorted(exact, values, side="right")

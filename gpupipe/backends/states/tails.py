@@ -15,7 +15,7 @@ import numpy as np
 from gpupipe.backends.states.gathering import regroup, with_rows
 from gpupipe.backends.states.integers import distinct, total
 from gpupipe.backends.states.moments import TAILS, negated
-from gpupipe.backends.states.settling import Settling
+from gpupipe.backends.states.settling import Settling, run_of
 from gpupipe.backends.states.spans import Spans
 from gpupipe.backends.states.state import Arrays, Groups, State, groups_of
 from gpupipe.columns import AnyColumn, Column, Values
@@ -136,7 +136,7 @@ class Tails:
         exact, size = distinct(self._settling.exact.astype(np.float64)), self._size
         values, groups, counts = self._at_hand()
         begin = radix.floats_of(self._aside.low)
-        runs, of_aside, n_runs = _run(values, exact), _run(begin, exact), 2 * len(exact) + 1
+        runs, of_aside, n_runs = run_of(values, exact), run_of(begin, exact), 2 * len(exact) + 1
         each = np.arange(size)
         parts = [self._update(values, runs * size + groups, n_runs, None if (counts == 1).all() else counts)]
         places = [np.arange(n_runs * size)]
@@ -283,8 +283,3 @@ def _rows_in(spans: Spans, settling: Settling) -> Values:
         return np.zeros(0, np.int64)
     at, inside = spans.places(radix.ordered_bits(known.values))
     return total(known.counts[inside], at[inside], len(spans.low))
-
-
-def _run(values: Values, exact: Values) -> Values:
-    """The number of the run of values that each lies in: one of `exact`, or between two of them."""
-    return np.searchsorted(exact, values, side="left") + np.searchsorted(exact, values, side="right")
