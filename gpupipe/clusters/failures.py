@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from gpupipe import optional
-from gpupipe.errors import GpupipeError, ParameterError, PoisonPartitionError, WorkerLostError
+from gpupipe.errors import ClusterTimeoutError, GpupipeError, ParameterError, PoisonPartitionError, WorkerLostError
 from gpupipe.sources.partition import Partition
 
 #: Workers that a partition may end: once beside others, once alone.
@@ -163,6 +163,15 @@ def no_scheduler(address: str) -> WorkerLostError:
     return WorkerLostError(
         f"The scheduler at {address} is gone, or cannot be reached any more. Start it again with its workers, and fit "
         "again; fit(…, run='folder') would go on from where this one was."
+    )
+
+
+def stuck_scheduler(address: str, times: int) -> ClusterTimeoutError:
+    """The error of a scheduler that gives nobody what it is asked for."""
+    return ClusterTimeoutError(
+        f"The scheduler at {address} gave no worker what it was asked for, though some were free, {times} times in a "
+        "row. See what its log says, start it and its workers again, and fit again; fit(…, run='folder') would go on from "
+        "where this one was."
     )
 
 

@@ -35,6 +35,12 @@ class Gathering:
         """None of it is wanted any more."""
         self._done.clear()
 
+    def taken(self) -> list[Task]:
+        """All of it; none is to be found here any more."""
+        found = self._all()
+        self.clear()
+        return found
+
     def put(self, task: Task, sent: Any) -> Iterator[Task]:
         """Put a task with others of its level; what is begun with them, where they are enough.
 
@@ -51,9 +57,8 @@ class Gathering:
         self._done[task.bucket, task.level] = []
         if task.bucket is None and self._are_large(parts):
             self._buckets = _BUCKETS
-            for part in [*parts, *self._all()]:
+            for part in [*parts, *self.taken()]:
                 yield from self._divided(part, sent)
-            self.clear()
         else:
             yield from self._merged(self._near(parts) or [parts], sent)
 
@@ -62,9 +67,8 @@ class Gathering:
         None of it is to be found here any more, but what waits for those that are begun.
         """
         found = defaultdict[int | None, list[Task]](list)
-        for task in self._all():
+        for task in self.taken():
             found[task.bucket].append(task)
-        self.clear()
         begun, whole = list[Task](), list[Task]()
         for bucket, parts in found.items():
             near = self._near(parts) if len(parts) > 1 else []

@@ -2,7 +2,7 @@
 
 import math
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -194,6 +194,15 @@ class Reading:
         future = self.submit("read", tasks.held, self.recipes, asked, *self.computed(asked))
         self.held[index] = future, frozenset(columns)
         return future
+
+    def ask_anew(self, indices: Iterable[int]) -> None:
+        """What is not there of these is read anew, and not waited for."""
+        for index in indices:
+            found, _ = self.held.get(index, (None, None))
+            if found is not None and found.status != "finished":
+                del self.held[index]
+        if self.recipes is not None and self.recipes.status != "finished":
+            self.recipes = None
 
     def note(self, outcome: tasks.Outcome) -> None:
         """Count what an outcome's reading cost, once for each reading."""

@@ -9,7 +9,16 @@ from weakref import WeakSet
 
 from gpupipe.clusters import tasks
 from gpupipe.clusters.current import current
-from gpupipe.clusters.failures import NO_ANSWER, Account, is_killed, is_of_cluster, is_of_rows, poison, worker_of
+from gpupipe.clusters.failures import (
+    NO_ANSWER,
+    Account,
+    is_killed,
+    is_of_cluster,
+    is_of_rows,
+    poison,
+    stuck_scheduler,
+    worker_of,
+)
 from gpupipe.clusters.gathering import Gathering
 from gpupipe.clusters.reading import GONE, Reading
 from gpupipe.clusters.task import Task, cancel, release
@@ -49,7 +58,7 @@ class Trip:
         self._came: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._errors: dict[int, BaseException] = {}
         self._account, self._tries = Account(str(reading.client.id)), Counter[tuple[int, ...]]()
-        self._watch = Watch(reading.client)
+        self._watch, self._stuck = Watch(reading.client), 0
         self._sent = reading.sent(order)
         carried_out(progress, self._who, self._watch.n_threads(), getattr(current(), "dashboard_link", None))
 
@@ -65,6 +74,7 @@ class Trip:
             DataError, ModelError, …: what a worker raised: of the first partition that fails.
             PoisonPartitionError: a partition ended its workers.
             WorkerLostError: there are no workers any more.
+            ClusterTimeoutError: the scheduler gives nobody what it is asked for.
         """
         order = deque(self.chosen)
         ready: dict[int, tasks.Outcome] = {}
@@ -146,11 +156,13 @@ class Trip:
         except queue.Empty:
             self._watch.look()
             self._see_to_hung()
+            self._see_to_stuck()
             return None
         task = self._running.pop(key, None)
         if task is None or future is not task.future:
             return None
         self._watch.lives()
+        self._stuck = 0
         if future.status == "finished":
             return task
         self._recover(task, future.exception(timeout=NO_ANSWER) if future.status == "error" else None)
@@ -221,6 +233,26 @@ class Trip:
             self._reading.held.pop(index, None)
         self._watch.begin_anew(self._reading.token)
         self._drop(hung)
+
+    def _see_to_stuck(self) -> None:
+        """The scheduler waits for what it gives to nobody: that is done again, by other tasks.
+
+        Dask leaves a result alone that is lost with its worker while something it was made from has failed.
+        """
+        if not self._running or not self._watch.is_stuck(self._reading.token):
+            return
+        stuck = list(self._running.values())
+        self._drop(stuck)
+        if any(task.bucket is not None for task in stuck):  # parts of partitions: all, or some are added twice
+            stuck += self._gathering.taken()
+        indices = sorted({index for task in stuck for index in task.indices})
+        self._reading.ask_anew(indices)
+        if self._sent.status != "finished":
+            self._sent = self._reading.sent(self._order)
+        self._waiting.back(indices)
+        self._stuck += 1
+        if self._stuck > _TRIES:
+            raise stuck_scheduler(self._reading.client.scheduler.address, self._stuck)
 
     def _leave_out(self, task: Task, error: PoisonPartitionError) -> None:
         """A partition ends its workers: it is told, or counts as one without rows, where none of it was taken in."""

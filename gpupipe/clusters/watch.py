@@ -10,6 +10,7 @@ from gpupipe.clusters.joining import workers_of
 from gpupipe.errors import ClusterError
 
 LOOK = 1.0  # seconds between two looks, while nothing comes
+STUCK = 10.0  # seconds for which no worker has a task of a trip, though one is free
 
 
 class Watch:
@@ -20,6 +21,8 @@ class Watch:
         self._looked, self._came = 0.0, time.monotonic()
         self._threads, self.n_workers = 1, 0
         self._without: float | None = None
+        self._idle: float | None = None
+        self._workers: dict[str, dict[str, Any]] = {}
         self._quiet: dict[str, tuple[float, float]] = {}  # since when each worker has given no further sign of life
         self.look(at_once=True)
 
@@ -30,7 +33,7 @@ class Watch:
     def lives(self) -> None:
         """Something came; a Ctrl-C that was dropped meanwhile is raised."""
         interrupts.raise_dropped()
-        self._without, self._came = None, time.monotonic()
+        self._without, self._idle, self._came = None, None, time.monotonic()
 
     def is_silent(self, seconds: float | None) -> bool:
         """Whether nothing came for so long (None: never); asked again, that counts from now."""
@@ -38,6 +41,25 @@ class Watch:
         silent = seconds is not None and now - self._came > seconds
         self._came = now if silent else self._came
         return silent
+
+    def is_stuck(self, token: str) -> bool:
+        """Whether for long nobody has had a task that bears a token, while a worker was free; asked again, that counts
+        from now. What a scheduler waits for without giving it to anyone never comes.
+        """
+        processing, now = dict[str, list[Any]](), time.monotonic()
+        with suppress(OSError, TimeoutError):  # a scheduler that does not answer is seen by `look`
+            asked = self._client.scheduler.processing
+            processing = self._client.sync(asked, workers=None, callback_timeout=NO_ANSWER)
+        had = any(token in str(key) for keys in processing.values() for key in keys)
+        free = any(not keys and self._runs(address) for address, keys in processing.items())
+        self._idle = None if had or not free else self._idle or now
+        stuck = self._idle is not None and now - self._idle > STUCK
+        self._idle = None if stuck else self._idle
+        return stuck
+
+    def _runs(self, address: str) -> bool:
+        """Whether a worker takes tasks: one with little memory left pauses, and takes them later."""
+        return bool(self._workers.get(address, {}).get("status") == "running")
 
     def begin_anew(self, token: str) -> None:
         """The workers with tasks that bear a token begin anew: nothing else ends what one of their threads is at."""
@@ -64,7 +86,7 @@ class Watch:
         except ClusterError:
             self._missing(now, NO_ANSWER, no_scheduler(self._client.scheduler.address))
             return
-        self.n_workers = len(workers)
+        self._workers, self.n_workers = workers, len(workers)
         self._threads = max(sum(worker["nthreads"] for worker in workers.values()), 1)
         if not workers:
             self._missing(now, NO_WORKERS, no_workers(self._client.scheduler.address, NO_WORKERS))

@@ -555,11 +555,13 @@ def endless(files: Path) -> None:
 
 def test_a_killed_process_leaves_nothing(files: Path, place: Path) -> None:
     child = in_child(lambda: endless(files))
-    held = Path(f"/proc/{child}/fd")
-    while not any(str(place) in os.path.realpath(descriptor) for descriptor in held.iterdir()):
-        pass
-    assert os.listdir(place) == []  # nobody finds it while it is there either
-    os.kill(child, signal.SIGKILL)
+    try:
+        held = Path(f"/proc/{child}/fd")
+        while not any(str(place) in os.path.realpath(descriptor) for descriptor in held.iterdir()):
+            pass
+        assert os.listdir(place) == []  # nobody finds it while it is there either
+    finally:
+        os.kill(child, signal.SIGKILL)
     assert exit_of(child) == -signal.SIGKILL and os.listdir(place) == []
 
 
