@@ -170,8 +170,8 @@ def stuck_scheduler(address: str, times: int) -> ClusterTimeoutError:
     """The error of a scheduler that gives nobody what it is asked for."""
     return ClusterTimeoutError(
         f"The scheduler at {address} gave no worker what it was asked for, though some were free, {times} times in a "
-        "row. See what its log says, start it and its workers again, and fit again; fit(…, run='folder') would go on from "
-        "where this one was."
+        "row. See what its log says, start it and its workers again, and fit again; fit(…, run='folder') would go on "
+        "from where this one was."
     )
 
 
